@@ -1,0 +1,75 @@
+"""Bad input said in one sentence a problem: the field, the value, what is allowed."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One field whose value is not allowed."""
+
+    field: str
+    value: object
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.field} = {self.value!r} is not allowed: {self.allowed}"
+
+
+class InvalidInput(ValueError):
+    """Settings or data that cannot be used, with every problem found.
+
+    Parameters
+    ----------
+    problems
+        What is wrong, one entry a field.
+    """
+
+    def __init__(self, *problems: Problem):
+        self.problems = problems
+        super().__init__("; ".join(map(str, problems)))
+
+    def __reduce__(self):
+        return type(self), self.problems
+
+
+@dataclass
+class Problems:
+    """Collects the problems of one object, so that all are reported at once."""
+
+    found: list[Problem] = field(default_factory=list)
+
+    def unless(self, ok: bool, name: str, value: object, allowed: str) -> None:
+        """Note a problem unless `ok`."""
+        if not ok:
+            self.found.append(Problem(name, value, allowed))
+
+    def whole(self, name: str, value: object, minimum: int) -> None:
+        """Note a problem unless `value` is a whole number of at least `minimum`."""
+        ok = isinstance(value, int) and not isinstance(value, bool) and value >= minimum
+        self.unless(ok, name, value, f"it must be a whole number of at least {minimum}")
+
+    def positive(self, name: str, value: object) -> None:
+        """Note a problem unless `value` is a finite number above zero."""
+        ok = isinstance(value, int | float) and math.isfinite(value) and value > 0
+        self.unless(ok, name, value, "it must be a finite number above 0")
+
+    def not_negative(self, name: str, value: object) -> None:
+        """Note a problem unless `value` is a finite number of at least zero."""
+        ok = isinstance(value, int | float) and math.isfinite(value) and value >= 0
+        self.unless(ok, name, value, "it must be a finite number of at least 0")
+
+    def temperatures(self, name: str, values: object) -> None:
+        """Note a problem unless `values` are increasing temperatures, 0 and infinity included."""
+        rows = [float(t) for t in values]  # pyright: ignore[reportGeneralTypeIssues]
+        allowed = "it must hold at least one temperature, none negative or NaN, in increasing order"
+        ok = bool(rows) and not any(math.isnan(t) or t < 0 for t in rows)
+        self.unless(ok and all(a < b for a, b in itertools.pairwise(rows)), name, values, allowed)
+
+    def done(self) -> None:
+        """Raise one `InvalidInput` if anything was noted."""
+        if self.found:
+            raise InvalidInput(*self.found)

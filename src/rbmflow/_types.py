@@ -1,0 +1,20 @@
+"""Array aliases and axis names shared by every module."""
+
+from __future__ import annotations
+
+from jaxtyping import Array, Float, Int8
+from jaxtyping import Key as _Key
+
+type Key = _Key[Array, ""]
+"""One typed JAX random key, as made by `jax.random.key`."""
+
+type Spins = Int8[Array, "*batch y x"]
+"""Configurations of -1/+1 on a lattice of `y` rows and `x` columns."""
+
+type Visible = Int8[Array, "*batch visible"]
+"""The same configurations flattened: `visible = y * lx + x`."""
+
+type Fields = Float[Array, "*batch units"]
+"""Local fields on the units of one RBM layer."""
+
+__all__ = ["Array", "Fields", "Key", "Spins", "Visible"]

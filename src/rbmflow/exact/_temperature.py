@@ -1,0 +1,34 @@
+"""Temperatures as the exact formulas take them: any shape, T = 0 and T = inf included."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
+
+from rbmflow._checks import Problems
+
+type PerTemperature = np.float64 | Float64[np.ndarray, "*batch"]
+"""One float64 for each temperature that was asked for: a NumPy scalar for a scalar."""
+
+
+def inverse_temperature(temperature: ArrayLike) -> Float64[np.ndarray, "*batch"]:
+    """Coupling K = 1/T in units J = k_B = 1, infinite at T = 0 and zero at T = inf.
+
+    Raises
+    ------
+    InvalidInput
+        If a temperature is negative or NaN.
+    """
+    values = np.asarray(temperature, dtype=np.float64)
+    wrong = values[~(values >= 0)]
+    problems = Problems()
+    problems.unless(
+        wrong.size == 0,
+        "temperature",
+        float(wrong[0]) if wrong.size else None,
+        "a temperature must be at least 0 (0 and inf included)",
+    )
+    problems.done()
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.asarray(1 / np.abs(values))

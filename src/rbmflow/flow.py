@@ -1,0 +1,177 @@
+"""The RBM flow: v -> h -> v' iterated, and with it the temperature of the configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int8
+
+from rbmflow import _scan
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._record import Record
+from rbmflow._types import Key, Spins, Visible
+from rbmflow.rbm import RBM, GibbsNoise, sample_hidden, sample_visible
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+ITERATIONS_IN_A_CHUNK = 20
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """From where, how wide and how far a machine is iterated."""
+
+    starts: tuple[str | float, ...] = ("cold", "hot", 2.25)
+    """Starting ensembles: "cold" (T = 0), "hot" (T = infinity), or one of the temperatures drawn."""
+    chains: int = 1000
+    """Independent chains in each flow."""
+    iterations: int = 40
+    """Steps v -> h -> v' of each chain."""
+
+    def __post_init__(self):
+        problems = Problems()
+        problems.unless(len(self.starts) > 0, "starts", self.starts, "it must name at least one start")
+        problems.unless(len(set(self.starts)) == len(self.starts), "starts", self.starts, "each may be named once")
+        for start in self.starts:
+            known = start in ("cold", "hot") if isinstance(start, str) else start >= 0
+            problems.unless(known, "starts", start, 'it must be "cold", "hot" or a temperature of at least 0')
+        problems.whole("chains", self.chains, 2)
+        problems.whole("iterations", self.iterations, 4)
+        problems.done()
+
+
+class Flow(Record):
+    """Configurations along a flow.
+
+    Parameters
+    ----------
+    iterations
+        The iterations that were kept; 0 is the start.
+    configurations : int8 [iteration, chain, y, x]
+        Spins of every chain at these iterations.
+    """
+
+    iterations: tuple[int, ...] = eqx.field(static=True)
+    configurations: Int8[Array, "iteration chain y x"]
+
+    @property
+    def spins(self) -> Spins:
+        """The last step, int8 [chain, y, x]."""
+        return self.configurations[-1]
+
+    def to_dataset(self) -> xr.Dataset:
+        """Labelled copy."""
+        import xarray as xr
+
+        dims = ("iteration", "chain", "y", "x")
+        spins = (dims, np.asarray(self.configurations), {"long_name": "spin"})
+        return xr.Dataset({"spins": spins}, {"iteration": np.array(self.iterations)})
+
+    @classmethod
+    def from_dataset(cls, dataset: xr.Dataset) -> Self:
+        """Flow from the data written by `to_dataset`."""
+        return cls(tuple(dataset["iteration"].values.tolist()), jnp.asarray(dataset["spins"].values))
+
+
+class _FlowState(eqx.Module):
+    visible: Float[Array, "chain visible"]
+    noise: GibbsNoise
+
+
+class _FlowStep(eqx.Module):
+    """One iteration v -> h -> v' with both halves sampled, a step of the chunked driver."""
+
+    machine: RBM
+
+    def __call__(self, state: _FlowState) -> tuple[_FlowState, Visible]:
+        noise, hidden = sample_hidden(self.machine, state.noise, self.machine.hidden_fields(state.visible))
+        noise, visible = sample_visible(self.machine, noise, hidden)
+        return _FlowState(visible, noise), self.machine.units.to_spins(visible)
+
+
+def _checked_start(machine: RBM, start: Spins) -> Spins:
+    spins = np.asarray(start)
+    visible = machine.weights.shape[0]
+    problems = Problems()
+    fits = spins.ndim == 3 and spins.size > 0 and spins.shape[1] * spins.shape[2] == visible
+    problems.unless(fits, "shape of start", spins.shape, f"it must be [chain, y, x] with y * x = {visible}")
+    odd = spins[(spins != 1) & (spins != -1)]
+    problems.unless(odd.size == 0, "start", odd.flat[0] if odd.size else None, "every spin must be -1 or +1")
+    problems.done()
+    return jnp.asarray(spins.astype(np.int8))
+
+
+def iterate(
+    key: Key,
+    machine: RBM,
+    start: Spins,
+    iterations: int = 40,
+    *,
+    keep: tuple[int, ...] | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Flow:
+    r"""Iterate a machine, :math:`h \sim p(h|v),\ v' \sim p(v'|h)`, from given configurations.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    machine
+        The machine.
+    start : int8 [chain, y, x]
+        Configurations of -1/+1, one a chain, such as `cold(...)` or `hot(...)`.
+    iterations
+        Number of steps.
+    keep
+        Iterations to keep (0 is the start); all of them by default.
+    progress
+        Called between chunks with the fraction done.
+
+    Returns
+    -------
+    Flow
+        `flow.spins` is the last step kept, `flow.configurations` has all that were kept.
+
+    Raises
+    ------
+    InvalidInput
+        If the start does not fit the machine, or an iteration to be kept is outside the flow.
+
+    References
+    ----------
+    S. Iso, S. Shiba, S. Yokoo, Phys. Rev. E 97, 053304 (2018), arXiv:1801.07172.
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> key, model = jax.random.key(0), rf.Ising(rf.Square(4))
+    >>> machine, _ = rf.train(key, rf.sample(key, model, [2.0], 200), hidden=8, epochs=1)
+    >>> flow = rf.iterate(key, machine, start=rf.hot(key, model, 5), iterations=3)
+    >>> flow.spins.shape, flow.iterations
+    ((5, 4, 4), (0, 1, 2, 3))
+    """
+    problems = Problems()
+    problems.whole("iterations", iterations, 1)
+    problems.done()
+    wanted = tuple(range(iterations + 1)) if keep is None else tuple(sorted(set(keep)))
+    if not wanted or wanted[0] < 0 or wanted[-1] > iterations:
+        raise InvalidInput(Problem("keep", keep, f"it must hold iterations from 0 to {iterations}"))
+    spins = _checked_start(machine, start)
+    chains = spins.shape[0]
+    state = _FlowState(machine.units.from_spins(spins.reshape(chains, -1)), GibbsNoise.seeded(key, machine, chains))
+    kept = [spins] if wanted[0] == 0 else []
+    done = 0
+    for later, _, steps in _scan.chunks(_FlowStep(machine), state, iterations, ITERATIONS_IN_A_CHUNK):
+        inside = [at for at in wanted if done < at <= later]
+        kept += [steps[at - done - 1].reshape(spins.shape) for at in inside]
+        done = later
+        if progress is not None:
+            progress(done / iterations)
+    return Flow(wanted, jax.block_until_ready(jnp.stack(kept)))

@@ -1,0 +1,193 @@
+"""The restricted Boltzmann machine: its energy, its conditionals, its units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._record import Record
+from rbmflow._types import Fields, Key, Visible
+from rbmflow.random import Generator
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+type UnitsName = Literal["-1/+1", "0/1"]
+
+
+@dataclass(frozen=True)
+class Units:
+    r"""The two values a unit can take, `low` and `low + span`, and what follows from them.
+
+    A unit `x` in a local field `f` has :math:`p(x) \propto e^{f x}`. With `low = -1, span = 2` the mean is
+    :math:`\tanh f`; with `low = 0, span = 1` it is the logistic function :math:`(1 + \tanh(f/2)) / 2`.
+
+    Parameters
+    ----------
+    name
+        "-1/+1" or "0/1".
+    low, span
+        The smaller value and the distance to the larger one.
+    """
+
+    name: UnitsName
+    low: float
+    span: float
+
+    def mean(self, fields: Fields) -> Fields:
+        r"""Mean unit in each field, :math:`low + span (1 + \tanh(span f / 2)) / 2`."""
+        return self.low + self.span * (0.5 + 0.5 * jnp.tanh(0.5 * self.span * fields))
+
+    def sample(self, fields: Fields, symmetric: Fields) -> Fields:
+        """Unit drawn in each field with uniform numbers of [-1, 1): high where tanh(span f / 2) exceeds them."""
+        high = jnp.tanh(0.5 * self.span * fields) > symmetric
+        return jnp.where(high, self.low + self.span, self.low).astype(fields.dtype)
+
+    def log_sum(self, fields: Fields) -> Fields:
+        r"""Log of the sum over both values, :math:`\ln \sum_x e^{f x}`."""
+        return fields * self.low + jax.nn.softplus(self.span * fields)
+
+    def from_spins(self, spins: Visible) -> Float[Array, "*batch visible"]:
+        """Units (float32) of spins -1/+1."""
+        return self.low + self.span * 0.5 * (spins.astype(jnp.float32) + 1)
+
+    def to_spins(self, units: Float[Array, "*batch visible"]) -> Visible:
+        """Spins -1/+1 (int8) of units."""
+        return jnp.where(units > self.low + 0.5 * self.span, 1, -1).astype(jnp.int8)
+
+
+PLUS_MINUS = Units("-1/+1", -1.0, 2.0)
+ZERO_ONE = Units("0/1", 0.0, 1.0)
+
+
+def units_named(name: str) -> Units:
+    """Units of the name written in a spec."""
+    for units in (PLUS_MINUS, ZERO_ONE):
+        if units.name == name:
+            return units
+    raise InvalidInput(Problem("units", name, 'it must be "-1/+1" or "0/1"'))
+
+
+@dataclass(frozen=True)
+class MachineSettings:
+    """What a machine is before it is trained."""
+
+    hidden: int = 64
+    """Number of hidden units N_h."""
+    units: UnitsName = "-1/+1"
+    """Values of visible and hidden units; "-1/+1" without biases keeps the symmetry v -> -v of the data."""
+    biases: bool = False
+    """Whether visible and hidden biases are trained (from zero); without them they stay zero."""
+    initial_scale: float = 0.1
+    """Standard deviation of the initial Gaussian weights."""
+
+    def __post_init__(self):
+        problems = Problems()
+        problems.whole("hidden", self.hidden, 1)
+        problems.not_negative("initial_scale", self.initial_scale)
+        problems.unless(self.units in ("-1/+1", "0/1"), "units", self.units, 'it must be "-1/+1" or "0/1"')
+        problems.done()
+
+
+class RBM(Record):
+    r"""Restricted Boltzmann machine on `visible` and `hidden` two-valued units.
+
+    .. math:: p(v, h) \propto \exp(v^T W h + b^T v + c^T h)
+
+    The machine has no temperature.
+
+    Parameters
+    ----------
+    weights : float32 [visible, hidden]
+        W.
+    visible_bias : float32 [visible]
+        b.
+    hidden_bias : float32 [hidden]
+        c.
+    units
+        The values of the units of both layers.
+
+    References
+    ----------
+    P. Smolensky (1986); G. Hinton, Neural Comput. 14, 1771 (2002), doi:10.1162/089976602760128018.
+    """
+
+    weights: Float[Array, "visible hidden"]
+    visible_bias: Float[Array, " visible"]
+    hidden_bias: Float[Array, " hidden"]
+    units: Units = eqx.field(static=True, default=PLUS_MINUS)
+
+    @classmethod
+    def random(cls, key: Key, visible: int, settings: MachineSettings) -> RBM:
+        """Untrained machine: independent Gaussian weights, zero biases."""
+        weights = settings.initial_scale * jax.random.normal(key, (visible, settings.hidden), jnp.float32)
+        units = units_named(settings.units)
+        return cls(weights, jnp.zeros(visible, jnp.float32), jnp.zeros(settings.hidden, jnp.float32), units)
+
+    def hidden_fields(self, visible: Float[Array, "*batch visible"]) -> Float[Array, "*batch hidden"]:
+        """Fields on the hidden units, v W + c."""
+        return visible @ self.weights + self.hidden_bias
+
+    def visible_fields(self, hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch visible"]:
+        """Fields on the visible units, h W^T + b."""
+        return hidden @ self.weights.T + self.visible_bias
+
+    def free_energy(self, visible: Float[Array, "*batch visible"]) -> Float[Array, "*batch"]:
+        r"""Free energy of visible units, :math:`-\ln \sum_h e^{...} = -b^T v - \sum_j \ln \sum_{h_j} e^{f_j h_j}`."""
+        return -visible @ self.visible_bias - jnp.sum(self.units.log_sum(self.hidden_fields(visible)), axis=-1)
+
+    def to_dataset(self) -> xr.Dataset:
+        """Labelled weights and biases."""
+        import xarray as xr
+
+        return xr.Dataset(
+            {
+                "weights": (("visible", "hidden"), np.asarray(self.weights), {"long_name": "weights W"}),
+                "visible_bias": ("visible", np.asarray(self.visible_bias), {"long_name": "visible biases b"}),
+                "hidden_bias": ("hidden", np.asarray(self.hidden_bias), {"long_name": "hidden biases c"}),
+            },
+            attrs={"units_of_both_layers": self.units.name},
+        )
+
+    @classmethod
+    def from_dataset(cls, dataset: xr.Dataset) -> Self:
+        """Machine from the data written by `to_dataset`."""
+        arrays = (jnp.asarray(dataset[name].values) for name in ("weights", "visible_bias", "hidden_bias"))
+        return cls(*arrays, units_named(dataset.attrs["units_of_both_layers"]))
+
+
+class GibbsNoise(eqx.Module):
+    """The random numbers of a batch of Gibbs chains: one lane a unit and chain."""
+
+    hidden: Generator
+    visible: Generator
+
+    @classmethod
+    def seeded(cls, key: Key, machine: RBM, chains: int) -> GibbsNoise:
+        """Generators for `chains` chains of a machine."""
+        for_hidden, for_visible = jax.random.split(key)
+        visible, hidden = machine.weights.shape
+        return cls(Generator.seeded(for_hidden, (chains, hidden)), Generator.seeded(for_visible, (chains, visible)))
+
+
+def sample_hidden(
+    machine: RBM, noise: GibbsNoise, fields: Float[Array, "chain hidden"]
+) -> tuple[GibbsNoise, Float[Array, "chain hidden"]]:
+    """Draw h from p(h | v), given the hidden fields of v."""
+    generator, symmetric = noise.hidden.symmetric()
+    return GibbsNoise(generator, noise.visible), machine.units.sample(fields, symmetric)
+
+
+def sample_visible(
+    machine: RBM, noise: GibbsNoise, hidden: Float[Array, "chain hidden"]
+) -> tuple[GibbsNoise, Float[Array, "chain visible"]]:
+    """Draw v from p(v | h)."""
+    generator, symmetric = noise.visible.symmetric()
+    return GibbsNoise(noise.hidden, generator), machine.units.sample(machine.visible_fields(hidden), symmetric)

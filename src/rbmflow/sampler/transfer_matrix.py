@@ -1,0 +1,179 @@
+"""Exact independent configurations of small lattices, by the row transfer matrix taken site by site."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rbmflow._checks import InvalidInput, Problem
+from rbmflow.model import Ising
+
+LARGEST_ROW = 12
+WORKSPACE_BYTES = 64_000_000
+
+
+@dataclass(frozen=True)
+class TransferMatrix:
+    r"""Draw whole configurations from the Boltzmann distribution, without a Markov chain.
+
+    The partition function is a trace over row states, :math:`Z = \mathrm{Tr}\, M^{L_y}`. The first row is drawn from
+    the diagonal of that product, then every further site from its exact conditional given all sites before it. The
+    conditional needs only the frontier: the row drawn so far, completed by the row above, a word of `lx` bits, and
+    the backward sums :math:`\beta` over all that is still to come,
+
+    .. math:: \beta_i(f) = \sum_{s = \pm 1} e^{K s\, u_i(f)}\, \beta_{i+1}(f_{x \to s}),
+
+    with :math:`u_i` the sum of the neighbours of site i that are known by then. The first row is drawn as the
+    representative of its class under translations, reflection and spin flip, and one random member of that group is
+    applied to the whole configuration. Arithmetic is float64; the shorter side is the row and may have up to 12 sites.
+
+    References
+    ----------
+    H. A. Kramers, G. H. Wannier, Phys. Rev. 60, 252 (1941), doi:10.1103/PhysRev.60.252 (transfer matrix).
+    """
+
+    def refusal(self, model: Ising) -> str | None:
+        """Why this method cannot draw from the model, or None if it can."""
+        if min(model.lattice.shape) > LARGEST_ROW:
+            return f"the exact sampler needs a side of at most {LARGEST_ROW}"
+        return None
+
+    def draw(self, generator: np.random.Generator, model: Ising, temperature: float, draws: int) -> np.ndarray:
+        """Independent configurations at one temperature.
+
+        Parameters
+        ----------
+        generator
+            NumPy random generator.
+        model
+            The model.
+        temperature
+            In J/k_B; 0 and infinity included.
+        draws
+            How many.
+
+        Returns
+        -------
+        int8 [draw, y, x]
+
+        Raises
+        ------
+        InvalidInput
+            If both sides of the lattice are longer than 12.
+        """
+        reason = self.refusal(model)
+        if reason is not None:
+            raise InvalidInput(Problem("lattice", model.lattice.shape, reason))
+        ly, lx = model.lattice.shape
+        if temperature == 0:
+            sign = generator.integers(0, 2, (draws, 1, 1), np.int8) * 2 - 1
+            return np.broadcast_to(sign, (draws, ly, lx)).astype(np.int8)
+        if np.isinf(temperature):
+            return generator.integers(0, 2, (draws, ly, lx), np.int8) * 2 - 1
+        if lx > ly:
+            return self.draw(generator, Ising(type(model.lattice)(lx, ly)), temperature, draws).swapaxes(1, 2)
+        return _draw_rows(generator, ly, lx, 1 / temperature, draws)
+
+
+def _draw_rows(generator: np.random.Generator, ly: int, lx: int, coupling: float, draws: int) -> np.ndarray:
+    """Exact draws on `ly` rows of `lx` sites at inverse temperature `coupling`."""
+    rows, sizes = _row_classes(lx)
+    block = max(1, WORKSPACE_BYTES // (8 * (ly - 1) * lx * 2**lx))
+    parts = [rows[at : at + block] for at in range(0, rows.size, block)]
+    log_weights = np.concatenate([_backward_sums(ly, lx, coupling, part)[0] for part in parts])
+    weights = sizes * np.exp(log_weights - log_weights.max())
+    chosen = np.sort(generator.choice(rows.size, draws, p=weights / weights.sum()))
+    spins = np.empty((draws, ly, lx), np.int8)
+    for number, part in enumerate(parts):
+        inside = (chosen >= number * block) & (chosen < (number + 1) * block)
+        if inside.any():
+            conditional = _backward_sums(ly, lx, coupling, part)[1]
+            spins[inside] = _draw_given_first_row(generator, part, conditional, chosen[inside] - number * block, ly)
+    return _random_symmetry(generator, generator.permutation(spins))
+
+
+def _row_classes(lx: int) -> tuple[np.ndarray, np.ndarray]:
+    """Representatives of the rows under translation, reflection and spin flip, and the sizes of their classes."""
+    rows = np.arange(2**lx)
+    reflected = sum(((rows >> x) & 1) << (lx - 1 - x) for x in range(lx))
+    smallest = rows.copy()
+    for image in (rows, reflected):
+        for shift in range(lx):
+            turned = ((image << shift) | (image >> (lx - shift))) & (2**lx - 1)
+            smallest = np.minimum(smallest, np.minimum(turned, 2**lx - 1 - turned))
+    return np.unique(smallest, return_counts=True)
+
+
+def _bit_spin(words: np.ndarray, x: int) -> np.ndarray:
+    return ((words >> x) & 1) * 2 - 1
+
+
+def _backward_sums(ly: int, lx: int, coupling: float, first_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log weight of each first row, and the probability of an up spin at each later site for each frontier.
+
+    Returns
+    -------
+    log_weight : float64 [first row]
+    up : float64 [site after the first row, frontier, first row]
+    """
+    frontiers = np.arange(2**lx)
+    up = np.empty(((ly - 1) * lx, 2**lx, first_rows.size))
+    beta = np.ones((2**lx, first_rows.size))
+    log_weight = coupling * sum(_bit_spin(first_rows, x) * _bit_spin(first_rows, (x + 1) % lx) for x in range(lx))
+    log_weight = log_weight.astype(float)
+    for site in reversed(range((ly - 1) * lx)):
+        row, x = divmod(site, lx)
+        field = _bit_spin(frontiers, x)[:, None]
+        if x > 0:
+            field = field + _bit_spin(frontiers, x - 1)[:, None]
+        if x == lx - 1:
+            field = field + _bit_spin(frontiers, 0)[:, None]
+        if row == ly - 2:
+            field = field + _bit_spin(first_rows, x)[None, :]
+        # Weights are taken relative to the aligned one, so that low temperatures do not overflow.
+        plus = np.exp(coupling * (field - np.abs(field))) * beta[frontiers | (1 << x)]
+        minus = np.exp(-coupling * (field + np.abs(field))) * beta[frontiers & ~(1 << x)]
+        total = plus + minus
+        with np.errstate(invalid="ignore"):
+            # A frontier without weight (underflow) is never visited.
+            np.divide(plus, total, out=up[site])
+        beta = total * np.exp(coupling * (np.abs(field) - np.abs(field).max()))
+        largest = beta.max(axis=0)
+        with np.errstate(divide="ignore"):
+            log_weight += np.log(largest) + coupling * np.abs(field).max()
+        beta /= np.where(largest > 0, largest, 1)
+    return log_weight + _log_last(beta, first_rows), up
+
+
+def _log_last(beta: np.ndarray, first_rows: np.ndarray) -> np.ndarray:
+    """Log of the backward sum at the frontier that is the first row itself."""
+    with np.errstate(divide="ignore"):
+        return np.log(beta[first_rows, np.arange(first_rows.size)])
+
+
+def _draw_given_first_row(
+    generator: np.random.Generator, first_rows: np.ndarray, up: np.ndarray, chosen: np.ndarray, ly: int
+) -> np.ndarray:
+    """Configurations int8 [draw, y, x] whose first rows are `first_rows[chosen]`."""
+    lx = up.shape[0] // (ly - 1)
+    frontier = first_rows[chosen]
+    spins = np.empty((chosen.size, ly, lx), np.int8)
+    for x in range(lx):
+        spins[:, 0, x] = _bit_spin(frontier, x)
+    for site in range(up.shape[0]):
+        row, x = divmod(site, lx)
+        is_up = generator.random(chosen.size) < up[site, frontier, chosen]
+        frontier = np.where(is_up, frontier | (1 << x), frontier & ~(1 << x))
+        spins[:, row + 1, x] = np.where(is_up, 1, -1)
+    return spins
+
+
+def _random_symmetry(generator: np.random.Generator, spins: np.ndarray) -> np.ndarray:
+    """Apply to each configuration its own random translation along x, reflection and spin flip."""
+    draws, _, lx = spins.shape
+    shift = generator.integers(0, lx, (draws, 1))
+    direction = generator.integers(0, 2, (draws, 1)) * 2 - 1
+    columns = (shift + direction * np.arange(lx)) % lx
+    sign = generator.integers(0, 2, (draws, 1, 1), np.int8) * 2 - 1
+    return np.take_along_axis(spins, columns[:, None, :], axis=2) * sign

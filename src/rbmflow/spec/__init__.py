@@ -1,0 +1,30 @@
+"""Specs: everything a run is determined by, from TOML and back to TOML."""
+
+from rbmflow.spec.contents import Spec
+from rbmflow.spec.reading import Field, fields, load, parse, shipped, to_toml
+from rbmflow.spec.settings import (
+    FlowSettings,
+    MachineSettings,
+    ModelSettings,
+    SamplingSettings,
+    ThermometerSettings,
+    TrainingSettings,
+    TypeSettings,
+)
+
+__all__ = [
+    "Field",
+    "FlowSettings",
+    "MachineSettings",
+    "ModelSettings",
+    "SamplingSettings",
+    "Spec",
+    "ThermometerSettings",
+    "TrainingSettings",
+    "TypeSettings",
+    "fields",
+    "load",
+    "parse",
+    "shipped",
+    "to_toml",
+]

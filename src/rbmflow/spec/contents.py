@@ -1,0 +1,99 @@
+"""The spec: everything a run is determined by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from rbmflow._checks import Problems
+from rbmflow.spec.settings import (
+    FlowSettings,
+    MachineSettings,
+    ModelSettings,
+    SamplingSettings,
+    ThermometerSettings,
+    TrainingSettings,
+    TypeSettings,
+)
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
+_NAME_ALLOWED = "it must be 1 to 60 letters, digits, - or _"
+
+
+def _paper_types() -> dict[str, TypeSettings]:
+    return {"V": TypeSettings(), "H": TypeSettings(minimum=4.0), "L": TypeSettings(maximum=0.0)}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Everything a run is determined by.
+
+    Raises
+    ------
+    InvalidInput
+        With every problem found, each under the dotted name of its field.
+
+    Examples
+    --------
+    >>> spec = Spec(name="small", model=ModelSettings(length=4))
+    >>> spec.type_temperatures("L")
+    (0.0,)
+    >>> spec.hidden_units("V")
+    (64,)
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, object]] = {
+        "extra": "forbid",
+        "strict": True,
+        "use_attribute_docstrings": True,
+    }
+
+    name: str
+    """Name of the run: letters, digits, - and _."""
+    seed: int = 0
+    """Root seed of every random stream."""
+    seeds: int = 3
+    """Independent trainings of every machine; error bars come from them."""
+    model: ModelSettings = ModelSettings()
+    """The spin model and its lattice."""
+    sampling: SamplingSettings = SamplingSettings()
+    """The spin configurations that are learnt from."""
+    machine: MachineSettings = MachineSettings()
+    """The restricted Boltzmann machine before training."""
+    types: dict[str, TypeSettings] = field(default_factory=_paper_types)
+    """Types of machine by name; V, H and L of arXiv:1801.07172 when none is given."""
+    training: TrainingSettings = TrainingSettings()
+    """Training of a machine."""
+    flow: FlowSettings = FlowSettings()
+    """The flow of a trained machine."""
+    thermometer: ThermometerSettings = ThermometerSettings()
+    """The neural thermometer."""
+
+    def __post_init__(self):
+        problems = Problems()
+        problems.unless(bool(_NAME.fullmatch(self.name)), "name", self.name, _NAME_ALLOWED)
+        problems.whole("seed", self.seed, 0)
+        problems.whole("seeds", self.seeds, 1)
+        problems.unless(len(self.types) > 0, "types", self.types, "it must hold at least one type")
+        grid = self.sampling.temperatures
+        for name, kind in self.types.items():
+            problems.unless(bool(_NAME.fullmatch(name)), f"types.{name}", name, _NAME_ALLOWED)
+            among = f"of sampling.temperatures, from {grid[0]:g} to {grid[-1]:g}"
+            some = any(map(kind.keeps, grid))
+            problems.unless(some, f"types.{name}", kind, f"it must keep at least one {among}")
+        for index, start in enumerate(self.flow.starts):
+            known = isinstance(start, str) or start in grid
+            allowed = "a start that is a number must be one of sampling.temperatures"
+            problems.unless(known, f"flow.starts[{index}]", start, allowed)
+        problems.done()
+
+    def type_temperatures(self, name: str) -> tuple[float, ...]:
+        """Temperatures in J/k_B that machines of this type are trained on."""
+        return tuple(filter(self.types[name].keeps, self.sampling.temperatures))
+
+    def hidden_units(self, name: str) -> tuple[int, ...]:
+        """Numbers of hidden units of this type's machines, the main one first and none twice."""
+        return tuple(dict.fromkeys((self.machine.hidden, *self.types[name].also_hidden)))
+

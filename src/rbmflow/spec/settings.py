@@ -1,0 +1,165 @@
+"""Settings: what each part of a run needs to know, checked as soon as it is made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from rbmflow._checks import Problems
+
+PAPER_GRID = tuple(k / 4 for k in range(25))
+"""The temperatures 0, 0.25, ..., 6 of arXiv:1801.07172."""
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The spin model and its lattice."""
+
+    kind: Literal["ising"] = "ising"
+    """Spin model: the ferromagnetic Ising model with J = 1 and no field."""
+    length: int = 10
+    """Side L of the square lattice on a torus; a machine has L^2 visible units."""
+
+    def __post_init__(self):
+        problems = Problems()
+        problems.whole("length", self.length, 2)
+        problems.done()
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """The spin configurations that the machines and the neural thermometer learn from."""
+
+    temperatures: tuple[float, ...] = PAPER_GRID
+    """Temperatures in J/k_B, increasing; 0 and inf are allowed."""
+    draws: int = 1000
+    """Configurations drawn at each temperature."""
+    method: Literal["auto", "transfer-matrix"] = "auto"
+    """How configurations are drawn; "auto" takes the exact sampler where the lattice is small enough."""
+
+    def __post_init__(self):
+        problems = Problems()
+        problems.temperatures("temperatures", self.temperatures)
+        problems.whole("draws", self.draws, 1)
+        problems.done()
+        object.__setattr__(self, "temperatures", tuple(float(t) for t in self.temperatures))
+
+
+@dataclass(frozen=True)
+class MachineSettings:
+    """The restricted Boltzmann machine before training."""
+
+    hidden: int = 64
+    """Hidden units N_h of every type's main machine."""
+    units: Literal["-1/+1", "0/1"] = "-1/+1"
+    """The two values of a unit."""
+    biases: bool = False
+    """Whether visible and hidden units have biases; without them the machine keeps the sign symmetry."""
+    initial_scale: float = 0.1
+    """Standard deviation of the normal distribution of the initial weights."""
+
+    def __post_init__(self):
+        problems = Problems()
+        problems.whole("hidden", self.hidden, 1)
+        problems.not_negative("initial_scale", self.initial_scale)
+        problems.done()
+
+
+@dataclass(frozen=True)
+class TypeSettings:
+    """One type of machine: the temperatures it is trained on."""
+
+    minimum: float = 0.0
+    """Lowest temperature of the training configurations."""
+    maximum: float = math.inf
+    """Highest temperature of the training configurations."""
+    also_hidden: tuple[int, ...] = ()
+    """Further numbers of hidden units; one more machine of this type for each."""
+
+    def __post_init__(self):
+        problems = Problems()
+        problems.not_negative("minimum", self.minimum)
+        problems.unless(self.maximum >= 0, "maximum", self.maximum, "it must be a number of at least 0")
+        whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in self.also_hidden)
+        problems.unless(
+            whole, "also_hidden", self.also_hidden, "every entry must be a whole number of at least 1"
+        )
+        problems.done()
+
+    def keeps(self, temperature: float) -> bool:
+        """Tell whether configurations at this temperature are trained on."""
+        return self.minimum <= temperature <= self.maximum
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Training of a machine by contrastive divergence."""
+
+    epochs: int = 200
+    """Passes through the training configurations."""
+    batch: int = 100
+    """Configurations in one gradient step."""
+    learning_rate: float = 0.01
+    """Step length of plain stochastic gradient ascent."""
+    steps: int = 1
+    """Gibbs steps of the negative phase, the k of CD-k."""
+
+    def __post_init__(self):
+        problems = Problems()
+        problems.whole("epochs", self.epochs, 1)
+        problems.whole("batch", self.batch, 1)
+        problems.positive("learning_rate", self.learning_rate)
+        problems.whole("steps", self.steps, 1)
+        problems.done()
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """The flow v -> h -> v -> ... of a trained machine."""
+
+    starts: tuple[str | float, ...] = ("cold", "hot", 2.25)
+    """Where flows start: "cold" (T = 0), "hot" (T = inf) or one of the temperatures that are sampled."""
+    chains: int = 1000
+    """Independent chains of every flow."""
+    iterations: int = 40
+    """Iterations v -> h -> v of every chain."""
+
+    def __post_init__(self):
+        problems = Problems()
+        problems.unless(len(self.starts) > 0, "starts", self.starts, "it must hold at least one start")
+        problems.unless(
+            len(set(self.starts)) == len(self.starts), "starts", self.starts, "no start may come twice"
+        )
+        for index, start in enumerate(self.starts):
+            known = not isinstance(start, str) or start in ("cold", "hot")
+            allowed = 'it must be "cold", "hot" or one of the temperatures in sampling.temperatures'
+            problems.unless(known, f"starts[{index}]", start, allowed)
+        problems.whole("chains", self.chains, 1)
+        problems.whole("iterations", self.iterations, 1)
+        problems.done()
+
+
+@dataclass(frozen=True)
+class ThermometerSettings:
+    """The neural thermometer: a classifier of configurations by temperature."""
+
+    hidden: int = 256
+    """Hidden units of its one tanh layer."""
+    draws: int = 4000
+    """Training configurations at each temperature, drawn apart from those of the machines."""
+    epochs: int = 20
+    """Passes through its training configurations."""
+    batch: int = 250
+    """Configurations in one gradient step."""
+    learning_rate: float = 1e-3
+    """Step length of the Adam optimizer."""
+
+    def __post_init__(self):
+        problems = Problems()
+        problems.whole("hidden", self.hidden, 1)
+        problems.whole("draws", self.draws, 1)
+        problems.whole("epochs", self.epochs, 1)
+        problems.whole("batch", self.batch, 1)
+        problems.positive("learning_rate", self.learning_rate)
+        problems.done()

@@ -1,0 +1,86 @@
+"""The weight matrix taken apart: singular values, singular vectors, W W^T."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from jaxtyping import Float
+
+from rbmflow._record import Record
+from rbmflow.rbm import RBM
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class Spectrum(Record):
+    r"""Singular value decomposition of a weight matrix, :math:`W = \sum_m \sigma_m\, u_m w_m^T`, in float64.
+
+    Parameters
+    ----------
+    singular_values : float64 [mode]
+        In decreasing order; their squares are the eigenvalues of W W^T.
+    visible_vectors : float64 [visible, mode]
+        u, columns of unit length; the sign makes the sum of each positive.
+    hidden_vectors : float64 [hidden, mode]
+        w, with the sign that goes with it.
+    product : float64 [visible, visible]
+        The matrix product W W^T.
+    """
+
+    singular_values: Float[np.ndarray, " mode"]
+    visible_vectors: Float[np.ndarray, "visible mode"]
+    hidden_vectors: Float[np.ndarray, "hidden mode"]
+    product: Float[np.ndarray, "visible visible"]
+
+    @property
+    def uniformity(self) -> Float[np.ndarray, " mode"]:
+        r"""Overlap of each visible vector with the uniform one, :math:`|\sum_i u_i| / \sqrt{N_v}`, from 0 to 1."""
+        return np.abs(self.visible_vectors.sum(axis=0)) / np.sqrt(self.visible_vectors.shape[0])
+
+    def to_dataset(self) -> xr.Dataset:
+        """Labelled copy; the second visible axis of the product is `visible_other`."""
+        import xarray as xr
+
+        return xr.Dataset(
+            {
+                "singular_value": ("mode", self.singular_values, {"long_name": "singular value of W"}),
+                "visible_vector": (("visible", "mode"), self.visible_vectors, {"long_name": "left singular vector"}),
+                "hidden_vector": (("hidden", "mode"), self.hidden_vectors, {"long_name": "right singular vector"}),
+                "weight_product": (("visible", "visible_other"), self.product, {"long_name": "W W^T"}),
+            }
+        )
+
+    @classmethod
+    def from_dataset(cls, dataset: xr.Dataset) -> Self:
+        """Spectrum from the data written by `to_dataset`."""
+        names = ("singular_value", "visible_vector", "hidden_vector", "weight_product")
+        return cls(*(dataset[name].values for name in names))
+
+
+def decompose(machine: RBM) -> Spectrum:
+    """Take the weights of a machine apart.
+
+    Parameters
+    ----------
+    machine
+        The machine; biases play no part.
+
+    Returns
+    -------
+    Spectrum
+        Singular values and vectors, and W W^T (the matrix product, not the elementwise one).
+
+    Examples
+    --------
+    >>> import jax
+    >>> from rbmflow.rbm import RBM, MachineSettings
+    >>> spectrum = decompose(RBM.random(jax.random.key(0), 9, MachineSettings(hidden=4)))
+    >>> spectrum.singular_values.shape, spectrum.visible_vectors.shape, spectrum.product.shape
+    ((4,), (9, 4), (9, 9))
+    """
+    weights = np.asarray(machine.weights, np.float64)
+    left, values, right = np.linalg.svd(weights, full_matrices=False)
+    sign = np.where(left.sum(axis=0) < 0, -1.0, 1.0)
+    return Spectrum(values, left * sign, right.T * sign, weights @ weights.T)

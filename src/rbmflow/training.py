@@ -1,0 +1,272 @@
+"""Training: contrastive divergence, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int8
+
+from rbmflow import _scan
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._record import Record
+from rbmflow._types import Key
+from rbmflow.dataset import Draws, configurations
+from rbmflow.random import Generator
+from rbmflow.rbm import RBM, GibbsNoise, MachineSettings, UnitsName, sample_hidden, sample_visible
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+UPDATES_IN_A_CHUNK = 4000
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a machine is trained: contrastive divergence with plain stochastic gradient descent."""
+
+    epochs: int = 100
+    """Passes through the training set; the order is drawn anew for each, an incomplete last batch is left out."""
+    batch: int = 100
+    """Configurations in one update, and so Gibbs chains of its negative phase."""
+    learning_rate: float = 0.01
+    """Step along the gradient of the mean log-likelihood of a batch."""
+    steps: int = 1
+    """k of CD-k: Gibbs steps from the data to the negative phase."""
+
+    def __post_init__(self):
+        problems = Problems()
+        problems.whole("epochs", self.epochs, 1)
+        problems.whole("batch", self.batch, 1)
+        problems.positive("learning_rate", self.learning_rate)
+        problems.whole("steps", self.steps, 1)
+        problems.done()
+
+
+class History(Record):
+    """What was seen along a training, one number an epoch.
+
+    Parameters
+    ----------
+    reconstruction : float32 [epoch]
+        Fraction of the visible units that the Gibbs steps of CD changed, mean over the epoch.
+    weight_norm : float32 [epoch]
+        Root mean square weight after the epoch.
+    largest_weight : float32 [epoch]
+        Largest absolute weight after the epoch.
+    """
+
+    reconstruction: Float[Array, " epoch"]
+    weight_norm: Float[Array, " epoch"]
+    largest_weight: Float[Array, " epoch"]
+
+    def to_dataset(self) -> xr.Dataset:
+        """Labelled copy with the epoch as coordinate, from 1."""
+        import xarray as xr
+
+        names = {
+            "reconstruction": "fraction of visible units changed by CD",
+            "weight_norm": "root mean square weight",
+            "largest_weight": "largest absolute weight",
+        }
+        arrays = {name: ("epoch", np.asarray(getattr(self, name)), {"long_name": text}) for name, text in names.items()}
+        return xr.Dataset(arrays, {"epoch": np.arange(1, self.reconstruction.size + 1)})
+
+    @classmethod
+    def from_dataset(cls, dataset: xr.Dataset) -> Self:
+        """History from the data written by `to_dataset`."""
+        return cls(*(jnp.asarray(dataset[name].values) for name in ("reconstruction", "weight_norm", "largest_weight")))
+
+
+def contrastive_divergence(
+    machine: RBM, noise: GibbsNoise, visible: Float[Array, "chain visible"], steps: int
+) -> tuple[GibbsNoise, RBM, Float[Array, ""]]:
+    r"""CD-k estimate of the gradient of the mean log-likelihood of a batch.
+
+    .. math:: \Delta W = \langle v\, E[h|v]^T \rangle_{data} - \langle v'\, E[h|v']^T \rangle_{k},
+
+    where v' is drawn by k Gibbs steps from the data. Both phases use the mean of the hidden units given the very
+    configuration beside it.
+
+    Parameters
+    ----------
+    machine
+        The machine; the result has its structure.
+    noise
+        Generators of as many chains as there are configurations.
+    visible : float32 [chain, visible]
+        The batch, in the machine's units.
+    steps
+        k.
+
+    Returns
+    -------
+    noise, gradient, changed
+        Advanced generators; the gradient in the shape of a machine; the fraction of units that differ between
+        v' and the data.
+
+    References
+    ----------
+    G. Hinton, Neural Comput. 14, 1771 (2002), doi:10.1162/089976602760128018.
+    """
+    fields = machine.hidden_fields(visible)
+    positive = machine.units.mean(fields)
+    negative_visible = visible
+    for _ in range(steps):
+        noise, hidden = sample_hidden(machine, noise, fields)
+        noise, negative_visible = sample_visible(machine, noise, hidden)
+        fields = machine.hidden_fields(negative_visible)
+    negative = machine.units.mean(fields)
+    chains = visible.shape[0]
+    gradient = RBM(
+        (visible.T @ positive - negative_visible.T @ negative) / chains,
+        jnp.mean(visible - negative_visible, axis=0),
+        jnp.mean(positive - negative, axis=0),
+        machine.units,
+    )
+    return noise, gradient, jnp.mean(visible != negative_visible, dtype=jnp.float32)
+
+
+class TrainingState(eqx.Module):
+    """Everything a training needs to go on: machine, optimiser, random generators."""
+
+    machine: RBM
+    optimiser: optax.OptState
+    noise: GibbsNoise
+    order: Generator
+
+
+class _Epoch(eqx.Module):
+    """One pass through the training set, a step of the chunked driver."""
+
+    data: Int8[Array, "sample visible"]
+    settings: TrainingSettings = eqx.field(static=True)
+    biases: bool = eqx.field(static=True)
+
+    @property
+    def optimiser(self) -> optax.GradientTransformation:
+        """Plain gradient ascent."""
+        return optax.sgd(self.settings.learning_rate)
+
+    def __call__(self, state: TrainingState) -> tuple[TrainingState, History]:
+        order, words = state.order.words()
+        batches = self.data.shape[0] // self.settings.batch
+        samples = jnp.argsort(words)[: batches * self.settings.batch].reshape(batches, -1)
+        state = TrainingState(state.machine, state.optimiser, state.noise, order)
+        state, changed = jax.lax.scan(lambda at, rows: self._update(at, rows), state, samples)
+        weights = state.machine.weights
+        norm = jnp.sqrt(jnp.mean(weights**2))
+        return state, History(jnp.mean(changed), norm, jnp.max(jnp.abs(weights)))
+
+    def _update(self, state: TrainingState, samples: Array) -> tuple[TrainingState, Array]:
+        machine = state.machine
+        visible = machine.units.from_spins(self.data[samples])
+        noise, gradient, changed = contrastive_divergence(machine, state.noise, visible, self.settings.steps)
+        if not self.biases:
+            still = (jnp.zeros_like(gradient.visible_bias), jnp.zeros_like(gradient.hidden_bias))
+            gradient = eqx.tree_at(lambda g: (g.visible_bias, g.hidden_bias), gradient, still)
+        # optax descends; the gradient is that of a log-likelihood to be climbed.
+        downhill = jax.tree.map(jnp.negative, gradient)
+        change, optimiser = self.optimiser.update(downhill, state.optimiser)
+        machine = eqx.apply_updates(machine, change)
+        return TrainingState(machine, optimiser, noise, state.order), changed
+
+
+def start_training(
+    key: Key, data: Int8[Array, "sample visible"], machine: MachineSettings, training: TrainingSettings
+) -> TrainingState:
+    """State before the first update: random weights and freshly seeded generators."""
+    for_weights, for_noise, for_order = jax.random.split(key, 3)
+    untrained = RBM.random(for_weights, data.shape[1], machine)
+    optimiser = optax.sgd(training.learning_rate).init(eqx.filter(untrained, eqx.is_array))
+    noise = GibbsNoise.seeded(for_noise, untrained, training.batch)
+    return TrainingState(untrained, optimiser, noise, Generator.seeded(for_order, (data.shape[0],)))
+
+
+def training_chunks(
+    state: TrainingState,
+    data: Int8[Array, "sample visible"],
+    machine: MachineSettings,
+    training: TrainingSettings,
+    done: int = 0,
+) -> Iterator[tuple[int, TrainingState, History]]:
+    """Train on from `state`, which has gone through `done` epochs, yielding every few thousand updates.
+
+    Raises
+    ------
+    InvalidInput
+        If the training set is smaller than one batch.
+    """
+    if data.shape[0] < training.batch:
+        allowed = f"it must be at most the {data.shape[0]} configurations of the training set"
+        raise InvalidInput(Problem("batch", training.batch, allowed))
+    size = max(1, UPDATES_IN_A_CHUNK // (data.shape[0] // training.batch))
+    epoch = _Epoch(jnp.asarray(data), training, machine.biases)
+    return _scan.chunks(epoch, state, training.epochs, size, done)
+
+
+def train(
+    key: Key,
+    data: Draws | Int8[Array, "sample visible"],
+    *,
+    hidden: int = 64,
+    epochs: int = 100,
+    batch: int = 100,
+    learning_rate: float = 0.01,
+    steps: int = 1,
+    units: UnitsName = "-1/+1",
+    biases: bool = False,
+    initial_scale: float = 0.1,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[RBM, History]:
+    """Train a machine by contrastive divergence (CD-k) with plain stochastic gradient descent.
+
+    Parameters
+    ----------
+    key
+        JAX random key; the same key gives the same machine, bit for bit, on the same device.
+    data : Draws or int8 [sample, visible]
+        Configurations of -1/+1; draws of all temperatures are taken together.
+    hidden, units, biases, initial_scale
+        The machine, see `MachineSettings`.
+    epochs, batch, learning_rate, steps
+        The training, see `TrainingSettings`.
+    progress
+        Called between chunks with the fraction done.
+
+    Returns
+    -------
+    machine, history
+        The trained machine and one number an epoch.
+
+    Raises
+    ------
+    InvalidInput
+        If a setting or the data cannot be used.
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> key = jax.random.key(0)
+    >>> draws = rf.sample(key, rf.Ising(rf.Square(4)), temperatures=[2.0], draws=200)
+    >>> machine, history = rf.train(key, draws, hidden=8, epochs=2)
+    >>> machine.weights.shape
+    (16, 8)
+    """
+    of_machine = MachineSettings(hidden, units, biases, initial_scale)
+    of_training = TrainingSettings(epochs, batch, learning_rate, steps)
+    samples = configurations(data)
+    state = start_training(key, samples, of_machine, of_training)
+    infos = []
+    for done, later, info in training_chunks(state, samples, of_machine, of_training):
+        state = later
+        infos.append(info)
+        if progress is not None:
+            progress(done / epochs)
+    return state.machine, jax.tree.map(lambda *parts: jnp.concatenate(parts), *infos)

@@ -1,0 +1,249 @@
+"""A made-up `results` dataset with physical-looking numbers, and the `run` kept beside it.
+
+Nothing here is a measurement: the flows are exponentials with noise, the weights are built from plane waves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+T_C, C_MAX = 2.269185314213022, 2.3445
+ENDS = {"V": 2.42, "H": 4.9, "L": 0.0}
+NULLS = {"V": 2.56, "H": 4.75, "L": 0.0}
+TEMPERATURES = tuple(0.25 * i for i in range(25))
+
+
+def energy_at(temperature):
+    """Rough energy per site of the Ising model, -2 at T = 0 and -1.48 near T_c."""
+    t = np.minimum(np.asarray(temperature, float), 50.0)
+    return -2 / (1 + np.exp((t - 2.55) / 0.5)) - 2 / np.maximum(t, 2.0) * (1 - 1 / (1 + np.exp((t - 2.55) / 0.5)))
+
+
+def magnetization_at(temperature):
+    """Rough mean absolute magnetization per site at L = 10."""
+    t = np.asarray(temperature, float)
+    return 0.08 + 0.92 / (1 + np.exp((t - 2.5) / 0.22))
+
+
+def probabilities_at(temperature, bins):
+    """Class probabilities like those of a thermometer at one temperature."""
+    bins = np.minimum(np.asarray(bins, float), 8.0)
+    t = np.asarray(temperature, float)[..., None]
+    width = 0.22 + 0.13 * t
+    p = np.exp(-0.5 * ((bins - t) / width) ** 2) + 1e-4
+    return p / p.sum(-1, keepdims=True)
+
+
+def spins_at(rng, temperature, length):
+    """One configuration of blobs whose size falls with temperature."""
+    k = 2 * np.pi * np.fft.fftfreq(length)
+    k2 = 4 - 2 * np.cos(k)[:, None] - 2 * np.cos(k)[None, :]
+    field = np.fft.ifft2(np.fft.fft2(rng.normal(size=(length, length))) / (k2 + 0.02 + temperature**2 / 8)).real
+    shift = 10.0 if temperature < 1.2 else 0.0
+    return np.where(field + shift >= 0, 1, -1).astype(np.int8)
+
+
+def weights_of(rng, kind, length, hidden):
+    """Weights whose visible vectors are plane waves, with a spectrum typical of the machine's type."""
+    n = length * length
+    k = 2 * np.pi * np.fft.fftfreq(length)
+    k2 = (4 - 2 * np.cos(k)[:, None] - 2 * np.cos(k)[None, :]).ravel()
+    y, x = np.divmod(np.arange(n), length)
+    order = np.argsort(k2, kind="stable")
+    ky, kx = np.divmod(order, length)
+    waves = np.cos(2 * np.pi * (np.outer(y, ky) + np.outer(x, kx)) / length - np.pi / 4)
+    u, _ = np.linalg.qr(waves + 0.02 * rng.normal(size=(n, n)))
+    strength = {"V": 1.2 / (k2[order] + 0.25), "H": np.full(n, 0.8), "L": np.where(order == 0, 8.0, 0.05)}
+    s = strength.get(kind, strength["V"])[: min(n, hidden)]
+    v, _ = np.linalg.qr(rng.normal(size=(hidden, s.size)))
+    return (u[:, : s.size] * s) @ v.T + 0.04 * rng.normal(size=(n, hidden))
+
+
+def _labelled(dims, values):
+    return tuple(dims.split()), np.asarray(values)
+
+
+def _flows(rng, kinds, starts, seeds, iterations, top):
+    """Temperature of every flow: [machine, seed, start, iteration]."""
+    first = {"cold": 0.0, "hot": top}
+    t = np.arange(iterations)
+    flows = np.empty((len(kinds), seeds, len(starts), iterations))
+    for m, kind in enumerate(kinds):
+        for s, start in enumerate(starts):
+            begin = first.get(start, float(start.removeprefix("T = ")) if start.startswith("T") else 2.0)
+            for seed in range(seeds):
+                end = ENDS.get(kind, 2.3) + (0.05 * rng.normal() if ENDS.get(kind, 2.3) else 0.0)
+                flow = end + (begin - end) * np.exp(-t / (6.0 if m != 1 else 25.0))
+                flows[m, seed, s] = flow + (0.02 * rng.normal(size=t.size) if end else 0.0)
+    return np.maximum(flows, 0.0)
+
+
+def results(
+    machines: Sequence[str] = ("V-64", "V-16", "H-64", "L-64"),
+    seeds: int = 3,
+    starts: Sequence[str] = ("cold", "hot", "T = 2.25"),
+    thermometers: Sequence[str] = ("neural", "bayes", "energy", "magnetization"),
+    length: int = 10,
+    iterations: int = 41,
+    temperatures: Sequence[float] = TEMPERATURES,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Make the dataset; every size and name can be changed."""
+    rng = np.random.default_rng(seed)
+    kinds = [m.rsplit("-", 1)[0] for m in machines]
+    hidden = [int(m.rsplit("-", 1)[1]) for m in machines]
+    finite = [t for t in temperatures if np.isfinite(t)]
+    flows = _flows(rng, kinds, starts, seeds, iterations, max(finite))
+    classifiers = [t for t in thermometers if t in ("neural", "bayes")]
+    bins = np.asarray(temperatures, float)
+
+    shift = {"neural": 0.0, "bayes": 0.03, "energy": 0.06, "magnetization": -0.05}
+    read = np.stack([flows + shift[t] * (flows > 0.3) for t in thermometers], -1)
+    if "magnetization" in thermometers:  # a hot magnetization says nothing, or infinity
+        column = read[..., -1]
+        column[flows > 5.5] = np.inf
+        column[(flows > 5.2) & (flows <= 5.5)] = np.nan
+
+    def mean_error(values):
+        error = values.std(1, ddof=1) / np.sqrt(seeds) if seeds > 1 else np.full(values.mean(1).shape, np.nan)
+        return values.mean(1), error
+
+    with np.errstate(invalid="ignore"):
+        mean, error = mean_error(read)
+        probability, probability_error = mean_error(
+            np.stack([probabilities_at(flows + shift[c], bins) for c in classifiers], -2)
+        )
+        energy = mean_error(energy_at(flows))
+        magnetization = mean_error(magnetization_at(flows))
+        quarter, half = max(iterations // 4, 1), max(iterations // 2, 1)
+        end = mean[:, :, -quarter:].mean(2)
+        end_error = error[:, :, -quarter:].mean(2)
+        drift = mean[:, :, -1] - mean[:, :, -half]
+        spread = end.max(1) - end.min(1)
+    null = np.array([[NULLS.get(k, 2.3) + shift[t] / 2 for t in thermometers] for k in kinds])
+    mixture = {"V": bins >= 0, "H": bins >= 4, "L": bins <= 0}
+    null_probability = np.stack(
+        [[probabilities_at(bins[mixture.get(k, bins >= 0)], bins).mean(0)] * len(classifiers) for k in kinds]
+    )
+
+    weights = [[weights_of(rng, k, length, h) for _ in range(seeds)] for k, h in zip(kinds, hidden, strict=True)]
+    modes, leading = min(length**2, max(hidden)), 6
+    singular = np.full((len(machines), seeds, modes), np.nan)
+    vectors = np.full((len(machines), leading, length, length), np.nan)
+    for m, row in enumerate(weights):
+        for s, w in enumerate(row):
+            u, sigma, _ = np.linalg.svd(w, full_matrices=False)
+            singular[m, s, : sigma.size] = sigma
+            if s == 0:
+                some = min(leading, sigma.size)
+                vectors[m, :some] = u.T[:some].reshape(some, length, length)
+    snapshots = [i for i in (0, 1, 2, 3, 5, 10, 20, 30, 40) if i < iterations]
+    example = [
+        [[spins_at(rng, flows[m, 0, s, i], length) for i in snapshots] for s in range(len(starts))]
+        for m in range(len(machines))
+    ]
+    true = np.asarray(temperatures, float)
+    offset = np.stack([np.full(true.size, shift[t]) * np.exp(-(np.minimum(true, 9) - 1.5) ** 2) for t in thermometers], 1)
+    epochs = np.arange(1, 201)
+    decay = np.exp(-epochs / 30.0) * (1 + 0.02 * rng.normal(size=(len(machines), seeds, epochs.size)))
+
+    variables = {
+        "temperature_read": _labelled("machine seed start iteration thermometer", read),
+        "temperature_mean": _labelled("machine start iteration thermometer", mean),
+        "temperature_error": _labelled("machine start iteration thermometer", error),
+        "energy_mean": _labelled("machine start iteration", energy[0]),
+        "energy_error": _labelled("machine start iteration", energy[1]),
+        "abs_magnetization_mean": _labelled("machine start iteration", magnetization[0]),
+        "abs_magnetization_error": _labelled("machine start iteration", magnetization[1]),
+        "probability_mean": _labelled("machine start iteration classifier bin", probability),
+        "probability_error": _labelled("machine start iteration classifier bin", probability_error),
+        "null_temperature": _labelled("machine thermometer", null),
+        "null_energy": _labelled("machine", energy_at(null[:, 0])),
+        "null_abs_magnetization": _labelled("machine", magnetization_at(null[:, 0])),
+        "null_probability": _labelled("machine classifier bin", null_probability),
+        "end_temperature": _labelled("machine start thermometer", end),
+        "end_error": _labelled("machine start thermometer", end_error),
+        "end_chain_error": _labelled("machine start thermometer", np.full(end.shape, 0.006)),
+        "drift": _labelled("machine start thermometer", drift),
+        "drift_error": _labelled("machine start thermometer", end_error * 1.4),
+        "converged": _labelled("machine thermometer", spread < 0.3),
+        "singular_value": _labelled("machine seed mode", singular),
+        "weight_product": _labelled("machine visible visible_other", [row[0] @ row[0].T for row in weights]),
+        "leading_vector": _labelled("machine leading y x", vectors),
+        "leading_uniformity": _labelled("machine seed", np.full((len(machines), seeds), 0.97)),
+        "example": _labelled("machine start snapshot y x", np.array(example, np.int8)),
+        "calibration": _labelled("temperature thermometer", true[:, None] + offset),
+        "calibration_error": _labelled("temperature thermometer", np.full((true.size, len(thermometers)), 0.01)),
+        "cross_entropy": _labelled("classifier", [2.16, 2.127][: len(classifiers)]),
+        "accuracy": _labelled("classifier", [0.181, 0.188][: len(classifiers)]),
+        "reconstruction": _labelled("machine seed epoch", 0.3 + 0.4 * decay),
+        "weight_norm": _labelled("machine seed epoch", 12.0 - 9.0 * decay),
+        "bayes_cross_entropy_exact": ((), 2.1251),
+        "bayes_accuracy_exact": ((), 0.1885),
+        "critical_temperature": ((), T_C),
+        "specific_heat_peak_temperature": ((), C_MAX),
+        "chains": ((), 1000),
+    }
+    flags = [
+        {"where": "flow V-16", "what": "not converged", "message": "the flow from hot still drifts after 40 iterations"},
+        {"where": "thermometer neural", "what": "miscalibrated", "message": "reads 2.31(1) at T = 2.25 <held out>"},
+    ]
+    return xr.Dataset(
+        variables,
+        coords={
+            "machine": list(machines),
+            "machine_type": ("machine", kinds),
+            "hidden_units": ("machine", hidden),
+            "seed": np.arange(seeds),
+            "start": list(starts),
+            "iteration": np.arange(iterations),
+            "thermometer": list(thermometers),
+            "classifier": classifiers,
+            "bin": bins,
+            "temperature": true,
+            "snapshot": snapshots,
+            "epoch": epochs,
+        },
+        attrs={
+            "title": "A quick look at RBM flows",
+            "lattice": f"square torus {length} x {length}",
+            "model": "Ising",
+            "flags": json.dumps(flags),
+        },
+    )
+
+
+def run() -> dict:
+    """Make the record of a run that could belong to `results()`."""
+    kinds = ("draws", "thermometer", "machine", "machine", "machine", "flow", "flow", "spectrum", "results")
+    steps = [
+        {
+            "kind": kind,
+            "name": f"{kind} {i}",
+            "hash": f"{i:02x}" * 32,
+            "seconds": 1.5 * i + 0.1,
+            "cached": i < 2,
+            "device": "cpu",
+            "flags": [],
+        }
+        for i, kind in enumerate(kinds)
+    ]
+    return {
+        "name": "quick",
+        "run": "quick-0123456789",
+        "spec_toml": 'name = "quick"\nseed = 0\n\n[machine]\nhidden = 64  # <units>\n',
+        "started": "2025-11-23T17:08:00+00:00",
+        "seconds": 83.2,
+        "compute_seconds": 214.0,
+        "steps": steps,
+        "versions": {"rbmflow": "0.1.0", "jax": "0.11.2", "numpy": "2.3.4", "xarray": "2026.9.0"},
+        "device": "cpu",
+        "cores": 2,
+        "platform": "Linux-6.1 x86_64, Python 3.12.11",
+        "revision": None,
+        "seed": 0,
+    }
