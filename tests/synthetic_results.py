@@ -32,7 +32,7 @@ def magnetization_at(temperature):
 def probabilities_at(temperature, bins):
     """Class probabilities like those of a thermometer at one temperature."""
     bins = np.minimum(np.asarray(bins, float), 8.0)
-    t = np.asarray(temperature, float)[..., None]
+    t = np.minimum(np.asarray(temperature, float), 8.0)[..., None]
     width = 0.22 + 0.13 * t
     p = np.exp(-0.5 * ((bins - t) / width) ** 2) + 1e-4
     return p / p.sum(-1, keepdims=True)
@@ -124,7 +124,7 @@ def results(
         end_error = error[:, :, -quarter:].mean(2)
         drift = mean[:, :, -1] - mean[:, :, -half]
         spread = end.max(1) - end.min(1)
-    null = np.array([[NULLS.get(k, 2.3) + shift[t] / 2 for t in thermometers] for k in kinds])
+    null = np.array([[NULLS.get(k, 2.3) + (k != "L") * shift[t] / 2 for t in thermometers] for k in kinds])
     mixture = {"V": bins >= 0, "H": bins >= 4, "L": bins <= 0}
     null_probability = np.stack(
         [[probabilities_at(bins[mixture.get(k, bins >= 0)], bins).mean(0)] * len(classifiers) for k in kinds]
@@ -147,7 +147,9 @@ def results(
         for m in range(len(machines))
     ]
     true = np.asarray(temperatures, float)
-    offset = np.stack([np.full(true.size, shift[t]) * np.exp(-(np.minimum(true, 9) - 1.5) ** 2) for t in thermometers], 1)
+    offset = np.stack(
+        [np.full(true.size, shift[t]) * np.exp(-((np.minimum(true, 9) - 1.5) ** 2)) for t in thermometers], 1
+    )
     epochs = np.arange(1, 201)
     decay = np.exp(-epochs / 30.0) * (1 + 0.02 * rng.normal(size=(len(machines), seeds, epochs.size)))
 
@@ -189,7 +191,11 @@ def results(
         "chains": ((), 1000),
     }
     flags = [
-        {"where": "flow V-16", "what": "not converged", "message": "the flow from hot still drifts after 40 iterations"},
+        {
+            "where": "flow V-16",
+            "what": "not converged",
+            "message": "the flow from hot still drifts after 40 iterations",
+        },
         {"where": "thermometer neural", "what": "miscalibrated", "message": "reads 2.31(1) at T = 2.25 <held out>"},
     ]
     return xr.Dataset(

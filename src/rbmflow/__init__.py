@@ -1,10 +1,90 @@
-"""A laboratory for RBM flows on lattice spin models."""
+"""A laboratory for RBM flows on lattice spin models.
 
-from rbmflow.lattice import Square
-from rbmflow.model import Ising
-from rbmflow.dataset import Draws
-from rbmflow.sampler import cold, hot, sample, thermal, TransferMatrix
-from rbmflow.rbm import RBM
-from rbmflow.training import train
-from rbmflow.flow import iterate
-from rbmflow.spectrum import decompose
+The same path in a notebook, from temperatures to weights, is seven calls: `sample`, `train`, `hot` or `cold`,
+`iterate`, a thermometer's `read`, and `decompose`; `exact` has the finite-size formulas beside them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rbmflow import exact
+    from rbmflow.dataset import Draws
+    from rbmflow.flow import Flow, iterate
+    from rbmflow.lattice import Square
+    from rbmflow.model import Ising
+    from rbmflow.rbm import RBM
+    from rbmflow.sampler import TransferMatrix, cold, hot, sample, thermal
+    from rbmflow.spectrum import Spectrum, decompose
+    from rbmflow.thermometer import (
+        BayesThermometer,
+        EnergyThermometer,
+        MagnetizationThermometer,
+        NeuralThermometer,
+        train_thermometer,
+    )
+    from rbmflow.training import History, train
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Draws": "dataset",
+    "Flow": "flow",
+    "iterate": "flow",
+    "Square": "lattice",
+    "Ising": "model",
+    "RBM": "rbm",
+    "TransferMatrix": "sampler",
+    "cold": "sampler",
+    "hot": "sampler",
+    "sample": "sampler",
+    "thermal": "sampler",
+    "Spectrum": "spectrum",
+    "decompose": "spectrum",
+    "BayesThermometer": "thermometer",
+    "EnergyThermometer": "thermometer",
+    "MagnetizationThermometer": "thermometer",
+    "NeuralThermometer": "thermometer",
+    "train_thermometer": "thermometer",
+    "History": "training",
+    "train": "training",
+}
+
+__all__ = [
+    "RBM",
+    "BayesThermometer",
+    "Draws",
+    "EnergyThermometer",
+    "Flow",
+    "History",
+    "Ising",
+    "MagnetizationThermometer",
+    "NeuralThermometer",
+    "Spectrum",
+    "Square",
+    "TransferMatrix",
+    "cold",
+    "decompose",
+    "exact",
+    "hot",
+    "iterate",
+    "sample",
+    "thermal",
+    "train",
+    "train_thermometer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Public names are imported on first use, so that `rbmflow --help` does not wait for jax.
+    if name == "exact":
+        return import_module("rbmflow.exact")
+    if name in _PLACES:
+        return getattr(import_module(f"rbmflow.{_PLACES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

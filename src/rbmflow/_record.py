@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, cast
 
 import equinox as eqx
 
@@ -46,7 +46,7 @@ class Record(eqx.Module):
 
     @classmethod
     @abc.abstractmethod
-    def from_dataset(cls, dataset: xr.Dataset) -> Self:
+    def from_dataset(cls, dataset: xr.Dataset) -> Record:
         """Undo `to_dataset`."""
 
     def save(self, path: str | Path) -> None:
@@ -54,6 +54,6 @@ class Record(eqx.Module):
         write_dataset(self.to_dataset(), path)
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load[R: Record](cls: type[R], path: str | Path) -> R:
         """Read the record back from a file written by `save`."""
-        return cls.from_dataset(read_dataset(path))
+        return cast(R, cls.from_dataset(read_dataset(path)))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Int8
 
 from rbmflow._checks import InvalidInput, Problem, Problems
@@ -37,7 +37,7 @@ class Draws(Record):
     method: str = eqx.field(static=True, default="given")
 
     @classmethod
-    def from_array(cls, spins: Any, temperatures: Sequence[float]) -> Self:
+    def from_array(cls, spins: Any, temperatures: Sequence[float]) -> Draws:
         """Draws from configurations made elsewhere.
 
         Parameters
@@ -63,7 +63,7 @@ class Draws(Record):
         problems.done()
         return cls(jnp.asarray(array.astype(np.int8)), tuple(float(t) for t in temperatures))
 
-    def select(self, minimum: float = 0.0, maximum: float = math.inf) -> Self:
+    def select(self, minimum: float = 0.0, maximum: float = math.inf) -> Draws:
         """The draws with `minimum <= T <= maximum`.
 
         Raises
@@ -86,38 +86,13 @@ class Draws(Record):
         return xr.Dataset({"spins": spins}, {"temperature": temperatures}, {"method": self.method})
 
     @classmethod
-    def from_dataset(cls, dataset: xr.Dataset) -> Self:
+    def from_dataset(cls, dataset: xr.Dataset) -> Draws:
         """Draws from the data written by `to_dataset`."""
         temperatures = tuple(float(t) for t in dataset["temperature"].values)
         return cls(jnp.asarray(dataset["spins"].values), temperatures, dataset.attrs["method"])
 
 
-@dataclass(frozen=True)
-class TypeSettings:
-    """A type of machine: which temperatures it learns from."""
-
-    minimum: float = 0.0
-    """Lowest temperature of its training set."""
-    maximum: float = math.inf
-    """Highest temperature of its training set."""
-    also_hidden: tuple[int, ...] = ()
-    """Numbers of hidden units of further machines of this type, besides machine.hidden."""
-
-    def __post_init__(self):
-        problems = Problems()
-        problems.unless(self.minimum >= 0, "minimum", self.minimum, "it must be a temperature of at least 0")
-        above = self.maximum >= self.minimum
-        problems.unless(above, "maximum", self.maximum, "it must be a temperature of at least the minimum")
-        for hidden in self.also_hidden:
-            problems.whole("also_hidden", hidden, 1)
-        problems.done()
-
-    def temperatures(self, of: Sequence[float]) -> tuple[float, ...]:
-        """Those of the given temperatures that belong to the type."""
-        return tuple(t for t in of if self.minimum <= t <= self.maximum)
-
-
-def configurations(data: Draws | Int8[Array, "sample visible"]) -> Int8[Array, "sample visible"]:
+def configurations(data: Draws | ArrayLike) -> Int8[Array, "sample visible"]:
     """Training set: all configurations as rows, whatever their temperature.
 
     Parameters

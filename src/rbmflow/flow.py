@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int8
 
 from rbmflow import _scan
@@ -22,29 +22,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 ITERATIONS_IN_A_CHUNK = 20
-
-
-@dataclass(frozen=True)
-class FlowSettings:
-    """From where, how wide and how far a machine is iterated."""
-
-    starts: tuple[str | float, ...] = ("cold", "hot", 2.25)
-    """Starting ensembles: "cold" (T = 0), "hot" (T = infinity), or one of the temperatures drawn."""
-    chains: int = 1000
-    """Independent chains in each flow."""
-    iterations: int = 40
-    """Steps v -> h -> v' of each chain."""
-
-    def __post_init__(self):
-        problems = Problems()
-        problems.unless(len(self.starts) > 0, "starts", self.starts, "it must name at least one start")
-        problems.unless(len(set(self.starts)) == len(self.starts), "starts", self.starts, "each may be named once")
-        for start in self.starts:
-            known = start in ("cold", "hot") if isinstance(start, str) else start >= 0
-            problems.unless(known, "starts", start, 'it must be "cold", "hot" or a temperature of at least 0')
-        problems.whole("chains", self.chains, 2)
-        problems.whole("iterations", self.iterations, 4)
-        problems.done()
 
 
 class Flow(Record):
@@ -75,7 +52,7 @@ class Flow(Record):
         return xr.Dataset({"spins": spins}, {"iteration": np.array(self.iterations)})
 
     @classmethod
-    def from_dataset(cls, dataset: xr.Dataset) -> Self:
+    def from_dataset(cls, dataset: xr.Dataset) -> Flow:
         """Flow from the data written by `to_dataset`."""
         return cls(tuple(dataset["iteration"].values.tolist()), jnp.asarray(dataset["spins"].values))
 
@@ -96,7 +73,7 @@ class _FlowStep(eqx.Module):
         return _FlowState(visible, noise), self.machine.units.to_spins(visible)
 
 
-def _checked_start(machine: RBM, start: Spins) -> Spins:
+def _checked_start(machine: RBM, start: ArrayLike) -> Spins:
     spins = np.asarray(start)
     visible = machine.weights.shape[0]
     problems = Problems()
@@ -111,7 +88,7 @@ def _checked_start(machine: RBM, start: Spins) -> Spins:
 def iterate(
     key: Key,
     machine: RBM,
-    start: Spins,
+    start: ArrayLike,
     iterations: int = 40,
     *,
     keep: tuple[int, ...] | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -11,15 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import InvalidInput, Problem
 from rbmflow._record import Record
 from rbmflow._types import Fields, Key, Visible
 from rbmflow.random import Generator
+from rbmflow.settings import MachineSettings, UnitsName
 
 if TYPE_CHECKING:
     import xarray as xr
-
-type UnitsName = Literal["-1/+1", "0/1"]
 
 
 @dataclass(frozen=True)
@@ -75,27 +74,6 @@ def units_named(name: str) -> Units:
     raise InvalidInput(Problem("units", name, 'it must be "-1/+1" or "0/1"'))
 
 
-@dataclass(frozen=True)
-class MachineSettings:
-    """What a machine is before it is trained."""
-
-    hidden: int = 64
-    """Number of hidden units N_h."""
-    units: UnitsName = "-1/+1"
-    """Values of visible and hidden units; "-1/+1" without biases keeps the symmetry v -> -v of the data."""
-    biases: bool = False
-    """Whether visible and hidden biases are trained (from zero); without them they stay zero."""
-    initial_scale: float = 0.1
-    """Standard deviation of the initial Gaussian weights."""
-
-    def __post_init__(self):
-        problems = Problems()
-        problems.whole("hidden", self.hidden, 1)
-        problems.not_negative("initial_scale", self.initial_scale)
-        problems.unless(self.units in ("-1/+1", "0/1"), "units", self.units, 'it must be "-1/+1" or "0/1"')
-        problems.done()
-
-
 class RBM(Record):
     r"""Restricted Boltzmann machine on `visible` and `hidden` two-valued units.
 
@@ -133,11 +111,13 @@ class RBM(Record):
 
     def hidden_fields(self, visible: Float[Array, "*batch visible"]) -> Float[Array, "*batch hidden"]:
         """Fields on the hidden units, v W + c."""
-        return visible @ self.weights + self.hidden_bias
+        fields = visible @ self.weights
+        return fields + jnp.broadcast_to(self.hidden_bias, fields.shape)
 
     def visible_fields(self, hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch visible"]:
         """Fields on the visible units, h W^T + b."""
-        return hidden @ self.weights.T + self.visible_bias
+        fields = hidden @ self.weights.T
+        return fields + jnp.broadcast_to(self.visible_bias, fields.shape)
 
     def free_energy(self, visible: Float[Array, "*batch visible"]) -> Float[Array, "*batch"]:
         r"""Free energy of visible units, :math:`-\ln \sum_h e^{...} = -b^T v - \sum_j \ln \sum_{h_j} e^{f_j h_j}`."""
@@ -157,7 +137,7 @@ class RBM(Record):
         )
 
     @classmethod
-    def from_dataset(cls, dataset: xr.Dataset) -> Self:
+    def from_dataset(cls, dataset: xr.Dataset) -> RBM:
         """Machine from the data written by `to_dataset`."""
         arrays = (jnp.asarray(dataset[name].values) for name in ("weights", "visible_bias", "hidden_bias"))
         return cls(*arrays, units_named(dataset.attrs["units_of_both_layers"]))

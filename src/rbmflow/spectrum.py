@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -53,7 +53,7 @@ class Spectrum(Record):
         )
 
     @classmethod
-    def from_dataset(cls, dataset: xr.Dataset) -> Self:
+    def from_dataset(cls, dataset: xr.Dataset) -> Spectrum:
         """Spectrum from the data written by `to_dataset`."""
         names = ("singular_value", "visible_vector", "hidden_vector", "weight_product")
         return cls(*(dataset[name].values for name in names))

@@ -3,50 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int8
 
 from rbmflow import _scan
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import InvalidInput, Problem
 from rbmflow._record import Record
 from rbmflow._types import Key
 from rbmflow.dataset import Draws, configurations
 from rbmflow.random import Generator
-from rbmflow.rbm import RBM, GibbsNoise, MachineSettings, UnitsName, sample_hidden, sample_visible
+from rbmflow.rbm import RBM, GibbsNoise, sample_hidden, sample_visible
+from rbmflow.settings import MachineSettings, TrainingSettings, UnitsName
 
 if TYPE_CHECKING:
     import xarray as xr
 
 UPDATES_IN_A_CHUNK = 4000
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How a machine is trained: contrastive divergence with plain stochastic gradient descent."""
-
-    epochs: int = 100
-    """Passes through the training set; the order is drawn anew for each, an incomplete last batch is left out."""
-    batch: int = 100
-    """Configurations in one update, and so Gibbs chains of its negative phase."""
-    learning_rate: float = 0.01
-    """Step along the gradient of the mean log-likelihood of a batch."""
-    steps: int = 1
-    """k of CD-k: Gibbs steps from the data to the negative phase."""
-
-    def __post_init__(self):
-        problems = Problems()
-        problems.whole("epochs", self.epochs, 1)
-        problems.whole("batch", self.batch, 1)
-        problems.positive("learning_rate", self.learning_rate)
-        problems.whole("steps", self.steps, 1)
-        problems.done()
 
 
 class History(Record):
@@ -62,9 +41,9 @@ class History(Record):
         Largest absolute weight after the epoch.
     """
 
-    reconstruction: Float[Array, " epoch"]
-    weight_norm: Float[Array, " epoch"]
-    largest_weight: Float[Array, " epoch"]
+    reconstruction: Float[Array, "*epoch"]
+    weight_norm: Float[Array, "*epoch"]
+    largest_weight: Float[Array, "*epoch"]
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy with the epoch as coordinate, from 1."""
@@ -79,7 +58,7 @@ class History(Record):
         return xr.Dataset(arrays, {"epoch": np.arange(1, self.reconstruction.size + 1)})
 
     @classmethod
-    def from_dataset(cls, dataset: xr.Dataset) -> Self:
+    def from_dataset(cls, dataset: xr.Dataset) -> History:
         """History from the data written by `to_dataset`."""
         return cls(*(jnp.asarray(dataset[name].values) for name in ("reconstruction", "weight_norm", "largest_weight")))
 
@@ -213,7 +192,7 @@ def training_chunks(
 
 def train(
     key: Key,
-    data: Draws | Int8[Array, "sample visible"],
+    data: Draws | ArrayLike,
     *,
     hidden: int = 64,
     epochs: int = 100,

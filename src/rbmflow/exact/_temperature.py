@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
-from jaxtyping import Float64
-from numpy.typing import ArrayLike
+from jaxtyping import Array, Float64
 
 from rbmflow._checks import Problems
+
+type Reals = int | float | np.number | np.ndarray | Array | Sequence[Any]
+"""Real numbers of any shape: one number, an array, or nested sequences."""
 
 type PerTemperature = np.float64 | Float64[np.ndarray, "*batch"]
 """One float64 for each temperature that was asked for: a NumPy scalar for a scalar."""
 
 
-def inverse_temperature(temperature: ArrayLike) -> Float64[np.ndarray, "*batch"]:
+def inverse_temperature(temperature: Reals) -> Float64[np.ndarray, "*batch"]:
     """Coupling K = 1/T in units J = k_B = 1, infinite at T = 0 and zero at T = inf.
 
     Raises

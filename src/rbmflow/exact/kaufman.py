@@ -22,10 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
-from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
-from rbmflow.exact._temperature import PerTemperature, inverse_temperature
+from rbmflow.exact._temperature import PerTemperature, Reals, inverse_temperature
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
 
@@ -35,7 +34,7 @@ _BLOCK = 2**20
 """Modes times temperatures held in memory at once."""
 
 
-def log_partition(model: Ising, temperature: ArrayLike) -> PerTemperature:
+def log_partition(model: Ising, temperature: Reals) -> PerTemperature:
     r"""Logarithm of the partition function of the whole torus, +inf at T = 0 and N ln 2 at T = inf.
 
     .. math:: \ln Z = \ln \sum_s e^{-E(s)/T}.
@@ -66,7 +65,7 @@ def log_partition(model: Ising, temperature: ArrayLike) -> PerTemperature:
     return (2 * model.lattice.sites * coupling + log_excitations(model.lattice, coupling).value)[()]
 
 
-def energy(model: Ising, temperature: ArrayLike) -> PerTemperature:
+def energy(model: Ising, temperature: Reals) -> PerTemperature:
     r"""Energy per site, :math:`-N^{-1} \partial \ln Z / \partial K`, from -2 at T = 0 to 0 at T = inf.
 
     Parameters
@@ -92,7 +91,7 @@ def energy(model: Ising, temperature: ArrayLike) -> PerTemperature:
     return np.where(coupling == 0, 0.0, -2 - slope / model.lattice.sites)[()]
 
 
-def specific_heat(model: Ising, temperature: ArrayLike) -> PerTemperature:
+def specific_heat(model: Ising, temperature: Reals) -> PerTemperature:
     r"""Specific heat per site, :math:`K^2 N^{-1} \partial^2 \ln Z / \partial K^2`; 0 at T = 0 and T = inf.
 
     Parameters
@@ -134,7 +133,7 @@ def specific_heat_peak(model: Ising) -> tuple[float, float]:
     >>> from rbmflow.lattice import Square
     >>> temperature, height = specific_heat_peak(Ising(Square(10)))
     >>> round(temperature, 4), round(height, 4)
-    (2.3445, 1.3091)
+    (2.3446, 1.3091)
     """
     grid = np.linspace(0.5, 5, 91)
     top = int(np.argmax(specific_heat(model, grid)))
@@ -178,8 +177,9 @@ def _excitations(lattice: Square, coupling: Float64[np.ndarray, " row"]) -> Floa
 
     logs = np.empty((3, 4, coupling.size))
     for sector, (gap, multiplicity) in enumerate(_modes(lattice)):
-        # 1 - kappa c with c = 1 - gap, as a sum of positive terms: 1 - kappa is the square of the zero mode.
+        # c / (1 - kappa c) with c = 1 - gap; below, all terms are positive as 1 - kappa is the zero mode squared.
         ratio = (1 - gap) / (zero_mode[:, None] ** 2 + kappa[:, None] * gap)
+        # 1 + kappa c / (1 - kappa c) is 1 / (1 - kappa c)
         logs[0, sector] = -np.log1p(kappa[:, None] * ratio) @ multiplicity / 2
         logs[1, sector] = -ratio @ multiplicity / 2
         logs[2, sector] = -(ratio**2) @ multiplicity / 2

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -17,30 +15,10 @@ from rbmflow.model import Ising
 from rbmflow.random import host_generator
 from rbmflow.sampler.transfer_matrix import TransferMatrix
 
-__all__ = ["SamplingSettings", "TransferMatrix", "cold", "hot", "sample", "thermal"]
+__all__ = ["TransferMatrix", "cold", "hot", "sample", "thermal"]
 
 type Method = TransferMatrix
 """An update rule; each is a value with `refusal` and `draw`."""
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """Which configurations are drawn."""
-
-    temperatures: tuple[float, ...] = tuple(0.25 * k for k in range(25))
-    """Temperatures in J/k_B, increasing; 0 and inf allowed."""
-    draws: int = 1000
-    """Independent configurations at each temperature."""
-    method: Literal["auto", "transfer-matrix"] = "auto"
-    """How to draw: "transfer-matrix" is exact and needs a side of at most 12; "auto" picks and says why."""
-
-    def __post_init__(self):
-        problems = Problems()
-        problems.temperatures("temperatures", self.temperatures)
-        problems.whole("draws", self.draws, 1)
-        known = ("auto", "transfer-matrix")
-        problems.unless(self.method in known, "method", self.method, f"it must be one of {', '.join(known)}")
-        problems.done()
 
 
 def method_for(model: Ising, method: Method | str = "auto") -> tuple[Method, str]:

@@ -1,8 +1,6 @@
 """Specs: everything a run is determined by, from TOML and back to TOML."""
 
-from rbmflow.spec.contents import Spec
-from rbmflow.spec.reading import Field, fields, load, parse, shipped, to_toml
-from rbmflow.spec.settings import (
+from rbmflow.settings import (
     FlowSettings,
     MachineSettings,
     ModelSettings,
@@ -11,6 +9,8 @@ from rbmflow.spec.settings import (
     TrainingSettings,
     TypeSettings,
 )
+from rbmflow.spec.contents import Spec
+from rbmflow.spec.reading import Field, fields, load, parse, shipped, to_toml
 
 __all__ = [
     "Field",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from rbmflow._checks import Problems
-from rbmflow.spec.settings import (
+from rbmflow.settings import (
     FlowSettings,
     MachineSettings,
     ModelSettings,
@@ -19,7 +19,7 @@ from rbmflow.spec.settings import (
 )
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
-_NAME_ALLOWED = "it must be 1 to 60 letters, digits, - or _"
+_NAME_ALLOWED = "must be 1 to 60 letters, digits, - or _"
 
 
 def _paper_types() -> dict[str, TypeSettings]:
@@ -56,33 +56,33 @@ class Spec:
     """Root seed of every random stream."""
     seeds: int = 3
     """Independent trainings of every machine; error bars come from them."""
-    model: ModelSettings = ModelSettings()
+    model: ModelSettings = field(default_factory=ModelSettings)
     """The spin model and its lattice."""
-    sampling: SamplingSettings = SamplingSettings()
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
     """The spin configurations that are learnt from."""
-    machine: MachineSettings = MachineSettings()
+    machine: MachineSettings = field(default_factory=MachineSettings)
     """The restricted Boltzmann machine before training."""
     types: dict[str, TypeSettings] = field(default_factory=_paper_types)
     """Types of machine by name; V, H and L of arXiv:1801.07172 when none is given."""
-    training: TrainingSettings = TrainingSettings()
+    training: TrainingSettings = field(default_factory=TrainingSettings)
     """Training of a machine."""
-    flow: FlowSettings = FlowSettings()
+    flow: FlowSettings = field(default_factory=FlowSettings)
     """The flow of a trained machine."""
-    thermometer: ThermometerSettings = ThermometerSettings()
+    thermometer: ThermometerSettings = field(default_factory=ThermometerSettings)
     """The neural thermometer."""
 
     def __post_init__(self):
         problems = Problems()
-        problems.unless(bool(_NAME.fullmatch(self.name)), "name", self.name, _NAME_ALLOWED)
-        problems.whole("seed", self.seed, 0)
+        problems.unless(bool(_NAME.fullmatch(self.name)), "name", self.name, f"it {_NAME_ALLOWED}")
+        seed = isinstance(self.seed, int) and 0 <= self.seed < 2**32
+        problems.unless(seed, "seed", self.seed, "it must be a whole number from 0 to 4294967295")
         problems.whole("seeds", self.seeds, 1)
         problems.unless(len(self.types) > 0, "types", self.types, "it must hold at least one type")
         grid = self.sampling.temperatures
+        keep_one = f"it must keep at least one of sampling.temperatures, from {grid[0]:g} to {grid[-1]:g}"
         for name, kind in self.types.items():
-            problems.unless(bool(_NAME.fullmatch(name)), f"types.{name}", name, _NAME_ALLOWED)
-            among = f"of sampling.temperatures, from {grid[0]:g} to {grid[-1]:g}"
-            some = any(map(kind.keeps, grid))
-            problems.unless(some, f"types.{name}", kind, f"it must keep at least one {among}")
+            problems.unless(bool(_NAME.fullmatch(name)), "types", name, f"the name of a type {_NAME_ALLOWED}")
+            problems.unless(any(map(kind.keeps, grid)), f"types.{name}", kind, keep_one)
         for index, start in enumerate(self.flow.starts):
             known = isinstance(start, str) or start in grid
             allowed = "a start that is a number must be one of sampling.temperatures"
@@ -96,4 +96,3 @@ class Spec:
     def hidden_units(self, name: str) -> tuple[int, ...]:
         """Numbers of hidden units of this type's machines, the main one first and none twice."""
         return tuple(dict.fromkeys((self.machine.hidden, *self.types[name].also_hidden)))
-

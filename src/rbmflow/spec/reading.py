@@ -31,13 +31,17 @@ _EXPECTED = {
 }
 
 
+type Place = tuple[str | int, ...]
+"""Where a value stands: keys of tables and indices of lists, from the outside in."""
+
+
 class _Nothing:
     def __repr__(self) -> str:
         return "(nothing)"
 
 
 @functools.cache
-def _adapter() -> TypeAdapter[Spec]:
+def _adapter() -> TypeAdapter:
     return TypeAdapter(Spec)
 
 
@@ -84,22 +88,21 @@ def parse(data: Mapping[str, Any]) -> Spec:
     4
     """
     given, left = dict(data), copy.deepcopy(dict(data))
-    found: dict[str, Problem] = {}
-    while True:
+    found: dict[Place, Problem] = {}
+    spec = None
+    more = True
+    while more and spec is None:
         try:
             # JSON text, because strict validation takes lists for tuples and tables for dataclasses only there.
-            spec = _adapter().validate_json(json.dumps(left, default=lambda value: {"": str(value)}))
+            # Dates and times have no place in a spec: they become null, which is of no field's type.
+            spec = _adapter().validate_json(json.dumps(left, default=lambda value: None))
         except ValidationError as error:
-            fresh = _problems(error, given)
-            if found:  # A default stands in for every faulty field: comparing it with others means nothing.
-                fresh = {place: p for place, p in fresh.items() if not p.compares and place not in found}
-            found |= {place: p.problem for place, p in fresh.items()}
-            if not any([_drop(left, place) for place in fresh]):
-                break
-        else:
-            break
-    if found:
-        raise InvalidInput(*found.values())
+            fresh = dict(_problems(error, given, alone=bool(found)))
+            found = fresh | found
+            dropped = [_drop(left, place) for place in fresh]
+            more = any(dropped)
+    if spec is None or found:
+        raise InvalidInput(*(found[place] for place in sorted(found, key=str)))
     return spec
 
 
@@ -111,3 +114,163 @@ def to_toml(spec: Spec) -> str:
 def shipped() -> tuple[str, ...]:
     """Names of the specs that come with the package."""
     return tuple(sorted(path.name.removesuffix(".toml") for path in _shipped_folder().iterdir()))
+
+
+def _shipped_folder():
+    return resources.files("rbmflow") / "specs"
+
+
+def _read_toml(source: str | Path) -> dict[str, Any]:
+    """Read the tables of a shipped spec or of a file, or say in one sentence why that cannot be done."""
+    path = _shipped_folder() / f"{source}.toml" if str(source) in shipped() else Path(source)
+    known = f"one of {', '.join(shipped())} or the path of a TOML file"
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        allowed = f"it must be {known}, and there is no such file"
+    except IsADirectoryError:
+        allowed = f"it must be {known}, and this is a folder"
+    except OSError as error:
+        allowed = f"it must be {known}, and this cannot be read ({error.strerror})"
+    except UnicodeDecodeError as error:
+        allowed = f"it must be TOML, which is UTF-8 text, and byte {error.start} is not"
+    except tomllib.TOMLDecodeError as error:
+        allowed = f"it must be TOML: {error}"
+    raise InvalidInput(Problem("spec", str(source), allowed))
+
+
+def _override(data: dict[str, Any], name: str, text: str) -> None:
+    """Set the field of that dotted name to the value that the text stands for."""
+    *sections, last = name.split(".")
+    for depth, section in enumerate(sections):
+        data = data.setdefault(section, {})
+        if not isinstance(data, dict):
+            raise InvalidInput(Problem(name, text, f"{'.'.join(sections[: depth + 1])} is not a table"))
+    data[last] = _value(text)
+
+
+def _value(text: str) -> Any:
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return table["value"] if len(table) == 1 else text
+
+
+def _problems(error: ValidationError, given: dict[str, Any], alone: bool) -> Iterator[tuple[Place, Problem]]:
+    """Say what pydantic found as problems by place.
+
+    With `alone`, leave out what compares one field with others: where a faulty field was dropped, its default
+    stands in for it, and the comparison means nothing.
+    """
+    expected: dict[Place, list[str]] = {}
+    for row in error.errors():
+        cause = row.get("ctx", {}).get("error")
+        if isinstance(cause, InvalidInput):
+            for problem in cause.problems:
+                place, value = _look_up(given, (*row["loc"], *_place(problem.field)))
+                compares = row["loc"] == () and (len(place) > 1 or isinstance(value, dict))
+                if not (alone and compares):
+                    given_value = problem.value if isinstance(problem.value, str) else value
+                    yield place, Problem(_dotted(place), given_value, problem.allowed)
+        elif row["type"] == "unexpected_keyword_argument":
+            place, value = _look_up(given, row["loc"])
+            yield place, Problem(_dotted(place), value, _unknown(place))
+        else:
+            place, _ = _look_up(given, row["loc"])
+            what = row.get("ctx", {}).get("expected") or _EXPECTED.get(row["type"], row["msg"])
+            expected.setdefault(place, []).append(what)
+    for place, kinds in expected.items():
+        yield place, Problem(_dotted(place), _look_up(given, place)[1], f"it must be {' or '.join(kinds)}")
+
+
+def _look_up(given: Any, place: Place) -> tuple[Place, Any]:
+    """Follow a place into the tables as far as it goes; pydantic's places end in names of union members."""
+    for depth, part in enumerate(place):
+        try:
+            given = given[part]
+        except KeyError:
+            return place[: depth + 1], _Nothing()
+        except (TypeError, IndexError):
+            return place[:depth], given
+    return place, given
+
+
+def _place(dotted: str) -> Place:
+    parts = dotted.replace("[", ".").replace("]", "").split(".")
+    return tuple(int(part) if part.isdigit() else part for part in parts)
+
+
+def _dotted(place: Place) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+
+
+def _drop(data: Any, place: Place) -> bool:
+    """Delete the value at a place, with the whole list it stands in; tell whether there was one."""
+    for depth, part in enumerate(place):
+        if not isinstance(data, dict) or part not in data:
+            return False
+        if depth + 1 == len(place) or isinstance(place[depth + 1], int):
+            del data[part]
+            return True
+        data = data[part]
+    return False
+
+
+def _unknown(place: Place) -> str:
+    """Say which fields the section of an unknown field has, and which one may have been meant."""
+    *section, name = map(str, place)
+    if section[:1] == ["types"]:
+        section[1:] = ["<type>"]
+    prefix = "".join(f"{part}." for part in section)
+    paths = [field.name.removeprefix(prefix) for field in fields() if field.name.startswith(prefix)]
+    names = list(dict.fromkeys(path.split(".")[0] for path in paths))
+    near = difflib.get_close_matches(name, names, n=1)
+    where = f"section {_dotted(place[:-1])}" if section else "a spec"
+    return f"there is no such field; {where} has {', '.join(names)}" + (
+        f"; did you mean {_dotted((*place[:-1], near[0]))}?" if near else ""
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One field of a spec, for people."""
+
+    name: str
+    """Dotted name; `<type>` stands for the name of a type."""
+    default: str
+    """Default as TOML, empty where the field must be given."""
+    meaning: str
+    """What it is."""
+
+
+@functools.cache
+def fields() -> tuple[Field, ...]:
+    """Every field of a spec with its default and its meaning."""
+    schema = _adapter().json_schema()
+    return tuple(_flatten(schema, schema["$defs"], ""))
+
+
+def _flatten(schema: Mapping[str, Any], definitions: Mapping[str, Any], prefix: str) -> Iterator[Field]:
+    for name, entry in schema["properties"].items():
+        section = _section(entry, definitions)
+        sections = _section(entry.get("additionalProperties", {}), definitions)
+        if section:
+            yield from _flatten(section, definitions, f"{prefix}{name}.")
+        elif sections:
+            yield from _flatten(sections, definitions, f"{prefix}{name}.<type>.")
+        else:
+            default = _one_line_toml(entry["default"]) if "default" in entry else ""
+            yield Field(prefix + name, default, " ".join(entry["description"].split()))
+
+
+def _section(entry: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the schema of the section that a field is, if it is one."""
+    definition = definitions.get(entry.get("$ref", "").rpartition("/")[2], {})
+    return definition if "properties" in definition else None
+
+
+def _one_line_toml(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_one_line_toml, value))}]"
+    return tomli_w.dumps({"x": value}).removeprefix("x = ").strip()

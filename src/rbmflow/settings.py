@@ -8,6 +8,9 @@ from typing import Literal
 
 from rbmflow._checks import Problems
 
+type UnitsName = Literal["-1/+1", "0/1"]
+"""The two values of a unit, as written in a spec."""
+
 PAPER_GRID = tuple(k / 4 for k in range(25))
 """The temperatures 0, 0.25, ..., 6 of arXiv:1801.07172."""
 
@@ -52,7 +55,7 @@ class MachineSettings:
 
     hidden: int = 64
     """Hidden units N_h of every type's main machine."""
-    units: Literal["-1/+1", "0/1"] = "-1/+1"
+    units: UnitsName = "-1/+1"
     """The two values of a unit."""
     biases: bool = False
     """Whether visible and hidden units have biases; without them the machine keeps the sign symmetry."""
@@ -79,12 +82,10 @@ class TypeSettings:
 
     def __post_init__(self):
         problems = Problems()
-        problems.not_negative("minimum", self.minimum)
+        problems.unless(self.minimum >= 0, "minimum", self.minimum, "it must be a number of at least 0")
         problems.unless(self.maximum >= 0, "maximum", self.maximum, "it must be a number of at least 0")
         whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in self.also_hidden)
-        problems.unless(
-            whole, "also_hidden", self.also_hidden, "every entry must be a whole number of at least 1"
-        )
+        problems.unless(whole, "also_hidden", self.also_hidden, "every entry must be a whole number of at least 1")
         problems.done()
 
     def keeps(self, temperature: float) -> bool:
@@ -128,9 +129,7 @@ class FlowSettings:
     def __post_init__(self):
         problems = Problems()
         problems.unless(len(self.starts) > 0, "starts", self.starts, "it must hold at least one start")
-        problems.unless(
-            len(set(self.starts)) == len(self.starts), "starts", self.starts, "no start may come twice"
-        )
+        problems.unless(len(set(self.starts)) == len(self.starts), "starts", self.starts, "no start may come twice")
         for index, start in enumerate(self.starts):
             known = not isinstance(start, str) or start in ("cold", "hot")
             allowed = 'it must be "cold", "hot" or one of the temperatures in sampling.temperatures'

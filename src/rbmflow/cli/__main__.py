@@ -1,0 +1,8 @@
+"""`python -m rbmflow.cli`."""
+
+import sys
+
+from rbmflow.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

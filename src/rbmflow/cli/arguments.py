@@ -1,0 +1,159 @@
+"""Arguments: from what was typed to the command that answers it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from rbmflow._checks import InvalidInput, Problem
+
+type Text = Callable[[argparse.ArgumentParser], str]
+
+_SPEC_VERBS = ("run", "plan")
+_TOP_FIELDS = ("--name", "--seed", "--seeds")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Parameters
+    ----------
+    words
+        The command line without the program's name; that of this process when not given.
+    """
+    words = list(sys.argv[1:] if words is None else words)
+    try:
+        overrides = {}
+        if words[:1] and words[0] in _SPEC_VERBS:
+            words, overrides = split_overrides(words)
+        arguments = _parser().parse_args(words)
+        arguments.overrides = overrides
+        from rbmflow.cli import commands
+
+        return getattr(commands, arguments.verb)(arguments)
+    except InvalidInput as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted. Nothing is lost: the same command goes on from here.", file=sys.stderr)
+        return 130
+
+
+def split_overrides(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Take `--section.field value` and `--section.field=value` out of a command line.
+
+    Examples
+    --------
+    >>> split_overrides(["run", "quick", "--machine.hidden", "36", "--workers", "2", "--seed=1"])
+    (['run', 'quick', '--workers', '2'], {'machine.hidden': '36', 'seed': '1'})
+    """
+    rest: list[str] = []
+    overrides: dict[str, str] = {}
+    queue = list(words)
+    while queue:
+        word = queue.pop(0)
+        name, equals, value = word.partition("=")
+        if not name.startswith("--") or ("." not in name and name not in _TOP_FIELDS):
+            rest.append(word)
+            continue
+        field = name.removeprefix("--")
+        if not equals:
+            if not queue or queue[0].startswith("--"):
+                raise InvalidInput(Problem(field, "", f"a value must follow {name}"))
+            value = queue.pop(0)
+        overrides[field] = value
+    return rest, overrides
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and exit with 2."""
+        self.exit(2, f"{message}; `{self.prog} --help` tells what there is\n")
+
+
+class _Tell(argparse.Action):
+    """An option that prints a text, made only when asked for, and exits."""
+
+    def __init__(
+        self, option_strings: Sequence[str], dest: str, text: Callable[[argparse.ArgumentParser], str], **rest
+    ):
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, **rest)
+        self.text = text
+
+    def __call__(self, parser, *_: object) -> None:
+        """Print and exit."""
+        print(self.text(parser))
+        parser.exit(0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    top = _Parser("rbmflow", description="A laboratory for RBM flows on lattice spin models.", allow_abbrev=False)
+    top.add_argument("--version", action=_Tell, text=_version, help="print the version and exit")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+
+    def add(verb: str, meaning: str, text: Callable[[argparse.ArgumentParser], str] | None = None) -> _Parser:
+        parser = verbs.add_parser(
+            verb,
+            help=meaning,
+            description=meaning[0].upper() + meaning[1:] + ".",
+            allow_abbrev=False,
+            add_help=not text,
+        )
+        if text:
+            parser.add_argument("-h", "--help", action=_Tell, text=text, help="show this help and exit")
+        parser.add_argument(
+            "--store", default="rbmflow-store", metavar="DIR", help="folder of results (default: %(default)s)"
+        )
+        return parser
+
+    for verb, meaning in (
+        ("run", "compute what a spec asks for, as far as it is not there yet, and write its report"),
+        ("plan", "tell what `run` would compute, and write nothing"),
+    ):
+        parser = add(verb, meaning, _help_with_fields)
+        parser.add_argument(
+            "spec", nargs="?", default="quick", metavar="SPEC", help="name of a shipped spec or a TOML file (quick)"
+        )
+        if verb == "run":
+            parser.add_argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
+    add("status", "tell which runs there are and what is being computed, from the store alone")
+    show = add("show", "print the numbers of a run")
+    show.add_argument("--json", action="store_true", help="print them as JSON, for programs")
+    report = add("report", "write the HTML report of a run anew and print its path")
+    for parser in (show, report):
+        parser.add_argument(
+            "run", metavar="RUN", help="id of a run, its beginning, or the name of its spec (the latest)"
+        )
+    add("doctor", "check this installation against known numbers")
+    add("cite", "print BibTeX entries of this package and of the work it starts from")
+    return top
+
+
+def _version(_: argparse.ArgumentParser) -> str:
+    from importlib.metadata import version
+
+    return f"rbmflow {version('rbmflow')}"
+
+
+def _help_with_fields(parser: argparse.ArgumentParser) -> str:
+    """Help of a command that takes a spec: the options, then every field that can be overridden."""
+    import textwrap
+
+    from rbmflow.spec import fields, shipped
+
+    lines = [
+        parser.format_help(),
+        f"shipped specs: {', '.join(shipped())}",
+        "",
+        "fields of a spec, each overridden by --FIELD VALUE (a TOML value, or text):",
+    ]
+    for field in fields():
+        default = f"(default: {field.default})" if field.default else "(must be given)"
+        lines.append(f"  --{field.name}")
+        lines += textwrap.wrap(f"{field.meaning} {default}", 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines)

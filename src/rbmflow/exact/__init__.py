@@ -1,0 +1,43 @@
+"""Exact numbers of the Ising model: infinite lattice, finite torus, and the null models made of them.
+
+Everything is NumPy in float64 and takes temperatures of any shape, T = 0 and T = inf included.
+
+Not here: an external field, other boundaries, other models.
+"""
+
+from rbmflow.exact import infinite
+from rbmflow.exact.bayes import bayes_accuracy, bayes_cross_entropy, posterior
+from rbmflow.exact.energy_levels import density_of_states, energy_distribution, log_density_of_states
+from rbmflow.exact.equal_mixture import Mixture, mixture
+from rbmflow.exact.infinite import critical_temperature
+from rbmflow.exact.inversion import temperature_of_abs_magnetization, temperature_of_energy
+from rbmflow.exact.kaufman import energy, log_partition, specific_heat, specific_heat_peak
+from rbmflow.exact.row_transfer import (
+    abs_magnetization,
+    binder,
+    magnetization_distribution,
+    magnetization_moment,
+)
+
+__all__ = [
+    "Mixture",
+    "abs_magnetization",
+    "bayes_accuracy",
+    "bayes_cross_entropy",
+    "binder",
+    "critical_temperature",
+    "density_of_states",
+    "energy",
+    "energy_distribution",
+    "infinite",
+    "log_density_of_states",
+    "log_partition",
+    "magnetization_distribution",
+    "magnetization_moment",
+    "mixture",
+    "posterior",
+    "specific_heat",
+    "specific_heat_peak",
+    "temperature_of_abs_magnetization",
+    "temperature_of_energy",
+]

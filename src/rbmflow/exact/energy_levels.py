@@ -1,0 +1,246 @@
+r"""The exact density of states g(E), from Kaufman's products as polynomials over finite fields.
+
+With :math:`y = e^{-2K}` every pair of modes of opposite momenta contributes the factor
+
+.. math:: (1 + y^2)^2 - u\, y (1 - y^2), \qquad u = 2\cos\theta + 2\cos\varphi,
+
+and the sum of the four sectors is :math:`2 y^N Z = 2 \sum_b g(-2N + 2b)\, y^b` with b the number of broken bonds.
+The factors need only roots of unity. They exist modulo every prime :math:`p \equiv 1` modulo :math:`2 \ell_y` and
+:math:`2 \ell_x`, so the coefficients are found modulo enough such primes and joined by the Chinese remainder theorem:
+no number is ever rounded.
+
+References
+----------
+B. Kaufman, Phys. Rev. 76, 1232 (1949), doi:10.1103/PhysRev.76.1232, equation (98).
+P. D. Beale, Phys. Rev. Lett. 76, 78 (1996), doi:10.1103/PhysRevLett.76.78 (the polynomial expansion).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from rbmflow._checks import Problems
+from rbmflow.exact._temperature import Reals, inverse_temperature
+from rbmflow.model import Ising
+
+LARGEST_SITES = 1024
+"""Sites of the largest torus whose density of states is expanded (a few seconds)."""
+
+
+@functools.lru_cache(maxsize=16)
+def density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], np.ndarray]:
+    """Number of configurations at each total energy, as exact Python integers.
+
+    Parameters
+    ----------
+    model
+        The model, of at most 1024 sites.
+
+    Returns
+    -------
+    energies : int64 [level]
+        Total energies from -2N in steps of 4 to the highest one that is attained.
+    counts : object [level]
+        How many of the 2^N configurations have this energy; 0 where none does. Read-only.
+
+    Raises
+    ------
+    InvalidInput
+        If the lattice has more than 1024 sites.
+
+    References
+    ----------
+    P. D. Beale, Phys. Rev. Lett. 76, 78 (1996), doi:10.1103/PhysRevLett.76.78.
+
+    Examples
+    --------
+    >>> from rbmflow.lattice import Square
+    >>> energies, counts = density_of_states(Ising(Square(4)))
+    >>> counts[:4].tolist()
+    [2, 0, 32, 64]
+    """
+    ly, lx = model.lattice.shape
+    sites = model.lattice.sites
+    problems = Problems()
+    problems.unless(
+        sites <= LARGEST_SITES,
+        "lattice",
+        model.lattice,
+        f"the density of states is known up to {LARGEST_SITES} sites",
+    )
+    problems.done()
+
+    order = math.lcm(2 * ly, 2 * lx)
+    primes = _primes(sites, order)
+    cosines_y, cosines_x = (_twice_cosines(primes, order, length) for length in (ly, lx))
+    total = np.zeros((len(primes), 2 * sites + 1), np.int64)
+    for odd_y, odd_x in ((1, 1), (1, 0), (0, 1), (0, 0)):
+        total += _sector(primes, cosines_y, cosines_x, odd_y, odd_x)
+    halves = np.array([(p + 1) // 2 for p in primes])
+    broken = _join(total % primes[:, None] * halves[:, None] % primes[:, None], primes)
+    counts = np.array(broken[::2], dtype=object)  # closed domain walls cross an even number of bonds
+    counts = counts[: np.flatnonzero(counts)[-1] + 1]
+    energies = -2 * sites + 4 * np.arange(len(counts))
+    counts.flags.writeable = energies.flags.writeable = False
+    return energies, counts
+
+
+@functools.lru_cache(maxsize=16)
+def log_density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], Float64[np.ndarray, " level"]]:
+    """Total energies and ln g(E), -inf where no configuration has the energy.
+
+    Parameters
+    ----------
+    model
+        The model, of at most 1024 sites.
+
+    Raises
+    ------
+    InvalidInput
+        If the lattice has more than 1024 sites.
+
+    Examples
+    --------
+    >>> from rbmflow.lattice import Square
+    >>> energies, logs = log_density_of_states(Ising(Square(4)))
+    >>> int(energies[0]), round(float(logs[0]), 6)
+    (-32, 0.693147)
+    """
+    energies, counts = density_of_states(model)
+    logs = np.array([math.log(count) if count else -math.inf for count in counts])
+    logs.flags.writeable = False
+    return energies, logs
+
+
+def energy_distribution(model: Ising, temperature: Reals) -> Float64[np.ndarray, "*batch level"]:
+    r"""Probability of each total energy at each temperature.
+
+    .. math:: p(E) = g(E)\, e^{-E/T} / Z(T).
+
+    Parameters
+    ----------
+    model
+        The model, of at most 1024 sites.
+    temperature
+        Temperatures of any shape, in units J/k_B.
+
+    Returns
+    -------
+    float64 [..., level]
+        Probabilities over the levels of `density_of_states`, which add up to one.
+
+    Raises
+    ------
+    InvalidInput
+        If a temperature is negative or NaN, or the lattice has more than 1024 sites.
+
+    Examples
+    --------
+    >>> from rbmflow.lattice import Square
+    >>> energy_distribution(Ising(Square(4)), 0.0)[:2].tolist()
+    [1.0, 0.0]
+    """
+    coupling = inverse_temperature(temperature)
+    energies, logs = log_density_of_states(model)
+    excitation = energies - energies[0]
+    with np.errstate(invalid="ignore"):
+        heat = np.where(excitation == 0, 0.0, coupling[..., None] * excitation)
+    exponent = logs - heat
+    weight = np.exp(exponent - np.max(exponent, axis=-1, keepdims=True))
+    return weight / np.sum(weight, axis=-1, keepdims=True)
+
+
+def _sector(
+    primes: Int64[np.ndarray, " prime"],
+    cosines_y: Int64[np.ndarray, "prime multiple_y"],
+    cosines_x: Int64[np.ndarray, "prime multiple_x"],
+    odd_y: int,
+    odd_x: int,
+) -> Int64[np.ndarray, "prime power"]:
+    """Polynomial in y of one sector: the product over its modes, modulo each prime."""
+    period_y, period_x = cosines_y.shape[1], cosines_x.shape[1]
+    sites = period_y * period_x // 4
+    product = np.zeros((len(primes), 2 * sites + 1), np.int64)
+    product[:, 0] = 1
+    degree = 0
+    for a in range(odd_y, period_y, 2):
+        for b in range(odd_x, period_x, 2):
+            opposite = (-a % period_y, -b % period_x)
+            if (a, b) > opposite:
+                continue
+            if (a, b) == opposite:
+                # 2 cos is +2 or -2 here and the factor is a perfect square; its root is taken.
+                half = (a == 0) + (b == 0) - 1
+                factor = np.array([1, -2 * half, 1 - 2 * abs(half)])[:, None] * np.ones_like(primes)
+            else:
+                u = cosines_y[:, a] + cosines_x[:, b]
+                factor = np.stack([np.ones_like(u), -u, np.full_like(u, 2), u, np.ones_like(u)])
+            degree += len(factor) - 1
+            product[:, : degree + 1] = _times(product[:, : degree + 1], factor % primes, primes)
+    return product
+
+
+def _times(
+    polynomial: Int64[np.ndarray, "prime power"],
+    factor: Int64[np.ndarray, "coefficient prime"],
+    primes: Int64[np.ndarray, " prime"],
+) -> Int64[np.ndarray, "prime power"]:
+    """Product with a short polynomial; the primes lie below 2^30, so five terms fit into an int64."""
+    result = polynomial * factor[0][:, None]
+    for shift in range(1, len(factor)):
+        result[:, shift:] += polynomial[:, :-shift] * factor[shift][:, None]
+    return result % primes[:, None]
+
+
+def _twice_cosines(primes: Int64[np.ndarray, " prime"], order: int, length: int) -> Int64[np.ndarray, "prime multiple"]:
+    """2 cos(pi k / length) = w^k + w^-k for k = 0 ... 2 length - 1, with w a primitive root of unity modulo each prime.
+
+    The two directions take powers of the same root of order `order`.
+    """
+    table = np.empty((len(primes), 2 * length), np.int64)
+    for row, p in zip(table, primes.tolist(), strict=True):
+        root = pow(_primitive_root_of_unity(p, order), order // (2 * length), p)
+        row[:] = [(pow(root, k, p) + pow(root, -k, p)) % p for k in range(2 * length)]
+    return table
+
+
+def _primitive_root_of_unity(p: int, order: int) -> int:
+    """Residue whose powers first return to 1 at `order`."""
+    divisors = [q for q in range(2, order + 1) if order % q == 0]
+    for candidate in range(2, p):
+        root = pow(candidate, (p - 1) // order, p)
+        if all(pow(root, order // q, p) != 1 for q in divisors):
+            return root
+    raise ArithmeticError(f"no element of order {order} modulo {p}")
+
+
+def _primes(bits: int, order: int) -> Int64[np.ndarray, " prime"]:
+    """Primes congruent to 1 modulo `order`, with a product above 2^bits."""
+
+    def descending() -> Iterator[int]:
+        for p in range(2**30 // order * order + 1 - order, order, -order):
+            if all(p % q for q in range(2, math.isqrt(p) + 1)):
+                yield p
+
+    primes, product = [], 1
+    for p in descending():
+        primes.append(p)
+        product *= p
+        if product > 2**bits:
+            break
+    return np.array(primes, np.int64)
+
+
+def _join(residues: Int64[np.ndarray, "prime power"], primes: Int64[np.ndarray, " prime"]) -> list[int]:
+    """Integers with these residues, by the Chinese remainder theorem."""
+    modulus = math.prod(primes.tolist())
+    basis = []
+    for p in primes.tolist():
+        cofactor = modulus // p
+        basis.append(cofactor * pow(cofactor, -1, p))
+    return [sum(r * b for r, b in zip(column, basis, strict=True)) % modulus for column in residues.T.tolist()]

@@ -1,0 +1,111 @@
+"""Performing one step: read its parents, compute it, publish it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from rbmflow.execute.surroundings import device, forget_peak_memory, peak_memory
+from rbmflow.store import Address, Damaged, Step, Store
+
+SIGN_OF_LIFE = 5.0
+"""Seconds between signs of life of a step under way."""
+
+_NEWS = 0.5
+"""Seconds between notes of progress."""
+
+
+class Outcome(NamedTuple):
+    """What became of a step."""
+
+    what: Literal["done", "failed", "damaged"]
+    reason: str = ""
+    damaged: Address | None = None
+    """The parent that could not be used."""
+
+
+def perform(
+    step: Step,
+    store: Store,
+    science: str,
+    about: Mapping[str, object],
+    on_progress: Callable[[float], None],
+) -> Outcome:
+    """Compute one step with `compute` of the module named `science`, and publish its result.
+
+    What goes wrong in the science is told as an outcome, with its traceback in the step's work folder.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    forget_peak_memory()
+    try:
+        parents = tuple(store.read(parent) for parent in step.parents)
+        with _under_way(step, store, on_progress) as report:
+            dataset = importlib.import_module(science).compute(step, parents, store.work(step), report)
+        provenance = {
+            **about,
+            "device": device(),
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - clock, 3),
+            "peak_memory_bytes": peak_memory(),
+            "flags": json.loads(dataset.attrs.get("flags", "[]")),
+        }
+        store.publish(step, dataset, provenance)
+    except Damaged as damage:
+        return Outcome("damaged", damage.reason, Address(damage.artifact.kind, damage.artifact.hash))
+    except Exception as error:
+        # Another process that published first has deleted the work folder that this one was using.
+        if store.state(step) == "done":
+            return Outcome("done")
+        return Outcome("failed", _reason(error, step, store))
+    return Outcome("done")
+
+
+def _reason(error: Exception, step: Step, store: Store) -> str:
+    """Say in one line what went wrong, and leave the traceback in the step's work folder."""
+    lines = str(error).strip().splitlines() or ["no message"]
+    reason = f"{type(error).__name__}: {lines[0]}"
+    try:
+        path = store.work(step) / "traceback.txt"
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError:
+        return reason
+    return f"{reason} (traceback in {path})"
+
+
+@contextlib.contextmanager
+def _under_way(step: Step, store: Store, on_progress: Callable[[float], None]) -> Iterator[Callable[[float], None]]:
+    """Keep the step's note of progress fresh until the end; yields the function that takes its progress."""
+    fraction, told, stop = 0.0, -_NEWS, threading.Event()
+
+    def report(done: float) -> None:
+        nonlocal fraction, told
+        fraction = float(done)
+        if time.monotonic() - told >= _NEWS or fraction >= 1:
+            told = time.monotonic()
+            note()
+            on_progress(fraction)
+
+    def note() -> None:
+        with contextlib.suppress(OSError):
+            store.report_progress(step, fraction)
+
+    def beat() -> None:
+        while not stop.wait(SIGN_OF_LIFE):
+            note()
+
+    note()
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield report
+    finally:
+        stop.set()
+        thread.join()
+        store.end_progress(step)

@@ -1,0 +1,240 @@
+"""Scheduling: which steps are computed, in which order, and what happens when something goes wrong."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rbmflow.execute.surroundings import about_here
+from rbmflow.execute.workers import Processes, ThisProcess, Workers
+from rbmflow.store import Artifact, Damaged, Step, Store
+
+_POLL = 0.2
+"""Seconds between looks at what other runs do."""
+
+_REPEATS = 3
+"""Times that one artifact may be found damaged before its step counts as failed."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that a person who waits wants to know."""
+
+    what: Literal["planned", "started", "progress", "done", "failed", "warning"]
+    step: Step | None = None
+    fraction: float = 0.0
+    """How far the step is, from 0 to 1 (of "progress")."""
+    count: int = 0
+    """Number of steps to be computed (of "planned")."""
+    message: str = ""
+    """What went wrong (of "failed" and "warning")."""
+
+
+type OnEvent = Callable[[Event], None]
+
+
+class ExecutionFailed(Exception):
+    """Some steps failed; everything that does not build on them is done.
+
+    Parameters
+    ----------
+    failures
+        The steps that failed, with one line of reason each.
+    left
+        Number of steps that were not computed because they build on them.
+    """
+
+    def __init__(self, failures: Sequence[tuple[Step, str]], left: int):
+        self.failures = tuple(failures)
+        self.left = left
+        told = "; ".join(f"{step.name}: {reason}" for step, reason in failures)
+        building = f"; {left} more build on them and were not computed" if left else ""
+        super().__init__(f"{len(failures)} of the steps failed: {told}{building}")
+
+
+def run(
+    steps: Sequence[Step],
+    store: Store,
+    workers: int = 1,
+    on_event: OnEvent = lambda event: None,
+    science: str = "rbmflow.steps",
+) -> None:
+    """Compute the steps whose results are missing, each after its parents.
+
+    Only what the last results need is computed: where they are there and whole, nothing is. A damaged artifact is
+    told of, thrown away and computed anew. A step that fails does not stop the others. Another run that shares the
+    store is not repeated but waited for.
+
+    Parameters
+    ----------
+    steps
+        The graph, parents before children.
+    store
+        Where results are and go to.
+    workers
+        Number of processes, each with one thread; 1 computes in this process. Several need a script whose top level
+        is guarded by `if __name__ == "__main__"`.
+    on_event
+        Told of everything that happens.
+    science
+        Name of the module whose `compute(step, parents, work, progress)` computes a step.
+
+    Raises
+    ------
+    ExecutionFailed
+        After everything else is done, if steps failed.
+    InvalidInput
+        If the store cannot be written.
+    """
+    store.prepare()
+    failures: dict[Step, str] = {}
+    damages: Counter[str] = Counter()
+
+    def usable(step: Step) -> bool:
+        if store.state(step) not in ("done", "damaged"):
+            return False
+        try:
+            store.verify(step)
+        except Damaged as damage:
+            _discard(step, damage.reason, store, damages, on_event)
+            return False
+        return True
+
+    while True:
+        wanted = missing(steps, usable)
+        for step in wanted:
+            if damages[step.hash] >= _REPEATS and step not in failures:
+                failures[step] = "its artifact was damaged again and again"
+        todo = _possible(wanted, failures)
+        if not todo:
+            break
+        on_event(Event("planned", count=len(todo)))
+        if not _round(todo, store, workers, on_event, science, failures, damages):
+            break
+    if failures:
+        raise ExecutionFailed(list(failures.items()), len(missing(steps, usable)) - len(failures))
+
+
+def missing(steps: Sequence[Step], usable: Callable[[Step], bool]) -> list[Step]:
+    """Steps to be computed for the last results, parents before children.
+
+    A step is needed if nothing builds on it, or if something to be computed does; it is to be computed if it is
+    needed and its result is not usable.
+
+    Parameters
+    ----------
+    steps
+        The graph, parents before children.
+    usable
+        Tells whether the result of a step is there; asked once about every step that is needed.
+    """
+    parents = {parent for step in steps for parent in step.parents}
+    needed = {step for step in steps if step not in parents}
+    if strangers := parents.difference(steps):
+        raise ValueError(f"the graph lacks {len(strangers)} parents of its steps, {strangers.pop().name!r} among them")
+    wanted = []
+    for step in dict.fromkeys(reversed(steps)):
+        if step in needed and not usable(step):
+            wanted.append(step)
+            needed.update(step.parents)
+    return wanted[::-1]
+
+
+def _possible(wanted: Iterable[Step], failures: dict[Step, str]) -> list[Step]:
+    """Leave out what failed and what builds on it."""
+    impossible = set(failures)
+    for step in wanted:
+        if any(parent in impossible for parent in step.parents):
+            impossible.add(step)
+    return [step for step in wanted if step not in impossible]
+
+
+def _discard(artifact: Artifact, reason: str, store: Store, damages: Counter[str], on_event: OnEvent) -> None:
+    damages[artifact.hash] += 1
+    message = f"the artifact {artifact.kind}/{artifact.hash[:10]} is thrown away and computed anew: {reason}"
+    step = artifact if isinstance(artifact, Step) else None
+    on_event(Event("warning", step, message=message))
+    store.discard(artifact)
+
+
+class _Queue:
+    """Steps in the order in which they may start."""
+
+    def __init__(self, todo: Sequence[Step]):
+        self._children: dict[Step, list[Step]] = {step: [] for step in todo}
+        self._waits_for: dict[Step, int] = {}
+        for step in todo:
+            parents = [parent for parent in dict.fromkeys(step.parents) if parent in self._children]
+            self._waits_for[step] = len(parents)
+            for parent in parents:
+                self._children[parent].append(step)
+        self.ready = [step for step in todo if self._waits_for[step] == 0]
+
+    def done(self, step: Step) -> None:
+        """Let those start that waited for this step alone."""
+        for child in self._children[step]:
+            self._waits_for[child] -= 1
+            if self._waits_for[child] == 0:
+                self.ready.append(child)
+
+
+def _round(
+    todo: Sequence[Step],
+    store: Store,
+    workers: int,
+    on_event: OnEvent,
+    science: str,
+    failures: dict[Step, str],
+    damages: Counter[str],
+) -> bool:
+    """Compute what can be computed; tell whether a damaged artifact was met, so that another round is due."""
+    queue = _Queue(todo)
+    met_damage = False
+    crew = _crew(min(workers, len(todo)), store, science, on_event)
+    try:
+        while queue.ready or crew.busy:
+            _start(queue, crew, store, on_event)
+            if not crew.busy:
+                time.sleep(_POLL if queue.ready else 0)
+            for step, outcome in crew.wait(_POLL):
+                if outcome.what == "done":
+                    queue.done(step)
+                    on_event(Event("done", step))
+                elif outcome.what == "failed":
+                    failures[step] = outcome.reason
+                    on_event(Event("failed", step, message=outcome.reason))
+                elif outcome.damaged is not None:
+                    met_damage = True
+                    _discard(outcome.damaged, outcome.reason, store, damages, on_event)
+    finally:
+        crew.close()
+    return met_damage
+
+
+def _crew(count: int, store: Store, science: str, on_event: OnEvent) -> Workers:
+    def on_progress(step: Step, fraction: float) -> None:
+        on_event(Event("progress", step, fraction))
+
+    if count == 1:
+        return ThisProcess(store, science, about_here(), on_progress)
+    return Processes(count, store, science, about_here(), on_progress)
+
+
+def _start(queue: _Queue, crew: Workers, store: Store, on_event: OnEvent) -> None:
+    """Start steps while there is room; leave those that another run is at, and take over what one has done."""
+    for step in list(queue.ready):
+        if not crew.free:
+            return
+        state = store.state(step)
+        if state == "running":
+            continue
+        queue.ready.remove(step)
+        if state == "done":
+            queue.done(step)
+            on_event(Event("done", step))
+        else:
+            on_event(Event("started", step))
+            crew.start(step)

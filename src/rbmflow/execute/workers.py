@@ -1,0 +1,199 @@
+"""Workers: who computes steps, this very process or several others."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing import connection, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+
+from rbmflow.execute.performing import Outcome, perform
+from rbmflow.execute.surroundings import environment, one_thread
+from rbmflow.store import Step, Store
+
+type OnProgress = Callable[[Step, float], None]
+
+
+class Workers(ABC):
+    """Those who compute steps."""
+
+    @property
+    @abstractmethod
+    def free(self) -> bool:
+        """Whether one more step can be started."""
+
+    @property
+    @abstractmethod
+    def busy(self) -> bool:
+        """Whether an outcome can be waited for."""
+
+    @abstractmethod
+    def start(self, step: Step) -> None:
+        """Start a step."""
+
+    @abstractmethod
+    def wait(self, seconds: float) -> list[tuple[Step, Outcome]]:
+        """Wait for outcomes, so long at most."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End everything at once."""
+
+
+class ThisProcess(Workers):
+    """One step at a time, in this process."""
+
+    def __init__(self, store: Store, science: str, about: Mapping[str, object], on_progress: OnProgress):
+        self._store = store
+        self._science = science
+        self._about = about
+        self._on_progress = on_progress
+        self._step: Step | None = None
+        if "jax" not in sys.modules:
+            os.environ.update(one_thread())
+
+    @property
+    def free(self) -> bool:
+        """Whether no step waits."""
+        return self._step is None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step waits."""
+        return self._step is not None
+
+    def start(self, step: Step) -> None:
+        """Take a step; `wait` computes it."""
+        self._step = step
+
+    def wait(self, seconds: float) -> list[tuple[Step, Outcome]]:
+        """Compute the step, however long that takes."""
+        step, self._step = self._step, None
+        if step is None:
+            return []
+        news = lambda fraction: self._on_progress(step, fraction)  # noqa: E731
+        return [(step, perform(step, self._store, self._science, self._about, news))]
+
+    def close(self) -> None:
+        """Do nothing: nothing is left over."""
+
+
+@dataclass(eq=False)
+class _Worker:
+    process: SpawnProcess
+    connection: Connection
+    step: Step | None = None
+
+
+class Processes(Workers):
+    """Up to `count` other processes, each with one thread, started as they are needed."""
+
+    def __init__(self, count: int, store: Store, science: str, about: Mapping[str, object], on_progress: OnProgress):
+        self._count = count
+        self._store = store
+        self._arguments = (str(store.path), science, about, os.getpid())
+        self._on_progress = on_progress
+        self._workers: list[_Worker] = []
+
+    @property
+    def free(self) -> bool:
+        """Whether a process is idle or may be started."""
+        return len(self._workers) < self._count or any(worker.step is None for worker in self._workers)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a process computes."""
+        return any(worker.step is not None for worker in self._workers)
+
+    def start(self, step: Step) -> None:
+        """Give a step to an idle process, or to a new one."""
+        idle = [worker for worker in self._workers if worker.step is None]
+        worker = idle[0] if idle else self._hire()
+        worker.step = step
+        worker.connection.send(step)
+
+    def _hire(self) -> _Worker:
+        here, there = multiprocessing.Pipe()
+        process = multiprocessing.get_context("spawn").Process(
+            target=_serve, args=(there, *self._arguments), daemon=True
+        )
+        # The terminal sends Ctrl-C to every process: a worker blocks it from its birth on, and the master decides.
+        # The tracker must run before, because starting it lifts the block.
+        resource_tracker.ensure_running()
+        with environment(one_thread()):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        there.close()
+        worker = _Worker(process, here)
+        self._workers.append(worker)
+        return worker
+
+    def wait(self, seconds: float) -> list[tuple[Step, Outcome]]:
+        """Pass on progress and gather outcomes; a process that has died makes its step fail."""
+        busy = {worker.connection: worker for worker in self._workers if worker.step is not None}
+        outcomes = []
+        for ready in connection.wait(list(busy), seconds):
+            worker = busy[ready]  # pyright: ignore[reportArgumentType]
+            step = worker.step
+            assert step is not None
+            try:
+                news = worker.connection.recv()
+            except (EOFError, OSError):
+                outcomes.append((step, Outcome("failed", self._bury(worker))))
+                continue
+            if isinstance(news, Outcome):
+                worker.step = None
+                outcomes.append((step, news))
+            else:
+                self._on_progress(step, news)
+        return outcomes
+
+    def _bury(self, worker: _Worker) -> str:
+        """Remove a worker that has died, and tell how it died."""
+        worker.connection.close()
+        worker.process.join()
+        self._workers.remove(worker)
+        code = worker.process.exitcode or 0
+        if code == -signal.SIGKILL:
+            return "its process was killed, perhaps because memory ran out"
+        return f"its process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}"
+
+    def close(self) -> None:
+        """Terminate every process and wait for its end."""
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(5)
+            worker.process.kill()
+            worker.process.join()
+            worker.connection.close()
+        self._workers.clear()
+
+
+def _serve(channel: Connection, store: str, science: str, about: Mapping[str, object], master: int) -> None:
+    """Compute the steps that come through the channel until it closes."""
+    threading.Thread(target=_end_with, args=(master,), daemon=True).start()
+    while True:
+        try:
+            step = channel.recv()
+            channel.send(perform(step, Store(store), science, about, channel.send))
+        except (EOFError, BrokenPipeError):
+            return
+
+
+def _end_with(master: int) -> None:
+    """End this process once its master is gone, even in the middle of a step."""
+    while os.getppid() == master:
+        time.sleep(0.5)
+    os._exit(1)

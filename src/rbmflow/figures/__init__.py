@@ -1,0 +1,35 @@
+"""Figures of a run: one function a figure, each from the results to a matplotlib figure.
+
+Every function takes the labelled results of a run and computes nothing but layout; `table_of` gives the numbers behind
+a figure, `to_svg` the text that a web page can hold.
+"""
+
+from rbmflow.figures.checks import calibration, training_curves
+from rbmflow.figures.flow import (
+    class_probabilities,
+    configurations,
+    energy_flow,
+    flow_ends,
+    shown_iterations,
+    temperature_flow,
+)
+from rbmflow.figures.style import start_looks, to_svg
+from rbmflow.figures.tables import table_of
+from rbmflow.figures.weights import leading_vectors, spectra, weight_products
+
+__all__ = [
+    "calibration",
+    "class_probabilities",
+    "configurations",
+    "energy_flow",
+    "flow_ends",
+    "leading_vectors",
+    "shown_iterations",
+    "spectra",
+    "start_looks",
+    "table_of",
+    "temperature_flow",
+    "to_svg",
+    "training_curves",
+    "weight_products",
+]

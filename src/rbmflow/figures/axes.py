@@ -1,0 +1,156 @@
+"""Axes that know temperatures: reference lines with labels, infinity, readings outside the range."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rbmflow.figures.style import INK, WIDTH, Look
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike, NDArray
+
+CRITICAL = {"color": INK, "linewidth": 0.8, "linestyle": "-", "zorder": 1.5}
+PEAK = {"color": INK, "linewidth": 0.8, "linestyle": (0, (5, 3)), "zorder": 1.5}
+NULL = {"color": INK, "linewidth": 1.1, "linestyle": (0, (1, 1.6)), "zorder": 1.6}
+T_C, C_MAX = "$T_c$", "$C_{max}$"
+
+THERMOMETERS = {
+    "neural": "neural network",
+    "bayes": "Bayes",
+    "energy": "energy, $T(E)$",
+    "magnetization": "magnetization, $T(|m|)$",
+}
+"""How a thermometer is called in a figure; one that is not here is called by its own name."""
+
+
+def labels(results: xr.Dataset, axis: str) -> list[str]:
+    """Return the names along one axis as plain strings."""
+    return [str(name) for name in results[axis].values]
+
+
+def plain(name: str) -> str:
+    """Return a name that somebody chose so that matplotlib reads no formula in it."""
+    return name.replace("$", r"\$")
+
+
+def top_temperature(results: xr.Dataset) -> float:
+    """Return the upper end of every temperature axis: the hottest finite temperature of the data."""
+    temperatures = np.concatenate([results["temperature"].values, results["bin"].values]).astype(float)
+    finite = temperatures[np.isfinite(temperatures)]
+    return float(max(finite.max(initial=0.0), 1.5 * float(results["critical_temperature"])))
+
+
+def positions(temperatures: ArrayLike, top: float) -> NDArray[np.float64]:
+    """Return where temperatures stand on an axis that ends at `top`: infinity stands a little beyond."""
+    values = np.asarray(temperatures, float)
+    return np.where(np.isposinf(values), infinity(top), values)
+
+
+def infinity(top: float) -> float:
+    """Return where infinite temperature stands on an axis that ends at `top`."""
+    return 1.1 * top
+
+
+def temperature_axis(axes: Axes, top: float, along: str = "x", *, infinite: bool = False) -> None:
+    """Give one axis the range from 0 to `top`, a little margin, and a tick for infinity if it is needed."""
+    end = infinity(top) if infinite else top
+    ticks = [float(t) for t in range(0, int(top) + 1, 1 if top <= 8 else int(np.ceil(top / 8)))]
+    names = [f"{t:g}" for t in ticks]
+    if infinite:
+        ticks, names = [*ticks, end], [*names, "∞"]
+    margin = 0.025 * end
+    if along == "x":
+        axes.set_xlim(-margin, end + margin)
+        axes.set_xticks(ticks, names)
+    else:
+        axes.set_ylim(-margin, end + margin)
+        axes.set_yticks(ticks, names)
+
+
+def spread(wanted: ArrayLike, gap: float) -> NDArray[np.float64]:
+    """Return positions at least `gap` apart, in the wanted order and as near to the wanted ones as that allows."""
+    wanted = np.asarray(wanted, float)
+    order = np.argsort(wanted, kind="stable")
+    groups: list[tuple[float, int]] = []  # centre and size of each cluster of labels that touch
+    for value in wanted[order]:
+        groups.append((float(value), 1))
+        while len(groups) > 1:
+            (low, few), (high, more) = groups[-2:]
+            if high - low >= gap * (few + more) / 2:
+                break
+            groups[-2:] = [((low * few + high * more) / (few + more), few + more)]
+    placed = [centre + gap * (i - (size - 1) / 2) for centre, size in groups for i in range(size)]
+    result = np.empty_like(wanted)
+    result[order] = placed
+    return result
+
+
+def side_labels(axes: Axes, values: dict[str, float], along: str = "y", gap: float = 0.1) -> None:
+    """Write names beside their values, at the right edge (`along="y"`) or above (`"x"`), without overlap.
+
+    Values that are not finite or lie outside the axis are left out, so set the range first. `gap` is the smallest
+    distance between two names as a fraction of the axis.
+    """
+    low, high = axes.get_ylim() if along == "y" else axes.get_xlim()
+    inside = {k: (v - low) / (high - low) for k, v in values.items() if np.isfinite(v) and low <= v <= high}
+    for (name, at), placed in zip(inside.items(), spread(list(inside.values()), gap), strict=True):
+        line, text = ([1.0, 1.05], [at, placed]), (1.06, placed)
+        if along == "x":
+            line, text = (line[1], [1.0, 1.045]), (placed, 1.06)
+        axes.plot(*line, transform=axes.transAxes, color="#999999", linewidth=0.5, clip_on=False)
+        ha, va = ("left", "center") if along == "y" else ("center", "bottom")
+        axes.text(*text, name, transform=axes.transAxes, fontsize=7, color=INK, ha=ha, va=va)
+
+
+def draw_readings(axes: Axes, x: ArrayLike, mean: ArrayLike, error: ArrayLike, look: Look) -> None:
+    """Draw a line with its error band; a reading beyond the axis becomes a triangle at the edge, NaN a gap.
+
+    The axis range must be set before. An error that is NaN (one seed) draws no band.
+    """
+    x, mean, error = (np.asarray(a, float) for a in (x, mean, error))
+    low, high = axes.get_ylim()
+    drawable = np.where(np.isfinite(mean), mean, np.nan)
+    width = np.where(np.isfinite(error), error, np.nan)
+    axes.fill_between(x, drawable - width, drawable + width, color=look.colour, alpha=0.22, linewidth=0)
+    axes.plot(x, drawable, color=look.colour)
+    alone = np.isfinite(drawable) & ~np.isfinite(np.roll(drawable, 1)) & ~np.isfinite(np.roll(drawable, -1))
+    axes.plot(x[alone], drawable[alone], ".", color=look.colour)
+    for beyond, edge, marker in ((mean > high, high, "^"), (mean < low, low, "v")):
+        if beyond.any():  # an empty line that is not clipped would upset the layout
+            at_edge = np.full(beyond.sum(), edge)
+            axes.plot(x[beyond], at_edge, marker, color=look.colour, markersize=3, clip_on=False)
+
+
+def say_empty(axes: Axes, *values: ArrayLike) -> None:
+    """Write "no reading" into a panel in which nothing could be drawn."""
+    if not any(np.isfinite(np.asarray(v, float)).any() for v in values):
+        axes.text(0.5, 0.5, "no reading", transform=axes.transAxes, ha="center", va="center", color="#999999")
+
+
+def panel_grid(figure: Figure, count: int, columns: int, *, share_x: bool = True) -> list[Axes]:
+    """Return `count` panels with shared axes, row by row; spare places of the last row stay free."""
+    rows = -(-count // columns)
+    grid = figure.add_gridspec(rows, columns)
+    panels: list[Axes] = []
+    for i in range(count):
+        first = panels[0] if panels else None
+        panels.append(figure.add_subplot(grid[divmod(i, columns)], sharex=first if share_x else None, sharey=first))
+    return panels
+
+
+def in_first_column(axes: Axes) -> bool:
+    """Say whether a panel stands at the left of its grid, where the axis is named."""
+    place = axes.get_subplotspec()
+    return place is None or place.is_first_col()
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """Return an empty figure that belongs to no window."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height))

@@ -1,0 +1,82 @@
+"""The numbers behind each figure as tidy tables, ready for CSV."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rbmflow._checks import InvalidInput, Problem
+from rbmflow.figures.flow import shown_iterations
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+REFERENCES = ("critical_temperature", "specific_heat_peak_temperature")
+
+COLUMNS = {
+    "temperature_flow": ("temperature_mean", "temperature_error", "null_temperature", *REFERENCES),
+    "class_probabilities": ("probability_mean", "probability_error", "null_probability", *REFERENCES),
+    "energy_flow": (
+        "energy_mean",
+        "energy_error",
+        "null_energy",
+        "abs_magnetization_mean",
+        "abs_magnetization_error",
+        "null_abs_magnetization",
+    ),
+    "flow_ends": (
+        "end_temperature",
+        "end_error",
+        "end_chain_error",
+        "drift",
+        "drift_error",
+        "converged",
+        "null_temperature",
+        *REFERENCES,
+    ),
+    "configurations": ("example",),
+    "weight_products": ("weight_product",),
+    "spectra": ("singular_value",),
+    "leading_vectors": ("leading_vector",),
+    "calibration": ("calibration", "calibration_error"),
+    "training_curves": ("reconstruction", "weight_norm"),
+}
+"""The variables behind each figure; the first one decides which rows there are."""
+
+
+def table_of(results: xr.Dataset, figure: str) -> pd.DataFrame:
+    """Return the numbers of one figure, one row a point: its coordinates, then its values.
+
+    Rows whose first value is missing because a record was padded are left out; of the symmetric matrix W W^T each pair
+    of visible units comes once.
+
+    Parameters
+    ----------
+    results
+        The results of a run, or the part of them that the figure shows.
+    figure
+        Name of the figure function.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such figure.
+
+    Examples
+    --------
+    >>> table_of(results, "spectra").columns.tolist()  # doctest: +SKIP
+    ['machine', 'seed', 'mode', 'singular_value']
+    """
+    if figure not in COLUMNS:
+        raise InvalidInput(Problem("figure", figure, f"it must be one of {', '.join(COLUMNS)}"))
+    names = list(COLUMNS[figure])
+    part = results[names]
+    if figure == "class_probabilities":
+        part = part.sel(iteration=shown_iterations(results))
+    dims = [str(d) for d in part[names[0]].dims]
+    table = part.drop_vars([c for c in part.coords if c not in part.dims]).to_dataframe(dims).reset_index()
+    if figure in ("spectra", "leading_vectors", "training_curves"):
+        table = table.dropna(subset=[names[0]])
+    if figure == "weight_products":
+        table = table.loc[table["visible"] <= table["visible_other"]]
+    return table.loc[:, [*dims, *names]]

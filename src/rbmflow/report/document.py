@@ -1,0 +1,233 @@
+"""The report: one HTML page that holds every figure, every number, and what it takes to repeat them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from rbmflow._checks import Problems
+from rbmflow.report.explorer import explorer_data
+from rbmflow.report.numbers import CLOSING_ROWS, drift_table, ends_table, flags
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+BY_MACHINE = (
+    "flow_ends",
+    "temperature_flow",
+    "energy_flow",
+    "weight_products",
+    "spectra",
+    "leading_vectors",
+    "training_curves",
+)
+"""The figures that show some machines side by side and need nothing else said."""
+
+RUN_FIELDS = (
+    *("name", "run", "spec_toml", "started", "seconds", "compute_seconds", "steps"),
+    *("versions", "device", "cores", "platform", "revision", "seed"),
+)
+"""What is told of a run; a field that was not recorded is said to be unknown."""
+
+MACHINES_IN_A_FIGURE = 4
+"""More machines than this make further figures, so that each fits a screen and a printed page."""
+
+LARGEST_LINK = 1_900_000
+"""Characters of a CSV link; browsers refuse to save a data address of more than 2 MiB."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One drawn figure with the numbers behind it."""
+
+    name: str
+    """Identifier in the page, start of all ids in the drawing, and file name of the data."""
+    svg: str
+    data: str | None
+    """Address that holds the CSV, or None where it would be too long."""
+    rows: int
+
+
+def render(results: xr.Dataset, run: Mapping[str, Any]) -> str:
+    """Return the report of a run as one self-contained HTML page.
+
+    Parameters
+    ----------
+    results
+        The results of a run.
+    run
+        The record kept beside them: names, times, steps, versions, the resolved spec.
+
+    Raises
+    ------
+    InvalidInput
+        If the dataset lacks something that a report shows.
+
+    Examples
+    --------
+    >>> page = render(results, run)  # doctest: +SKIP
+    """
+    import jinja2
+
+    _require(results)
+    run = {**dict.fromkeys(RUN_FIELDS), **run}
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["duration"] = lambda seconds: duration(seconds).replace(" ", "\N{NO-BREAK SPACE}")
+    header, rows = ends_table(results)
+    drift_header, drift_rows = drift_table(results)
+    return environment.get_template("report.html.j2").render(
+        style=(TEMPLATES / "report.css").read_text("utf-8"),
+        script=(TEMPLATES / "explorer.js").read_text("utf-8"),
+        title=results.attrs.get("title") or run["name"] or "RBM flow",
+        results=results,
+        run=run,
+        machines=[str(m) for m in results["machine"].values],
+        starts=[str(s) for s in results["start"].values],
+        thermometers=[str(t) for t in results["thermometer"].values],
+        classifiers=[str(c) for c in results["classifier"].values],
+        seeds=results.sizes["seed"],
+        chains=int(results["chains"]),
+        iterations=int(results["iteration"].values[-1]),
+        critical=float(results["critical_temperature"]),
+        peak=float(results["specific_heat_peak_temperature"]),
+        chance=math.log(results.sizes["bin"]),
+        ends_header=header,
+        ends=[(machine, list(group)) for machine, group in itertools.groupby(rows, key=lambda row: row[0])],
+        closing_rows=CLOSING_ROWS,
+        drift_header=drift_header,
+        drifts=drift_rows,
+        flags=flags(results),
+        kinds=_kinds(run["steps"] or []),
+        drawings=drawings(results),
+        explorer=explorer_data(results),
+    )
+
+
+def write(path: str | Path, results: xr.Dataset, run: Mapping[str, Any]) -> None:
+    """Write the report of a run; a reader sees the old file or the whole new one.
+
+    Parameters
+    ----------
+    path
+        The HTML file; its folder must be there.
+    results, run
+        As for `render`.
+
+    Raises
+    ------
+    InvalidInput
+        If the dataset lacks something that a report shows.
+    """
+    page = render(results, run)
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(page)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # a temporary file is private, a report is not
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def drawings(results: xr.Dataset) -> dict[str, list[Drawing]]:
+    """Draw every figure of a report: under the name of the figure, one entry a part of it."""
+    drawn: dict[str, list[Drawing]] = {}
+
+    def add(title: str, figure: str, part: xr.Dataset, *selected: str) -> None:
+        parts = drawn.setdefault(title, [])
+        parts.append(_drawing(f"{title}-{len(parts) + 1}", figure, part, *selected))
+
+    for part in _groups(results):
+        for figure in BY_MACHINE:
+            add(figure, figure, part)
+        for classifier in map(str, results["classifier"].values):
+            add(
+                f"class_probabilities-{classifier}",
+                "class_probabilities",
+                part.sel(classifier=[classifier]),
+                classifier,
+            )
+    for machine in map(str, results["machine"].values):
+        add("configurations", "configurations", results.sel(machine=[machine]), machine)
+    add("calibration", "calibration", results)
+    return drawn
+
+
+def _drawing(name: str, figure: str, part: xr.Dataset, *selected: str) -> Drawing:
+    from rbmflow import figures
+
+    table = figures.table_of(part, figure)
+    csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    address = "data:text/csv;charset=utf-8," + quote(csv, safe=",.-+|=()/:")
+    data = address if len(address) <= LARGEST_LINK else None
+    svg = figures.to_svg(getattr(figures, figure)(part, *selected), name)
+    return Drawing(name, svg, data, len(table))
+
+
+def _groups(results: xr.Dataset) -> Iterator[xr.Dataset]:
+    """Cut the machines into groups of even size, each small enough for one figure."""
+    count = results.sizes["machine"]
+    size = -(-count // -(-count // MACHINES_IN_A_FIGURE))
+    for first in range(0, count, size):
+        yield results.isel(machine=slice(first, first + size))
+
+
+def _require(results: xr.Dataset) -> None:
+    from rbmflow.figures.tables import COLUMNS
+
+    needed = {name for names in COLUMNS.values() for name in names}
+    needed |= {"cross_entropy", "accuracy", "bayes_cross_entropy_exact", "bayes_accuracy_exact", "chains"}
+    needed |= {"leading_uniformity", "machine_type", "hidden_units"}
+    missing = sorted(needed - set(map(str, results.variables)))
+    problems = Problems()
+    problems.unless(not missing, "results without", missing, "a report needs all of these variables")
+    problems.done()
+
+
+def _kinds(steps: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Count the steps of each kind, in order of first appearance."""
+    kinds: dict[str, dict[str, Any]] = {}
+    for step in steps:
+        row = kinds.setdefault(step["kind"], {"kind": step["kind"], "count": 0, "cached": 0, "seconds": 0.0})
+        row["count"] += 1
+        row["cached"] += bool(step.get("cached"))
+        row["seconds"] += step.get("seconds") or 0.0
+    return list(kinds.values())
+
+
+def duration(seconds: float | None) -> str:
+    """Write a time for people.
+
+    Examples
+    --------
+    >>> duration(83.2), duration(7384), duration(0.42), duration(None)
+    ('1 min 23 s', '2 h 03 min', '0.4 s', 'unknown')
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return "unknown"
+    if seconds < 59.5:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"

@@ -1,0 +1,216 @@
+"""A run in numbers: the table of the ends of the flows, and the summary for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray as xr
+
+HEADINGS = {"neural": "neural", "bayes": "Bayes", "energy": "T(E)", "magnetization": "T(|m|)"}
+"""Column heading of each thermometer; one that is not here is called by its own name."""
+
+NO_END = "no T*"
+"""What stands where flows have not converged."""
+
+CLOSING_ROWS = ("null mixture", "converged")
+"""The rows of `ends_table` that follow the starts of a machine."""
+
+
+def with_error(value: float, error: float) -> str:
+    """Write a value with its error in parentheses, two digits of it: 2.412(15) is 2.412 ± 0.015.
+
+    Examples
+    --------
+    >>> with_error(2.4123, 0.0153)
+    '2.412(15)'
+    >>> with_error(2.4123, math.nan)
+    '2.412(n/a)'
+    >>> with_error(math.nan, 0.1)
+    'no reading'
+    """
+    if math.isnan(value):
+        return "no reading"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if not math.isfinite(error):
+        return f"{value:.3f}({'n/a' if math.isnan(error) else 'inf'})"
+    if error < 5e-7:
+        return f"{value:.3f}(0)"
+    decimals = max(0, 1 - int(f"{error:.1e}".split("e")[1]))
+    if decimals <= 1:
+        return f"{value:.{decimals}f}({error:.{decimals}f})"
+    return f"{value:.{decimals}f}({round(error * 10**decimals)})"
+
+
+def ends_table(results: xr.Dataset) -> tuple[list[str], list[list[str]]]:
+    """Return the ends of the flows as text: one row a machine and start, then the null, then whether they converged.
+
+    The end is the mean over the last quarter of the flow, its error the standard error over seeds: `2.412(15)` is
+    2.412 ± 0.015, `(n/a)` an error that one seed cannot give. Where the flows of a machine have not converged
+    by a thermometer, there is no T*, and the last row says so.
+
+    Parameters
+    ----------
+    results
+        The results of a run.
+
+    Returns
+    -------
+    header : list of str
+        `machine`, `start`, then one heading a thermometer.
+    rows : list of list of str
+        As many cells a row as there are headings. Temperatures in J/k_B.
+
+    Examples
+    --------
+    >>> header, rows = ends_table(results)  # doctest: +SKIP
+    >>> rows[0]  # doctest: +SKIP
+    ['V-64', 'cold', '2.412(15)', '2.405(12)', '2.398(10)', '2.371(18)']
+    """
+    thermometers = [str(t) for t in results["thermometer"].values]
+    header = ["machine", "start", *(HEADINGS.get(t, t) for t in thermometers)]
+    rows: list[list[str]] = []
+    for machine in map(str, results["machine"].values):
+        here = results.sel(machine=machine)
+        for start in map(str, results["start"].values):
+            at = here.sel(start=start)
+            pairs = zip(at["end_temperature"].values, at["end_error"].values, strict=True)
+            rows.append([machine, start, *(with_error(float(v), float(e)) for v, e in pairs)])
+        nulls = (float(v) for v in here["null_temperature"].values)
+        rows.append([machine, CLOSING_ROWS[0], *("-" if math.isnan(v) else f"{v:.3f}" for v in nulls)])
+        verdicts = ["yes" if bool(c) else f"no ({NO_END})" for c in here["converged"].values]
+        rows.append([machine, CLOSING_ROWS[1], *verdicts])
+    return header, rows
+
+
+def drift_table(results: xr.Dataset) -> tuple[list[str], list[list[str]]]:
+    """Return how far each flow still moved over its last half, as text in the form of `ends_table`."""
+    thermometers = [str(t) for t in results["thermometer"].values]
+    header = ["machine", "start", *(HEADINGS.get(t, t) for t in thermometers)]
+    rows = []
+    for machine in map(str, results["machine"].values):
+        for start in map(str, results["start"].values):
+            at = results.sel(machine=machine, start=start)
+            pairs = zip(at["drift"].values, at["drift_error"].values, strict=True)
+            rows.append([machine, start, *(with_error(float(v), float(e)) for v, e in pairs)])
+    return header, rows
+
+
+def number(value: Any) -> float | str | None:
+    """Return a number that JSON can hold: NaN becomes null, infinity the string "inf"."""
+    value = float(value)
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else ("inf" if value > 0 else "-inf")
+
+
+def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers of a run for programs: what `rbmflow show RUN --json` prints.
+
+    Keys of the answer (NaN is null, infinity the string "inf"; temperatures in J/k_B)::
+
+        schema       1; a change that could break a reader raises it
+        run          id of the run
+        spec         name of its spec
+        title, model, lattice
+        started      ISO date and time, or null
+        seconds, compute_seconds   wall time of the run, sum over its steps; or null
+        seeds, chains, iterations  how many
+        references   {"critical_temperature", "specific_heat_peak_temperature"}
+        thermometers names, in order
+        machines     one entry a machine:
+                       machine, type, hidden, leading_uniformity: [one a seed]
+                       null: {thermometer: temperature}
+                       null_energy, null_abs_magnetization
+                       flows: [{"start", "end": {thermometer: {"temperature", "error", "chain_error",
+                                                                "drift", "drift_error"}}}]
+                       converged: {thermometer: true or false}
+        classifiers  {name: {"cross_entropy", "accuracy"}}, and "exact" for the best possible
+        flags        [{"where", "what", "message"}]
+
+    Parameters
+    ----------
+    results
+        The results of a run.
+    run
+        The record kept beside them.
+
+    Examples
+    --------
+    >>> summary(results, run)["machines"][0]["converged"]["energy"]  # doctest: +SKIP
+    True
+    """
+    return {
+        "schema": 1,
+        "run": run.get("run"),
+        "spec": run.get("name"),
+        "title": results.attrs.get("title"),
+        "model": results.attrs.get("model"),
+        "lattice": results.attrs.get("lattice"),
+        "started": run.get("started"),
+        "seconds": run.get("seconds"),
+        "compute_seconds": run.get("compute_seconds"),
+        "seeds": results.sizes["seed"],
+        "chains": int(results["chains"]),
+        "iterations": int(results["iteration"].values[-1]),
+        "references": {
+            "critical_temperature": number(results["critical_temperature"]),
+            "specific_heat_peak_temperature": number(results["specific_heat_peak_temperature"]),
+        },
+        "thermometers": [str(t) for t in results["thermometer"].values],
+        "machines": [_machine(results.sel(machine=machine)) for machine in results["machine"].values],
+        "classifiers": _classifiers(results),
+        "flags": flags(results),
+    }
+
+
+def _machine(here: xr.Dataset) -> dict[str, Any]:
+    thermometers = [str(t) for t in here["thermometer"].values]
+    quantities = {
+        "temperature": "end_temperature",
+        "error": "end_error",
+        "chain_error": "end_chain_error",
+        "drift": "drift",
+        "drift_error": "drift_error",
+    }
+    flows = []
+    for start in here["start"].values:
+        at = here.sel(start=start)
+        end = {t: {key: number(at[name].sel(thermometer=t)) for key, name in quantities.items()} for t in thermometers}
+        flows.append({"start": str(start), "end": end})
+    return {
+        "machine": str(here["machine"].values),
+        "type": str(here["machine_type"].values),
+        "hidden": int(here["hidden_units"]),
+        "leading_uniformity": [number(v) for v in here["leading_uniformity"].values],
+        "null": {t: number(here["null_temperature"].sel(thermometer=t)) for t in thermometers},
+        "null_energy": number(here["null_energy"]),
+        "null_abs_magnetization": number(here["null_abs_magnetization"]),
+        "flows": flows,
+        "converged": {t: bool(here["converged"].sel(thermometer=t)) for t in thermometers},
+    }
+
+
+def _classifiers(results: xr.Dataset) -> dict[str, dict[str, float | str | None]]:
+    measured = {
+        str(name): {
+            "cross_entropy": number(results["cross_entropy"].sel(classifier=name)),
+            "accuracy": number(results["accuracy"].sel(classifier=name)),
+        }
+        for name in results["classifier"].values
+    }
+    exact = {
+        "cross_entropy": number(results["bayes_cross_entropy_exact"]),
+        "accuracy": number(results["bayes_accuracy_exact"]),
+    }
+    return {**measured, "exact": exact}
+
+
+def flags(results: xr.Dataset) -> list[dict[str, str]]:
+    """Return the quality flags of a run."""
+    return json.loads(results.attrs.get("flags", "[]"))

@@ -1,0 +1,25 @@
+"""Steps: the one room that sees both the science and the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rbmflow.steps.graph import graph
+
+if TYPE_CHECKING:
+    from rbmflow.steps.checkup import doctor
+    from rbmflow.steps.kinds import compute
+
+__all__ = ["compute", "doctor", "graph"]
+
+
+_PLACES = {"compute": "rbmflow.steps.kinds", "doctor": "rbmflow.steps.checkup"}
+
+
+def __getattr__(name: str) -> Any:
+    # Planning needs the graph alone, so what imports jax is imported on first use.
+    if name in _PLACES:
+        from importlib import import_module
+
+        return getattr(import_module(_PLACES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

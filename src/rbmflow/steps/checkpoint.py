@@ -1,0 +1,71 @@
+"""Training that survives a kill: its state is written between chunks and read back on the next try."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int8
+
+from rbmflow._types import Key
+from rbmflow.rbm import RBM
+from rbmflow.settings import MachineSettings, TrainingSettings
+from rbmflow.training import History, TrainingState, start_training, training_chunks
+
+FILE = "training.npz"
+
+
+def train_with_checkpoints(
+    key: Key,
+    data: Int8[Array, "sample visible"],
+    machine: MachineSettings,
+    training: TrainingSettings,
+    work: Path,
+    progress: Callable[[float], None],
+) -> tuple[RBM, History]:
+    """Train as `rbmflow.train` does, going on from the checkpoint in `work` if there is one.
+
+    The states along a training do not depend on where it was interrupted, so the result has the same bits as that
+    of an undisturbed one, and processes that compute the same step may share the folder.
+    """
+    fresh = start_training(key, data, machine, training)
+    done, state, parts = _load(work / FILE, fresh) or (0, fresh, [])
+    for later, now, info in training_chunks(state, data, machine, training, done):
+        state, parts = now, [*parts, info]
+        _save(work / FILE, later, state, parts)
+        progress(later / training.epochs)
+    return state.machine, _joined(parts)
+
+
+def _joined(parts: list[History]) -> History:
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+
+def _save(path: Path, done: int, state: TrainingState, parts: list[History]) -> None:
+    arrays = jax.tree.leaves(eqx.filter((state, _joined(parts)), eqx.is_array))
+    named = {f"leaf_{number}": np.asarray(leaf) for number, leaf in enumerate(arrays)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=FILE, delete=False) as file:
+        np.savez(file, done=np.array(done), **named)
+    os.replace(file.name, path)
+
+
+def _load(path: Path, fresh: TrainingState) -> tuple[int, TrainingState, list[History]] | None:
+    """Epochs done, state and history of a checkpoint; None if there is none that can be used."""
+    shape = eqx.filter((fresh, History(*[jnp.zeros(0)] * 3)), eqx.is_array)
+    leaves, structure = jax.tree.flatten(shape)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            done = int(file["done"])
+            arrays = [jnp.asarray(file[f"leaf_{number}"]) for number in range(len(leaves))]
+    except (FileNotFoundError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+    arrays_of_state, history = jax.tree.unflatten(structure, arrays)
+    return done, eqx.combine(arrays_of_state, fresh), [history]

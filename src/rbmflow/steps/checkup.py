@@ -1,0 +1,102 @@
+"""The checkup of a device: sampler, training step and flow step against exact answers, in seconds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rbmflow import enumeration, exact, sampler
+from rbmflow.diagnostics import mean_and_error
+from rbmflow.flow import iterate
+from rbmflow.lattice import Square
+from rbmflow.model import Ising
+from rbmflow.random import Generator
+from rbmflow.rbm import RBM, GibbsNoise
+from rbmflow.settings import MachineSettings
+from rbmflow.training import contrastive_divergence
+
+KNOWN_BAD_JAX = {"0.10.2": "it miscompiles on CPU; install jax >= 0.11.2"}
+SIGMAS = 5.0
+
+
+class Check(NamedTuple):
+    """One line of the checkup."""
+
+    check: str
+    expected: str
+    measured: str
+    ok: bool
+
+
+def doctor() -> list[Check]:
+    """Compare this device with exact answers.
+
+    Returns
+    -------
+    list of Check
+        What was checked, the exact value, the measured one (with its error where there is one), and whether they
+        agree (statistical ones within 5 sigma, with fixed keys).
+    """
+    return [_jax_version(), _bits(), _energy(), _gradient(), _flow()]
+
+
+def _jax_version() -> Check:
+    trouble = KNOWN_BAD_JAX.get(jax.__version__)
+    return Check("JAX version", "not known to be bad", trouble or jax.__version__, trouble is None)
+
+
+def _bits() -> Check:
+    """The first words of the published generator from the state 1, 2, 3, 4."""
+    generator = jax.tree.map(jnp.uint32, Generator(1, 2, 3, 4))  # pyright: ignore[reportArgumentType]
+    words = []
+    for _ in range(3):
+        generator, word = jax.jit(lambda at: at.words())(generator)
+        words.append(int(word))
+    expected = [641, 1573767, 3222811527]
+    return Check("random bits (xoshiro128++)", str(expected), str(words), words == expected)
+
+
+def _energy() -> Check:
+    model = Ising(Square(6))
+    draws = sampler.sample(jax.random.key(1), model, [2.25], 4000)
+    mean, error = mean_and_error(np.asarray(model.energy(draws.spins[0]), np.float64))
+    return _statistical("energy per site, L = 6, T = 2.25", float(exact.energy(model, 2.25)), float(mean), float(error))
+
+
+def _statistical(name: str, expected: float, mean: float, error: float) -> Check:
+    ok = abs(mean - expected) <= SIGMAS * error
+    return Check(name, f"{expected:.5f}", f"{mean:.5f} ± {error:.5f}", bool(ok))
+
+
+def _tiny() -> RBM:
+    return RBM.random(jax.random.key(2), 6, MachineSettings(hidden=4, initial_scale=0.5))
+
+
+def _gradient() -> Check:
+    """One component of the CD-1 gradient, averaged over many batches, against enumeration."""
+    machine, chains, batches = _tiny(), 1000, 50
+    data = np.where(np.arange(chains)[:, None] % 2 == 0, 1.0, [1.0, -1.0, 1.0, 1.0, -1.0, -1.0])
+    exact_gradient = enumeration.expected_contrastive_divergence(machine, data, 1)
+
+    def batch(noise, _):
+        noise, gradient, _ = contrastive_divergence(machine, noise, jnp.asarray(data, jnp.float32), 1)
+        return noise, gradient.weights[0, 0]
+
+    noise = GibbsNoise.seeded(jax.random.key(3), machine, chains)
+    _, values = jax.jit(lambda noise: jax.lax.scan(batch, noise, None, length=batches))(noise)
+    mean, error = mean_and_error(np.asarray(values, np.float64))
+    return _statistical("CD-1 gradient of a 6 x 4 machine", exact_gradient[0, 0], float(mean), float(error))
+
+
+def _flow() -> Check:
+    """Probability of the aligned state after three flow steps, against the cubed kernel."""
+    machine, chains = _tiny(), 50_000
+    start = jnp.ones((chains, 2, 3), jnp.int8)
+    spins = np.asarray(iterate(jax.random.key(4), machine, start, 3, keep=(3,)).spins)
+    aligned = (spins == 1).all(axis=(1, 2)).astype(np.float64)
+    expected = np.linalg.matrix_power(enumeration.gibbs_kernel(machine), 3)[-1, -1]
+    mean, error = mean_and_error(aligned)
+    return _statistical("flow of a 6 x 4 machine, 3 steps", float(expected), float(mean), float(error))

@@ -1,0 +1,20 @@
+"""The store: steps as data and their results as content-addressed artifacts.
+
+See `rbmflow.store.artifacts` for the layout.
+"""
+
+from rbmflow.store.artifacts import STALE_AFTER, Damaged, Progress, Store
+from rbmflow.store.files import to_json, write_text
+from rbmflow.store.step import Address, Artifact, Step
+
+__all__ = [
+    "STALE_AFTER",
+    "Address",
+    "Artifact",
+    "Damaged",
+    "Progress",
+    "Step",
+    "Store",
+    "to_json",
+    "write_text",
+]

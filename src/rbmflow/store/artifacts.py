@@ -1,0 +1,297 @@
+"""The store: content-addressed artifacts in a folder that any number of processes may share.
+
+    store/artifacts/<kind>/<hash>/data.nc, provenance.json, SHA256SUMS
+          work/<hash>/            checkpoints and progress of a step under way
+          runs/<run>/             spec.toml, run.json, report.html
+
+An artifact appears by one rename of a finished folder, so it is there as a whole or not at all. Nothing is
+written on reading.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from rbmflow._checks import InvalidInput, Problem
+from rbmflow.store.files import sync, to_json, unused, write_text
+from rbmflow.store.step import Address, Artifact, Step
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+STALE_AFTER = 60.0
+"""Seconds without a sign of life after which a step under way counts as abandoned."""
+
+_FILES = ("data.nc", "provenance.json")
+_CHECKSUMS = "SHA256SUMS"
+
+
+class Damaged(Exception):
+    """An artifact that cannot be used, and why."""
+
+    def __init__(self, artifact: Artifact, reason: str):
+        self.artifact = artifact
+        self.reason = reason
+        super().__init__(f"the artifact {artifact.kind}/{artifact.hash[:10]} cannot be used: {reason}")
+
+
+class Progress(NamedTuple):
+    """How far a step under way has come."""
+
+    kind: str
+    name: str
+    hash: str
+    fraction: float
+    age: float
+    """Seconds since the last sign of life."""
+
+
+class Store:
+    """Artifacts, work folders and runs under one folder.
+
+    Parameters
+    ----------
+    path
+        The folder. It is made by `prepare`, never by reading.
+
+    Raises
+    ------
+    InvalidInput
+        If there is something else than a folder at `path`.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path).absolute()
+        if os.path.exists(self.path) and not self.path.is_dir():
+            raise InvalidInput(Problem("store", str(path), "it must be a folder"))
+
+    def prepare(self) -> None:
+        """Make the folder if need be and see, by writing, that it can be written.
+
+        Raises
+        ------
+        InvalidInput
+            If it cannot.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            # Permission bits say nothing to root or of a read-only mount: only writing tells.
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            allowed = f"it must be a folder that can be written ({error.strerror})"
+            raise InvalidInput(Problem("store", str(self.path), allowed)) from error
+
+    def folder(self, artifact: Artifact) -> Path:
+        """Folder of an artifact, whether it is there or not."""
+        return self.path / "artifacts" / artifact.kind / artifact.hash
+
+    def state(self, artifact: Artifact) -> Literal["done", "running", "missing", "damaged"]:
+        """Tell by a glance how an artifact stands; checksums are verified on reading only."""
+        folder = self.folder(artifact)
+        if os.path.lexists(folder):
+            names = (*_FILES, _CHECKSUMS)
+            return "done" if all(_size(folder / name) > 0 for name in names) else "damaged"
+        progress = self.progress(artifact)
+        return "running" if progress is not None and progress.age < STALE_AFTER else "missing"
+
+    def read(self, artifact: Artifact) -> xr.Dataset:
+        """Read the record of an artifact.
+
+        Raises
+        ------
+        Damaged
+            If a file is missing or does not match its checksum, or the artifact is another step's.
+        """
+        import xarray as xr
+
+        # From the very bytes that were verified.
+        content = self._verified(artifact, *_FILES)["data.nc"]
+        return xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
+
+    def verify(self, artifact: Artifact) -> None:
+        """Check an artifact as reading does, and raise `Damaged` likewise."""
+        self._verified(artifact, *_FILES)
+
+    def provenance(self, artifact: Artifact) -> dict[str, Any]:
+        """Where an artifact comes from: versions, device, seconds, flags, settings, parents' hashes.
+
+        Raises
+        ------
+        Damaged
+            As `read`.
+        """
+        return json.loads(self._verified(artifact, "provenance.json")["provenance.json"])
+
+    def _verified(self, artifact: Artifact, *names: str) -> dict[str, bytes]:
+        folder = self.folder(artifact)
+        try:
+            lines = (folder / _CHECKSUMS).read_bytes().splitlines(keepends=True)
+            contents = {name: (folder / name).read_bytes() for name in names}
+        except OSError as error:
+            missing = os.path.basename(error.filename)
+            raise Damaged(artifact, f"{missing} cannot be read ({error.strerror})") from error
+        wrong = [name for name in names if _line(name, contents[name]) not in lines]
+        if wrong:
+            raise Damaged(artifact, f"{' and '.join(wrong)} and {_CHECKSUMS} do not agree")
+        if _named(contents["provenance.json"]) != artifact.hash:
+            raise Damaged(artifact, "its provenance names another step")
+        return contents
+
+    def publish(self, step: Step, dataset: xr.Dataset, provenance: Mapping[str, Any]) -> None:
+        """Make a finished artifact appear at once; where another process was first, its artifact stays.
+
+        Parameters
+        ----------
+        step
+            The step it is the result of.
+        dataset
+            The record.
+        provenance
+            Where it comes from; kind, name, hash, version, settings and parents are added.
+        """
+        from rbmflow._record import write_dataset
+
+        about = {
+            "kind": step.kind,
+            "name": step.name,
+            "hash": step.hash,
+            "version": step.version,
+            "settings": step.settings,
+            "parents": [{"kind": parent.kind, "hash": parent.hash} for parent in step.parents],
+        }
+        work = self.work(step)
+        draft = unused(work / "publish")
+        draft.mkdir()
+        write_dataset(dataset, draft / "data.nc")
+        (draft / "provenance.json").write_text(to_json({**about, **provenance}), encoding="utf-8")
+        contents = {name: (draft / name).read_bytes() for name in _FILES}
+        (draft / _CHECKSUMS).write_bytes(_checksums(contents))
+        for path in (*draft.iterdir(), draft):
+            sync(path)
+        folder = self.folder(step)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+        sync(folder.parent)
+        shutil.rmtree(work, ignore_errors=True)
+
+    def discard(self, artifact: Artifact) -> None:
+        """Take an artifact away, if it is there."""
+        away = unused(self.work(artifact) / "discarded")
+        with contextlib.suppress(FileNotFoundError):
+            self.folder(artifact).rename(away)
+        shutil.rmtree(away, ignore_errors=True)
+
+    def work(self, artifact: Artifact) -> Path:
+        """Private folder of a step under way, made if need be; publishing deletes it."""
+        folder = self.path / "work" / artifact.hash
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def report_progress(self, step: Step, fraction: float) -> None:
+        """Note how far a step has come; the note's time of change is the step's sign of life."""
+        note = {"kind": step.kind, "name": step.name, "fraction": fraction}
+        note |= {"host": socket.gethostname(), "pid": os.getpid()}
+        write_text(self.work(step) / "progress.json", to_json(note))
+
+    def end_progress(self, artifact: Artifact) -> None:
+        """Take back the note of `report_progress`."""
+        (self.path / "work" / artifact.hash / "progress.json").unlink(missing_ok=True)
+
+    def progress(self, artifact: Artifact) -> Progress | None:
+        """How far a step has come, or None where nobody works on it, as far as can be told from here."""
+        path = self.path / "work" / artifact.hash / "progress.json"
+        try:
+            note = json.loads(path.read_text())
+            age = max(0.0, time.time() - path.stat().st_mtime)
+            if note["host"] == socket.gethostname() and not _alive(note["pid"]):
+                return None
+            return Progress(note["kind"], note["name"], artifact.hash, note["fraction"], age)
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def running(self) -> list[Progress]:
+        """Every step that somebody works on, as far as can be told from here."""
+        notes = sorted(self.path.glob("work/*/progress.json"))
+        found = (self.progress(Address("", note.parent.name)) for note in notes)
+        return [progress for progress in found if progress is not None]
+
+    def run_folder(self, run: str) -> Path:
+        """Folder of a run, whether it is there or not."""
+        return self.path / "runs" / run
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run's `run.json`, the latest last."""
+        found = []
+        for path in self.path.glob("runs/*/run.json"):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                run = json.loads(path.read_text())
+                found.append((run["started"], run["run"], run["name"], run))
+        return [run for *_, run in sorted(found, key=lambda row: row[:3])]
+
+    def find_run(self, wanted: str) -> dict[str, Any]:
+        """Find a run by its id, a prefix of it that no other run has, or the name of its spec (the latest).
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such run, or several.
+        """
+        runs = self.runs()
+        named = [run for run in runs if run["run"] == wanted] or [r for r in runs if r["name"] == wanted][-1:]
+        found = named or [run for run in runs if run["run"].startswith(wanted)]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(run["run"] for run in (found or runs)) or "none"
+        allowed = f"it must be a run's id, the beginning of just one, or a spec's name; the runs are: {known}"
+        raise InvalidInput(Problem("run", wanted, allowed))
+
+
+def _line(name: str, content: bytes) -> bytes:
+    return f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode()
+
+
+def _checksums(contents: Mapping[str, bytes]) -> bytes:
+    """Lines as `sha256sum --check SHA256SUMS` reads them."""
+    return b"".join(_line(name, contents[name]) for name in _FILES)
+
+
+def _named(provenance: bytes) -> str | None:
+    """Hash of the step that a provenance names."""
+    try:
+        return json.loads(provenance)["hash"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _alive(pid: int) -> bool:
+    """Tell whether a process of this machine still runs; a zombie, which nobody has buried, does not."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True

@@ -1,0 +1,16 @@
+"""Every test runs on one thread a process, with shapes checked and rank promotion an error."""
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
+os.environ["JAX_PLATFORMS"] = "cpu"
+# Compiled programs are shared between the processes of a test run and with the next run.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "rbmflow-test-compilations")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+
+from jaxtyping import install_import_hook
+
+install_import_hook("rbmflow", "beartype.beartype")

@@ -1,0 +1,60 @@
+"""A science of a few sums, with checkpoints, for the tests of orchestration.
+
+The environment makes it slow (FAKE_PAUSE, seconds a chunk), makes it fail (FAKE_FAIL, a step's name) and has it write
+down what it does (FAKE_TRACE, a file).
+"""
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from rbmflow.store import Step, write_text
+
+
+def graph(spec):
+    draws = Step("draws", "draws", {"seed": spec.seed, "length": spec.model.length})
+    machines, flows = [], []
+    for replica in range(spec.seeds):
+        settings = {"seed": spec.seed, "replica": replica, "chunks": spec.training.epochs}
+        machines.append(Step("machine", f"machine {replica}", settings, (draws,)))
+        flows.append(Step("flow", f"flow {replica}", {"chunks": 1}, (machines[-1],)))
+    return (draws, *machines, *flows, Step("results", "results", {}, tuple(flows)))
+
+
+def trace(text):
+    if "FAKE_TRACE" in os.environ:
+        with open(os.environ["FAKE_TRACE"], "a") as file:
+            file.write(f"{text}\n")
+
+
+def traced():
+    path = Path(os.environ["FAKE_TRACE"])
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def compute(step, parents, work, progress):
+    trace(step.name)
+    if step.name == os.environ.get("FAKE_FAIL"):
+        raise ArithmeticError("made to fail\nsecond line")
+    if step.name == os.environ.get("FAKE_KILL"):
+        os.kill(os.getpid(), 9)
+    checkpoint = work / "checkpoint.json"
+    first, total = json.loads(checkpoint.read_text()) if checkpoint.exists() else (0, 0.0)
+    for chunk in range(first, step.settings.get("chunks", 1)):
+        time.sleep(float(os.environ.get("FAKE_PAUSE", "0")))
+        total += math.sin(total + chunk + step.settings.get("replica", 0))
+        write_text(checkpoint, json.dumps([chunk + 1, total]))
+        trace(f"{step.name} chunk {chunk}")
+        progress((chunk + 1) / step.settings.get("chunks", 1))
+    total += sum(float(parent["value"].sum()) for parent in parents)
+    flags = json.dumps([{"where": step.name, "what": "test", "message": "made by a test"}])
+    return xr.Dataset({"value": ("x", total + np.arange(50.0))}, attrs={"flags": flags})
+
+
+def doctor():
+    return [("two and two", 4, 2 + 2, True), ("a fault", 1, 2, "FAKE_FAULT" not in os.environ)]

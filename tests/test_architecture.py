@@ -1,0 +1,150 @@
+"""The walls of the house: imports go one way, and the science layer needs little."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "rbmflow"
+
+VOCABULARY = ("_checks", "_types", "_record", "_scan", "random", "settings")
+SCIENCE = (
+    "lattice",
+    "model",
+    "exact",
+    "dataset",
+    "sampler",
+    "rbm",
+    "enumeration",
+    "training",
+    "flow",
+    "thermometer",
+    "spectrum",
+    "renormalization",
+    "diagnostics",
+)
+PRESENTATION = ("figures", "report")
+ORCHESTRATION = ("spec", "store", "steps", "execute", "cli")
+SCIENCE_LIBRARIES = {"jax", "jaxtyping", "numpy", "scipy", "equinox", "optax", "xarray"}
+
+
+def allowed_inside(room: str) -> set[str]:
+    """Rooms of the package that a room may import."""
+    vocabulary = set(VOCABULARY)
+    if room in VOCABULARY:
+        return vocabulary
+    if room == "diagnostics":
+        return vocabulary
+    if room in SCIENCE:
+        return vocabulary | set(SCIENCE[: SCIENCE.index(room)]) | {"diagnostics"}
+    return {
+        "figures": {"_checks"},
+        "report": {"_checks", "figures"},
+        "spec": {"_checks", "settings"},
+        "store": {"_checks", "_record"},
+        "steps": vocabulary | set(SCIENCE) | {"spec", "store"},
+        "execute": {"_checks", "spec", "store"},
+        "cli": {"_checks", "_record", "spec", "store", "steps", "execute", "report"},
+    }[room]
+
+
+def allowed_outside(room: str) -> set[str] | None:
+    """Libraries that a room may import; None where any dependency may be."""
+    if room in VOCABULARY or room in SCIENCE:
+        return SCIENCE_LIBRARIES | ({"arviz_stats"} if room == "diagnostics" else set())
+    if room in PRESENTATION:
+        return {"numpy", "xarray", "matplotlib", "plotly", "jinja2", "pandas", "markupsafe"}
+    if room == "steps":
+        return SCIENCE_LIBRARIES
+    return None
+
+
+def files() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names imported by a file, those under TYPE_CHECKING left out."""
+    names: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            return
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            if node.module == "rbmflow":
+                names.update(f"rbmflow.{alias.name}" for alias in node.names)
+            else:
+                names.add(str(node.module))
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")))
+    return names
+
+
+def test_every_room_is_on_the_plan():
+    assert {room_of(path) for path in files()} <= {*VOCABULARY, *SCIENCE, *PRESENTATION, *ORCHESTRATION}
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_run_downwards(path):
+    room = room_of(path)
+    inside = {name.split(".")[1] for name in imported(path) if name.startswith("rbmflow.")}
+    version = {"__version__"}
+    assert inside - {room} - version <= allowed_inside(room)
+    libraries = allowed_outside(room)
+    if libraries is not None:
+        outside = {name.split(".")[0] for name in imported(path)} - {"rbmflow"} - set(sys.stdlib_module_names)
+        assert outside <= libraries
+
+
+BARE = """
+import importlib.metadata as metadata, re, sys
+allowed = {"rbmflow"}
+todo = list(%r)
+while todo:
+    name = re.split(r"[ ;<>=!~\\[(]", todo.pop())[0].lower().replace("_", "-")
+    if name in allowed:
+        continue
+    allowed.add(name)
+    try:
+        todo += [r for r in metadata.requires(name) or [] if "extra ==" not in r]
+    except metadata.PackageNotFoundError:
+        pass
+hidden = {top for top, owners in metadata.packages_distributions().items()
+          if not {owner.lower().replace("_", "-") for owner in owners} & allowed}
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in hidden:
+            raise ModuleNotFoundError(f"{name} is not on a bare machine")
+sys.meta_path.insert(0, Absent())
+assert {"pydantic", "rich", "h5netcdf", "matplotlib"} <= hidden
+for module in %r:
+    __import__(f"rbmflow.{module}")
+import jax, numpy, rbmflow as rf
+key = jax.random.key(0)
+model = rf.Ising(rf.Square(4))
+draws = rf.sample(key, model, temperatures=[1.0, 2.27, 4.0], draws=100)
+machine, history = rf.train(key, draws, hidden=4, epochs=2)
+flow = rf.iterate(key, machine, start=rf.hot(key, model, 10), iterations=3)
+assert rf.BayesThermometer(model, draws.temperatures).read(flow.spins).shape == (10, 3)
+assert rf.decompose(machine).to_dataset()["singular_value"].shape == (4,)
+assert numpy.isfinite(rf.exact.energy(model, 2.27)) and numpy.isfinite(rf.exact.log_partition(model, 2.27))
+"""
+
+
+def test_science_works_on_a_bare_machine():
+    """Every distribution that jax, numpy, scipy, equinox, optax, jaxtyping and xarray do not need is hidden."""
+    modules = [name for name in (*VOCABULARY, *SCIENCE) if name != "diagnostics"]
+    script = BARE % (sorted(SCIENCE_LIBRARIES), modules)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

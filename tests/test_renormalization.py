@@ -1,0 +1,46 @@
+"""Block spins by hand, and the known fixed points of the coupling transformations."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+from rbmflow._checks import InvalidInput
+from rbmflow.renormalization import decimate, decimated_coupling, majority_rule, migdal_kadanoff_coupling
+
+
+def test_majority_follows_the_block_sums():
+    spins = jnp.array([[1, 1, -1, -1], [1, -1, -1, -1], [1, 1, -1, -1], [1, 1, 1, -1]], jnp.int8)
+    assert majority_rule(jax.random.key(0), spins).tolist() == [[1, -1], [1, -1]]
+
+
+def test_ties_are_broken_evenly():
+    tied = jnp.tile(jnp.array([[1, -1], [-1, 1]], jnp.int8), (100, 50))
+    blocks = np.asarray(majority_rule(jax.random.key(1), tied))
+    assert set(np.unique(blocks)) == {-1, 1}
+    assert abs(blocks.mean()) < 5 / np.sqrt(blocks.size)
+
+
+def test_decimation_keeps_one_spin_of_each_block():
+    spins = jnp.arange(36, dtype=jnp.int8).reshape(1, 6, 6)
+    assert decimate(spins, 3).tolist() == [[[0, 3], [18, 21]]]
+
+
+def test_a_block_must_divide_the_lattice():
+    with pytest.raises(InvalidInput, match="block = 3 is not allowed"):
+        decimate(jnp.ones((4, 4), jnp.int8), 3)
+
+
+def test_decimated_chain_against_the_sum_over_the_middle_spin():
+    coupling = np.array([0.1, 0.7, 2.0])
+    aligned, opposed = 2 * np.cosh(2 * coupling), 2.0
+    np.testing.assert_allclose(decimated_coupling(coupling), 0.5 * np.log(aligned / opposed), atol=1e-14)
+    assert np.isfinite(decimated_coupling(1e4))
+
+
+def test_migdal_kadanoff_fixed_point_and_exponent():
+    fixed = brentq(lambda k: float(migdal_kadanoff_coupling(k)) - k, 0.1, 1.0, xtol=1e-13)
+    assert fixed == pytest.approx(0.3047, abs=1e-4)
+    slope = (migdal_kadanoff_coupling(fixed + 1e-6) - migdal_kadanoff_coupling(fixed - 1e-6)) / 2e-6
+    assert np.log2(slope) == pytest.approx(0.747, abs=1e-3)

@@ -1,0 +1,243 @@
+import dataclasses
+import math
+import re
+import tomllib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rbmflow import spec
+from rbmflow._checks import InvalidInput
+from rbmflow.settings import FlowSettings, MachineSettings, SamplingSettings, TypeSettings
+
+
+def problems(data):
+    with pytest.raises(InvalidInput) as caught:
+        spec.parse(data)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_quick_is_written_out_in_full():
+    path = spec.reading._shipped_folder() / "quick.toml"
+    quick = spec.load("quick")
+    assert tomllib.loads(path.read_text()) == tomllib.loads(spec.to_toml(quick))
+    default = spec.Spec("quick")
+    types = {**default.types, "V": TypeSettings(also_hidden=(16,))}
+    assert quick == dataclasses.replace(default, types=types)
+
+
+def test_paper_has_the_types_of_the_paper():
+    paper = spec.load("paper")
+    assert paper.hidden_units("V") == (64, 16, 36, 81, 100, 225, 400)
+    assert paper.type_temperatures("V") == tuple(k / 4 for k in range(25))
+    assert paper.type_temperatures("H") == tuple(4 + k / 4 for k in range(9))
+    assert paper.type_temperatures("L") == (0.0,)
+    assert (paper.seeds, paper.training.epochs) == (5, 1000)
+    assert spec.shipped() == ("paper", "quick")
+
+
+def test_further_sizes_that_repeat_the_main_one_are_merged():
+    types = {"V": TypeSettings(also_hidden=(64, 16, 16))}
+    assert spec.Spec("x", types=types).hidden_units("V") == (64, 16)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    temperatures=st.lists(st.floats(0, 10), min_size=1, max_size=5, unique=True),
+    infinite=st.booleans(),
+    hidden=st.integers(1, 10**6),
+    scale=st.floats(0, 1e6),
+    biases=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_toml_gives_the_spec_back(temperatures, infinite, hidden, scale, biases, seed):
+    grid = (*sorted(abs(t) for t in temperatures), *([math.inf] if infinite else []))
+    written = spec.Spec(
+        "x",
+        seed=seed,
+        sampling=SamplingSettings(temperatures=grid),
+        machine=MachineSettings(hidden=hidden, initial_scale=scale, biases=biases),
+        types={"V": TypeSettings(), "one": TypeSettings(grid[0], grid[0], also_hidden=(3, 5))},
+        flow=FlowSettings(starts=("hot", grid[-1])),
+    )
+    assert spec.parse(tomllib.loads(spec.to_toml(written))) == written
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({"machine": {"hidden": 0}}, "machine.hidden = 0 is not allowed: it must be a whole number of at least 1"),
+        ({"machine": {"hidden": "64"}}, "machine.hidden = '64' is not allowed: it must be a whole number"),
+        ({"machine": {"hidden": 64.0}}, "machine.hidden = 64.0 is not allowed: it must be a whole number"),
+        ({"machine": {"hidden": True}}, "machine.hidden = True is not allowed: it must be a whole number"),
+        ({"machine": {"units": "0/2"}}, "machine.units = '0/2' is not allowed: it must be '-1/+1' or '0/1'"),
+        ({"machine": {"initial_scale": math.inf}}, "machine.initial_scale = inf is not allowed: it must be a finite"),
+        ({"machine": {"biases": 1}}, "machine.biases = 1 is not allowed: it must be true or false"),
+        ({"machine": 3}, "machine = 3 is not allowed: it must be a table"),
+        ({"model": {"length": 1}}, "model.length = 1 is not allowed: it must be a whole number of at least 2"),
+        ({"sampling": {"temperatures": [-1.0, 2.25]}}, "sampling.temperatures = [-1.0, 2.25] is not allowed"),
+        ({"sampling": {"temperatures": [2.25, math.nan]}}, "sampling.temperatures = [2.25, nan] is not allowed"),
+        ({"sampling": {"temperatures": [2.25, 1.0]}}, "sampling.temperatures = [2.25, 1.0] is not allowed"),
+        ({"sampling": {"temperatures": [2.25, 2.25]}}, "sampling.temperatures = [2.25, 2.25] is not allowed"),
+        ({"sampling": {"temperatures": []}}, "sampling.temperatures = [] is not allowed: it must hold at least one"),
+        ({"sampling": {"temperatures": 2.25}}, "sampling.temperatures = 2.25 is not allowed: it must be a list"),
+        ({"sampling": {"draws": 0}}, "sampling.draws = 0 is not allowed"),
+        ({"types": {"X": {"minimum": 7.0}}}, "types.X = {'minimum': 7.0} is not allowed: it must keep at least one of"),
+        ({"types": {"X": {"minimum": math.nan}}}, "types.X.minimum = nan is not allowed"),
+        ({"types": {"X": {"also_hidden": [16, 0]}}}, "types.X.also_hidden = [16, 0] is not allowed"),
+        ({"types": {"a b": {}}}, "types = 'a b' is not allowed: the name of a type must be"),
+        ({"types": {}}, "types = {} is not allowed: it must hold at least one type"),
+        ({"flow": {"starts": [2.3]}}, "flow.starts[0] = 2.3 is not allowed: a start that is a number must be one of"),
+        ({"flow": {"starts": ["cold", "warm"]}}, 'flow.starts[1] = \'warm\' is not allowed: it must be "cold", "hot"'),
+        ({"flow": {"starts": ["cold", "cold"]}}, "flow.starts = ['cold', 'cold'] is not allowed: no start may come"),
+        ({"flow": {"starts": [False]}}, "flow.starts[0] = False is not allowed: it must be text or a number"),
+        ({"flow": {"starts": []}}, "flow.starts = [] is not allowed: it must hold at least one start"),
+        ({"training": {"learning_rate": 0}}, "training.learning_rate = 0 is not allowed: it must be a finite number"),
+        ({"name": "a/b"}, "name = 'a/b' is not allowed: it must be 1 to 60 letters, digits, - or _"),
+        ({"name": 3}, "name = 3 is not allowed: it must be text"),
+        ({"seed": -1}, "seed = -1 is not allowed"),
+        ({"seed": 2**32}, "seed = 4294967296 is not allowed"),
+        ({"seeds": 0}, "seeds = 0 is not allowed: it must be a whole number of at least 1"),
+        (
+            {"machine": {"hiden": 3}},
+            "machine.hiden = 3 is not allowed: there is no such field; section machine has hidden",
+        ),
+        (
+            {"types": {"V": {"minimm": 1.0}}},
+            "section types.V has minimum, maximum, also_hidden; did you mean types.V.mini",
+        ),
+        ({"modle": {}}, "modle = {} is not allowed: there is no such field; a spec has name, seed, seeds, model"),
+    ],
+)
+def test_bad_input_is_one_sentence(data, sentence):
+    found = problems({"name": "x", **data})
+    assert len(found) == 1
+    assert sentence in found[0]
+
+
+def test_a_date_is_of_no_type():
+    for field in ("name", "seed", "machine", "types"):
+        data = tomllib.loads(f'name = "x"\n{field} = 2020-01-01' if field != "name" else "name = 2020-01-01")
+        assert [sentence.split(" = ")[0] for sentence in problems(data)] == [field]
+
+
+def test_a_missing_name_is_named():
+    assert problems({}) == ["name = (nothing) is not allowed: it must be given"]
+
+
+def test_all_problems_are_found_at_once():
+    data = {
+        "name": "a b",
+        "seed": -1,
+        "machine": {"hidden": "many", "hiden": 3, "initial_scale": -1.0},
+        "sampling": {"temperatures": [2.0, 1.0], "draws": 0},
+        "types": {"V": {"minimum": 9.0}, "W": 3, "X": {"also_hidden": [0], "minimm": 3}},
+        "flow": {"starts": [7.0], "chains": 1.5},
+    }
+    fields = [sentence.split(" = ")[0] for sentence in problems(data)]
+    # Nothing is said of types.V and flow.starts: that would compare them with temperatures that are wrong themselves.
+    assert sorted(fields) == [
+        "flow.chains",
+        "machine.hidden",
+        "machine.hiden",
+        "machine.initial_scale",
+        "name",
+        "sampling.draws",
+        "sampling.temperatures",
+        "seed",
+        "types.W",
+        "types.X.also_hidden",
+        "types.X.minimm",
+    ]
+
+
+def test_given_data_are_left_alone():
+    data = {"name": "x", "machine": {"hidden": 0}}
+    problems(data)
+    assert data == {"name": "x", "machine": {"hidden": 0}}
+
+
+def test_overrides():
+    overridden = spec.load(
+        "quick",
+        {
+            "machine.hidden": "36",
+            "machine.units": "0/1",
+            "sampling.temperatures": "[0, 2.25, inf]",
+            "flow.starts": '["hot", 2.25]',
+            "types.X.minimum": "inf",
+            "name": "mine",
+        },
+    )
+    assert overridden.machine == MachineSettings(hidden=36, units="0/1")
+    assert overridden.sampling.temperatures == (0.0, 2.25, math.inf)
+    assert overridden.flow.starts == ("hot", 2.25)
+    assert overridden.type_temperatures("X") == (math.inf,)
+    assert overridden.name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("machine.hidden", "0", "machine.hidden = 0 is not allowed"),
+        (
+            "machine.hidden",
+            "36\nseed = 3",
+            "machine.hidden = '36\\nseed = 3' is not allowed: it must be a whole number",
+        ),
+        ("machine.hiden", "3", "did you mean machine.hidden?"),
+        ("name.first", "x", "name.first = 'x' is not allowed: name is not a table"),
+        ("types.V", "3", "types.V = 3 is not allowed: it must be a table"),
+    ],
+)
+def test_bad_overrides(name, text, sentence):
+    with pytest.raises(InvalidInput, match=re.escape(sentence)):
+        spec.load("quick", {name: text})
+
+
+def test_files_that_are_no_specs(tmp_path):
+    broken, latin = tmp_path / "broken.toml", tmp_path / "latin.toml"
+    broken.write_text('name = "x"\nseed 4\n')
+    latin.write_bytes(b'name = "\xff"')
+    for source, sentence in {
+        tmp_path: "this is a folder",
+        tmp_path / "none.toml": "there is no such file",
+        broken / "below": "Not a directory",
+        broken: "it must be TOML: Expected '=' after a key in a key/value pair (at line 2, column 6)",
+        latin: "it must be TOML, which is UTF-8 text, and byte 8 is not",
+        "qick": "it must be one of paper, quick or the path of a TOML file",
+    }.items():
+        with pytest.raises(InvalidInput, match=re.escape(sentence)) as caught:
+            spec.load(source)
+        assert f"spec = '{source}'" in str(caught.value)
+
+
+def test_a_file_is_read(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\n[model]\nlength = 4\n')
+    mine = spec.load(path)
+    assert (mine.name, mine.model.length, tuple(mine.types)) == ("mine", 4, ("V", "H", "L"))
+
+
+def test_every_field_has_a_meaning_and_its_default():
+    fields = {field.name: field for field in spec.fields()}
+    assert all(field.meaning.endswith(".") for field in fields.values())
+    assert fields["machine.units"].default == '"-1/+1"'
+    assert fields["flow.starts"].default == '["cold", "hot", 2.25]'
+    assert fields["types.<type>.maximum"].default == "inf"
+    written = {}
+    for line in [f"{field.name} = {field.default}" for field in fields.values() if "<" not in field.name][1:]:
+        section, _, entry = line.rpartition(".") if "." in line.split(" = ")[0] else ("", "", line)
+        written.setdefault(section, []).append(entry)
+    default = spec.Spec("x")
+    for section, lines in written.items():
+        if section and "." not in section:
+            assert spec.parse({"name": "x", section: tomllib.loads("\n".join(lines))}) == default
+
+
+def test_settings_of_python_callers_are_checked_too():
+    with pytest.raises(InvalidInput, match="types.X"):
+        spec.Spec("x", types={"X": TypeSettings(minimum=7.0)})
+    with pytest.raises(InvalidInput, match="seed = -1"):
+        spec.Spec("x", seed=-1)
