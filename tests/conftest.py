@@ -13,4 +13,4 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 from jaxtyping import install_import_hook
 
-install_import_hook("rbmflow", "beartype.beartype")
+install_import_hook("rbmflow", "shape_checks.checked")

@@ -4,7 +4,6 @@ import sys
 
 import fake_report
 import fake_science
-
 import rbmflow
 
 for name, module in {"steps": fake_science, "report": fake_report}.items():

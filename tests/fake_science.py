@@ -57,4 +57,4 @@ def compute(step, parents, work, progress):
 
 
 def doctor():
-    return [("two and two", 4, 2 + 2, True), ("a fault", 1, 2, "FAKE_FAULT" not in os.environ)]
+    return [("two and two", 4, 2 + 2, True)]

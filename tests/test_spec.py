@@ -237,7 +237,7 @@ def test_every_field_has_a_meaning_and_its_default():
 
 
 def test_settings_of_python_callers_are_checked_too():
-    with pytest.raises(InvalidInput, match="types.X"):
+    with pytest.raises(InvalidInput, match=r"types\.X"):
         spec.Spec("x", types={"X": TypeSettings(minimum=7.0)})
     with pytest.raises(InvalidInput, match="seed = -1"):
         spec.Spec("x", seed=-1)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 from jaxtyping import Array, Float, Int8
 from jaxtyping import Key as _Key
 
 type Key = _Key[Array, ""]
 """One typed JAX random key, as made by `jax.random.key`."""
 
-type Spins = Int8[Array, "*batch y x"]
+type Spins = Int8[Array | np.ndarray, "*batch y x"]
 """Configurations of -1/+1 on a lattice of `y` rows and `x` columns."""
 
-type Visible = Int8[Array, "*batch visible"]
+type Visible = Int8[Array | np.ndarray, "*batch visible"]
 """The same configurations flattened: `visible = y * lx + x`."""
 
 type Fields = Float[Array, "*batch units"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from rbmflow._checks import Problems
 
 
@@ -59,3 +61,30 @@ class Square:
     def bonds(self) -> int:
         """Number of bonds, 2 N."""
         return 2 * self.sites
+
+    @property
+    def neighbours(self) -> np.ndarray:
+        """Site numbers int32 [site, 4] at the other ends of the bonds right, down, left, up.
+
+        On a side of length 2 a neighbour is named twice, once for each of its two bonds.
+        """
+        sites = np.arange(self.sites, dtype=np.int32).reshape(self.shape)
+        ends = [np.roll(sites, shift, axis) for shift, axis in ((-1, 1), (-1, 0), (1, 1), (1, 0))]
+        return np.stack(ends, axis=-1).reshape(self.sites, 4)
+
+    @property
+    def colours(self) -> tuple[np.ndarray, ...]:
+        """Site numbers by colour: no two neighbours have the same, so one colour can be updated at once.
+
+        Colour `(a(y) + b(x)) mod n`, where a and b alternate 0, 1 and end in 2 on an odd side: n = 2 (checkerboard)
+        if both sides are even, else 3.
+        """
+
+        def alternating(length: int) -> np.ndarray:
+            colour = np.arange(length) % 2
+            colour[-1] = 2 if length % 2 else 1
+            return colour
+
+        count = 2 if self.ly % 2 == 0 and self.lx % 2 == 0 else 3
+        colour = np.add.outer(alternating(self.ly), alternating(self.lx)).ravel() % count
+        return tuple(np.flatnonzero(colour == number) for number in range(count))

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from rbmflow._checks import Problems
 from rbmflow._types import Spins
 from rbmflow.lattice import Square
 
 
 @dataclass(frozen=True)
 class Ising:
-    r"""Ferromagnetic Ising model with coupling J = 1 and no field.
+    r"""Ferromagnetic Ising model with coupling J = 1 in a uniform field h.
 
-    .. math:: E(s) = -\sum_{\langle ij \rangle} s_i s_j, \qquad s_i = \pm 1.
+    .. math:: E(s) = -\sum_{\langle ij \rangle} s_i s_j - h \sum_i s_i, \qquad s_i = \pm 1.
 
     Parameters
     ----------
     lattice
         The lattice; its bonds are the pairs of the sum.
+    field
+        The field h in units of J; 0 unless given.
+
+    Raises
+    ------
+    InvalidInput
+        If the field is not a finite number.
 
     Examples
     --------
@@ -31,9 +40,16 @@ class Ising:
     """
 
     lattice: Square
+    field: float = 0.0
 
-    def total_energy(self, spins: Spins) -> Int[Array, "*batch"]:
-        """Energy of each configuration in units of J, an int32 of at most two a site.
+    def __post_init__(self):
+        problems = Problems()
+        ok = isinstance(self.field, int | float) and math.isfinite(self.field)
+        problems.unless(ok, "field", self.field, "it must be a finite number")
+        problems.done()
+
+    def total_energy(self, spins: Spins) -> Int[Array, "*batch"] | Float[Array, "*batch"]:
+        """Energy of each configuration in units of J: an int32 without field, else a float32.
 
         Parameters
         ----------
@@ -42,7 +58,8 @@ class Ising:
         """
         right = jnp.sum(spins * jnp.roll(spins, -1, axis=-1), axis=(-2, -1), dtype=jnp.int32)
         down = jnp.sum(spins * jnp.roll(spins, -1, axis=-2), axis=(-2, -1), dtype=jnp.int32)
-        return -(right + down)
+        bonds = -(right + down)
+        return bonds if self.field == 0 else bonds - self.field * self.total_magnetization(spins)
 
     def total_magnetization(self, spins: Spins) -> Int[Array, "*batch"]:
         """Sum of the spins of each configuration, an int32."""

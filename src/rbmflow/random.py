@@ -8,6 +8,7 @@ References
 ----------
 D. Blackman, S. Vigna, Scrambled linear pseudorandom number generators, ACM Trans. Math. Softw. 47, 36 (2021),
 doi:10.1145/3460772 (xoshiro128++ is the 32-bit generator with ++ scrambler, constants 7, 9, 11).
+C. Wellons, hash-prospector (2018), https://github.com/skeeto/hash-prospector (the hash of `Streams`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import numpy as np
 from jaxtyping import Array, Float, UInt32
 
 from rbmflow._types import Key
+
+_STRIDES = (0x9E3779B9, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F)
 
 
 def _rotate_left(word: Array, count: int) -> Array:
@@ -73,6 +76,46 @@ class Generator(eqx.Module):
         """Uniform float32 on the 2^24 equidistant points of [-1, 1)."""
         advanced, word = self.words()
         return advanced, (word.astype(jnp.int32) >> 8).astype(jnp.float32) * jnp.float32(2**-23)
+
+
+def _mixed(word: Array) -> Array:
+    """Bijective hash of 32 bits (multiply and xor-shift, C. Wellons' lowbias32)."""
+    word = (word ^ (word >> 16)) * jnp.uint32(0x7FEB352D)
+    word = (word ^ (word >> 15)) * jnp.uint32(0x846CA68B)
+    return word ^ (word >> 16)
+
+
+class Streams(eqx.Module):
+    r"""Random words as a function of a counter: a short xoshiro128++ sequence for every lane and count.
+
+    The four state words at count c are
+
+    .. math:: s_i(c) = \mathrm{mix}(k_i + c\, a_i \bmod 2^{32}), \qquad i = 0 \dots 3,
+
+    with 128 independent threefry bits k a lane, odd constants a and a bijective 32-bit hash. Nothing is carried from
+    one use to the next, so a loop that needs many words a lane writes no states: that is what limits a compiled
+    loop. Counts repeat after 2^32.
+
+    Examples
+    --------
+    >>> import jax
+    >>> streams = Streams.seeded(jax.random.key(0), (3, 2))
+    >>> _, words = streams.at(7).words()
+    >>> words.shape
+    (3, 2)
+    """
+
+    keys: UInt32[Array, "4 *lanes"]
+
+    @classmethod
+    def seeded(cls, key: Key, lanes: tuple[int, ...]) -> Streams:
+        """128 independent threefry bits for each lane."""
+        return cls(jax.random.bits(key, (4, *lanes), jnp.uint32))
+
+    def at(self, count: int | Array) -> Generator:
+        """The generator of every lane at one count in 0 ... 2^32 - 1."""
+        turn = jnp.asarray(count, jnp.uint32)
+        return Generator(*(_mixed(key + turn * jnp.uint32(a)) for key, a in zip(self.keys, _STRIDES, strict=True)))
 
 
 def host_generator(key: Key) -> np.random.Generator:

@@ -16,6 +16,7 @@ from rbmflow.exact.row_transfer import (
     abs_magnetization,
     binder,
     magnetization_distribution,
+    magnetization_known,
     magnetization_moment,
 )
 
@@ -33,6 +34,7 @@ __all__ = [
     "log_density_of_states",
     "log_partition",
     "magnetization_distribution",
+    "magnetization_known",
     "magnetization_moment",
     "mixture",
     "posterior",

@@ -44,7 +44,7 @@ def posterior(model: Ising, temperatures: Reals) -> Float64[np.ndarray, "level b
     --------
     >>> from rbmflow.lattice import Square
     >>> posterior(Ising(Square(4)), [1.0, 4.0])[0].round(4).tolist()
-    [0.9968, 0.0032]
+    [0.9708, 0.0292]
     """
     coupling = inverse_temperature(classes(temperatures))
     energies, _ = density_of_states(model)

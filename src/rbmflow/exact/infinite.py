@@ -135,7 +135,8 @@ def specific_heat(temperature: Reals) -> PerTemperature:
     # Carlson's R_D gives K_1 - E_1 without the difference of two nearly equal integrals.
     difference = (2 * tanh * sech) ** 2 / 3 * elliprd(0, (2 * tanh**2 - 1) ** 2, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = (coupling / tanh) ** 2 * (4 / np.pi * difference - 2 * sech**2 * _bracket(coupling))
+        factor = coupling / tanh
+        value = factor * (factor * (4 / np.pi * difference - 2 * sech**2 * _bracket(coupling)))
     return np.where((coupling == 0) | np.isinf(coupling), 0.0, value)[()]
 
 
@@ -183,7 +184,7 @@ def _log_excitations(coupling: Couplings) -> Couplings:
     # 1 - kappa^2 cos^2(phi) as a sum of positive terms
     root = np.hypot(2 * tanh**2 - 1, 2 * tanh * sech * np.sin(angle))
     integral = np.log1p((root - 1) / 2) @ weight / np.pi
-    return np.log1p(np.exp(-4 * coupling)) + integral
+    return np.asarray(np.log1p(np.exp(-4 * coupling)) + integral)
 
 
 def _double_exponential_rule() -> tuple[Float64[np.ndarray, " node"], Float64[np.ndarray, " node"]]:

@@ -98,7 +98,7 @@ class _Curve(NamedTuple):
     first: float
     last: float
 
-    def temperature(self, depth: Float64[np.ndarray, "*batch"]) -> PerTemperature:
+    def temperature(self, depth: PerTemperature) -> PerTemperature:
         inside = self.spline(np.clip(depth, self.first, self.last))
         coupling = np.where(depth <= self.first, 0.0, inside) + np.maximum(depth - self.last, 0.0) / 8
         with np.errstate(divide="ignore"):

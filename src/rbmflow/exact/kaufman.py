@@ -59,7 +59,7 @@ def log_partition(model: Ising, temperature: Reals) -> PerTemperature:
     --------
     >>> from rbmflow.lattice import Square
     >>> round(float(log_partition(Ising(Square(10)), 2.269185314213022)), 9)
-    93.610300510
+    93.61030051
     """
     coupling = inverse_temperature(temperature)
     return (2 * model.lattice.sites * coupling + log_excitations(model.lattice, coupling).value)[()]
@@ -115,7 +115,7 @@ def specific_heat(model: Ising, temperature: Reals) -> PerTemperature:
     coupling = inverse_temperature(temperature)
     curvature = log_excitations(model.lattice, coupling).curvature
     with np.errstate(invalid="ignore"):
-        value = coupling**2 * curvature / model.lattice.sites
+        value = coupling * (coupling * curvature) / model.lattice.sites
     return np.where(np.isinf(coupling), 0.0, value)[()]
 
 
@@ -191,11 +191,12 @@ def _excitations(lattice: Square, coupling: Float64[np.ndarray, " row"]) -> Floa
     prefactor = np.vstack([one, zero_mode])
     prefactor_slope = np.vstack([zero, zero_mode_slope])
     prefactor_curvature = np.vstack([zero, zero_mode_curvature])
-    ratio, ratio_slope, ratio_curvature = np.exp(value - value[0]), slope - slope[0], curvature - curvature[0]
-    total = np.sum(prefactor * ratio, axis=0)
-    first = np.sum((prefactor_slope + prefactor * ratio_slope) * ratio, axis=0) / total
-    second = prefactor_curvature + 2 * prefactor_slope * ratio_slope
-    second = np.sum((second + prefactor * (ratio_curvature + ratio_slope**2)) * ratio, axis=0) / total
+    relative = np.exp(value - value[0])
+    relative_slope, relative_curvature = slope - slope[0], curvature - curvature[0]
+    total = np.sum(prefactor * relative, axis=0)
+    first = np.sum((prefactor_slope + prefactor * relative_slope) * relative, axis=0) / total
+    second = prefactor_curvature + 2 * prefactor_slope * relative_slope
+    second = np.sum((second + prefactor * (relative_curvature + relative_slope**2)) * relative, axis=0) / total
 
     sites = lattice.sites
     free = decay / (1 + decay)

@@ -40,6 +40,11 @@ _SMALL_PRODUCT = 2**18
 stall wherever the cores are shared."""
 
 
+def magnetization_known(model: Ising) -> bool:
+    """Whether the lattice is small enough for the magnetization: shorter side at most 12, at most 256 sites."""
+    return min(model.lattice.shape) <= WIDEST and model.lattice.sites <= LARGEST_SITES
+
+
 def magnetization_distribution(
     model: Ising, temperature: Reals
 ) -> tuple[Int64[np.ndarray, " level"], Float64[np.ndarray, "*batch level"]]:
@@ -74,7 +79,7 @@ def magnetization_distribution(
     lattice = model.lattice
     problems = Problems()
     problems.unless(
-        min(lattice.shape) <= WIDEST and lattice.sites <= LARGEST_SITES,
+        magnetization_known(model),
         "lattice",
         lattice,
         f"the magnetization distribution is known up to a shorter side of {WIDEST} and {LARGEST_SITES} sites",

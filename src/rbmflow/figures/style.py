@@ -27,6 +27,16 @@ NEUTRAL = "#4c5b6b"
 DIVERGING = "PuOr_r"
 """Colour map of signed numbers, with white at zero; its hues are no start's."""
 
+NEEDLESS = (
+    r"<metadata>.*?</metadata>",
+    r"<style.*?</style>",  # would reach beyond the drawing
+    r"<!--.*?-->",
+    r'(?<=<g) id="[^"]*"',
+    r' id="image\w+"',
+    r"^ +",
+)
+"""What an SVG from matplotlib can do without, as patterns."""
+
 SPIN_COLOURS = ("#f3efe6", "#2d3a46")
 """Spin down, spin up."""
 
@@ -101,14 +111,16 @@ def to_svg(figure: Figure, name: str = "figure") -> str:
         figure.savefig(text, format="svg", metadata=nothing, dpi=200)
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :].strip()
-    for needless in (r"<metadata>.*?</metadata>", r"<style.*?</style>", r"<!--.*?-->", r'(?<=<g) id="[^"]*"', r"^ +"):
+    for needless in NEEDLESS:
         svg = re.sub(needless, "", svg, flags=re.DOTALL | re.MULTILINE)
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     # A hundredth of a point is finer than any screen, and makes a page much smaller.
     svg = re.sub(r'\b(?:d|x|y)="[^"]*"', lambda path: re.sub(r"-?\d+\.\d{3,}", _hundredths, path[0]), svg)
     width = figure.get_figwidth() * 96
     look = f"width: {width:.0f}px; stroke-linejoin: round; stroke-linecap: butt"
-    return re.sub(r'<svg (?:(?:width|height)="[^"]*" )*', f'<svg role="img" style="{look}" ', svg, count=1)
+    opening, rest = svg.split(">", 1)
+    opening = re.sub(r' (?:width|height)="[^"]*"', "", opening)
+    return opening.replace("<svg", f'<svg role="img" style="{look}"', 1) + ">" + rest
 
 
 def _hundredths(number: re.Match[str]) -> str:

@@ -62,7 +62,7 @@ def _load(path: Path, fresh: TrainingState) -> tuple[int, TrainingState, list[Hi
     shape = eqx.filter((fresh, History(*[jnp.zeros(0)] * 3)), eqx.is_array)
     leaves, structure = jax.tree.flatten(shape)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             done = int(file["done"])
             arrays = [jnp.asarray(file[f"leaf_{number}"]) for number in range(len(leaves))]
     except (FileNotFoundError, KeyError, ValueError, EOFError, zipfile.BadZipFile):

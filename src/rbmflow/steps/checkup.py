@@ -50,7 +50,7 @@ def _jax_version() -> Check:
 
 def _bits() -> Check:
     """The first words of the published generator from the state 1, 2, 3, 4."""
-    generator = jax.tree.map(jnp.uint32, Generator(1, 2, 3, 4))  # pyright: ignore[reportArgumentType]
+    generator = Generator(*(jnp.uint32(word) for word in (1, 2, 3, 4)))
     words = []
     for _ in range(3):
         generator, word = jax.jit(lambda at: at.words())(generator)

@@ -123,7 +123,7 @@ def thermometers(model: Ising, temperatures: list[float], neural: xr.Dataset) ->
         "bayes": BayesThermometer(model, temperatures),
         "energy": EnergyThermometer(model),
     }
-    if min(model.lattice.shape) <= exact.LARGEST_ROW:
+    if exact.magnetization_known(model):
         known["magnetization"] = MagnetizationThermometer(model)
     return known
 

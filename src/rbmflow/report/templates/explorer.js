@@ -29,6 +29,7 @@
       const mark = data.bins[i] === "inf" ? "∞" : Number.isInteger(data.bins[i]) && data.bins[i];
       if (mark !== false) { line(x(t), lower, x(t), lower + 4, { stroke: "#888" }); label(x(t), lower + 18, mark); }
     });
+    label(left - 40, upper - 14, "class probability", "start");
     label((left + right) / 2, lower + 36, "temperature of the class (J/k_B)");
     const step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1].find((s) => most / s <= 5) || 1;
     for (let p = 0; p <= most; p += step) label(left - 8, lower - ((lower - upper) * p) / most + 4, p.toFixed(2), "end");
@@ -119,6 +120,7 @@
   });
   for (const control of [machine, classifier, slider]) control.addEventListener("input", draw);
   at("csv").href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
+  at("still").hidden = true;
   at().hidden = false;
   draw();
 })();

@@ -1,0 +1,143 @@
+r"""Class probabilities: the exact posterior, what they say about an ensemble, and how good they are.
+
+A classifier gives every configuration probabilities :math:`p_k` of the temperature classes. Their mean over an
+ensemble is drawn towards the prior, so it is not itself a temperature; nor is :math:`\sum_k p_k T_k`, which is
+infinite when a class is. The number read off a configuration is the **mean class** :math:`c = \sum_k k\, p_k`, and the
+curve of its equilibrium mean follows from its mean at each energy, because equilibrium is uniform at given energy:
+
+.. math:: \langle c \rangle(T) = \sum_E p(E|T)\, c(E).
+
+As p(E|T) grows with T in likelihood ratio, the curve rises with T whenever c(E) rises with E.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float, Float64, Int, Int8, Shaped
+
+from rbmflow import exact
+from rbmflow.model import Ising
+from rbmflow.thermometer.reading import Reading, ensemble_reading
+
+POINTS = 2001
+
+
+class ClassCurve(eqx.Module):
+    """Equilibrium mean of the mean class against temperature.
+
+    Parameters
+    ----------
+    temperature : float64 [temperature]
+        From 0 to inf.
+    mean_class : float64 [temperature]
+        Classes are counted from 0.
+    """
+
+    temperature: Float64[np.ndarray, " temperature"]
+    mean_class: Float64[np.ndarray, " temperature"]
+
+    @classmethod
+    def of_levels(cls, model: Ising, mean_class: Float64[np.ndarray, " level"]) -> ClassCurve:
+        """Curve from the mean class at each energy level of `exact.density_of_states`."""
+        temperature = exact.critical_temperature() * np.tan(_angle(POINTS))
+        temperature[-1] = np.inf
+        return cls(temperature, exact.energy_distribution(model, temperature) @ mean_class)
+
+    def invert(self, mean_class: Float64[np.ndarray, "*batch"]) -> Float64[np.ndarray, "*batch"]:
+        """Temperatures at which equilibrium has these mean classes: 0 below the curve, inf above, NaN if it is flat."""
+        # At the lowest temperatures the curve rises by less than a float64 can hold; only its true steps are kept.
+        highest = np.maximum.accumulate(self.mean_class)
+        kept = np.append(True, highest[1:] > highest[:-1] + 1e-12)
+        if np.count_nonzero(kept) < 2:
+            return np.full_like(mean_class, np.nan)
+        at = np.asarray(np.interp(mean_class, highest[kept], _angle(self.temperature.size)[kept]))
+        hottest = mean_class >= highest[-1]
+        return np.where(hottest, np.inf, exact.critical_temperature() * np.tan(np.where(hottest, 0.0, at)))
+
+
+def _angle(points: int) -> Float64[np.ndarray, " temperature"]:
+    """Even steps of arctan(T / T_c), a variable in which T = inf is an end like any other."""
+    return np.linspace(0, np.pi / 2, points)
+
+
+def mean_class(probabilities: Shaped[np.ndarray, "*batch bin"]) -> Float64[np.ndarray, "*batch"]:
+    """Mean class of each configuration, classes counted from 0."""
+    return np.asarray(probabilities, np.float64) @ np.arange(probabilities.shape[-1])
+
+
+def energy_level(model: Ising, spins: Int8[Array, "*batch y x"]) -> Int[np.ndarray, "*batch"]:
+    """Level of `exact.density_of_states` that each configuration is on."""
+    return (np.asarray(model.total_energy(spins)) + 2 * model.lattice.sites) // 4
+
+
+class BayesThermometer:
+    r"""The best classifier there can be: the exact posterior of the temperature classes, from the energy.
+
+    .. math:: p(T_k | s) = \frac{e^{-E(s)/T_k} / Z(T_k)}{\sum_j e^{-E(s)/T_j} / Z(T_j)}
+
+    with equal prior weights and the exact finite-size Z. Only the two ground states are compatible with T = 0.
+
+    Parameters
+    ----------
+    model
+        The model, of at most 1024 sites.
+    temperatures
+        The classes, increasing; 0 and inf allowed.
+
+    Raises
+    ------
+    InvalidInput
+        If the temperatures are not increasing or the lattice is too large.
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> model = rf.Ising(rf.Square(4))
+    >>> thermometer = rf.BayesThermometer(model, [0.0, 2.0, 4.0])
+    >>> thermometer.read(rf.cold(jax.random.key(0), model, 5)).shape
+    (5, 3)
+    """
+
+    def __init__(self, model: Ising, temperatures: Sequence[float]):
+        self.model = model
+        self.temperatures = tuple(float(t) for t in temperatures)
+        self.posterior = exact.posterior(model, self.temperatures)
+
+    @functools.cached_property
+    def curve(self) -> ClassCurve:
+        """Exact curve of the mean class."""
+        return ClassCurve.of_levels(self.model, mean_class(self.posterior))
+
+    def read(self, spins: Int8[Array, "*batch y x"]) -> Float64[np.ndarray, "*batch bin"]:
+        """Posterior probabilities of the classes for each configuration."""
+        return self.posterior[energy_level(self.model, spins)]
+
+    def temperature(self, spins: Int8[Array, "*batch chain y x"]) -> Reading:
+        """Temperature and its error for each ensemble of chains, from its mean class."""
+        return ensemble_reading(mean_class(self.read(spins)), self.curve.invert, self.model)
+
+
+def cross_entropy(
+    probabilities: Float[Array | np.ndarray, "*batch bin"], true_class: Int[np.ndarray, "*batch"]
+) -> float:
+    r"""Mean of :math:`-\ln p_k` at the true class k, in nats; infinite if it was ever held impossible.
+
+    Parameters
+    ----------
+    probabilities : [..., bin]
+        As given by `read`.
+    true_class : int [...]
+        Number of the class of each configuration.
+    """
+    given = np.take_along_axis(np.asarray(probabilities, np.float64), true_class[..., None], axis=-1)
+    with np.errstate(divide="ignore"):
+        return float(-np.mean(np.log(given)))
+
+
+def accuracy(probabilities: Float[Array | np.ndarray, "*batch bin"], true_class: Int[np.ndarray, "*batch"]) -> float:
+    """Fraction of configurations whose most probable class is the true one."""
+    return float(np.mean(np.argmax(np.asarray(probabilities), axis=-1) == true_class))

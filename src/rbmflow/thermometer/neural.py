@@ -1,0 +1,142 @@
+"""The neural thermometer of the paper: spins, one tanh layer, softmax over the temperature classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32, Int8
+
+from rbmflow._record import Record
+from rbmflow._types import Key
+from rbmflow.lattice import Square
+from rbmflow.model import Ising
+from rbmflow.thermometer.classes import ClassCurve, mean_class
+from rbmflow.thermometer.reading import Reading, ensemble_reading
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+CONFIGURATIONS_AT_ONCE = 4096
+
+
+class Network(eqx.Module):
+    r"""Logits of the classes, :math:`z = A^T \tanh(W^T s + b) + a`.
+
+    Parameters
+    ----------
+    hidden_weights : float32 [visible, hidden]
+        W.
+    hidden_bias : float32 [hidden]
+        b.
+    class_weights : float32 [hidden, bin]
+        A.
+    class_bias : float32 [bin]
+        a.
+    """
+
+    hidden_weights: Float32[Array, "visible hidden"]
+    hidden_bias: Float32[Array, " hidden"]
+    class_weights: Float32[Array, "hidden bin"]
+    class_bias: Float32[Array, " bin"]
+
+    @classmethod
+    def untrained(cls, key: Key, visible: int, hidden: int, bins: int) -> Network:
+        """Hidden units that see fields of order one, from either side; all classes equally probable."""
+        for_weights, for_bias = jax.random.split(key)
+        # The energy is even under s -> -s, tanh is odd: without biases no sum of the units could show it.
+        return cls(
+            jax.random.normal(for_weights, (visible, hidden), jnp.float32) / jnp.sqrt(jnp.float32(visible)),
+            jax.random.uniform(for_bias, (hidden,), jnp.float32, -1, 1),
+            jnp.zeros((hidden, bins), jnp.float32),
+            jnp.zeros(bins, jnp.float32),
+        )
+
+    def __call__(self, visible: Float32[Array, "sample visible"]) -> Float32[Array, "sample bin"]:
+        """Logits of each configuration."""
+        hidden = jnp.tanh(visible @ self.hidden_weights + self.hidden_bias[None])
+        return hidden @ self.class_weights + self.class_bias[None]
+
+
+class NeuralThermometer(Record):
+    r"""A network trained to name the temperature of single configurations, as in the paper.
+
+    .. math:: p_k(s) = \mathrm{softmax}_k\left(A^T \tanh(W^T s + b) + a\right).
+
+    It cannot do better than `BayesThermometer`, and it knows nothing of the energy but what it learnt; away from
+    equilibrium the two may disagree.
+
+    Parameters
+    ----------
+    network
+        The trained network.
+    curve
+        Equilibrium mean of its mean class against temperature, measured on draws it was not trained on.
+    model
+        The model.
+    temperatures
+        The classes, increasing; 0 and inf allowed.
+
+    References
+    ----------
+    S. Iso, S. Shiba, S. Yokoo, Phys. Rev. E 97, 053304 (2018), arXiv:1801.07172.
+    """
+
+    network: Network
+    curve: ClassCurve
+    model: Ising = eqx.field(static=True)
+    temperatures: tuple[float, ...] = eqx.field(static=True)
+
+    def read(self, spins: Int8[Array, "*batch y x"]) -> Float32[Array, "*batch bin"]:
+        """Probabilities of the classes for each configuration."""
+        return class_probabilities(self.network, spins)
+
+    def temperature(self, spins: Int8[Array, "*batch chain y x"]) -> Reading:
+        """Temperature and its error for each ensemble of chains, from its mean class."""
+        return ensemble_reading(mean_class(np.asarray(self.read(spins))), self.curve.invert, self.model)
+
+    def to_dataset(self) -> xr.Dataset:
+        """Labelled copy."""
+        import xarray as xr
+
+        units = {"units": "J/k_B"}
+        weights = {
+            "hidden_weights": (("visible", "hidden"), {"long_name": "weights of the tanh layer"}),
+            "hidden_bias": (("hidden",), {"long_name": "biases of the tanh layer"}),
+            "class_weights": (("hidden", "bin"), {"long_name": "weights of the softmax layer"}),
+            "class_bias": (("bin",), {"long_name": "biases of the softmax layer"}),
+        }
+        arrays = {name: (dims, np.asarray(getattr(self.network, name)), at) for name, (dims, at) in weights.items()}
+        long_name = "equilibrium mean of the mean class, classes counted from 0"
+        arrays["mean_class"] = (("temperature",), self.curve.mean_class, {"long_name": long_name})
+        coordinates = {
+            "bin": ("bin", np.array(self.temperatures), {"long_name": "temperature class"} | units),
+            "temperature": ("temperature", self.curve.temperature, {"long_name": "temperature"} | units),
+        }
+        return xr.Dataset(arrays, coordinates, {"lattice": list(self.model.lattice.shape)})
+
+    @classmethod
+    def from_dataset(cls, dataset: xr.Dataset) -> NeuralThermometer:
+        """Thermometer from the data written by `to_dataset`."""
+        names = ("hidden_weights", "hidden_bias", "class_weights", "class_bias")
+        return cls(
+            Network(*(jnp.asarray(dataset[name].values) for name in names)),
+            ClassCurve(dataset["temperature"].values, dataset["mean_class"].values),
+            Ising(Square(*(int(side) for side in dataset.attrs["lattice"]))),
+            tuple(float(t) for t in dataset["bin"].values),
+        )
+
+
+@eqx.filter_jit
+def class_probabilities(network: Network, spins: Int8[Array, "*batch y x"]) -> Float[Array, "*batch bin"]:
+    """Softmax of the network's logits, a few thousand configurations at a time."""
+    batch = spins.shape[:-2]
+    visible = spins.reshape(-1, network.hidden_weights.shape[0])
+
+    def one(sample: Int8[Array, " visible"]) -> Float32[Array, " bin"]:
+        return jax.nn.softmax(network(sample.astype(jnp.float32)[None])[0])
+
+    return jax.lax.map(one, visible, batch_size=CONFIGURATIONS_AT_ONCE).reshape(*batch, -1)

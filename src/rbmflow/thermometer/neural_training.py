@@ -1,0 +1,229 @@
+"""Training and calibration of the neural thermometer, on exact draws of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Float32, Float64, Int, Int8, UInt32
+from scipy.optimize import isotonic_regression
+
+from rbmflow import _scan
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._record import Record
+from rbmflow._types import Key
+from rbmflow.exact import density_of_states
+from rbmflow.model import Ising
+from rbmflow.random import Generator
+from rbmflow.sampler import sample
+from rbmflow.settings import ThermometerSettings
+from rbmflow.thermometer.classes import ClassCurve, energy_level, mean_class
+from rbmflow.thermometer.neural import Network, NeuralThermometer, class_probabilities
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+UPDATES_IN_A_CHUNK = 1000
+CALIBRATION_TEMPERATURES = (0, 1, 1.5, 1.75, 2, 2.125, 2.25, 2.375, 2.5, 2.75, 3, 3.5, 4, 5, 7, 12, float("inf"))
+CALIBRATION_DRAWS = 4000
+
+
+class ThermometerHistory(Record):
+    """What was seen along the training of a neural thermometer, one number an epoch.
+
+    Parameters
+    ----------
+    cross_entropy : float32 [epoch]
+        Mean over the batches of the epoch, in nats.
+    accuracy : float32 [epoch]
+        Fraction of configurations whose most probable class was the true one.
+    """
+
+    cross_entropy: Float32[Array, "*epoch"]
+    accuracy: Float32[Array, "*epoch"]
+
+    def to_dataset(self) -> xr.Dataset:
+        """Labelled copy with the epoch as coordinate, from 1."""
+        import xarray as xr
+
+        arrays = {
+            "cross_entropy": ("epoch", np.asarray(self.cross_entropy), {"long_name": "cross-entropy", "units": "nat"}),
+            "accuracy": ("epoch", np.asarray(self.accuracy), {"long_name": "accuracy"}),
+        }
+        return xr.Dataset(arrays, {"epoch": np.arange(1, self.accuracy.size + 1)})
+
+    @classmethod
+    def from_dataset(cls, dataset: xr.Dataset) -> ThermometerHistory:
+        """History from the data written by `to_dataset`."""
+        return cls(*(jnp.asarray(dataset[name].values) for name in ("cross_entropy", "accuracy")))
+
+
+class _TrainingState(eqx.Module):
+    network: Network
+    optimiser: optax.OptState
+    order: Generator
+    symmetry: Generator
+
+
+class _Epoch(eqx.Module):
+    """One pass through the draws in a new order, a step of the chunked driver."""
+
+    spins: Int8[Array, "sample y x"]
+    classes: Int[Array, " sample"]
+    settings: ThermometerSettings = eqx.field(static=True)
+
+    @property
+    def batches(self) -> int:
+        """Updates in an epoch; an incomplete last batch is left out."""
+        return self.spins.shape[0] // self.settings.batch
+
+    @property
+    def optimiser(self) -> optax.GradientTransformation:
+        """Adam with a step length that falls to zero as a cosine."""
+        updates = self.settings.epochs * self.batches
+        return optax.adam(optax.cosine_decay_schedule(self.settings.learning_rate, updates))
+
+    def start(self, key: Key, bins: int) -> _TrainingState:
+        """State before the first update."""
+        for_network, for_order, for_symmetry = jax.random.split(key, 3)
+        samples, ly, lx = self.spins.shape
+        network = Network.untrained(for_network, ly * lx, self.settings.hidden, bins)
+        order = Generator.seeded(for_order, (samples,))
+        symmetry = Generator.seeded(for_symmetry, (self.batches, 6))
+        return _TrainingState(network, self.optimiser.init(eqx.filter(network, eqx.is_array)), order, symmetry)
+
+    def __call__(self, state: _TrainingState) -> tuple[_TrainingState, ThermometerHistory]:
+        order, words = state.order.words()
+        symmetry, moves = state.symmetry.words()
+        rows = jnp.argsort(words)[: self.batches * self.settings.batch].reshape(self.batches, -1)
+        carry = (state.network, state.optimiser)
+        (network, optimiser), (loss, right) = jax.lax.scan(lambda at, x: self._update(at, x), carry, (rows, moves))
+        history = ThermometerHistory(jnp.mean(loss), jnp.mean(right))
+        return _TrainingState(network, optimiser, order, symmetry), history
+
+    def _update(self, carry, batch):
+        network, optimiser = carry
+        rows, moves = batch
+        visible = _moved(self.spins[rows], moves).reshape(rows.size, -1).astype(jnp.float32)
+        classes = self.classes[rows]
+
+        def loss(network: Network) -> tuple[Array, Array]:
+            logits = network(visible)
+            nats = optax.softmax_cross_entropy_with_integer_labels(logits, classes)
+            return jnp.mean(nats), jnp.mean(jnp.argmax(logits, axis=-1) == classes, dtype=jnp.float32)
+
+        (nats, right), gradient = jax.value_and_grad(loss, has_aux=True)(network)
+        change, optimiser = self.optimiser.update(gradient, optimiser)
+        return (eqx.apply_updates(network, change), optimiser), (nats, right)
+
+
+def _moved(spins: Int8[Array, "sample y x"], moves: UInt32[Array, "6"]) -> Int8[Array, "sample y x"]:
+    """The configurations under one random symmetry of the model: translation, reflections, transposition, spin flip."""
+    _, ly, lx = spins.shape
+    down, right = moves[0] % jnp.uint32(ly), moves[1] % jnp.uint32(lx)
+    # The high bits of a word are the better ones.
+    upside, mirrored, transposed, flipped = (moves[2:] >> 31).astype(bool)
+    spins = jnp.roll(jnp.roll(spins, down.astype(jnp.int32), axis=1), right.astype(jnp.int32), axis=2)
+    spins = jnp.where(upside, spins[:, ::-1], spins)
+    spins = jnp.where(mirrored, spins[:, :, ::-1], spins)
+    if ly == lx:
+        spins = jnp.where(transposed, spins.swapaxes(1, 2), spins)
+    return jnp.where(flipped, -spins, spins)
+
+
+def train_thermometer(
+    key: Key,
+    model: Ising,
+    temperatures: Sequence[float],
+    settings: ThermometerSettings | None = None,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[NeuralThermometer, ThermometerHistory]:
+    r"""Train a neural thermometer to name the temperature of configurations, and calibrate it.
+
+    It minimises the cross-entropy :math:`-\langle \ln p_k(s) \rangle` of the true class k with Adam. Its draws are its
+    own; every batch is taken under a random symmetry of the model. The calibration takes further draws.
+
+    Parameters
+    ----------
+    key
+        JAX random key; the same key gives the same thermometer, bit for bit, on the same device.
+    model
+        The model, small enough for `exact.density_of_states`.
+    temperatures
+        The classes, increasing; 0 and inf allowed.
+    settings
+        Size of the network, draws and optimiser.
+    progress
+        Called between chunks with the fraction of the epochs done.
+
+    Returns
+    -------
+    thermometer, history
+        The trained thermometer and one number an epoch.
+
+    Raises
+    ------
+    InvalidInput
+        If the temperatures cannot be used or there are fewer draws than in one batch.
+
+    References
+    ----------
+    S. Iso, S. Shiba, S. Yokoo, Phys. Rev. E 97, 053304 (2018), arXiv:1801.07172.
+    D. P. Kingma, J. Ba, arXiv:1412.6980 (Adam).
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> from rbmflow.settings import ThermometerSettings
+    >>> model = rf.Ising(rf.Square(4))
+    >>> small = ThermometerSettings(hidden=16, draws=200, epochs=3, batch=50)
+    >>> thermometer, history = rf.train_thermometer(jax.random.key(0), model, [1.0, 2.0, 4.0], small)
+    >>> thermometer.read(rf.hot(jax.random.key(1), model, 5)).shape
+    (5, 3)
+    """
+    settings = settings or ThermometerSettings()
+    problems = Problems()
+    problems.temperatures("temperatures", temperatures)
+    problems.done()
+    bins = len(temperatures)
+    if settings.batch > settings.draws * bins:
+        allowed = f"it must be at most the {settings.draws * bins} configurations that are drawn"
+        raise InvalidInput(Problem("batch", settings.batch, allowed))
+    for_draws, for_training, for_calibration = jax.random.split(key, 3)
+    spins = sample(for_draws, model, temperatures, settings.draws).spins
+    classes = jnp.repeat(jnp.arange(bins), settings.draws)
+    epoch = _Epoch(spins.reshape(-1, *spins.shape[2:]), classes, settings)
+    size = max(1, UPDATES_IN_A_CHUNK // epoch.batches)
+    state, infos = epoch.start(for_training, bins), []
+    for done, later, info in _scan.chunks(epoch, state, settings.epochs, size):
+        state = later
+        infos.append(info)
+        if progress is not None:
+            progress(done / settings.epochs)
+    history = jax.tree.map(lambda *parts: jnp.concatenate(parts), *infos)
+    curve = ClassCurve.of_levels(model, _mean_class_of_levels(for_calibration, model, state.network))
+    classes_of = tuple(float(t) for t in temperatures)
+    return NeuralThermometer(state.network, curve, model, classes_of), history
+
+
+def _mean_class_of_levels(key: Key, model: Ising, network: Network) -> Float64[np.ndarray, " level"]:
+    """Mean class that a network gives at each energy, from draws that cover all energies met at any temperature.
+
+    At equilibrium all configurations of one energy are equally probable whatever the temperature, so the draws of all
+    temperatures are taken together. The ideal classifier's mean class rises with the energy; so does the fit.
+    """
+    spins = sample(key, model, CALIBRATION_TEMPERATURES, CALIBRATION_DRAWS).spins
+    level = energy_level(model, spins).ravel()
+    read: Float[np.ndarray, " sample"] = mean_class(np.asarray(class_probabilities(network, spins))).ravel()
+    energies, _ = density_of_states(model)
+    count = np.bincount(level, minlength=energies.size)
+    met = np.flatnonzero(count)
+    mean = np.bincount(level, read, energies.size)[met] / count[met]
+    rising = isotonic_regression(mean, weights=count[met]).x
+    return np.interp(np.arange(energies.size), met, rising)

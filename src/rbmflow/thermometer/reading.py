@@ -1,0 +1,70 @@
+r"""From a mean over chains to a temperature with an error.
+
+If x is read off every configuration and its equilibrium mean :math:`\langle x \rangle(T)` is a monotone curve, the
+temperature of an ensemble is the one whose curve value is the ensemble's mean,
+
+.. math:: \langle x \rangle (T) = \bar x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float64, Shaped
+
+from rbmflow import exact
+from rbmflow.diagnostics import mean_and_error
+from rbmflow.model import Ising
+
+ENERGY_OF_ONE_OVERTURNED_SPIN = 8
+
+
+class Reading(NamedTuple):
+    """Temperature of an ensemble.
+
+    Parameters
+    ----------
+    temperature : float64 [...]
+        In J/k_B; inf where the ensemble is at or beyond what the thermometer shows at infinite temperature, NaN where
+        it cannot tell one temperature from another.
+    error : float64 [...]
+        Its standard error from the finite number of chains; NaN where the temperature is not finite, or for one chain.
+    """
+
+    temperature: Float64[np.ndarray, "*batch"]
+    error: Float64[np.ndarray, "*batch"]
+
+
+def ensemble_reading(
+    values: Shaped[np.ndarray, "*batch chain"],
+    curve: Callable[[Float64[np.ndarray, "*batch"]], Float[np.ndarray, "*batch"] | np.float64],
+    model: Ising,
+) -> Reading:
+    r"""Temperature at which equilibrium has the mean of these values, with its error.
+
+    The error is half the distance of the temperatures that belong to :math:`\bar x \pm \sigma_{\bar x}`, or the
+    distance on the cold side where the hot one is infinite. It is never below what can be resolved: down from the
+    temperature at which equilibrium has a single overturned spin among all chains,
+    :math:`E/N = -2 + 8 / (N n)`, an ensemble of n chains is all but sure to be in the ground state.
+
+    Parameters
+    ----------
+    values : [..., chain]
+        The number read off each configuration.
+    curve
+        The inverse curve, from means to temperatures.
+    model
+        The model, for the resolution.
+    """
+    mean, deviation = mean_and_error(np.asarray(values, np.float64), axis=-1)
+    temperature = np.asarray(curve(np.asarray(mean)), np.float64)
+    sides = np.stack([np.asarray(curve(np.asarray(mean + sign * deviation))) for sign in (-1, 1)])
+    cold, hot = np.min(sides, axis=0), np.max(sides, axis=0)
+    with np.errstate(invalid="ignore"):
+        error = np.where(np.isfinite(hot), (hot - cold) / 2, temperature - cold)
+    overturned = ENERGY_OF_ONE_OVERTURNED_SPIN / (model.lattice.sites * values.shape[-1])
+    resolved = exact.temperature_of_energy(model, -2 + overturned)
+    error = np.where(temperature < resolved, np.maximum(error, resolved), error)
+    return Reading(temperature, np.where(np.isfinite(temperature), error, np.nan))

@@ -1,0 +1,309 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import fake_report
+import fake_science
+import rbmflow
+from rbmflow import spec
+from rbmflow.cli import main
+from rbmflow.cli.arguments import split_overrides
+from rbmflow.store import Store
+
+SMALL = ("--seeds", "2", "--training.epochs", "3")
+
+
+def tree(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch, tmp_path):
+    for name, module in {"steps": fake_science, "report": fake_report}.items():
+        monkeypatch.setitem(sys.modules, f"rbmflow.{name}", module)
+        monkeypatch.setattr(rbmflow, name, module, raising=False)
+    monkeypatch.setenv("FAKE_TRACE", str(tmp_path / "trace"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def call(capsys):
+    """Function that runs a command and returns its exit code, standard output and standard error."""
+
+    def call(*words):
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as end:
+            code = end.code
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys\nfrom rbmflow.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print(sorted({'jax', 'numpy', 'xarray', 'pydantic', 'rich', 'matplotlib'}.intersection(sys.modules)))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "usage: rbmflow" in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_planning_and_asking_import_no_jax(tmp_path):
+    # With the real steps: the graph of a spec is made without the science.
+    script = (
+        "import sys\nfrom rbmflow.cli import main\n"
+        "assert main(['plan']) == main(['status']) == main(['cite']) == 0\n"
+        "print('jax' in sys.modules)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert ended.stdout.splitlines()[-1] == "False"
+    assert not (tmp_path / "rbmflow-store").exists()
+
+
+def test_run_writes_the_run_and_ends_with_its_report(call, tmp_path):
+    code, out, err = call("run", *SMALL, "--workers", "1")
+    assert code == 0
+    lines = out.splitlines()
+    page = Path(lines[-1])
+    folder = page.parent
+    assert page == tmp_path / "rbmflow-store" / "runs" / folder.name / "report.html"
+    assert any("machine" in line and "end" in line for line in lines)
+    assert "flag: results: made by a test" in lines
+    assert "6 of 6 steps computed" in out
+    assert "done 6/6: results" in err
+    record = json.loads((folder / "run.json").read_text())
+    asked = spec.load("quick", {"seeds": "2", "training.epochs": "3"})
+    last = fake_science.graph(asked)[-1]
+    assert record["run"] == f"quick-{last.hash[:10]}" == folder.name
+    assert record["spec_toml"] == (folder / "spec.toml").read_text() == spec.to_toml(asked)
+    keys = "name run spec_toml started seconds compute_seconds steps versions device cores platform revision seed"
+    assert set(record) == set(keys.split())
+    assert [row["name"] for row in record["steps"]] == [step.name for step in fake_science.graph(asked)]
+    assert set(record["steps"][0]) == {"kind", "name", "hash", "seconds", "cached", "device", "flags"}
+    assert not any(row["cached"] for row in record["steps"])
+    assert record["compute_seconds"] == pytest.approx(sum(row["seconds"] for row in record["steps"]))
+
+
+def test_a_second_run_computes_and_writes_nothing(call, tmp_path):
+    first = call("run", *SMALL)[1].splitlines()
+    before = tree(tmp_path)
+    code, out, err = call("run", *SMALL)
+    assert (code, err) == (0, "")
+    assert "nothing to compute" in out
+    assert out.splitlines()[-1] == first[-1]
+    assert tree(tmp_path) == before
+
+
+def test_a_second_run_needs_no_jax(call, tmp_path):
+    call("run", *SMALL)
+    script = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import fake_cli\n"
+        f"from rbmflow.cli import main\nassert main(['run', *{SMALL!r}]) == 0\nprint('jax' in sys.modules)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert ended.stdout.splitlines()[-1] == "False"
+
+
+def test_a_run_after_a_damage_says_what_was_there(call, tmp_path):
+    page = Path(call("run", *SMALL)[1].splitlines()[-1])
+    steps = fake_science.graph(spec.load("quick", {"seeds": "2", "training.epochs": "3"}))
+    path = Store(tmp_path / "rbmflow-store").folder(steps[-1]) / "data.nc"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    code, out, err = call("run", *SMALL)
+    assert code == 0
+    assert "warning: results: the artifact results/" in err
+    assert "data.nc and SHA256SUMS do not agree" in err
+    assert path.read_bytes() == whole
+    assert "1 of 6 steps computed" in out
+    record = json.loads((page.parent / "run.json").read_text())
+    assert [row["name"] for row in record["steps"] if not row["cached"]] == ["results"]
+
+
+def test_a_lost_report_comes_back(call):
+    page = Path(call("run", *SMALL)[1].splitlines()[-1])
+    text = page.read_text()
+    page.unlink()
+    assert call("run", *SMALL)[0] == 0
+    page.write_text("old")
+    code, out, _ = call("report", "quick")
+    assert (code, out) == (0, f"{page}\n")
+    assert page.read_text() == text
+
+
+def test_plan_tells_and_writes_nothing(call, tmp_path):
+    code, out, _ = call("plan", *SMALL)
+    assert code == 0
+    assert not (tmp_path / "rbmflow-store").exists()
+    assert [line for line in out.splitlines() if "machine" in line][0].split("│")[1:5] == [
+        " machine ",
+        "   2 ",
+        "     0 ",
+        "          2 ",
+    ]
+    call("run", *SMALL)
+    before = tree(tmp_path)
+    _, out, _ = call("plan", "--seeds", "3", "--training.epochs", "3")
+    assert [line for line in out.splitlines() if line.startswith("to compute")] == [
+        "to compute: machine 2",
+        "to compute: flow 2",
+        "to compute: results",
+    ]
+    assert tree(tmp_path) == before
+
+
+def test_status_tells_runs_and_steps_under_way(call, tmp_path):
+    assert "There are no runs" in call("status")[1]
+    assert list(tmp_path.iterdir()) == []
+    call("run", *SMALL)
+    steps = fake_science.graph(spec.load("quick", {"seeds": "9"}))
+    Store("rbmflow-store").report_progress(steps[1], 0.25)
+    before = tree(tmp_path)
+    code, out, _ = call("status")
+    assert code == 0
+    assert "6 of 6" in out
+    assert "machine 0" in out
+    assert "25 %" in out
+    assert tree(tmp_path) == before
+
+
+def test_show(call):
+    call("run", *SMALL)
+    run = Store("rbmflow-store").runs()[0]["run"]
+    for wanted in (run, run[:-1], "quick"):
+        code, out, err = call("show", wanted, "--json")
+        assert (code, err) == (0, "")
+        assert json.loads(out)["run"] == run
+    code, out, _ = call("show", "quick")
+    assert code == 0
+    assert "critical temperature: 2.2690" in out
+    code, out, err = call("show", "quick-zz", "--json")
+    assert (code, out) == (2, "")
+    assert err.startswith("run = 'quick-zz' is not allowed") and len(err.splitlines()) == 1
+
+
+def test_show_of_a_run_that_is_not_finished(call, monkeypatch):
+    monkeypatch.setenv("FAKE_FAIL", "machine 1")
+    assert call("run", *SMALL)[0] == 1
+    code, _, err = call("show", "quick")
+    assert code == 2
+    assert "its results must be there" in err
+
+
+def test_a_failed_step_is_told_and_tried_again(call, monkeypatch):
+    monkeypatch.setenv("FAKE_FAIL", "machine 1")
+    code, out, err = call("run", *SMALL)
+    assert (code, out) == (1, "")
+    assert "machine 1 failed: ArithmeticError: made to fail (traceback in " in err
+    assert "2 further steps build on what failed" in err
+    assert "Traceback (most" not in err
+    monkeypatch.delenv("FAKE_FAIL")
+    assert "3 of 6 steps computed" in call("run", *SMALL)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--machine.hidden", "0"], "machine.hidden = 0 is not allowed: it must be a whole number of at least 1"),
+        (["--machine.hidden=many"], "machine.hidden = 'many' is not allowed: it must be a whole number"),
+        (["--machine.hiden", "3"], "did you mean machine.hidden?"),
+        (["--model.length", "1"], "model.length = 1 is not allowed: it must be a whole number of at least 2"),
+        (["--sampling.temperatures", "[-1, 2]"], "sampling.temperatures = [-1, 2] is not allowed"),
+        (["--sampling.temperatures", "[nan]"], "sampling.temperatures = [nan] is not allowed"),
+        (["--sampling.temperatures", "[2, 1]"], "sampling.temperatures = [2, 1] is not allowed"),
+        (["--sampling.temperatures", "[]"], "sampling.temperatures = [] is not allowed"),
+        (["--types.X.minimum", "7"], "types.X = {'minimum': 7} is not allowed: it must keep at least one of"),
+        (["--machine.hidden"], "machine.hidden = '' is not allowed: a value must follow --machine.hidden"),
+        (["--workers", "0"], "workers = 0 is not allowed: it must be a whole number of at least 1"),
+        (["--workers", "two"], "argument --workers: invalid int value: 'two'"),
+        (["--wrokers", "2"], "unrecognized arguments: --wrokers 2"),
+        (["nowhere.toml"], "spec = 'nowhere.toml' is not allowed: it must be one of paper, quick or the path"),
+        (["."], "spec = '.' is not allowed: it must be one of paper, quick or the path of a TOML file, and this is"),
+        (["broken.toml"], "spec = 'broken.toml' is not allowed: it must be TOML: Expected '=' after a key"),
+        (["latin.toml"], "it must be TOML, which is UTF-8 text, and byte 8 is not"),
+        (["--store", "broken.toml"], "store = 'broken.toml' is not allowed: it must be a folder"),
+        (["--store", "broken.toml/store"], "it must be a folder that can be written (Not a directory)"),
+        (["--store", "/proc/store"], "store = '/proc/store' is not allowed: it must be a folder that can be written"),
+    ],
+)
+@pytest.mark.parametrize("there", [False, True])
+def test_bad_input_is_one_sentence_and_writes_nothing(call, tmp_path, words, sentence, there):
+    (tmp_path / "broken.toml").write_text('name = "x"\nseed 4\n')
+    (tmp_path / "latin.toml").write_bytes(b'name = "\xff"')
+    if there:
+        (tmp_path / "rbmflow-store" / "runs").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*")), tree(tmp_path)
+    code, out, err = call("run", *words)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert len(err.splitlines()) == 1
+    assert (sorted(tmp_path.rglob("*")), tree(tmp_path)) == before
+
+
+def test_every_problem_gets_its_line(call):
+    code, _, err = call("run", "--machine.hidden", "0", "--model.length", "1", "--seed=-1")
+    assert code == 2
+    assert [line.split(" = ")[0] for line in err.splitlines()] == ["machine.hidden", "model.length", "seed"]
+
+
+def test_help_of_run_lists_every_field(call):
+    code, out, _ = call("run", "--help")
+    assert not code
+    for field in spec.fields():
+        assert f"--{field.name}\n" in out
+    assert "shipped specs: paper, quick" in out
+    assert "(default: 64)" in out
+
+
+def test_doctor(call):
+    code, out, _ = call("doctor")
+    assert code == 0
+    assert "All is well." in out
+
+
+def test_doctor_finds_a_fault(call, monkeypatch):
+    monkeypatch.setattr(fake_science, "doctor", lambda: [("one", 1, 1, True), ("two", 2, 3, False)])
+    code, out, _ = call("doctor")
+    assert code == 1
+    assert "FAULT" in out
+
+
+def test_cite_and_version(call):
+    code, out, _ = call("cite")
+    assert code == 0
+    assert "eprint        = {1801.07172}" in out
+    assert out.count("{") == out.count("}")
+    assert call("--version")[1] == "rbmflow 0.1.0\n"
+
+
+def test_overrides_are_told_from_options():
+    words = ["run", "mine.toml", "--machine.hidden", "-3", "--store=./a.b", "--flow.starts=[1.0]", "--name", "x"]
+    overrides = {"machine.hidden": "-3", "flow.starts": "[1.0]", "name": "x"}
+    assert split_overrides(words) == (["run", "mine.toml", "--store=./a.b"], overrides)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c(tmp_path, workers):
+    command = [sys.executable, str(Path(__file__).parent / "fake_cli.py"), "run", "--seeds=2", "--training.epochs=100"]
+    environment = {**os.environ, "FAKE_PAUSE": "0.1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    run = subprocess.Popen(
+        [*command, "--workers", str(workers)], env=environment, start_new_session=True, cwd=tmp_path, **pipes
+    )
+    end = time.monotonic() + 60
+    while not any("chunk 3" in line for line in fake_science.traced()) and time.monotonic() < end:
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGINT)
+    out, err = run.communicate(timeout=30)
+    assert (run.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "Interrupted. Nothing is lost: the same command goes on from here."
+    assert "Traceback" not in err

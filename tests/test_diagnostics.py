@@ -1,0 +1,49 @@
+"""Chain diagnostics against a process whose autocorrelation is known."""
+
+import numpy as np
+import pytest
+
+from rbmflow._checks import InvalidInput
+from rbmflow.diagnostics import effective_sample_size, chain_mean_and_error, rhat, tau_int
+
+
+def autoregression(rho, chains, times, seed):
+    noise = np.random.default_rng(seed).normal(size=(times + 200, chains))
+    value = np.zeros(chains)
+    rows = []
+    for at in noise:
+        value = rho * value + np.sqrt(1 - rho**2) * at
+        rows.append(value)
+    return np.array(rows[200:]).T
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
+def test_tau_of_an_autoregression(rho):
+    series = autoregression(rho, 16, 4000, seed=1)
+    expected = 0.5 * (1 + rho) / (1 - rho)
+    assert tau_int(series) == pytest.approx(expected, rel=0.12)
+    assert effective_sample_size(series) == pytest.approx(series.size / (2 * expected), rel=0.12)
+
+
+def test_error_of_the_mean_is_the_scatter_of_repeated_means():
+    means, errors = zip(*(chain_mean_and_error(autoregression(0.8, 4, 500, seed)) for seed in range(200)), strict=True)
+    assert np.mean(errors) == pytest.approx(np.std(means), rel=0.2)
+    assert abs(np.mean(means)) < 5 * np.std(means) / np.sqrt(200)
+
+
+def test_rhat_sees_chains_that_disagree():
+    series = autoregression(0.3, 4, 1000, seed=2)
+    assert rhat(series) < 1.01
+    assert rhat(series + np.arange(4)[:, None]) > 1.5
+
+
+def test_constant_series():
+    assert (tau_int(np.ones((2, 8))), rhat(np.ones((2, 8)))) == (0.5, 1.0)
+    assert chain_mean_and_error(np.full((2, 8), 3.0)) == (3.0, 0.0)
+
+
+@pytest.mark.parametrize("bad", [np.ones(8), np.ones((2, 3)), np.full((2, 8), np.nan)])
+def test_bad_series(bad):
+    for statistic in (tau_int, rhat, effective_sample_size, chain_mean_and_error):
+        with pytest.raises(InvalidInput, match="series"):
+            statistic(bad)

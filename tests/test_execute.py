@@ -1,0 +1,386 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import fake_science
+from rbmflow import execute, spec
+from rbmflow.execute import surroundings
+from rbmflow.store import Step, Store
+
+TESTS = Path(__file__).parent
+
+
+def small(seeds=3, chunks=3):
+    return fake_science.graph(spec.parse({"name": "small", "seeds": seeds, "training": {"epochs": chunks}}))
+
+
+def data(store, steps):
+    return {step.name: (store.folder(step) / "data.nc").read_bytes() for step in steps}
+
+
+def compute(steps, store, workers=1):
+    events = []
+    execute.run(steps, store, workers, events.append, "fake_science")
+    return events
+
+
+def names(events, what):
+    return [event.step.name if event.step else "" for event in events if event.what == what]
+
+
+@pytest.fixture(autouse=True)
+def trace(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_TRACE", str(tmp_path / "trace"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Bytes of all artifacts of an undisturbed run with many chunks."""
+    store = Store(tmp_path_factory.mktemp("whole") / "store")
+    steps = small(seeds=2, chunks=40)
+    compute(steps, store)
+    return data(store, steps)
+
+
+def wait_until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def start(store):
+    """Function that runs the slow graph in a process of its own, as a script does."""
+    steps = "fake_science.graph(spec.parse({'name': 'small', 'seeds': 2, 'training': {'epochs': 40}}))"
+    script = store.path.parent / "script.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(TESTS)!r})\n"
+        "import fake_science\nfrom rbmflow import execute, spec\nfrom rbmflow.store import Store\n"
+        "if __name__ == '__main__':\n"
+        f"    execute.run({steps}, Store({str(store.path)!r}), int(sys.argv[1]), science='fake_science')\n"
+    )
+    runs = []
+
+    def start(workers):
+        command = [sys.executable, str(script), str(workers)]
+        variables = {**os.environ, "FAKE_PAUSE": "0.05"}
+        # A session of its own, so that its children can be counted and its signals hit nobody else.
+        run = subprocess.Popen(command, env=variables, start_new_session=True, stderr=subprocess.PIPE)
+        runs.append(run)
+        return run
+
+    yield start
+    for run in runs:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.communicate()
+        run.stderr.close()
+
+
+def session(run):
+    """Command lines of the living processes of the session of a run, by process id."""
+    command = ["ps", "-ww", "-e", "-o", "pid=,sid=,stat=,args="]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = [line.split(None, 3) for line in listed.stdout.splitlines()]
+    return {int(row[0]): row[3] for row in rows if row[1] == str(run.pid) and not row[2].startswith("Z")}
+
+
+def test_everything_is_computed_once_and_then_nothing(store):
+    steps = small()
+    events = compute(steps, store)
+    assert sorted(names(events, "done")) == sorted(step.name for step in steps)
+    assert names(events, "started") == names(events, "done")
+    assert events[0].count == len(steps)
+    seen = set()
+    for name in names(events, "done"):
+        step = next(step for step in steps if step.name == name)
+        assert seen.issuperset(step.parents)
+        seen.add(step)
+    assert {event.fraction for event in events if event.what == "progress" and event.step.name == "draws"} == {1.0}
+    assert compute(steps, store) == []
+    assert list((store.path / "work").iterdir()) == []
+
+
+def test_provenance(store):
+    steps = small(seeds=1)
+    compute(steps, store)
+    about = store.provenance(steps[1])
+    assert about["versions"]["rbmflow"] == "0.1.0"
+    assert set(about["versions"]) >= {"jax", "jaxlib", "numpy", "scipy", "equinox", "optax", "xarray"}
+    assert about["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert about["seconds"] >= 0
+    assert about["peak_memory_bytes"] > 1e7
+    assert about["flags"] == [{"where": "machine 0", "what": "test", "message": "made by a test"}]
+    assert about["started"].endswith("+00:00")
+    assert about["device"]
+    assert "revision" in about
+
+
+def test_processes_compute_the_same_bytes(store, tmp_path):
+    steps = small()
+    compute(steps, store)
+    other = Store(tmp_path / "other")
+    events = compute(steps, other, workers=3)
+    assert sorted(names(events, "done")) == sorted(step.name for step in steps)
+    assert data(other, steps) == data(store, steps)
+
+
+def test_only_what_the_last_results_need_is_computed(store):
+    steps = small()
+    compute(steps, store)
+    by_name = {step.name: step for step in steps}
+    store.discard(by_name["machine 1"])
+    assert compute(steps, store) == []
+    store.discard(by_name["flow 1"])
+    store.discard(by_name["results"])
+    assert names(compute(steps, store), "done") == ["machine 1", "flow 1", "results"]
+
+
+def test_missing_asks_about_each_needed_step_once():
+    steps = small(seeds=2)
+    asked = Counter()
+
+    def usable(step):
+        asked[step.name] += 1
+        return step.kind == "machine"
+
+    assert [step.name for step in execute.missing(steps, usable)] == ["flow 0", "flow 1", "results"]
+    assert asked == {"results": 1, "flow 0": 1, "flow 1": 1, "machine 0": 1, "machine 1": 1}
+    with pytest.raises(ValueError, match="'draws' among them"):
+        execute.missing(steps[1:], usable)
+
+
+def test_a_plan_of_ten_thousand_steps_is_fast(store):
+    root = Step("draws", "draws", {})
+    machines = [Step("machine", str(number), {"number": number}, (root,)) for number in range(5000)]
+    flows = [Step("flow", machine.name, {}, (machine,)) for machine in machines]
+    graph = (root, *machines, *flows, Step("results", "results", {}, tuple(flows)))
+    start = time.process_time()
+    assert len(execute.missing(graph, lambda step: store.state(step) == "done")) == 10_002
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failure_does_not_stop_the_others(store, monkeypatch, workers):
+    steps = small()
+    monkeypatch.setenv("FAKE_FAIL", "machine 1")
+    with pytest.raises(execute.ExecutionFailed) as caught:
+        compute(steps, store, workers)
+    assert [step.name for step, _ in caught.value.failures] == ["machine 1"]
+    reason = caught.value.failures[0][1]
+    assert reason.startswith("ArithmeticError: made to fail (traceback in ")
+    assert "\n" not in str(caught.value)
+    assert "second line" in Path(reason.partition("traceback in ")[2].removesuffix(")")).read_text()
+    assert caught.value.left == 2
+    done = {step.name for step in steps if store.state(step) == "done"}
+    assert done == {"draws", "machine 0", "machine 2", "flow 0", "flow 2"}
+    assert store.running() == []
+    monkeypatch.delenv("FAKE_FAIL")
+    assert names(compute(steps, store), "done") == ["machine 1", "flow 1", "results"]
+
+
+def test_a_science_that_is_not_there_is_a_failure(store):
+    with pytest.raises(execute.ExecutionFailed, match="ModuleNotFoundError"):
+        execute.run(small(), store, science="no_such_science")
+
+
+@pytest.mark.parametrize("name", ["data.nc", "provenance.json", "SHA256SUMS"])
+@pytest.mark.parametrize("harm", ["cut", "flip", "foreign"])
+def test_a_damaged_artifact_is_computed_anew(store, name, harm):
+    steps = small()
+    compute(steps, store)
+    before = data(store, steps)
+    hurt, other, last = steps[1], steps[2], steps[-1]
+    store.discard(last)
+    path = store.folder(hurt) / name
+    content = bytearray(path.read_bytes())
+    if harm == "foreign":
+        shutil.rmtree(store.folder(hurt))
+        shutil.copytree(store.folder(other), store.folder(hurt))
+    elif harm == "cut":
+        path.write_bytes(content[:-10])
+    else:
+        content[len(content) // 2] ^= 4
+        path.write_bytes(content)
+    store.discard(steps[4])  # The flow that takes it: so it must be read.
+    events = compute(steps, store)
+    (warning,) = [event for event in events if event.what == "warning"]
+    assert warning.step == hurt
+    assert "thrown away and computed anew" in warning.message
+    assert names(events, "done") == ["machine 0", "flow 0", "results"]
+    assert data(store, steps) == before
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_damage_that_comes_in_the_middle_of_a_run(store, workers):
+    steps = small(seeds=2)
+    compute(steps[:3], store)
+    events = []
+    path = store.folder(steps[1]) / "data.nc"
+
+    def harm(event):
+        events.append(event)
+        if event.what == "planned" and len(events) == 1:
+            path.write_bytes(path.read_bytes()[:-1])
+
+    execute.run(steps, store, workers, harm, "fake_science")
+    assert len(names(events, "warning")) == 1
+    assert Counter(names(events, "done")) == {"machine 0": 1, "flow 0": 1, "flow 1": 1, "results": 1}
+
+
+def test_damage_without_end_is_a_failure(store):
+    steps = small(seeds=1)
+
+    def harm(event):
+        if event.what == "done" and event.step == steps[1]:
+            path = store.folder(steps[1]) / "data.nc"
+            path.write_bytes(path.read_bytes()[:-1])
+
+    with pytest.raises(execute.ExecutionFailed, match="damaged again and again"):
+        execute.run(steps, store, 1, harm, "fake_science")
+
+
+def test_a_killed_worker_fails_its_step_alone(store, monkeypatch):
+    steps = small()
+    monkeypatch.setenv("FAKE_KILL", "machine 1")
+    with pytest.raises(execute.ExecutionFailed, match="machine 1: its process was killed") as caught:
+        compute(steps, store, workers=2)
+    assert len(caught.value.failures) == 1
+    assert sum(store.state(step) == "done" for step in steps) == 5
+
+
+def test_workers_killed_in_the_middle_go_on_from_their_checkpoints(store, start, whole):
+    run = start(2)
+    wait_until(lambda: both_machines_under_way(store))
+    for pid, words in session(run).items():
+        if "spawn_main" in words:
+            os.kill(pid, signal.SIGKILL)
+    _, error = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert b"2 of the steps failed" in error
+    steps = small(seeds=2, chunks=40)
+    compute(steps, store)
+    assert data(store, steps) == whole
+    assert_no_chunk_twice()
+
+
+def test_a_killed_master_takes_its_workers_along_and_goes_on_later(store, start, whole):
+    run = start(2)
+    wait_until(lambda: both_machines_under_way(store))
+    run.kill()
+    run.wait()
+    wait_until(lambda: not session(run), 5)
+    assert store.running() == []
+    steps = small(seeds=2, chunks=40)
+    compute(steps, store)
+    assert data(store, steps) == whole
+    assert_no_chunk_twice()
+
+
+def both_machines_under_way(store):
+    return sum(step.kind == "machine" and step.fraction > 0 for step in store.running()) == 2
+
+
+def assert_no_chunk_twice():
+    """Nothing was computed again, but for the chunks that were under way when the blow fell."""
+    chunks = Counter(line for line in fake_science.traced() if "chunk" in line)
+    assert len([line for line, times in chunks.items() if times > 1 and "machine" in line]) <= 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_everything_and_publishes_nothing_half(store, start, whole, workers):
+    run = start(workers)
+    wait_until(lambda: sum("chunk" in line for line in fake_science.traced()) > 5)
+    os.killpg(run.pid, signal.SIGINT)
+    _, error = run.communicate(timeout=20)
+    assert run.returncode == -signal.SIGINT
+    assert error.count(b"Traceback") == 1
+    wait_until(lambda: not session(run), 5)
+    assert store.running() == []
+    steps = small(seeds=2, chunks=40)
+    for step in steps:
+        if store.state(step) != "missing":
+            store.verify(step)
+    compute(steps, store)
+    assert data(store, steps) == whole
+    assert_no_chunk_twice()
+
+
+def test_two_masters_share_the_work(store, start, whole):
+    runs = [start(1), start(2)]
+    for run in runs:
+        _, error = run.communicate(timeout=60)
+        assert run.returncode == 0, error
+    steps = small(seeds=2, chunks=40)
+    assert data(store, steps) == whole
+    # Two may start a step at the same moment; what one is seen to do, the other waits for.
+    lines = Counter(line for line in fake_science.traced() if line.startswith("machine") and "chunk" not in line)
+    assert set(lines) == {"machine 0", "machine 1"}
+
+
+def test_a_run_waits_for_what_another_does(store):
+    steps = small(seeds=1)
+    compute(steps[:1], store)
+    store.report_progress(steps[1], 0.5)
+    threading.Timer(1.0, store.end_progress, [steps[1]]).start()
+    start = time.monotonic()
+    assert names(compute(steps, store), "done") == ["machine 0", "flow 0", "results"]
+    assert time.monotonic() - start > 0.9
+
+
+def test_workers_compute_in_one_thread(store, tmp_path, monkeypatch):
+    (tmp_path / "probe_science.py").write_text(
+        "import os, xarray as xr\n"
+        "def compute(step, parents, work, progress):\n"
+        "    import jax, jax.numpy as jnp\n"
+        "    jnp.ones((300, 300)) @ jnp.ones((300, 300))\n"
+        "    names = ['NPROC', 'OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'JAX_COMPILATION_CACHE_DIR']\n"
+        "    return xr.Dataset(attrs={name: os.environ[name] for name in names})\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    steps = [Step("probe", str(number), {"number": number}) for number in range(2)]
+    before = dict(os.environ)
+    execute.run(steps, store, 2, science="probe_science")
+    assert dict(os.environ) == before
+    attrs = store.read(steps[0]).attrs
+    assert [attrs[name] for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")] == ["1", "1", "1"]
+    assert attrs["JAX_COMPILATION_CACHE_DIR"].startswith(str(tmp_path / "cache" / "rbmflow" / "jax-"))
+
+
+def test_revision_is_that_of_the_package_alone(tmp_path, monkeypatch):
+    package = tmp_path / "src" / "package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    monkeypatch.setattr(surroundings, "__file__", str(package / "execute" / "surroundings.py"))
+
+    def git(*words):
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    revision = surroundings.revision.__wrapped__
+    assert revision() is None
+    git("init")
+    assert revision() is None
+    git("add", ".")
+    git("commit", "-m", "first")
+    assert revision() == git("rev-parse", "HEAD")
+    (tmp_path / "elsewhere").write_text("")
+    assert revision() == git("rev-parse", "HEAD")
+    (package / "__init__.py").write_text("1")
+    assert revision() == git("rev-parse", "HEAD") + "+changes"

@@ -1,0 +1,108 @@
+"""The bit generator against the published algorithm, and the quality of its lanes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from rbmflow.random import Generator, Streams
+
+ONES = 0xFFFFFFFF
+
+
+def rotate(x, k):
+    return ((x << k) | (x >> (32 - k))) & ONES
+
+
+def reference(state, count):
+    """xoshiro128++ 1.0 of Blackman and Vigna in plain integers."""
+    s = list(state)
+    words = []
+    for _ in range(count):
+        words.append((rotate((s[0] + s[3]) & ONES, 7) + s[0]) & ONES)
+        t = (s[1] << 9) & ONES
+        s[2] ^= s[0]
+        s[3] ^= s[1]
+        s[1] ^= s[2]
+        s[0] ^= s[3]
+        s[2] ^= t
+        s[3] = rotate(s[3], 11)
+    return words
+
+
+def draw(generator, count):
+    def step(at, _):
+        return at.words()
+
+    return np.asarray(jax.lax.scan(step, generator, length=count)[1])
+
+
+def test_words_are_those_of_the_published_algorithm():
+    states = [(1, 2, 3, 4), (0xDEADBEEF, 1, ONES, 0x80000000)]
+    generator = Generator(*(jnp.asarray(column, jnp.uint32) for column in zip(*states, strict=True)))
+    words = draw(generator, 100)
+    # The first outputs of state (1, 2, 3, 4), as printed in other implementations of xoshiro128++.
+    assert words[:3, 0].tolist() == [641, 1573767, 3222811527]
+    for lane, state in enumerate(states):
+        assert words[:, lane].tolist() == reference(state, 100)
+
+
+def test_streams_start_the_published_algorithm_from_the_hashed_counter():
+    streams = Streams.seeded(jax.random.key(1), (5,))
+    generator = streams.at(12)
+    state = [int(np.asarray(part)[3]) for part in (generator.first, generator.second, generator.third)]
+    state.append(int(np.asarray(generator.fourth)[3]))
+    assert draw(generator, 20)[:, 3].tolist() == reference(state, 20)
+
+
+@pytest.mark.parametrize("source", ["generator", "streams"])
+def test_every_bit_is_fair_and_lanes_are_uncorrelated(source):
+    lanes, count = 64, 4096
+    if source == "generator":
+        words = draw(Generator.seeded(jax.random.key(2), (lanes,)), count)
+    else:
+        streams = Streams.seeded(jax.random.key(2), (lanes,))
+        draws = jax.jit(jax.vmap(lambda at: jax.lax.scan(lambda g, _: g.words(), streams.at(at), length=16)[1]))
+        words = np.asarray(draws(jnp.arange(count // 16, dtype=jnp.uint32))).reshape(count, lanes)
+    bits = np.unpackbits(words.view(np.uint8), bitorder="little").reshape(count, lanes * 32) * np.float32(2) - 1
+    assert np.abs(bits.mean(axis=0)).max() < 6 / np.sqrt(count)
+    for lag in (0, 1, 16):
+        pairs = ~np.eye(lanes * 32, dtype=bool) if lag == 0 else slice(None)
+        correlation = (bits[: count - lag].T @ bits[lag:] / (count - lag))[pairs]
+        # 4 million pairs: the largest of that many normal deviates stays below 6.5.
+        assert np.abs(correlation).max() < 6.5 / np.sqrt(count - lag)
+        assert (correlation**2).mean() * (count - lag) == pytest.approx(1, abs=5 * np.sqrt(4 / correlation.size))
+
+
+def test_uniform_and_symmetric_fill_their_ranges():
+    generator = Generator.seeded(jax.random.key(3), (1000,))
+    uniform, symmetric = [], []
+    for _ in range(100):
+        generator, u = generator.uniform()
+        generator, v = generator.symmetric()
+        uniform.append(np.asarray(u))
+        symmetric.append(np.asarray(v))
+    uniform, symmetric = np.concatenate(uniform), np.concatenate(symmetric)
+    assert uniform.min() >= 0
+    assert uniform.max() < 1
+    assert symmetric.min() >= -1
+    assert symmetric.max() < 1
+    assert stats.kstest(uniform, "uniform").pvalue > 1e-6
+    assert stats.kstest(symmetric, "uniform", (-1, 2)).pvalue > 1e-6
+    assert np.all(uniform * 2**24 == np.round(uniform * 2**24))
+
+
+def test_the_range_of_the_extreme_words():
+    # A state whose next word is 0 or all ones: (s0 + s3) rotated plus s0.
+    for first, fourth, word in ((0, 0, 0), (0, ONES, ONES)):
+        one = Generator(*(jnp.asarray([part], jnp.uint32) for part in (first, 1, 1, fourth)))
+        assert int(one.words()[1][0]) == word
+        assert 0 <= float(one.uniform()[1][0]) < 1
+        assert -1 <= float(one.symmetric()[1][0]) < 1
+
+
+def test_same_key_same_words_other_key_others():
+    one, two, other = (draw(Generator.seeded(jax.random.key(k), (4,)), 8) for k in (5, 5, 6))
+    assert np.array_equal(one, two)
+    assert not np.any(one == other)

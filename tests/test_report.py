@@ -1,0 +1,272 @@
+"""The report: its numbers, its page in a browser, and the file on disk."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+import shutil
+import urllib.parse
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import synthetic_results
+from rbmflow import report
+from rbmflow._checks import InvalidInput
+from rbmflow.report import document
+from rbmflow.report.explorer import explorer_data
+from rbmflow.report.numbers import with_error
+
+CHROMIUM = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else shutil.which("chromium")
+MACHINES = ("V-9", "</script>-4")
+
+
+@pytest.fixture(scope="module")
+def results():
+    return synthetic_results.results(machines=MACHINES, length=4, iterations=11)
+
+
+@pytest.fixture(scope="module")
+def page(results):
+    return report.render(results, synthetic_results.run())
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (2.4123, 0.0153, "2.412(15)"),
+        (2.4123, 0.2, "2.41(20)"),
+        (2.4123, 0.0996, "2.41(10)"),
+        (2.4123, 0.00004, "2.412300(40)"),
+        (2.4123, 1.27, "2.4(1.3)"),
+        (24.1, 13.0, "24(13)"),
+        (0.0, 0.0, "0.000(0)"),
+        (2.4123, math.nan, "2.412(n/a)"),
+        (math.nan, 0.1, "no reading"),
+        (math.inf, 0.1, "inf"),
+        (2.4123, math.inf, "2.412(inf)"),
+        (-0.0312, 0.011, "-0.031(11)"),
+    ],
+)
+def test_values_carry_their_error_in_parentheses(value, error, text):
+    assert with_error(value, error) == text
+
+
+def test_ends_table_tells_ends_nulls_and_refusals():
+    results = synthetic_results.results()
+    header, rows = report.ends_table(results)
+    assert header == ["machine", "start", "neural", "Bayes", "T(E)", "T(|m|)"]
+    assert len(rows) == 4 * (3 + 2)
+    assert all(len(row) == len(header) for row in rows)
+    value, error = (float(results[k].isel(machine=0, start=1, thermometer=2)) for k in ("end_temperature", "end_error"))
+    told = re.fullmatch(r"(\d\.\d+)\((\d+)\)", rows[1][4])
+    assert told
+    assert float(told[1]) == pytest.approx(value, abs=1e-3)
+    assert float(told[2]) / 1000 == pytest.approx(error, abs=1e-3)
+    assert rows[3][:3] == ["V-64", "null mixture", "2.560"]
+    assert rows[4] == ["V-64", "converged", "yes", "yes", "yes", "yes"]
+    assert rows[9] == ["V-16", "converged", *["no (no T*)"] * 4]
+
+
+def test_ends_table_of_one_seed_has_no_errors():
+    results = synthetic_results.results(machines=("odd-4",), seeds=1, length=4, thermometers=("bayes", "energy"))
+    header, rows = report.ends_table(results)
+    assert header[2:] == ["Bayes", "T(E)"]
+    assert all(cell.endswith("(n/a)") for cell in rows[0][2:])
+
+
+def test_summary_is_strict_json_with_the_numbers_of_the_dataset():
+    results = synthetic_results.results(machines=("V-9", "my type-4"), length=4).copy(deep=True)
+    results["end_temperature"].values[0, 1, 3] = np.inf
+    results["end_error"].values[0, 1, 3] = np.nan
+    told = json.loads(json.dumps(report.summary(results, synthetic_results.run()), allow_nan=False))
+    assert told["run"] == "quick-0123456789"
+    assert told["references"]["critical_temperature"] == synthetic_results.T_C
+    assert [m["type"] for m in told["machines"]] == ["V", "my type"]
+    hot = told["machines"][0]["flows"][1]
+    assert hot["start"] == "hot"
+    assert hot["end"]["magnetization"]["temperature"] == "inf"
+    assert hot["end"]["magnetization"]["error"] is None
+    expected = float(results["end_temperature"].sel(machine="V-9", start="hot", thermometer="energy"))
+    assert hot["end"]["energy"]["temperature"] == expected
+    assert told["machines"][1]["hidden"] == 4
+    assert told["flags"][0]["what"] == "not converged"
+
+
+def test_summary_and_its_documentation_name_the_same_keys(results):
+    text = (Path(__file__).parents[1] / "docs" / "show-json.md").read_text("utf-8")
+
+    def keys(value):
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield key
+                yield from keys(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from keys(inner)
+
+    for key in set(keys(report.summary(results, synthetic_results.run()))):
+        assert f"`{key}`" in text, f"docs/show-json.md does not name {key}"
+
+
+def test_a_dataset_read_back_from_disk_tells_the_same(results, tmp_path):
+    results.to_netcdf(tmp_path / "data.nc", engine="h5netcdf")
+    read = xr.load_dataset(tmp_path / "data.nc", engine="h5netcdf")
+    run = synthetic_results.run()
+    assert report.summary(read, run) == report.summary(results, run)
+    assert report.ends_table(read) == report.ends_table(results)
+    assert explorer_data(read) == explorer_data(results)
+
+
+def test_a_dataset_that_lacks_something_is_refused_by_name(results):
+    lacking = results.drop_vars(["drift", "null_energy"])
+    with pytest.raises(InvalidInput, match=r"\['drift', 'null_energy'\] is not allowed"):
+        report.render(lacking, synthetic_results.run())
+
+
+def test_explorer_data_holds_probabilities_and_configurations(results):
+    data = json.loads(json.dumps(explorer_data(results), allow_nan=False))
+    expected = results["probability_mean"].transpose("machine", "classifier", "start", "iteration", "bin").values
+    np.testing.assert_allclose(np.array(data["probability"]) * data["unit"], expected, atol=0.5001 * data["unit"])
+    spins = np.array([1 if c == "+" else -1 for c in data["configurations"][1][2][3]]).reshape(data["lattice"])
+    np.testing.assert_array_equal(spins, results["example"].isel(machine=1, start=2, snapshot=3))
+
+
+def test_page_is_self_contained_and_escapes_what_it_is_given(page):
+    assert not re.search(r'(?:src|href)="(?!#|data:)[^"]+"', page.replace('xlink:href="#', ""))
+    assert "@import" not in page
+    assert "reads 2.31(1) at T = 2.25 &lt;held out&gt;" in page
+    assert "hidden = 64  # &lt;units&gt;" in page
+    assert page.count("</script>") == 2  # the data and the script: the name of the second machine is escaped
+    for missing in ("None", "nan", "Undefined"):
+        assert f">{missing}<" not in page
+
+
+def test_a_run_of_which_little_is_known_can_be_reported(results, monkeypatch):
+    monkeypatch.setattr(document, "drawings", lambda _: {title: [] for title in _titles()})
+    page = report.render(results, {"name": "bare"})
+    assert "unknown" in page
+
+
+def _titles():
+    return [
+        *document.BY_MACHINE,
+        "class_probabilities-neural",
+        "class_probabilities-bayes",
+        "configurations",
+        "calibration",
+    ]
+
+
+def test_data_too_long_for_a_link_are_pointed_to(results, monkeypatch):
+    monkeypatch.setattr(document, "LARGEST_LINK", 100)
+    drawing = document._drawing("spectra-1", "spectra", results)
+    assert drawing.data is None
+    assert drawing.rows > 0
+
+
+def test_writing_replaces_the_file_at_once_or_not_at_all(results, page, tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    monkeypatch.setattr(document, "render", lambda *_: page)
+    monkeypatch.setattr(document.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        report.write(path, results, {})
+    assert path.read_text() == "old"
+    monkeypatch.undo()
+    monkeypatch.setattr(document, "render", lambda *_: page)
+    report.write(path, results, {})
+    assert path.read_text("utf-8") == page
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.fixture
+def browser_page(page, tmp_path):
+    """Open the page from disk; afterwards nothing may have been complained about or fetched."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM:
+        pytest.skip("there is no chromium on this machine")
+    path = tmp_path / "report.html"
+    path.write_text(page, "utf-8")
+    complaints, requests = [], []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        tab = browser.new_page(viewport={"width": 1200, "height": 900})
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.goto(path.as_uri())
+        yield tab
+        browser.close()
+    assert complaints == []
+    assert [url[:80] for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def test_page_in_a_browser(browser_page, results):
+    tab = browser_page
+    boxes = [figure.bounding_box() for figure in tab.locator("figure svg").all()]
+    # seven kinds by machine, two classifiers, one figure of configurations a machine, one calibration
+    assert len(boxes) == 7 + 2 + len(MACHINES) + 1
+    assert all(box and box["width"] > 200 and box["height"] > 60 for box in boxes)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 1200
+    for link in tab.locator("nav a").all():
+        assert tab.locator(str(link.get_attribute("href"))).count() == 1
+    identifiers = tab.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
+    assert len(set(identifiers)) == len(identifiers)
+
+    assert not tab.locator("#explorer-still").is_visible()
+    slider, now = tab.locator("#explorer-iteration"), tab.locator("#explorer-now")
+    drawing = "document.getElementById('explorer-plot').innerHTML"
+    before, readings = tab.evaluate(drawing), tab.locator("#explorer-examples").inner_text()
+    slider.focus()
+    for _ in range(6):
+        tab.keyboard.press("ArrowRight")
+    assert now.inner_text() == "iteration 6"
+    assert tab.evaluate(drawing) != before
+    assert tab.locator("#explorer-examples").inner_text() != readings
+    assert "kept at iteration 5" in tab.locator("#explorer-examples").inner_text()
+    before = tab.evaluate(drawing)
+    tab.select_option("#explorer-machine", label=MACHINES[1])
+    assert tab.evaluate(drawing) != before
+    tab.locator("#explorer-play").click()
+    tab.wait_for_function("document.getElementById('explorer-now').textContent === 'iteration 10'", timeout=10_000)
+
+    text = tab.evaluate("fetch(document.getElementById('explorer-csv').href).then((r) => r.text())")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == results["probability_mean"].size
+    row = next(r for r in rows if r["machine"] == MACHINES[1] and r["start"] == "hot" and r["iteration"] == "7")
+    place = {"machine": MACHINES[1], "start": "hot", "iteration": 7, "classifier": row["classifier"]}
+    place["bin"] = float(row["bin"])
+    expected = float(results["probability_mean"].sel(place))
+    assert float(row["probability_mean"]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_page_in_a_browser_without_scripts(browser_page):
+    still = browser_page.context.browser.new_context(java_script_enabled=False).new_page()
+    still.goto(browser_page.url)
+    assert still.locator("#explorer-still").is_visible()
+    assert not still.locator("#explorer").is_visible()
+    assert all(svg.is_visible() for svg in still.locator("figure svg").all())
+
+
+def test_every_data_link_holds_the_rows_it_announces(page):
+    links = re.findall(r'<a class="csv" href="(data:[^"]*)" download="([^"]*)">data \(CSV\)</a>, (\d+) rows', page)
+    assert len(links) == 7 + 2 + len(MACHINES) + 1
+    for address, name, announced in links:
+        head, body = address.split(",", 1)
+        assert head == "data:text/csv;charset=utf-8"
+        rows = list(csv.reader(io.StringIO(urllib.parse.unquote(body))))
+        assert len(rows) - 1 == int(announced) > 0, name
+        assert {len(row) for row in rows} == {len(rows[0])}, name
+
+
+def test_page_itself_holds_every_figure_and_the_table_of_ends(page, results):
+    still = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert still.count("<figure ") == still.count("<svg role") == 7 + 2 + len(MACHINES) + 1
+    for row in report.ends_table(results)[1]:
+        assert all(f">{cell}<" in still for cell in row[2:])

@@ -1,0 +1,220 @@
+"""The graph of a run, and a whole tiny run computed in this process."""
+
+import dataclasses
+import json
+import math
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+import rbmflow as rf
+from rbmflow import exact
+from rbmflow.dataset import configurations
+from rbmflow.settings import (
+    FlowSettings,
+    MachineSettings,
+    ModelSettings,
+    SamplingSettings,
+    ThermometerSettings,
+    TrainingSettings,
+    TypeSettings,
+)
+from rbmflow.spec import Spec, load
+from rbmflow.steps import compute, doctor, graph
+from rbmflow.steps.checkpoint import FILE, _save, train_with_checkpoints
+from rbmflow.training import start_training, training_chunks
+
+TINY = Spec(
+    name="tiny",
+    seeds=2,
+    model=ModelSettings(length=4),
+    sampling=SamplingSettings(temperatures=(0.0, 2.0, 2.5, 6.0, math.inf), draws=60),
+    machine=MachineSettings(hidden=8),
+    types={"V": TypeSettings(also_hidden=(4,)), "hot": TypeSettings(minimum=6.0)},
+    training=TrainingSettings(epochs=3, batch=20),
+    flow=FlowSettings(starts=("cold", "hot", 2.5), chains=50, iterations=8),
+    thermometer=ThermometerSettings(hidden=8, draws=100, epochs=2, batch=50),
+)
+
+
+def hashes(spec: Spec) -> dict[str, str]:
+    return {step.name: step.hash for step in graph(spec)}
+
+
+def changed(spec: Spec) -> set[str]:
+    """Kinds of steps that another spec than the tiny one computes anew."""
+    known = set(hashes(TINY).values())
+    return {step.kind for step in graph(spec) if step.hash not in known}
+
+
+def test_graph_lists_parents_first_and_results_last():
+    steps = graph(TINY)
+    seen = set()
+    for step in steps:
+        assert {parent.hash for parent in step.parents} <= seen
+        seen.add(step.hash)
+    assert steps[-1].kind == "results"
+    kinds = [step.kind for step in steps]
+    machines = 3 * TINY.seeds
+    assert kinds.count("machine") == kinds.count("spectrum") == machines
+    assert kinds.count("flow") == kinds.count("reading") == machines * 3
+    assert len({step.hash for step in steps}) == len(steps)
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "anew"),
+    [
+        ("flow", {"iterations": 9}, {"flow", "reading", "results"}),
+        ("training", {"epochs": 4}, {"machine", "spectrum", "flow", "reading", "results"}),
+        ("thermometer", {"hidden": 9}, {"thermometer", "calibration", "null", "reading", "results"}),
+        ("machine", {"units": "0/1"}, {"machine", "spectrum", "flow", "reading", "results"}),
+    ],
+)
+def test_a_change_recomputes_what_depends_on_it(section, change, anew):
+    spec = dataclasses.replace(TINY, **{section: dataclasses.replace(getattr(TINY, section), **change)})
+    assert changed(spec) == anew
+
+
+def test_another_type_or_seed_moves_nobody_else():
+    more = dataclasses.replace(TINY, types=TINY.types | {"L": TypeSettings(maximum=0.0)}, seeds=3)
+    before, after = hashes(TINY), hashes(more)
+    assert all(after[name] == value for name, value in before.items() if name != "results")
+
+
+def test_the_shipped_quick_spec_is_the_documented_one():
+    spec = load("quick")
+    steps = graph(spec)
+    assert spec.sampling.temperatures == tuple(0.25 * k for k in range(25))
+    assert [step.kind for step in steps].count("machine") == 12
+    assert [step.kind for step in steps].count("flow") == 36
+    assert (spec.flow.chains, spec.flow.iterations, spec.sampling.draws) == (1000, 40, 1000)
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory) -> dict[str, xr.Dataset]:
+    """Every artifact of the tiny run by the name of its step."""
+    made: dict[str, xr.Dataset] = {}
+    by_hash: dict[str, xr.Dataset] = {}
+    for step in graph(TINY):
+        work = tmp_path_factory.mktemp("work")
+        parents = tuple(by_hash[parent.hash] for parent in step.parents)
+        by_hash[step.hash] = made[step.name] = compute(step, parents, work, lambda _: None)
+    return made
+
+
+def test_results_have_every_machine_seed_and_start(tiny_run):
+    results = tiny_run["results"]
+    assert results["machine"].values.tolist() == ["V-8", "V-4", "hot-8"]
+    assert results["hidden_units"].values.tolist() == [8, 4, 8]
+    assert results["start"].values.tolist() == ["cold", "hot", "T = 2.5"]
+    assert dict(results["temperature_read"].sizes) == {
+        "machine": 3,
+        "seed": 2,
+        "start": 3,
+        "iteration": 9,
+        "thermometer": 4,
+    }
+    probability = results["probability_mean"].sum("bin")
+    np.testing.assert_allclose(probability, 1, atol=1e-5)
+    assert np.isfinite(results["end_error"].sel(thermometer="bayes", machine="V-8")).all()
+    assert isinstance(json.loads(results.attrs["flags"]), list)
+
+
+def test_results_put_each_reading_in_its_place(tiny_run):
+    results = tiny_run["results"]
+    for machine, seed, start in (("V-4", 1, "hot"), ("hot-8", 0, "T = 2.5"), ("V-8", 1, "cold")):
+        reading = tiny_run[f"reading {machine} seed {seed} {start}"]
+        place = results["temperature_read"].sel(machine=machine, seed=seed, start=start)
+        np.testing.assert_array_equal(place.transpose("iteration", "thermometer"), reading["temperature_read"])
+        flow = tiny_run[f"flow {machine} seed {seed} {start}"]
+        energy = rf.Ising(rf.Square(4)).energy(flow["spins"].values.astype(np.int8)).mean(axis=1)
+        np.testing.assert_allclose(reading["energy"], energy, atol=1e-6)
+    singular = results["singular_value"].sel(machine="V-4", seed=1).values
+    np.testing.assert_array_equal(singular[:4], tiny_run["spectrum V-4 seed 1"]["singular_value"])
+    assert np.isnan(singular[4:]).all()
+
+
+def test_results_average_over_seeds(tiny_run):
+    results = tiny_run["results"]
+    energies = [
+        np.stack([tiny_run[f"reading V-8 seed {seed} {start}"]["energy"].values for seed in range(2)])
+        for start in ("cold", "hot", "T = 2.5")
+    ]
+    np.testing.assert_allclose(results["energy_mean"].sel(machine="V-8"), np.mean(energies, axis=1))
+    spread = np.std(energies, axis=1, ddof=1) / np.sqrt(2)
+    np.testing.assert_allclose(results["energy_error"].sel(machine="V-8"), spread, atol=1e-12)
+
+
+def test_a_machine_sees_only_the_temperatures_of_its_type(tmp_path, tiny_run):
+    """A machine of ground states alone aligns all spins in one flow step; one of all temperatures does not."""
+    training = TrainingSettings(epochs=300, batch=20, learning_rate=0.05)
+    cold = dataclasses.replace(TINY, types={"L": TypeSettings(maximum=0.0)}, training=training, seeds=1)
+    steps = {step.name: step for step in graph(cold)}
+    assert steps["draws"].hash == hashes(TINY)["draws"]
+    machine = compute(steps["machine L-8 seed 0"], (tiny_run["draws"],), tmp_path, lambda _: None)
+    flow = compute(steps["flow L-8 seed 0 cold"], (machine,), tmp_path, lambda _: None)
+    assert np.abs(flow["spins"].isel(iteration=-1).mean(["y", "x"])).mean() > 0.98
+
+
+def test_steps_have_their_own_random_streams(tiny_run):
+    one, other = (tiny_run[f"machine V-8 seed {seed}"]["weights"].values for seed in range(2))
+    assert not np.array_equal(one, other)
+    hot = [tiny_run[f"flow V-8 seed {seed} hot"]["spins"].values[0] for seed in range(2)]
+    assert not np.array_equal(*hot)
+
+
+def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path):
+    data = configurations(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 20_000))
+    machine, training = MachineSettings(hidden=6), TrainingSettings(epochs=60, batch=100)
+    key = jax.random.key(5)
+    undisturbed, history = train_with_checkpoints(key, data, machine, training, tmp_path / "one", lambda _: None)
+    chunks = training_chunks(start_training(key, data, machine, training), data, machine, training)
+    done, state, info = next(chunks)
+    assert 0 < done < 60
+    _save(tmp_path / "two" / FILE, done, state, [info])
+    seen = []
+    resumed, joined = train_with_checkpoints(key, data, machine, training, tmp_path / "two", seen.append)
+    assert seen[0] > done / 60
+    for one, other in zip(jax.tree.leaves((undisturbed, history)), jax.tree.leaves((resumed, joined)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut short"])
+def test_a_damaged_checkpoint_is_not_used(tmp_path, damage):
+    data = configurations(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 200))
+    machine, training = MachineSettings(hidden=3), TrainingSettings(epochs=2, batch=50)
+    (tmp_path / FILE).write_bytes(damage)
+    resumed, _ = train_with_checkpoints(jax.random.key(1), data, machine, training, tmp_path, lambda _: None)
+    fresh, _ = train_with_checkpoints(jax.random.key(1), data, machine, training, tmp_path / "new", lambda _: None)
+    np.testing.assert_array_equal(resumed.weights, fresh.weights)
+
+
+@pytest.mark.parametrize(
+    ("kept", "abs_magnetization", "energy"),
+    [((0.0, math.inf), 0.5068, -1.1190), ((4.0, math.inf), 0.1387, -0.4385), ((0.0, 0.0), 1.0, -2.0)],
+    ids=["V", "H", "L"],
+)
+def test_mixture_nulls_from_data(kept, abs_magnetization, energy):
+    """The stated values of the three nulls, from the draws that quick runs use, within three sigma."""
+    model = rf.Ising(rf.Square(10))
+    grid = load("quick").sampling.temperatures
+    draws = rf.sample(jax.random.key(3), model, grid, 1000).select(*kept)
+    # Draws at fixed temperatures: the variance of the mean is that within temperatures.
+    energies = np.asarray(model.energy(draws.spins), np.float64)
+    magnetizations = np.abs(np.asarray(model.magnetization(draws.spins), np.float64))
+    mixture = exact.mixture(model, draws.temperatures)
+    for values, stated, exactly in (
+        (energies, energy, mixture.energy),
+        (magnetizations, abs_magnetization, mixture.abs_magnetization),
+    ):
+        error = np.sqrt(values.var(axis=1, ddof=1).sum() / values.shape[1]) / len(values)
+        assert abs(values.mean() - stated) <= 3 * error + 5e-5
+        assert exactly == pytest.approx(stated, abs=1e-4)
+
+
+def test_doctor_finds_this_device_healthy():
+    checks = doctor()
+    assert len(checks) == 5
+    assert all(check.ok for check in checks), checks

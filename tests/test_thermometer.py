@@ -1,0 +1,235 @@
+"""Thermometers: the exact posterior, readings of known ensembles and their errors, the neural one against the best."""
+
+import functools
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rbmflow as rf
+from rbmflow._checks import InvalidInput
+from rbmflow.settings import PAPER_GRID, ThermometerSettings
+from rbmflow.thermometer import Reading, accuracy, cross_entropy
+from rbmflow.thermometer.classes import ClassCurve, mean_class
+from rbmflow.thermometer.neural_training import _moved
+
+TEN = rf.Ising(rf.Square(10))
+KNOWN = (1.1, 1.4, 1.7, 1.9, 2.1, 2.2692, 2.4, 2.6, 3.1, 3.9, 5.0, 6.2)
+"""Twelve temperatures of known ensembles, most of them between the classes and one beyond."""
+GROUPS, CHAINS = 16, 250
+
+
+@functools.cache
+def held_out() -> tuple[jax.Array, np.ndarray]:
+    """Fresh configurations of the paper's 25 classes, and their class."""
+    spins = rf.sample(jax.random.key(11), TEN, PAPER_GRID, 2000).spins
+    return spins, np.broadcast_to(np.arange(25)[:, None], spins.shape[:2])
+
+
+@functools.cache
+def known_ensembles() -> jax.Array:
+    """Configurations [temperature, group, chain, y, x] of the twelve temperatures."""
+    return rf.sample(jax.random.key(12), TEN, KNOWN, GROUPS * CHAINS).spins.reshape(-1, GROUPS, CHAINS, 10, 10)
+
+
+def all_configurations(ly: int, lx: int) -> np.ndarray:
+    return np.array(list(itertools.product((-1, 1), repeat=ly * lx)), np.int8).reshape(-1, ly, lx)
+
+
+def nats(probabilities, classes) -> np.ndarray:
+    """-ln p of the true class of each configuration."""
+    given = np.take_along_axis(np.asarray(probabilities, np.float64), classes[..., None], axis=-1)
+    return -np.log(given[..., 0])
+
+
+def assert_reads_known(thermometer) -> None:
+    """Right within five errors, with errors that are the scatter of independent ensembles."""
+    whole = thermometer.temperature(known_ensembles().reshape(len(KNOWN), -1, 10, 10))
+    assert whole.temperature.shape == whole.error.shape == (len(KNOWN),)
+    deviation = (whole.temperature - np.array(KNOWN)) / whole.error
+    assert np.all(np.abs(deviation) < 5), deviation
+    parts = thermometer.temperature(known_ensembles())
+    # The scatter of 12 x 16 independent readings in units of their errors: chi-square with 12 x 15 degrees of freedom.
+    errors = np.sqrt(np.mean(parts.error**2, axis=1))
+    scatter = np.sum(np.var(parts.temperature, axis=1, ddof=1) / errors**2) * (GROUPS - 1)
+    freedom = len(KNOWN) * (GROUPS - 1)
+    assert abs(scatter - freedom) < 5 * math.sqrt(2 * freedom), scatter / freedom
+    assert np.median(errors / whole.error) == pytest.approx(math.sqrt(GROUPS), rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 4), (4, 3)])
+def test_posterior_is_bayes_rule_over_all_configurations(shape):
+    model = rf.Ising(rf.Square(*shape))
+    temperatures = [0.0, 0.7, 2.3, 6.0, math.inf]
+    spins = all_configurations(*shape)
+    energy = -np.sum(spins * (np.roll(spins, -1, 1) + np.roll(spins, -1, 2)), axis=(1, 2), dtype=int)
+    ground = energy == -2 * model.lattice.sites
+    likelihood = [ground / 2, *(np.exp(-energy / t) / np.exp(-energy / t).sum() for t in temperatures[1:])]
+    expected = np.stack(likelihood, axis=-1) / np.sum(likelihood, axis=0)[:, None]
+    found = rf.BayesThermometer(model, temperatures).read(jnp.asarray(spins))
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-300)
+    assert np.all(found[~ground, 0] == 0)
+
+
+def test_class_curve_is_the_mean_over_all_configurations():
+    model = rf.Ising(rf.Square(3))
+    spins = all_configurations(3, 3)
+    thermometer = rf.BayesThermometer(model, [0.0, 2.0, math.inf])
+    energy = np.asarray(model.total_energy(jnp.asarray(spins)))
+    for at in (500, 900, 1500):
+        weight = np.exp(-energy / thermometer.curve.temperature[at])
+        classes = thermometer.read(jnp.asarray(spins)) @ np.arange(3)
+        np.testing.assert_allclose(thermometer.curve.mean_class[at], classes @ weight / weight.sum(), rtol=1e-12)
+    assert (thermometer.curve.temperature[0], thermometer.curve.temperature[-1]) == (0, math.inf)
+
+
+def test_class_curve_is_undone_by_its_inverse():
+    curve = rf.BayesThermometer(TEN, PAPER_GRID).curve
+    between = np.array([0.9, 1.33, 2.2692, 2.51, 5.99, 7.3, 40.0])
+    mean = rf.exact.energy_distribution(TEN, between) @ mean_class(rf.BayesThermometer(TEN, PAPER_GRID).posterior)
+    np.testing.assert_allclose(curve.invert(mean), between, rtol=1e-4)
+    np.testing.assert_array_equal(curve.invert(curve.mean_class[[0, -1]]), [0, math.inf])
+    np.testing.assert_array_equal(curve.invert(np.array([0.0, 24.0])), [0, math.inf])
+    flat = ClassCurve(curve.temperature, np.zeros_like(curve.mean_class))
+    assert np.isnan(flat.invert(np.array([0.0]))).all()
+
+
+def test_bayes_reaches_its_exact_cross_entropy_and_accuracy():
+    spins, classes = held_out()
+    probabilities = rf.BayesThermometer(TEN, PAPER_GRID).read(spins)
+    lost = nats(probabilities, classes)
+    assert cross_entropy(probabilities, classes) == pytest.approx(lost.mean(), rel=1e-12)
+    assert abs(lost.mean() - 2.125) < 3 * lost.std() / math.sqrt(lost.size)
+    right = accuracy(probabilities, classes)
+    assert abs(right - 0.1885) < 3 * math.sqrt(0.1885 * 0.8115 / lost.size)
+
+
+@pytest.mark.parametrize(
+    "thermometer",
+    [
+        rf.BayesThermometer(TEN, PAPER_GRID),
+        rf.BayesThermometer(TEN, [0.0, 2.0, math.inf]),
+        rf.EnergyThermometer(TEN),
+        rf.MagnetizationThermometer(TEN),
+    ],
+    ids=["bayes", "bayes of three classes", "energy", "magnetization"],
+)
+def test_known_ensembles(thermometer):
+    assert_reads_known(thermometer)
+
+
+@pytest.mark.parametrize(
+    "thermometer",
+    [rf.BayesThermometer(TEN, PAPER_GRID), rf.EnergyThermometer(TEN), rf.MagnetizationThermometer(TEN)],
+    ids=["bayes", "energy", "magnetization"],
+)
+def test_ends_of_the_scale(thermometer):
+    key = jax.random.key(3)
+    cold = thermometer.temperature(rf.cold(key, TEN, 1000))
+    assert cold.temperature == 0
+    # One overturned spin among 1000 chains: 100 sites of weight exp(-8/T) each, so T = 8 / ln(10^5).
+    assert cold.error == pytest.approx(8 / math.log(1e5), rel=1e-3)
+    checkerboard = jnp.asarray(np.indices((10, 10)).sum(axis=0) % 2 * 2 - 1, jnp.int8)
+    beyond = thermometer.temperature(jnp.broadcast_to(checkerboard, (5, 10, 10)))
+    assert np.isinf(beyond.temperature)
+    assert np.isnan(beyond.error)
+    alone = thermometer.temperature(rf.thermal(key, TEN, 2.0, 1))
+    assert isinstance(alone, Reading)
+    assert np.isfinite(alone.temperature)
+    assert np.isnan(alone.error)
+
+
+def test_error_near_infinite_temperature_is_that_of_the_cold_side():
+    spins = rf.thermal(jax.random.key(4), TEN, 300.0, 400)
+    reading = rf.EnergyThermometer(TEN).temperature(spins)
+    energy = np.asarray(TEN.total_energy(spins)) / 100
+    error = energy.std(ddof=1) / 20
+    assert energy.mean() < 0 < energy.mean() + error
+    cold = rf.exact.temperature_of_energy(TEN, energy.mean() - error)
+    assert reading.error == pytest.approx(reading.temperature - cold, rel=1e-9)
+
+
+def test_one_class_says_nothing():
+    thermometer = rf.BayesThermometer(TEN, [2.0])
+    spins = rf.thermal(jax.random.key(5), TEN, 3.0, 10)
+    np.testing.assert_array_equal(thermometer.read(spins), np.ones((10, 1)))
+    assert np.isnan(thermometer.temperature(spins).temperature)
+
+
+def test_scores_by_hand():
+    probabilities = np.array([[0.5, 0.5, 0.0], [0.25, 0.0, 0.75]])
+    assert cross_entropy(probabilities, np.array([0, 2])) == pytest.approx(-(math.log(0.5) + math.log(0.75)) / 2)
+    assert accuracy(probabilities, np.array([0, 0])) == 0.5
+    assert cross_entropy(probabilities, np.array([2, 2])) == math.inf
+
+
+def test_augmentation_is_a_symmetry():
+    for shape in ((4, 4), (3, 5)):
+        model = rf.Ising(rf.Square(*shape))
+        spins = rf.hot(jax.random.key(0), model, 6)
+        words = jax.random.bits(jax.random.key(1), (200, 6), jnp.uint32)
+        images = jax.vmap(lambda moves, spins=spins: _moved(spins, moves))(words)
+        energy, size = np.asarray(model.total_energy(images)), np.abs(np.asarray(model.total_magnetization(images)))
+        np.testing.assert_array_equal(energy, np.broadcast_to(energy[0], energy.shape))
+        np.testing.assert_array_equal(size, np.broadcast_to(size[0], size.shape))
+        assert len(np.unique(np.asarray(images[:, 0]).reshape(200, -1), axis=0)) > 50
+
+
+def test_neural_thermometer_of_few_classes(tmp_path):
+    model = rf.Ising(rf.Square(4))
+    temperatures = [0.0, 2.3, math.inf]
+    settings = ThermometerSettings(hidden=64, draws=1000, epochs=30, batch=100, learning_rate=5e-3)
+    seen = []
+    key = jax.random.key(6)
+    thermometer, history = rf.train_thermometer(key, model, temperatures, settings, progress=seen.append)
+    assert seen[-1] == 1
+    assert history.cross_entropy.shape == history.accuracy.shape == (30,)
+    assert history.cross_entropy[-1] < history.cross_entropy[0]
+    again, _ = rf.train_thermometer(key, model, temperatures, settings)
+    spins = rf.sample(jax.random.key(7), model, [0.0, 1.5, 2.3, 3.0, 6.0, math.inf], 2000).spins
+    probabilities = thermometer.read(spins)
+    assert probabilities.shape == (6, 2000, 3)
+    np.testing.assert_allclose(np.asarray(probabilities).sum(axis=-1), 1, atol=1e-5)
+    np.testing.assert_array_equal(again.read(spins), probabilities)
+    reading = thermometer.temperature(spins)
+    np.testing.assert_array_less(np.abs(reading.temperature[1:5] - [1.5, 2.3, 3, 6]), 5 * reading.error[1:5])
+    assert reading.temperature[0] < reading.error[0]
+    assert reading.temperature[5] > 20
+
+    thermometer.save(tmp_path / "thermometer.nc")
+    back = rf.NeuralThermometer.load(tmp_path / "thermometer.nc")
+    assert back.model == model
+    assert back.temperatures == tuple(temperatures)
+    np.testing.assert_array_equal(back.read(spins), probabilities)
+    np.testing.assert_array_equal(back.temperature(spins), reading)
+    history.save(tmp_path / "history.nc")
+    np.testing.assert_array_equal(type(history).load(tmp_path / "history.nc").accuracy, history.accuracy)
+
+
+def test_default_neural_thermometer_is_close_to_the_best():
+    spins, classes = held_out()
+    thermometer, _ = rf.train_thermometer(jax.random.key(8), TEN, PAPER_GRID)
+    above = nats(thermometer.read(spins), classes) - nats(rf.BayesThermometer(TEN, PAPER_GRID).read(spins), classes)
+    noise = above.std() / math.sqrt(above.size)
+    assert -5 * noise < above.mean() < 0.03
+    assert_reads_known(thermometer)
+
+
+@pytest.mark.parametrize("temperatures", [[], [2.0, 1.0], [-1.0, 2.0], [math.nan]])
+def test_bad_temperatures_are_named(temperatures):
+    for make in (
+        lambda: rf.BayesThermometer(TEN, temperatures),
+        lambda: rf.train_thermometer(jax.random.key(0), TEN, temperatures),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            make()
+        assert caught.value.problems[0].field == "temperatures"
+
+
+def test_batch_larger_than_the_draws_is_named():
+    settings = ThermometerSettings(draws=10, batch=50)
+    with pytest.raises(InvalidInput, match="batch = 50 is not allowed: it must be at most the 30"):
+        rf.train_thermometer(jax.random.key(0), TEN, [1.0, 2.0, 3.0], settings)
