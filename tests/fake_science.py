@@ -1,7 +1,7 @@
 """A science of a few sums, with checkpoints, for the tests of orchestration.
 
-The environment makes it slow (FAKE_PAUSE, seconds a chunk), makes it fail (FAKE_FAIL, a step's name) and has it write
-down what it does (FAKE_TRACE, a file).
+The environment has machines stop and wait for ever after so many chunks (FAKE_HOLD), has a step fail (FAKE_FAIL, its
+name) or its process die (FAKE_KILL), and has everything written down that is done (FAKE_TRACE, a file).
 """
 
 import json
@@ -37,6 +37,11 @@ def traced():
     return path.read_text().splitlines() if path.exists() else []
 
 
+def held(number):
+    """Tell whether so many machines have come to the chunk where FAKE_HOLD has them wait."""
+    return sum("chunk 19" in line for line in traced()) == number
+
+
 def compute(step, parents, work, progress):
     trace(step.name)
     if step.name == os.environ.get("FAKE_FAIL"):
@@ -46,7 +51,8 @@ def compute(step, parents, work, progress):
     checkpoint = work / "checkpoint.json"
     first, total = json.loads(checkpoint.read_text()) if checkpoint.exists() else (0, 0.0)
     for chunk in range(first, step.settings.get("chunks", 1)):
-        time.sleep(float(os.environ.get("FAKE_PAUSE", "0")))
+        while step.kind == "machine" and str(chunk) == os.environ.get("FAKE_HOLD"):
+            time.sleep(0.05)
         total += math.sin(total + chunk + step.settings.get("replica", 0))
         write_text(checkpoint, json.dumps([chunk + 1, total]))
         trace(f"{step.name} chunk {chunk}")

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def allowed_outside(room: str) -> set[str] | None:
     if room in VOCABULARY or room in SCIENCE:
         return SCIENCE_LIBRARIES | ({"arviz_stats"} if room == "diagnostics" else set())
     if room in PRESENTATION:
-        return {"numpy", "xarray", "matplotlib", "plotly", "jinja2", "pandas", "markupsafe"}
+        return {"numpy", "xarray", "matplotlib", "jinja2", "pandas", "markupsafe"}
     if room == "steps":
         return SCIENCE_LIBRARIES
     return None
@@ -148,3 +149,11 @@ def test_science_works_on_a_bare_machine():
     script = BARE % (sorted(SCIENCE_LIBRARIES), modules)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_pins_of_uv_are_those_of_the_constraints_file():
+    root = PACKAGE.parents[1]
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    pins = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert [pin.replace('"', "'") for pin in settings["tool"]["uv"]["constraint-dependencies"]] == pins
+    assert not any("://" in pin for pin in pins)

@@ -20,7 +20,7 @@ from rbmflow import report
 from rbmflow._checks import InvalidInput
 from rbmflow.report import document
 from rbmflow.report.explorer import explorer_data
-from rbmflow.report.numbers import with_error
+from rbmflow.report.quantities import with_error
 
 CHROMIUM = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else shutil.which("chromium")
 MACHINES = ("V-9", "</script>-4")

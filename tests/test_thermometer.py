@@ -169,7 +169,7 @@ def test_scores_by_hand():
 def test_augmentation_is_a_symmetry():
     for shape in ((4, 4), (3, 5)):
         model = rf.Ising(rf.Square(*shape))
-        spins = rf.hot(jax.random.key(0), model, 6)
+        spins = jnp.asarray(rf.hot(jax.random.key(0), model, 6))
         words = jax.random.bits(jax.random.key(1), (200, 6), jnp.uint32)
         images = jax.vmap(lambda moves, spins=spins: _moved(spins, moves))(words)
         energy, size = np.asarray(model.total_energy(images)), np.abs(np.asarray(model.total_magnetization(images)))
@@ -193,7 +193,7 @@ def test_neural_thermometer_of_few_classes(tmp_path):
     probabilities = thermometer.read(spins)
     assert probabilities.shape == (6, 2000, 3)
     np.testing.assert_allclose(np.asarray(probabilities).sum(axis=-1), 1, atol=1e-5)
-    np.testing.assert_array_equal(again.read(spins), probabilities)
+    np.testing.assert_array_equal(again.read(np.asarray(spins)), probabilities)
     reading = thermometer.temperature(spins)
     np.testing.assert_array_less(np.abs(reading.temperature[1:5] - [1.5, 2.3, 3, 6]), 5 * reading.error[1:5])
     assert reading.temperature[0] < reading.error[0]
@@ -233,3 +233,15 @@ def test_batch_larger_than_the_draws_is_named():
     settings = ThermometerSettings(draws=10, batch=50)
     with pytest.raises(InvalidInput, match="batch = 50 is not allowed: it must be at most the 30"):
         rf.train_thermometer(jax.random.key(0), TEN, [1.0, 2.0, 3.0], settings)
+
+
+def test_a_field_is_refused():
+    model = rf.Ising(rf.Square(4), field=0.5)
+    for make in (
+        lambda: rf.BayesThermometer(model, [1.0, 2.0]),
+        lambda: rf.EnergyThermometer(model),
+        lambda: rf.MagnetizationThermometer(model),
+        lambda: rf.train_thermometer(jax.random.key(0), model, [1.0, 2.0]),
+    ):
+        with pytest.raises(InvalidInput, match=r"field = 0.5 is not allowed"):
+            make()

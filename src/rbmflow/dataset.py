@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -19,6 +20,25 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+class Chains(NamedTuple):
+    """What was measured on the Markov chains of one temperature; independent exact draws have the defaults."""
+
+    tau_int: float = 0.5
+    """Integrated autocorrelation time in steps of the update."""
+    discarded: int = 0
+    """Steps before the first draw."""
+    thinning: int = 0
+    """Steps between successive draws of one replica; 0 if every draw has its own replica."""
+    correlation: float = 0.0
+    """Autocorrelation of successive draws of one replica, the larger of those of the energy and of m^2."""
+    ess: float = math.nan
+    """Effective number of independent draws."""
+    rhat: float = 1.0
+    """R-hat between four groups of replicas."""
+    flags: tuple[str, ...] = ()
+    """Promises that were not kept, one sentence each."""
+
+
 class Draws(Record):
     """Configurations drawn independently at several temperatures.
 
@@ -30,11 +50,23 @@ class Draws(Record):
         Temperatures in J/k_B, increasing; 0 and infinity allowed.
     method
         How they were drawn, and why so.
+    methods
+        The same for every temperature; empty for draws made elsewhere.
+    chains
+        What was measured on the chains of every temperature; empty for draws made elsewhere.
     """
 
     spins: Int8[Array, "temperature draw y x"]
     temperatures: tuple[float, ...] = eqx.field(static=True)
     method: str = eqx.field(static=True, default="given")
+    methods: tuple[str, ...] = eqx.field(static=True, default=())
+    chains: tuple[Chains, ...] = eqx.field(static=True, default=())
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Promises of the sampler that were not kept, with their temperatures."""
+        measured = zip(self.temperatures, self.chains, strict=False)
+        return tuple(f"T = {temperature:g}: {flag}" for temperature, one in measured for flag in one.flags)
 
     @classmethod
     def from_array(cls, spins: Any, temperatures: Sequence[float]) -> Draws:
@@ -75,7 +107,11 @@ class Draws(Record):
         if not kept:
             allowed = f"one of the temperatures {list(self.temperatures)} must lie in between"
             raise InvalidInput(Problem("minimum, maximum", (minimum, maximum), allowed))
-        return type(self)(self.spins[jnp.asarray(kept)], tuple(self.temperatures[i] for i in kept), self.method)
+        spins, temperatures = self.spins[jnp.asarray(kept)], tuple(self.temperatures[i] for i in kept)
+        if not self.methods:
+            return type(self)(spins, temperatures, self.method)
+        methods, chains = tuple(self.methods[i] for i in kept), tuple(self.chains[i] for i in kept)
+        return type(self)(spins, temperatures, self.method, methods, chains)
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
@@ -83,13 +119,37 @@ class Draws(Record):
 
         spins = (("temperature", "draw", "y", "x"), np.asarray(self.spins), {"long_name": "spin"})
         temperatures = ("temperature", np.array(self.temperatures), {"long_name": "temperature", "units": "J/k_B"})
-        return xr.Dataset({"spins": spins}, {"temperature": temperatures}, {"method": self.method})
+        variables: dict[str, Any] = {"spins": spins}
+        if self.methods:
+            variables["sampling_method"] = ("temperature", np.array(self.methods), {"long_name": "method and reason"})
+            for name, (long_name, units) in _MEASURED.items():
+                values = np.array([getattr(one, name) for one in self.chains], float)
+                variables[name] = ("temperature", values, {"long_name": long_name, "units": units})
+        attributes = {"method": self.method, "sampling_flags": json.dumps([one.flags for one in self.chains])}
+        return xr.Dataset(variables, {"temperature": temperatures}, attributes)
 
     @classmethod
-    def from_dataset(cls, dataset: xr.Dataset) -> Draws:
+    def from_dataset(cls, dataset: xr.Dataset) -> Self:
         """Draws from the data written by `to_dataset`."""
         temperatures = tuple(float(t) for t in dataset["temperature"].values)
-        return cls(jnp.asarray(dataset["spins"].values), temperatures, dataset.attrs["method"])
+        spins, method = jnp.asarray(dataset["spins"].values), dataset.attrs["method"]
+        if "sampling_method" not in dataset:
+            return cls(spins, temperatures, method)
+        columns = {name: dataset[name].values.tolist() for name in _MEASURED}
+        columns["discarded"], columns["thinning"] = (list(map(int, columns[k])) for k in ("discarded", "thinning"))
+        columns["flags"] = [tuple(flags) for flags in json.loads(dataset.attrs["sampling_flags"])]
+        chains = tuple(Chains(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True))
+        return cls(spins, temperatures, method, tuple(map(str, dataset["sampling_method"].values)), chains)
+
+
+_MEASURED = {
+    "tau_int": ("integrated autocorrelation time", "steps"),
+    "discarded": ("steps before the first draw", "steps"),
+    "thinning": ("steps between draws of one replica", "steps"),
+    "correlation": ("autocorrelation of successive draws", "1"),
+    "ess": ("effective sample size", "1"),
+    "rhat": ("R-hat between groups of replicas", "1"),
+}
 
 
 def configurations(data: Draws | ArrayLike) -> Int8[Array, "sample visible"]:

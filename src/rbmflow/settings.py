@@ -97,7 +97,7 @@ class TypeSettings:
 class TrainingSettings:
     """Training of a machine by contrastive divergence."""
 
-    epochs: int = 200
+    epochs: int = 100
     """Passes through the training configurations."""
     batch: int = 100
     """Configurations in one gradient step."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
@@ -24,7 +23,7 @@ class Watch:
         console = Console(stderr=True, highlight=False)
         self._bars = _Bars(console) if console.is_terminal else _Lines()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Watch:
         self._bars.open()
         return self
 

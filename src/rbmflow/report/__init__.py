@@ -1,6 +1,6 @@
 """The report of a run: one HTML page for people, one summary for programs, one table for both."""
 
 from rbmflow.report.document import render, write
-from rbmflow.report.numbers import ends_table, summary
+from rbmflow.report.quantities import ends_table, summary
 
 __all__ = ["ends_table", "render", "summary", "write"]

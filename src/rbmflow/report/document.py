@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from rbmflow._checks import Problems
 from rbmflow.report.explorer import explorer_data
-from rbmflow.report.numbers import CLOSING_ROWS, drift_table, ends_table, flags
+from rbmflow.report.quantities import CLOSING_ROWS, drift_table, ends_table, flags
 
 if TYPE_CHECKING:
     import xarray as xr

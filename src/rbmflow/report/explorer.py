@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rbmflow.report.numbers import HEADINGS, number
+from rbmflow.report.quantities import HEADINGS, number
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -34,17 +34,22 @@ REPLICAS = 32
 ALL = np.uint32(0xFFFFFFFF)
 
 
+def _lanes(axes: int) -> UInt32[Array, "..."]:
+    """The numbers of the bits along the last of some axes."""
+    return jnp.arange(REPLICAS, dtype=jnp.uint32).reshape((1,) * (axes - 1) + (REPLICAS,))
+
+
 def pack(spins: Int8[Array, "replica site"]) -> UInt32[Array, "site word"]:
     """Words of spins, bit b of word w holding replica 32 w + b; 1 is up."""
     bits = (jnp.asarray(spins).T > 0).reshape(spins.shape[1], -1, REPLICAS)
-    return jnp.sum(bits.astype(jnp.uint32) << jnp.arange(REPLICAS, dtype=jnp.uint32), axis=-1, dtype=jnp.uint32)
+    return jnp.sum(bits.astype(jnp.uint32) << _lanes(3), axis=-1, dtype=jnp.uint32)
 
 
 @jax.jit
 def unpack(words: UInt32[Array, "site word"]) -> Int8[Array, "replica site"]:
     """Undo `pack`."""
-    bits = (words.T[:, None] >> jnp.arange(REPLICAS, dtype=jnp.uint32)[:, None]) & 1
-    return bits.astype(jnp.int8).reshape(-1, words.shape[0]) * 2 - 1
+    bits = (words.T[:, :, None] >> _lanes(3)) & 1
+    return bits.astype(jnp.int8).swapaxes(1, 2).reshape(-1, words.shape[0]) * 2 - 1
 
 
 def digits(probabilities: np.ndarray) -> UInt32[Array, "probability plane"]:
@@ -78,6 +83,8 @@ class LocalSweep(eqx.Module):
 
     Parameters
     ----------
+    model
+        The model.
     neighbours
         For each colour the rows of the four neighbours, int32 [site of the colour, 4].
     rows
@@ -88,6 +95,7 @@ class LocalSweep(eqx.Module):
         For each of these, and first for probability 1, the cases (spin, aligned neighbours) it belongs to.
     """
 
+    model: Ising = eqx.field(static=True)
     neighbours: tuple[Int32[Array, "colour_site 4"], ...]
     rows: Int32[Array, " site"]
     masks: UInt32[Array, "probability plane"]
@@ -102,10 +110,11 @@ class LocalSweep(eqx.Module):
         neighbours = tuple(jnp.asarray(rows[model.lattice.neighbours[sites]]) for sites in colours)
         values = [value for value in np.unique(flip) if 0 < value < 1]
         cases = [tuple((int(s), int(a)) for s, a in np.argwhere(flip == value)) for value in (1.0, *values)]
-        return cls(neighbours, jnp.asarray(rows), digits(np.array(values)), tuple(cases))
+        return cls(model, neighbours, jnp.asarray(rows), digits(np.array(values)), tuple(cases))
 
-    def start(self, key: Key, words: int, up: bool | None) -> Replicas:
-        """All spins up, all down, or (None) random in every replica."""
+    def start(self, key: Key, replicas: int, up: bool | None) -> Replicas:
+        """All spins up, all down, or (None) random in every replica; `replicas` is a multiple of 32."""
+        words = replicas // REPLICAS
         shapes = [(block.shape[0], words) for block in self.neighbours]
         *keys, last = jax.random.split(key, len(shapes) + 1)
         streams = tuple(Streams.seeded(one, shape) for one, shape in zip(keys, shapes, strict=True))
@@ -127,9 +136,22 @@ class LocalSweep(eqx.Module):
             first += spins.shape[0]
         return Replicas(words, state.streams, state.sweeps + 1)
 
-    def spins(self, state: Replicas) -> UInt32[Array, "site word"]:
-        """The words in the lattice's own order of sites."""
-        return state.words[self.rows]
+    @eqx.filter_jit
+    def advance(self, state: Replicas, count: int | Array) -> Replicas:
+        """The state `count` sweeps later, the same bits however the sweeps are divided into calls."""
+        return jax.lax.fori_loop(0, jnp.asarray(count), lambda _, at: self(at), state)
+
+    def spins(self, state: Replicas) -> Int8[np.ndarray, "replica y x"]:
+        """Configurations of all replicas."""
+        return np.asarray(unpack(state.words[self.rows])).reshape(-1, *self.model.lattice.shape)
+
+    def observe(self, state: Replicas) -> tuple[Float[np.ndarray, " replica"], Float[np.ndarray, " replica"]]:
+        """Energy and magnetization per site of all replicas."""
+        words = state.words[self.rows].reshape(*self.model.lattice.shape, -1)
+        aligned, up = aligned_bonds_and_up_spins(words)
+        magnetization = 2 * np.asarray(up, float) / self.rows.size - 1
+        energy = 2 - 2 * np.asarray(aligned, float) / self.rows.size
+        return energy - self.model.field * magnetization, magnetization
 
 
 def _aligned(spins: Array, neighbours: list[Array]) -> list[Array]:
@@ -162,7 +184,7 @@ def aligned_bonds_and_up_spins(
     right, down = ~(words ^ jnp.roll(words, -1, axis=1)), ~(words ^ jnp.roll(words, -1, axis=0))
 
     def count(plane: Array) -> Array:
-        bits = (plane[..., None] >> jnp.arange(REPLICAS, dtype=jnp.uint32)) & 1
+        bits = (plane[..., None] >> _lanes(4)) & 1
         return jnp.sum(bits.astype(jnp.int32), axis=(0, 1)).reshape(-1)
 
     return count(right) + count(down), count(words)

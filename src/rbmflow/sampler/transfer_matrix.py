@@ -33,8 +33,12 @@ class TransferMatrix:
     H. A. Kramers, G. H. Wannier, Phys. Rev. 60, 252 (1941), doi:10.1103/PhysRev.60.252 (transfer matrix).
     """
 
+    name = "transfer-matrix"
+
     def refusal(self, model: Ising) -> str | None:
         """Why this method cannot draw from the model, or None if it can."""
+        if model.field != 0:
+            return f"the exact sampler draws without a field, not at field {model.field:g}"
         if min(model.lattice.shape) > LARGEST_ROW:
             return f"the exact sampler needs a side of at most {LARGEST_ROW}"
         return None
@@ -60,7 +64,7 @@ class TransferMatrix:
         Raises
         ------
         InvalidInput
-            If both sides of the lattice are longer than 12.
+            If both sides of the lattice are longer than 12 or there is a field.
         """
         reason = self.refusal(model)
         if reason is not None:

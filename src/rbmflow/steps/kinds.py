@@ -130,6 +130,9 @@ def thermometers(model: Ising, temperatures: list[float], neural: xr.Dataset) ->
 
 CLASSIFIERS = ("neural", "bayes")
 
+SATURATED_WEIGHT = 3.0
+"""A unit in the field of such a weight follows it with a probability of more than 0.997."""
+
 
 def _read_all(known: dict[str, Any], spins: Any) -> dict[str, Any]:
     """Variables `temperature_read` and its error, last axis thermometer, for spins [..., chain, y, x]."""
@@ -197,6 +200,10 @@ def _machine(step: Step, parents: Parents, work: Path, progress: Progress) -> xr
     flags = []
     if not bool(jnp.all(jnp.isfinite(machine.weights))):
         flags.append(flag(step.name, "diverged", "the weights are no longer finite; use a smaller learning rate"))
+    elif float(history.largest_weight[-1]) > SATURATED_WEIGHT:
+        largest = float(history.largest_weight[-1])
+        text = f"a weight has grown to {largest:.1f}: a hidden unit copies a single spin, which CD cannot see"
+        flags.append(flag(step.name, "saturated", text))
     return _flagged(xr.merge([machine.to_dataset(), history.to_dataset()], combine_attrs="override"), flags)
 
 

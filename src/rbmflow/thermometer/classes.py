@@ -17,11 +17,12 @@ from collections.abc import Sequence
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, Float, Float64, Int, Int8, Shaped
+from jaxtyping import Array, Float, Float64, Int, Shaped
 
 from rbmflow import exact
+from rbmflow._types import Spins
 from rbmflow.model import Ising
-from rbmflow.thermometer.reading import Reading, ensemble_reading
+from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading, refuse_field
 
 POINTS = 2001
 
@@ -69,7 +70,7 @@ def mean_class(probabilities: Shaped[np.ndarray, "*batch bin"]) -> Float64[np.nd
     return np.asarray(probabilities, np.float64) @ np.arange(probabilities.shape[-1])
 
 
-def energy_level(model: Ising, spins: Int8[Array, "*batch y x"]) -> Int[np.ndarray, "*batch"]:
+def energy_level(model: Ising, spins: Spins) -> Int[np.ndarray, "*batch"]:
     """Level of `exact.density_of_states` that each configuration is on."""
     return (np.asarray(model.total_energy(spins)) + 2 * model.lattice.sites) // 4
 
@@ -84,14 +85,14 @@ class BayesThermometer:
     Parameters
     ----------
     model
-        The model, of at most 1024 sites.
+        The model, of at most 1024 sites, without a field.
     temperatures
         The classes, increasing; 0 and inf allowed.
 
     Raises
     ------
     InvalidInput
-        If the temperatures are not increasing or the lattice is too large.
+        If the temperatures are not increasing, the lattice is too large, or there is a field.
 
     Examples
     --------
@@ -103,6 +104,7 @@ class BayesThermometer:
     """
 
     def __init__(self, model: Ising, temperatures: Sequence[float]):
+        refuse_field(model)
         self.model = model
         self.temperatures = tuple(float(t) for t in temperatures)
         self.posterior = exact.posterior(model, self.temperatures)
@@ -112,11 +114,11 @@ class BayesThermometer:
         """Exact curve of the mean class."""
         return ClassCurve.of_levels(self.model, mean_class(self.posterior))
 
-    def read(self, spins: Int8[Array, "*batch y x"]) -> Float64[np.ndarray, "*batch bin"]:
+    def read(self, spins: Spins) -> Float64[np.ndarray, "*batch bin"]:
         """Posterior probabilities of the classes for each configuration."""
         return self.posterior[energy_level(self.model, spins)]
 
-    def temperature(self, spins: Int8[Array, "*batch chain y x"]) -> Reading:
+    def temperature(self, spins: Ensembles) -> Reading:
         """Temperature and its error for each ensemble of chains, from its mean class."""
         return ensemble_reading(mean_class(self.read(spins)), self.curve.invert, self.model)
 

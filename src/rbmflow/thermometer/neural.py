@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Int8
 
 from rbmflow._record import Record
-from rbmflow._types import Key
+from rbmflow._types import Key, Spins
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
 from rbmflow.thermometer.classes import ClassCurve, mean_class
-from rbmflow.thermometer.reading import Reading, ensemble_reading
+from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -90,11 +90,11 @@ class NeuralThermometer(Record):
     model: Ising = eqx.field(static=True)
     temperatures: tuple[float, ...] = eqx.field(static=True)
 
-    def read(self, spins: Int8[Array, "*batch y x"]) -> Float32[Array, "*batch bin"]:
+    def read(self, spins: Spins) -> Float32[Array, "*batch bin"]:
         """Probabilities of the classes for each configuration."""
         return class_probabilities(self.network, spins)
 
-    def temperature(self, spins: Int8[Array, "*batch chain y x"]) -> Reading:
+    def temperature(self, spins: Ensembles) -> Reading:
         """Temperature and its error for each ensemble of chains, from its mean class."""
         return ensemble_reading(mean_class(np.asarray(self.read(spins))), self.curve.invert, self.model)
 
@@ -131,10 +131,10 @@ class NeuralThermometer(Record):
 
 
 @eqx.filter_jit
-def class_probabilities(network: Network, spins: Int8[Array, "*batch y x"]) -> Float[Array, "*batch bin"]:
+def class_probabilities(network: Network, spins: Spins) -> Float[Array, "*batch bin"]:
     """Softmax of the network's logits, a few thousand configurations at a time."""
     batch = spins.shape[:-2]
-    visible = spins.reshape(-1, network.hidden_weights.shape[0])
+    visible = jnp.asarray(spins).reshape(-1, network.hidden_weights.shape[0])
 
     def one(sample: Int8[Array, " visible"]) -> Float32[Array, " bin"]:
         return jax.nn.softmax(network(sample.astype(jnp.float32)[None])[0])

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Float32, Float64, Int, Int8, UInt32
+from jaxtyping import Array, Float32, Float64, Int, Int8, UInt32
 from scipy.optimize import isotonic_regression
 
 from rbmflow import _scan
@@ -24,6 +24,7 @@ from rbmflow.sampler import sample
 from rbmflow.settings import ThermometerSettings
 from rbmflow.thermometer.classes import ClassCurve, energy_level, mean_class
 from rbmflow.thermometer.neural import Network, NeuralThermometer, class_probabilities
+from rbmflow.thermometer.reading import refuse_field
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -154,7 +155,7 @@ def train_thermometer(
     key
         JAX random key; the same key gives the same thermometer, bit for bit, on the same device.
     model
-        The model, small enough for `exact.density_of_states`.
+        The model without a field, small enough for `exact.density_of_states`.
     temperatures
         The classes, increasing; 0 and inf allowed.
     settings
@@ -170,7 +171,7 @@ def train_thermometer(
     Raises
     ------
     InvalidInput
-        If the temperatures cannot be used or there are fewer draws than in one batch.
+        If the model or the temperatures cannot be used, or there are fewer draws than in one batch.
 
     References
     ----------
@@ -188,6 +189,7 @@ def train_thermometer(
     (5, 3)
     """
     settings = settings or ThermometerSettings()
+    refuse_field(model)
     problems = Problems()
     problems.temperatures("temperatures", temperatures)
     problems.done()
@@ -220,7 +222,7 @@ def _mean_class_of_levels(key: Key, model: Ising, network: Network) -> Float64[n
     """
     spins = sample(key, model, CALIBRATION_TEMPERATURES, CALIBRATION_DRAWS).spins
     level = energy_level(model, spins).ravel()
-    read: Float[np.ndarray, " sample"] = mean_class(np.asarray(class_probabilities(network, spins))).ravel()
+    read = mean_class(np.asarray(class_probabilities(network, spins))).ravel()
     energies, _ = density_of_states(model)
     count = np.bincount(level, minlength=energies.size)
     met = np.flatnonzero(count)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Array, Int8
 
 from rbmflow import exact
 from rbmflow.model import Ising
-from rbmflow.thermometer.reading import Reading, ensemble_reading
+from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading, refuse_field
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,12 @@ class EnergyThermometer:
     Parameters
     ----------
     model
-        The model, any size.
+        The model, any size, without a field.
+
+    Raises
+    ------
+    InvalidInput
+        If the model is in a field.
 
     Examples
     --------
@@ -36,7 +40,10 @@ class EnergyThermometer:
 
     model: Ising
 
-    def temperature(self, spins: Int8[Array, "*batch chain y x"]) -> Reading:
+    def __post_init__(self):
+        refuse_field(self.model)
+
+    def temperature(self, spins: Ensembles) -> Reading:
         """Temperature and its error for each ensemble of chains."""
         energy = np.asarray(self.model.total_energy(spins)) / self.model.lattice.sites
         return ensemble_reading(energy, lambda mean: exact.temperature_of_energy(self.model, mean), self.model)
@@ -51,7 +58,12 @@ class MagnetizationThermometer:
     Parameters
     ----------
     model
-        The model; as large as `exact.abs_magnetization` allows.
+        The model without a field; as large as `exact.abs_magnetization` allows.
+
+    Raises
+    ------
+    InvalidInput
+        If the model is in a field.
 
     Examples
     --------
@@ -65,7 +77,10 @@ class MagnetizationThermometer:
 
     model: Ising
 
-    def temperature(self, spins: Int8[Array, "*batch chain y x"]) -> Reading:
+    def __post_init__(self):
+        refuse_field(self.model)
+
+    def temperature(self, spins: Ensembles) -> Reading:
         """Temperature and its error for each ensemble of chains.
 
         Raises

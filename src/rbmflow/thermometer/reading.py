@@ -12,11 +12,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64, Shaped
+from jaxtyping import Array, Float, Float64, Int8, Shaped
 
 from rbmflow import exact
+from rbmflow._checks import Problems
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.model import Ising
+
+type Ensembles = Int8[Array | np.ndarray, "*batch chain y x"]
+"""Configurations of -1/+1; the chains of one ensemble are independent."""
 
 ENERGY_OF_ONE_OVERTURNED_SPIN = 8
 
@@ -35,6 +39,13 @@ class Reading(NamedTuple):
 
     temperature: Float64[np.ndarray, "*batch"]
     error: Float64[np.ndarray, "*batch"]
+
+
+def refuse_field(model: Ising) -> None:
+    """Raise `InvalidInput` if the model is in a field: the exact curves, and the sign symmetry, are those without."""
+    problems = Problems()
+    problems.unless(model.field == 0, "field", model.field, "thermometers know the model without a field only")
+    problems.done()
 
 
 def ensemble_reading(

@@ -1,0 +1,100 @@
+"""Cluster updates of one replica after another, compiled for the CPU by numba.
+
+Growing or labelling clusters is a walk with data-dependent steps: XLA has no form of it that comes within a factor
+of five of this loop. Each replica has its own xoshiro128++ state, four uint32 words.
+"""
+
+# numba gives every compiled function its own dynamic type, which no checker follows.
+# pyright: basic, reportIndexIssue=false
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+compiled = numba.njit(cache=True, nogil=True, boundscheck=False)
+
+
+@compiled
+def next_word(state):
+    """The next word of xoshiro128++ (doi:10.1145/3460772), advancing the state."""
+    total = np.uint32(state[0] + state[3])
+    word = np.uint32(np.uint32((total << np.uint32(7)) | (total >> np.uint32(25))) + state[0])
+    shifted = np.uint32(state[1] << np.uint32(9))
+    state[2] ^= state[0]
+    state[3] ^= state[1]
+    state[1] ^= state[2]
+    state[0] ^= state[3]
+    state[2] ^= shifted
+    state[3] = np.uint32((state[3] << np.uint32(11)) | (state[3] >> np.uint32(21)))
+    return word
+
+
+@compiled
+def _root(parent, site):
+    while parent[site] != site:
+        parent[site] = parent[parent[site]]
+        site = parent[site]
+    return site
+
+
+@compiled
+def swendsen_wang(spins, states, neighbours, bond, ghost, favoured, steps):
+    """Flip every cluster not tied to the ghost spin with probability 1/2, `steps` times, in place."""
+    sites = spins.shape[1]
+    parent = np.empty(sites, np.int32)
+    flip = np.empty(sites, np.bool_)
+    for replica in range(spins.shape[0]):
+        spin, state = spins[replica], states[replica]
+        for _ in range(steps):
+            for site in range(sites):
+                parent[site] = site
+            for site in range(sites):
+                for end in range(2):
+                    other = neighbours[site, end]
+                    if spin[site] == spin[other] and next_word(state) < bond:
+                        one, two = _root(parent, site), _root(parent, other)
+                        parent[max(one, two)] = min(one, two)
+            # A root is the smallest site of its cluster, so its coin is there before any member asks for it.
+            for site in range(sites):
+                if parent[site] == site:
+                    flip[site] = next_word(state) >> np.uint32(31)
+                else:
+                    parent[site] = parent[parent[site]]
+            if ghost > 0:
+                for site in range(sites):
+                    if spin[site] == favoured and next_word(state) < ghost:
+                        flip[parent[site]] = False
+            for site in range(sites):
+                if flip[parent[site]]:
+                    spin[site] = -spin[site]
+
+
+@compiled
+def wolff(spins, states, neighbours, bond, ghost, favoured, steps):
+    """Flip the cluster of one random site unless it is tied to the ghost spin, `steps` times, in place."""
+    sites = spins.shape[1]
+    cluster = np.empty(sites, np.int32)
+    for replica in range(spins.shape[0]):
+        spin, state = spins[replica], states[replica]
+        for _ in range(steps):
+            cluster[0] = np.int64((np.uint64(next_word(state)) * np.uint64(sites)) >> np.uint64(32))
+            sign = spin[cluster[0]]
+            spin[cluster[0]] = -sign
+            size, at = 1, 0
+            while at < size:
+                for end in range(4):
+                    other = neighbours[cluster[at], end]
+                    if spin[other] == sign and next_word(state) < bond:
+                        spin[other] = -sign
+                        cluster[size] = other
+                        size += 1
+                at += 1
+            if ghost > 0 and sign == favoured:
+                tied = False
+                for member in range(size):
+                    if next_word(state) < ghost:
+                        tied = True
+                if tied:
+                    for member in range(size):
+                        spin[cluster[member]] = sign

@@ -1,0 +1,166 @@
+"""Markov chains driven to configurations: how long to wait, how far apart to draw, and whether it worked.
+
+Many independent replicas run side by side. They start cold (all spins along the field, or up) below the critical
+temperature and in a field, and hot above it. The rules, with tau the integrated autocorrelation time in steps, the
+larger of those of the energy and of m^2 (of m in a field), measured on a window of the run itself:
+
+thermalisation
+    windows of doubling length follow one another until everything before a window is at least 20 tau long; draws
+    begin after that window, so at least 40 tau are discarded.
+thinning
+    successive draws of one replica are 3 (tau + 1/2) apart, where an exponential autocorrelation is below 0.05.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float, Int8
+
+from rbmflow._types import Key
+from rbmflow.dataset import Chains
+from rbmflow.diagnostics import rhat, tau_int
+from rbmflow.exact.infinite import critical_temperature
+from rbmflow.model import Ising
+from rbmflow.sampler.multispin import REPLICAS
+
+THERMAL = 20
+"""Autocorrelation times before the window on which tau is measured."""
+CORRELATION = 0.05
+"""Tolerated autocorrelation between successive draws of one replica."""
+MOST_REPLICAS = 1024
+WORKSPACE_BYTES = 256_000_000
+FIRST_WINDOW = 64
+POINTS = 256
+LONGEST = 1 << 20
+"""Steps of thermalisation after which the run goes on all the same, flagged."""
+
+
+class Kernel(Protocol):
+    """A Markov update at one temperature on many replicas."""
+
+    def start(self, key: Key, replicas: int, up: bool | None) -> Any:
+        """The first state."""
+        ...
+
+    def advance(self, state: Any, count: int) -> Any:
+        """The state `count` steps later."""
+        ...
+
+    def spins(self, state: Any) -> Int8[np.ndarray, "replica y x"]:
+        """Configurations of all replicas."""
+        ...
+
+    def observe(self, state: Any) -> tuple[Float[np.ndarray, " replica"], Float[np.ndarray, " replica"]]:
+        """Energy and magnetization per site of all replicas."""
+        ...
+
+
+def replicas_for(model: Ising, draws: int) -> int:
+    """Replicas that run side by side: whole words, at most 1024, in bounded memory."""
+    # A word of 32 replicas holds the spins and a generator of four words at every site.
+    room = max(1, WORKSPACE_BYTES // (20 * model.lattice.sites))
+    return REPLICAS * min(math.ceil(draws / REPLICAS), MOST_REPLICAS // REPLICAS, room)
+
+
+def _observables(model: Ising, kernel: Kernel, state: Any) -> Float[np.ndarray, "2 replica"]:
+    energy, magnetization = kernel.observe(state)
+    return np.stack([energy, magnetization if model.field else magnetization**2])
+
+
+def _record(model: Ising, kernel: Kernel, state: Any, points: int, every: int) -> tuple[Any, np.ndarray]:
+    """The series [observable, replica, time] over `points * every` steps."""
+    rows = []
+    for _ in range(points):
+        state = kernel.advance(state, every)
+        rows.append(_observables(model, kernel, state)[:, :POINTS])
+    return state, np.stack(rows, axis=-1)
+
+
+def thermalise(model: Ising, kernel: Kernel, state: Any) -> tuple[Any, float, int, tuple[str, ...]]:
+    """Advance the chains by the module's rule.
+
+    Returns
+    -------
+    state, tau, discarded, flags
+        The thermalised state, tau in steps, the steps done, and a flag if the rule was not met.
+    """
+    done, length = 0, FIRST_WINDOW
+    while True:
+        every = max(1, length // POINTS)
+        state, series = _record(model, kernel, state, length // every, every)
+        tau = every * max(tau_int(one) for one in series)
+        if done >= THERMAL * tau:
+            return state, tau, done + length, ()
+        done += length
+        if done >= LONGEST:
+            flag = f"not thermalised: {done} steps are fewer than {THERMAL} autocorrelation times of {tau:.0f} steps"
+            return state, tau, done, (flag,)
+        length = done
+
+
+def _correlation(draws: Float[np.ndarray, "draw replica"]) -> float:
+    """Autocorrelation of successive draws, averaged over replicas."""
+    deviation = draws - draws.mean()
+    variance = (deviation**2).mean()
+    return float((deviation[1:] * deviation[:-1]).mean() / variance) if len(draws) > 1 and variance > 0 else 0.0
+
+
+def _checked(series: Float[np.ndarray, "2 draw replica"], draws: int, tau: float) -> tuple[float, float, float, list]:
+    """Correlation, ESS and R-hat of the draws, and what they say against the promises."""
+    _, count, replicas = series.shape
+    correlation = max(map(_correlation, series))
+    groups = [one.T.reshape(4, -1) for one in series]
+    disagreement = max(map(rhat, groups))
+    flags = []
+    if correlation > CORRELATION + 5 / math.sqrt(max(1, (count - 1) * replicas)):
+        flags.append(f"successive draws are correlated: {correlation:.3f} where {CORRELATION} is tolerated")
+    # R-hat of independent draws exceeds 1 by a few over twice the length of a group.
+    if disagreement > 1.01 + 10 / groups[0].shape[1]:
+        flags.append(f"groups of replicas disagree: R-hat {disagreement:.3f}")
+    return correlation, draws / (1 + 2 * max(0.0, correlation)), disagreement, flags
+
+
+def run(
+    key: Key, model: Ising, kernel: Kernel, temperature: float, draws: int
+) -> tuple[Int8[np.ndarray, "draw y x"], Chains]:
+    """Draw from the Boltzmann distribution by Markov chains.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    model
+        The model.
+    kernel
+        The update at this temperature.
+    temperature
+        In J/k_B, above 0; it decides how the chains start.
+    draws
+        How many.
+
+    Returns
+    -------
+    spins, report
+        int8 [draw, y, x]: the first draws of all replicas, then the second ones, ...; and what was measured.
+    """
+    replicas = replicas_for(model, draws)
+    hot = model.field == 0 and temperature >= critical_temperature()
+    state = kernel.start(key, replicas, None if hot else model.field >= 0)
+    state, tau, discarded, flags = thermalise(model, kernel, state)
+    rounds = math.ceil(draws / replicas)
+    # The decay time of a geometric autocorrelation lies between tau and tau + 1/2.
+    thinning = math.ceil(-math.log(CORRELATION) * (tau + 0.5)) if rounds > 1 else 0
+    spins = np.empty((draws, *model.lattice.shape), np.int8)
+    series = []
+    for number in range(rounds):
+        if number:
+            state = kernel.advance(state, thinning)
+        rest = spins[number * replicas : (number + 1) * replicas]
+        rest[:] = kernel.spins(state)[: len(rest)]
+        series.append(_observables(model, kernel, state))
+    correlation, ess, disagreement, against = _checked(np.stack(series, axis=1), draws, tau)
+    report = Chains(tau, discarded, thinning, correlation, ess, disagreement, (*flags, *against))
+    return spins, report
