@@ -19,4 +19,6 @@ print("temperature classes        ", draws.temperatures)
 print("mean class probabilities   ", np.asarray(probabilities).mean(axis=0).round(3))
 print(f"temperature by the energy   {float(reading.temperature):.3f} +- {float(reading.error):.3f}")
 print("leading singular values    ", spectrum.singular_values[:4].round(2))
-print(f"exact energy and ln Z at T = 2.27: {rf.exact.energy(model, 2.27):.6f}, {rf.exact.log_partition(model, 2.27):.6f}")
+print(
+    f"exact energy and ln Z at T = 2.27: {rf.exact.energy(model, 2.27):.6f}, {rf.exact.log_partition(model, 2.27):.6f}"
+)

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "rbmflow"
 
-VOCABULARY = ("_checks", "_types", "_record", "_scan", "random", "settings")
+VOCABULARY = ("_checks", "_types", "_netcdf", "_record", "_scan", "random", "settings")
 SCIENCE = (
     "lattice",
     "model",
@@ -44,10 +44,10 @@ def allowed_inside(room: str) -> set[str]:
         "figures": {"_checks"},
         "report": {"_checks", "figures"},
         "spec": {"_checks", "settings"},
-        "store": {"_checks", "_record"},
+        "store": {"_checks", "_netcdf"},
         "steps": vocabulary | set(SCIENCE) | {"spec", "store"},
         "execute": {"_checks", "spec", "store"},
-        "cli": {"_checks", "_record", "spec", "store", "steps", "execute", "report"},
+        "cli": {"_checks", "spec", "store", "steps", "execute", "report"},
     }[room]
 
 

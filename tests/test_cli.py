@@ -284,6 +284,15 @@ def test_cite_and_version(call):
     assert call("--version")[1] == "rbmflow 0.1.0\n"
 
 
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "rbmflow.cli", "cite"]
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, cwd=tmp_path)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
 def test_overrides_are_told_from_options():
     words = ["run", "mine.toml", "--machine.hidden", "-3", "--store=./a.b", "--flow.starts=[1.0]", "--name", "x"]
     overrides = {"machine.hidden": "-3", "flow.starts": "[1.0]", "name": "x"}

@@ -145,13 +145,13 @@ class ThermometerSettings:
 
     hidden: int = 256
     """Hidden units of its one tanh layer."""
-    draws: int = 4000
+    draws: int = 2000
     """Training configurations at each temperature, drawn apart from those of the machines."""
-    epochs: int = 20
+    epochs: int = 100
     """Passes through its training configurations."""
-    batch: int = 250
+    batch: int = 500
     """Configurations in one gradient step."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 0.005
     """Step length of the Adam optimizer."""
 
     def __post_init__(self):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -32,7 +33,13 @@ def main(words: Sequence[str] | None = None) -> int:
         arguments.overrides = overrides
         from rbmflow.cli import commands
 
-        return getattr(commands, arguments.verb)(arguments)
+        code = getattr(commands, arguments.verb)(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader, `head` for one, has seen enough; what is left must not be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except InvalidInput as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)

@@ -6,8 +6,11 @@ of five of this loop. Each replica has its own xoshiro128++ state, four uint32 w
 
 # numba gives every compiled function its own dynamic type, which no checker follows.
 # pyright: basic, reportIndexIssue=false
+# Numba compiles the plain functions: `no_type_check` keeps run-time shape checkers from wrapping them.
 
 from __future__ import annotations
+
+from typing import no_type_check
 
 import numba
 import numpy as np
@@ -16,6 +19,7 @@ compiled = numba.njit(cache=True, nogil=True, boundscheck=False)
 
 
 @compiled
+@no_type_check
 def next_word(state):
     """The next word of xoshiro128++ (doi:10.1145/3460772), advancing the state."""
     total = np.uint32(state[0] + state[3])
@@ -31,6 +35,7 @@ def next_word(state):
 
 
 @compiled
+@no_type_check
 def _root(parent, site):
     while parent[site] != site:
         parent[site] = parent[parent[site]]
@@ -39,6 +44,7 @@ def _root(parent, site):
 
 
 @compiled
+@no_type_check
 def swendsen_wang(spins, states, neighbours, bond, ghost, favoured, steps):
     """Flip every cluster not tied to the ghost spin with probability 1/2, `steps` times, in place."""
     sites = spins.shape[1]
@@ -71,6 +77,7 @@ def swendsen_wang(spins, states, neighbours, bond, ghost, favoured, steps):
 
 
 @compiled
+@no_type_check
 def wolff(spins, states, neighbours, bond, ghost, favoured, steps):
     """Flip the cluster of one random site unless it is tied to the ghost spin, `steps` times, in place."""
     sites = spins.shape[1]

@@ -14,7 +14,7 @@ thinning
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int8
@@ -30,7 +30,6 @@ THERMAL = 20
 """Autocorrelation times before the window on which tau is measured."""
 CORRELATION = 0.05
 """Tolerated autocorrelation between successive draws of one replica."""
-MOST_REPLICAS = 1024
 WORKSPACE_BYTES = 256_000_000
 FIRST_WINDOW = 64
 POINTS = 256
@@ -38,8 +37,14 @@ LONGEST = 1 << 20
 """Steps of thermalisation after which the run goes on all the same, flagged."""
 
 
+@runtime_checkable
 class Kernel(Protocol):
     """A Markov update at one temperature on many replicas."""
+
+    @property
+    def replicas(self) -> tuple[int, int]:
+        """Fewest and most replicas that are worth running side by side, multiples of 32."""
+        ...
 
     def start(self, key: Key, replicas: int, up: bool | None) -> Any:
         """The first state."""
@@ -58,11 +63,13 @@ class Kernel(Protocol):
         ...
 
 
-def replicas_for(model: Ising, draws: int) -> int:
-    """Replicas that run side by side: whole words, at most 1024, in bounded memory."""
+def replicas_for(model: Ising, kernel: Kernel, draws: int) -> int:
+    """Replicas that run side by side: whole words, eight draws each if there are many draws, in bounded memory."""
     # A word of 32 replicas holds the spins and a generator of four words at every site.
     room = max(1, WORKSPACE_BYTES // (20 * model.lattice.sites))
-    return REPLICAS * min(math.ceil(draws / REPLICAS), MOST_REPLICAS // REPLICAS, room)
+    fewest, most = kernel.replicas
+    wanted = min(draws, max(fewest, min(most, draws // 8)))
+    return REPLICAS * min(math.ceil(wanted / REPLICAS), room)
 
 
 def _observables(model: Ising, kernel: Kernel, state: Any) -> Float[np.ndarray, "2 replica"]:
@@ -146,7 +153,7 @@ def run(
     spins, report
         int8 [draw, y, x]: the first draws of all replicas, then the second ones, ...; and what was measured.
     """
-    replicas = replicas_for(model, draws)
+    replicas = replicas_for(model, kernel, draws)
     hot = model.field == 0 and temperature >= critical_temperature()
     state = kernel.start(key, replicas, None if hot else model.field >= 0)
     state, tau, discarded, flags = thermalise(model, kernel, state)

@@ -55,6 +55,11 @@ class ClusterUpdate:
         """Probability that a spin along the field is tied to the ghost spin."""
         return -np.expm1(-2 * abs(self.model.field) / self.temperature)
 
+    @property
+    def replicas(self) -> tuple[int, int]:
+        """Fewest and most replicas side by side: they take turns, so each costs its own thermalisation."""
+        return 32, 128
+
     def start(self, key: Key, replicas: int, up: bool | None) -> Walkers:
         """All spins up, all down, or (None) random in every replica."""
         seed, last = jax.random.split(key)
@@ -73,9 +78,7 @@ class ClusterUpdate:
         bond, ghost = _threshold(self.bond_probability), _threshold(self.ghost_probability)
 
         def block(rows: slice) -> None:
-            self.update(
-                spins[rows], generators[rows], neighbours, bond, ghost, favoured, np.int64(count * self.steps)
-            )
+            self.update(spins[rows], generators[rows], neighbours, bond, ghost, favoured, np.int64(count * self.steps))
 
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         edges = np.linspace(0, len(spins), min(cores, len(spins)) + 1).astype(int)

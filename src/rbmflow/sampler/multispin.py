@@ -119,7 +119,9 @@ class LocalSweep(eqx.Module):
         *keys, last = jax.random.split(key, len(shapes) + 1)
         streams = tuple(Streams.seeded(one, shape) for one, shape in zip(keys, shapes, strict=True))
         shape = (self.rows.size, words)
-        spins = jax.random.bits(last, shape, jnp.uint32) if up is None else jnp.full(shape, ALL if up else 0, jnp.uint32)
+        spins = (
+            jax.random.bits(last, shape, jnp.uint32) if up is None else jnp.full(shape, ALL if up else 0, jnp.uint32)
+        )
         return Replicas(spins, streams, jnp.uint32(0))
 
     def __call__(self, state: Replicas) -> Replicas:
@@ -135,6 +137,11 @@ class LocalSweep(eqx.Module):
             words = words.at[first : first + spins.shape[0]].set(spins ^ flip)
             first += spins.shape[0]
         return Replicas(words, state.streams, state.sweeps + 1)
+
+    @property
+    def replicas(self) -> tuple[int, int]:
+        """Fewest and most replicas side by side: fewer leave vector registers empty, more leave the cache."""
+        return 256, 1024
 
     @eqx.filter_jit
     def advance(self, state: Replicas, count: int | Array) -> Replicas:
@@ -176,15 +183,26 @@ def _either(spins: Array, aligned: list[Array], cases: tuple[tuple[int, int], ..
     return found
 
 
+def counts(planes: UInt32[Array, "site word"]) -> Int32[Array, " replica"]:
+    """Ones over all sites for every replica, by a tree of bit-sliced additions."""
+    numbers = [planes]
+    while numbers[0].shape[0] > 1:
+        half = (numbers[0].shape[0] + 1) // 2
+        carry, sums = jnp.zeros((half, planes.shape[1]), jnp.uint32), []
+        for number in numbers:
+            one, other = number[:half], jnp.pad(number[half:], ((0, 2 * half - number.shape[0]), (0, 0)))
+            sums.append(one ^ other ^ carry)
+            carry = (one & other) | (carry & (one ^ other))
+        numbers = [*sums, carry]
+    bits = [((number[0, :, None] >> _lanes(2)) & 1).astype(jnp.int32) << k for k, number in enumerate(numbers)]
+    return sum(bits[1:], bits[0]).reshape(-1)
+
+
 @jax.jit
 def aligned_bonds_and_up_spins(
     words: UInt32[Array, "y x word"],
 ) -> tuple[Int32[Array, " replica"], Int32[Array, " replica"]]:
     """Bonds between equal spins, and up spins, of every replica."""
-    right, down = ~(words ^ jnp.roll(words, -1, axis=1)), ~(words ^ jnp.roll(words, -1, axis=0))
-
-    def count(plane: Array) -> Array:
-        bits = (plane[..., None] >> _lanes(4)) & 1
-        return jnp.sum(bits.astype(jnp.int32), axis=(0, 1)).reshape(-1)
-
-    return count(right) + count(down), count(words)
+    aligned = [~(words ^ jnp.roll(words, -1, axis)) for axis in (0, 1)]
+    down, right, up = (plane.reshape(-1, words.shape[-1]) for plane in (*aligned, words))
+    return counts(right) + counts(down), counts(up)

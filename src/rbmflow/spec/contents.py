@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -78,16 +79,30 @@ class Spec:
         problems.unless(seed, "seed", self.seed, "it must be a whole number from 0 to 4294967295")
         problems.whole("seeds", self.seeds, 1)
         problems.unless(len(self.types) > 0, "types", self.types, "it must hold at least one type")
+        for name in self.types:
+            problems.unless(bool(_NAME.fullmatch(name)), "types", name, f"the name of a type {_NAME_ALLOWED}")
+        self._compare(problems)
+        problems.done()
+
+    def _compare(self, problems: Problems) -> None:
+        """Note where one section does not fit another."""
         grid = self.sampling.temperatures
         keep_one = f"it must keep at least one of sampling.temperatures, from {grid[0]:g} to {grid[-1]:g}"
+        sizes = {}
         for name, kind in self.types.items():
-            problems.unless(bool(_NAME.fullmatch(name)), "types", name, f"the name of a type {_NAME_ALLOWED}")
-            problems.unless(any(map(kind.keeps, grid)), f"types.{name}", kind, keep_one)
+            sizes[name] = self.sampling.draws * len(self.type_temperatures(name))
+            problems.unless(sizes[name] > 0, f"types.{name}", kind, keep_one)
         for index, start in enumerate(self.flow.starts):
             known = isinstance(start, str) or start in grid
             allowed = "a start that is a number must be one of sampling.temperatures"
             problems.unless(known, f"flow.starts[{index}]", start, allowed)
-        problems.done()
+        name, size = min(sizes.items(), key=lambda row: row[1] or math.inf, default=("", 0))
+        fits = self.training.batch <= size or size == 0
+        least = f"it must be at most {size}, the training configurations of type {name}"
+        problems.unless(fits, "training.batch", self.training.batch, least)
+        size = self.thermometer.draws * len(grid)
+        least = f"it must be at most {size}, the training configurations of the thermometer"
+        problems.unless(self.thermometer.batch <= size, "thermometer.batch", self.thermometer.batch, least)
 
     def type_temperatures(self, name: str) -> tuple[float, ...]:
         """Temperatures in J/k_B that machines of this type are trained on."""

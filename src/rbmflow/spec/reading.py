@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import functools
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -168,7 +169,9 @@ def _problems(error: ValidationError, given: dict[str, Any], alone: bool) -> Ite
         cause = row.get("ctx", {}).get("error")
         if isinstance(cause, InvalidInput):
             for problem in cause.problems:
-                place, value = _look_up(given, (*row["loc"], *_place(problem.field)))
+                place, value = _look_up(given, whole := (*row["loc"], *_place(problem.field)))
+                if isinstance(value, _Nothing):  # The default of a field that was not given is at fault.
+                    place, value = whole, problem.value
                 compares = row["loc"] == () and (len(place) > 1 or isinstance(value, dict))
                 if not (alone and compares):
                     given_value = problem.value if isinstance(problem.value, str) else value
@@ -197,8 +200,8 @@ def _look_up(given: Any, place: Place) -> tuple[Place, Any]:
 
 
 def _place(dotted: str) -> Place:
-    parts = dotted.replace("[", ".").replace("]", "").split(".")
-    return tuple(int(part) if part.isdigit() else part for part in parts)
+    parts = re.findall(r"\[(\d+)\]|([^.\[]+)", dotted)
+    return tuple(int(index) if index else key for index, key in parts)
 
 
 def _dotted(place: Place) -> str:

@@ -161,7 +161,7 @@ class Store:
         provenance
             Where it comes from; kind, name, hash, version, settings and parents are added.
         """
-        from rbmflow._record import write_dataset
+        from rbmflow._netcdf import write_dataset
 
         about = {
             "kind": step.kind,

@@ -1,0 +1,245 @@
+"""Markov chains of every method against exact values; replicas, reproducibility, choice of method, records."""
+
+import math
+
+import jax
+import numpy as np
+import pytest
+
+import rbmflow as rf
+from rbmflow import exact
+from rbmflow._checks import InvalidInput
+from rbmflow.dataset import Draws
+from rbmflow.random import Streams
+from rbmflow.sampler import HeatBath, Metropolis, SwendsenWang, TransferMatrix, Wolff, chains, method_for, sample
+from rbmflow.sampler.multispin import below, counts, digits, pack, unpack
+
+CRITICAL = exact.critical_temperature()
+FEW = [1.8, CRITICAL, 2.6, 5.0]
+TEN = [1.0, 1.5, 2.0, 2.2, CRITICAL, 2.35, 2.5, 3.0, 4.0, 6.0]
+METHODS = [Metropolis(), HeatBath(), SwendsenWang(), Wolff(2)]
+
+
+def ready(method):
+    if method.refusal(rf.Ising(rf.Square(4))) is not None:
+        pytest.skip("numba is not installed")
+    return method
+
+
+def deviations(draws, model):
+    """(mean - exact) / error of E, E^2, |m|, m^2, m^4 at every temperature, errors by the measured ESS."""
+    temperatures = np.array(draws.temperatures)
+    energy = np.asarray(model.energy(draws.spins), float)
+    m = np.asarray(model.magnetization(draws.spins), float)
+    mean = exact.energy(model, temperatures)
+    square = mean**2 + temperatures**2 * exact.specific_heat(model, temperatures) / model.lattice.sites
+    pairs = [(energy, mean), (energy**2, square)]
+    if min(model.lattice.shape) <= 12:
+        pairs.append((np.abs(m), exact.abs_magnetization(model, temperatures)))
+        pairs += [(m**power, exact.magnetization_moment(model, temperatures, power)) for power in (2, 4)]
+    ess = np.array([one.ess for one in draws.chains])
+    return np.array([(x.mean(axis=1) - y) / (x.std(axis=1) / np.sqrt(ess)) for x, y in pairs])
+
+
+def agree(method, shape, temperatures, draws):
+    model = rf.Ising(rf.Square(*shape))
+    drawn = sample(jax.random.key(sum(shape)), model, temperatures, draws, ready(method))
+    away = deviations(drawn, model)
+    assert np.abs(away).max() < 5
+    # The errors are honest: neither far too small nor far too large.
+    assert 0.1 < (away**2).mean() < 3
+    assert drawn.flags == ()
+    assert all(one.ess > 0.8 * draws for one in drawn.chains)
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (6, 4)])
+@pytest.mark.parametrize("method", METHODS, ids=lambda one: one.name)
+def test_moments_of_small_lattices(method, shape):
+    agree(method, shape, FEW, 4096)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [8, 9, 10, 16])
+@pytest.mark.parametrize("method", METHODS, ids=lambda one: one.name)
+def test_moments_at_ten_temperatures(method, length):
+    agree(method, (length, length), TEN, 20_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [64, 128])
+def test_energies_of_large_lattices(length):
+    agree_model = rf.Ising(rf.Square(length))
+    drawn = sample(jax.random.key(1), agree_model, [1.8, 2.2, CRITICAL, 2.35, 3.0], 512)
+    assert np.abs(deviations(drawn, agree_model)).max() < 5
+    assert drawn.flags == ()
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda one: one.name)
+def test_moments_in_a_field(method):
+    """Against the sum over all states of 3 x 4 sites, and a chain that is told the other sign."""
+    for field in (0.3, -0.3):
+        model = rf.Ising(rf.Square(3, 4), field)
+        spins = (((np.arange(4096)[:, None] >> np.arange(12)) & 1) * 2 - 1).reshape(-1, 3, 4).astype(np.int8)
+        m = spins.mean(axis=(1, 2))
+        energy = np.asarray(rf.Ising(rf.Square(3, 4)).energy(spins), float) - field * m
+        temperatures = [1.5, 2.5, 5.0]
+        drawn = sample(jax.random.key(3), model, temperatures, 4096, ready(method))
+        for index, temperature in enumerate(temperatures):
+            weight = np.exp(-12 * (energy - energy.min()) / temperature)
+            weight /= weight.sum()
+            for seen, value in (
+                (model.magnetization(drawn.spins[index]), m),
+                (model.energy(drawn.spins[index]), energy),
+            ):
+                error = np.std(seen) / np.sqrt(drawn.chains[index].ess)
+                assert abs(np.mean(np.asarray(seen, float)) - weight @ value) < 5 * error
+
+
+def test_replicas_of_a_word_are_uncorrelated():
+    """Bits of one word share no random number: correlations of their energies stay at the noise of their number."""
+    model = rf.Ising(rf.Square(6))
+    kernel = Metropolis().sweep(model, CRITICAL)
+    state = kernel.advance(kernel.start(jax.random.key(2), 32 * 512, True), 100)
+    energy, magnetization = kernel.observe(state)
+    for series in (energy, magnetization, np.abs(magnetization)):
+        words = series.reshape(512, 32)
+        correlation = np.corrcoef(words.T)[~np.eye(32, dtype=bool)]
+        assert np.abs(correlation).max() < 5 / np.sqrt(512)
+        assert (correlation**2).mean() * 512 == pytest.approx(1, abs=0.25)
+
+
+def test_same_key_same_bits_however_the_sweeps_are_divided():
+    model = rf.Ising(rf.Square(5, 6))
+    for method in (Metropolis(), *(one for one in METHODS[2:] if one.refusal(model) is None)):
+        kernel = method.sweep(model, 2.0)
+        start = kernel.start(jax.random.key(2), 64, None)
+        once = kernel.advance(start, 12)
+        parts = start
+        for count in (1, 7, 4):
+            parts = kernel.advance(parts, count)
+        assert np.array_equal(kernel.spins(once), kernel.spins(parts))
+    one, two, other = (sample(jax.random.key(k), model, [2.0], 100, "metropolis").spins for k in (1, 1, 2))
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)
+
+
+def test_bit_planes():
+    probabilities = np.array([0.0, 0.25, 1 / 3, 0.9, 1.0])
+    streams = Streams.seeded(jax.random.key(1), (500, 64))
+    words = below(streams.at(3), digits(probabilities))
+    share = np.array([np.unpackbits(np.asarray(word).view(np.uint8)).mean() for word in words])
+    assert np.all(np.abs(share - probabilities) <= 5 * np.sqrt(probabilities * (1 - probabilities) / (500 * 64 * 32)))
+    # One random number for all of them: a smaller probability never says yes where a larger one says no.
+    for small, large in zip(words, words[1:], strict=False):
+        assert not np.any(np.asarray(small) & ~np.asarray(large))
+
+
+def test_words_and_counts():
+    spins = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (96, 35))
+    assert np.array_equal(unpack(pack(spins)), spins)
+    assert np.array_equal(counts(pack(spins)), (spins > 0).sum(axis=1))
+
+
+def test_observables_are_those_of_the_model():
+    model = rf.Ising(rf.Square(3, 4), 0.2)
+    for method in METHODS:
+        if method.refusal(model) is None:
+            kernel = method.sweep(model, 3.0)
+            state = kernel.advance(kernel.start(jax.random.key(1), 32, None), 3)
+            energy, magnetization = kernel.observe(state)
+            assert np.allclose(energy, model.energy(kernel.spins(state)), atol=1e-6)
+            assert np.allclose(magnetization, model.magnetization(kernel.spins(state)), atol=1e-6)
+
+
+def test_automatic_choice_says_why():
+    small, large, field = rf.Ising(rf.Square(10)), rf.Ising(rf.Square(128)), rf.Ising(rf.Square(10), 0.1)
+    assert method_for(small, 2.0)[0] == TransferMatrix()
+    assert method_for(large, 1.5)[0] == Metropolis()
+    assert method_for(large, 4.0)[0] == HeatBath()
+    assert method_for(field, 2.0)[0] == Metropolis()
+    chosen, why = method_for(large, CRITICAL)
+    assert chosen == Wolff() or "numba" in why
+    drawn = sample(jax.random.key(0), rf.Ising(rf.Square(14)), [0.0, 3.0, math.inf], 40)
+    assert [name.split()[0] for name in drawn.methods] == ["metropolis"] * 3
+    assert np.all(np.abs(np.asarray(drawn.spins[0], float).mean(axis=(1, 2))) == 1)
+
+
+def test_signs_are_symmetrised():
+    drawn = sample(jax.random.key(4), rf.Ising(rf.Square(14)), [1.0], 2000)
+    sign = np.sign(np.asarray(drawn.spins, float).mean(axis=(2, 3)))
+    assert abs(sign.mean()) < 5 / np.sqrt(2000)
+
+
+class Frozen:
+    """An update that never moves and starts its replicas apart."""
+
+    replicas = (32, 32)
+
+    def start(self, key, replicas, up):
+        return np.repeat(np.array([[0.1], [0.2], [0.3], [0.4]]), replicas // 4)
+
+    def advance(self, state, count):
+        return state
+
+    def spins(self, state):
+        return np.ones((state.size, 4, 4), np.int8)
+
+    def observe(self, state):
+        return state, state
+
+
+def test_broken_promises_are_flagged(monkeypatch):
+    monkeypatch.setattr(chains, "LONGEST", 1000)
+    _, report = chains.run(jax.random.key(0), rf.Ising(rf.Square(4)), Frozen(), 2.0, 100)
+    assert [flag.split(":")[0] for flag in report.flags] == [
+        "not thermalised",
+        "successive draws are correlated",
+        "groups of replicas disagree",
+    ]
+    drawn = Draws(np.ones((1, 2, 4, 4), np.int8), (2.0,), "x", ("x",), (report,))
+    assert drawn.flags[0].startswith("T = 2: not thermalised")
+
+
+def test_draws_keep_what_was_measured(tmp_path):
+    drawn = sample(jax.random.key(4), rf.Ising(rf.Square(6)), [1.0, 2.0, 3.0], 100, "heat-bath")
+    assert all(name == "heat-bath (asked for)" for name in drawn.methods)
+    drawn.save(tmp_path / "draws.nc")
+    again = Draws.load(tmp_path / "draws.nc")
+    assert (again.methods, again.chains, again.method) == (drawn.methods, drawn.chains, drawn.method)
+    assert np.array_equal(again.spins, drawn.spins)
+    assert drawn.select(1.5, 2.5).chains == drawn.chains[1:2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"draws": 0}, "draws = 0"),
+        ({"temperatures": [2.0, 1.0]}, "temperatures"),
+        ({"method": "ising-machine"}, "method = 'ising-machine' .*wolff"),
+        ({"method": 3}, "method = 3"),
+    ],
+)
+def test_bad_input(arguments, message):
+    given = {"temperatures": [2.0], "draws": 3} | arguments
+    with pytest.raises(InvalidInput, match=message):
+        sample(jax.random.key(0), rf.Ising(rf.Square(4)), **given)
+
+
+def test_field_must_be_finite():
+    with pytest.raises(InvalidInput, match="field = nan"):
+        rf.Ising(rf.Square(4), math.nan)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "low", "high"), [(Metropolis(), 2.02, 2.32), (SwendsenWang(), 0.0, 0.5)])
+def test_dynamic_exponent(method, low, high):
+    """tau_int of m^2 at T_c against L: z = 2.17 for Metropolis, below 0.5 for Swendsen-Wang."""
+    ready(method)
+    sizes, taus = [8, 16, 32, 64], []
+    for length in sizes:
+        model = rf.Ising(rf.Square(length))
+        kernel = method.sweep(model, CRITICAL)
+        state = kernel.start(jax.random.key(length), 256 if isinstance(method, Metropolis) else 32, None)
+        taus.append(chains.thermalise(model, kernel, state)[1])
+    slope = np.polyfit(np.log(sizes), np.log(taus), 1)[0]
+    assert low < slope < high
