@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import math
 import re
 import shutil
@@ -190,6 +191,7 @@ def browser_page(page, tmp_path):
     """Open the page from disk; afterwards nothing may have been complained about or fetched."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM:
+        assert "RBMFLOW_REQUIRE_BROWSER" not in os.environ, "there is no chromium on this machine"
         pytest.skip("there is no chromium on this machine")
     path = tmp_path / "report.html"
     path.write_text(page, "utf-8")

@@ -1,8 +1,10 @@
 """Markov chains of every method against exact values; replicas, reproducibility, choice of method, records."""
 
+import itertools
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -76,7 +78,7 @@ def test_energies_of_large_lattices(length):
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda one: one.name)
 def test_moments_in_a_field(method):
-    """Against the sum over all states of 3 x 4 sites, and a chain that is told the other sign."""
+    """Against the sum over all states of 3 x 4 sites; at T = 1.5 the reversed phase still has a weight of 1 %."""
     for field in (0.3, -0.3):
         model = rf.Ising(rf.Square(3, 4), field)
         spins = (((np.arange(4096)[:, None] >> np.arange(12)) & 1) * 2 - 1).reshape(-1, 3, 4).astype(np.int8)
@@ -99,7 +101,7 @@ def test_replicas_of_a_word_are_uncorrelated():
     """Bits of one word share no random number: correlations of their energies stay at the noise of their number."""
     model = rf.Ising(rf.Square(6))
     kernel = Metropolis().sweep(model, CRITICAL)
-    state = kernel.advance(kernel.start(jax.random.key(2), 32 * 512, True), 100)
+    state = kernel.advance(kernel.start(jax.random.key(2), 32 * 512, np.full(32 * 512, True)), 100)
     energy, magnetization = kernel.observe(state)
     for series in (energy, magnetization, np.abs(magnetization)):
         words = series.reshape(512, 32)
@@ -130,14 +132,14 @@ def test_bit_planes():
     share = np.array([np.unpackbits(np.asarray(word).view(np.uint8)).mean() for word in words])
     assert np.all(np.abs(share - probabilities) <= 5 * np.sqrt(probabilities * (1 - probabilities) / (500 * 64 * 32)))
     # One random number for all of them: a smaller probability never says yes where a larger one says no.
-    for small, large in zip(words, words[1:], strict=False):
+    for small, large in itertools.pairwise(words):
         assert not np.any(np.asarray(small) & ~np.asarray(large))
 
 
 def test_words_and_counts():
     spins = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (96, 35))
-    assert np.array_equal(unpack(pack(spins)), spins)
-    assert np.array_equal(counts(pack(spins)), (spins > 0).sum(axis=1))
+    assert np.array_equal(unpack(pack(jnp.asarray(spins))), spins)
+    assert np.array_equal(counts(pack(jnp.asarray(spins))), (spins > 0).sum(axis=1))
 
 
 def test_observables_are_those_of_the_model():
@@ -176,7 +178,7 @@ class Frozen:
     replicas = (32, 32)
 
     def start(self, key, replicas, up):
-        return np.repeat(np.array([[0.1], [0.2], [0.3], [0.4]]), replicas // 4)
+        return np.tile(np.array([0.1, 0.2, 0.3, 0.4]), replicas // 4)
 
     def advance(self, state, count):
         return state
@@ -196,7 +198,7 @@ def test_broken_promises_are_flagged(monkeypatch):
         "successive draws are correlated",
         "groups of replicas disagree",
     ]
-    drawn = Draws(np.ones((1, 2, 4, 4), np.int8), (2.0,), "x", ("x",), (report,))
+    drawn = Draws(jnp.ones((1, 2, 4, 4), jnp.int8), (2.0,), "x", ("x",), (report,))
     assert drawn.flags[0].startswith("T = 2: not thermalised")
 
 
@@ -216,7 +218,6 @@ def test_draws_keep_what_was_measured(tmp_path):
         ({"draws": 0}, "draws = 0"),
         ({"temperatures": [2.0, 1.0]}, "temperatures"),
         ({"method": "ising-machine"}, "method = 'ising-machine' .*wolff"),
-        ({"method": 3}, "method = 3"),
     ],
 )
 def test_bad_input(arguments, message):

@@ -105,7 +105,7 @@ def test_ends_of_the_temperature_scale():
 
 
 def test_refusals():
-    with pytest.raises(InvalidInput, match="lattice = .*at most 12"):
+    with pytest.raises(InvalidInput, match=r"lattice = .*at most 12"):
         sample(jax.random.key(0), Ising(Square(13)), [2.0], 1, TransferMatrix())
     with pytest.raises(InvalidInput, match=r"field = 0\.5 .*without a field"):
         sample(jax.random.key(0), Ising(Square(4), 0.5), [2.0], 1, "transfer-matrix")

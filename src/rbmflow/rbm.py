@@ -42,7 +42,7 @@ class Units:
 
     def mean(self, fields: Fields) -> Fields:
         r"""Mean unit in each field, :math:`low + span (1 + \tanh(span f / 2)) / 2`."""
-        return self.low + self.span * (0.5 + 0.5 * jnp.tanh(0.5 * self.span * fields))
+        return self.low + 0.5 * self.span * (1 + jnp.tanh(0.5 * self.span * fields))
 
     def sample(self, fields: Fields, symmetric: Fields) -> Fields:
         """Unit drawn in each field with uniform numbers of [-1, 1): high where tanh(span f / 2) exceeds them."""
@@ -55,7 +55,7 @@ class Units:
 
     def from_spins(self, spins: Visible) -> Float[Array, "*batch visible"]:
         """Units (float32) of spins -1/+1."""
-        return self.low + self.span * 0.5 * (spins.astype(jnp.float32) + 1)
+        return self.low + self.span * 0.5 * (jnp.asarray(spins, jnp.float32) + 1)
 
     def to_spins(self, units: Float[Array, "*batch visible"]) -> Visible:
         """Spins -1/+1 (int8) of units."""
@@ -139,8 +139,9 @@ class RBM(Record):
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> RBM:
         """Machine from the data written by `to_dataset`."""
-        arrays = (jnp.asarray(dataset[name].values) for name in ("weights", "visible_bias", "hidden_bias"))
-        return cls(*arrays, units_named(dataset.attrs["units_of_both_layers"]))
+        names = ("weights", "visible_bias", "hidden_bias")
+        weights, visible_bias, hidden_bias = (jnp.asarray(dataset[name].values) for name in names)
+        return cls(weights, visible_bias, hidden_bias, units_named(dataset.attrs["units_of_both_layers"]))
 
 
 class GibbsNoise(eqx.Module):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int8
 
 from rbmflow._checks import InvalidInput, Problem
-from rbmflow._types import Key, Spins
+from rbmflow._types import Array, Key, Spins
 
 
 def _block_sums_shape(spins: Spins, block: int) -> tuple[int, ...]:
@@ -17,7 +18,7 @@ def _block_sums_shape(spins: Spins, block: int) -> tuple[int, ...]:
     return (*spins.shape[:-2], ly // block, block, lx // block, block)
 
 
-def majority_rule(key: Key, spins: Spins, block: int = 2) -> Spins:
+def majority_rule(key: Key, spins: Spins, block: int = 2) -> Int8[Array, "*batch block_y block_x"]:
     r"""Block-spin transformation: each block becomes the sign of its sum, ties drawn at random.
 
     .. math:: s'_B = \mathrm{sgn} \sum_{i \in B} s_i
@@ -55,7 +56,7 @@ def majority_rule(key: Key, spins: Spins, block: int = 2) -> Spins:
     return jnp.where(sums == 0, coin, jnp.sign(sums)).astype(jnp.int8)
 
 
-def decimate(spins: Spins, block: int = 2) -> Spins:
+def decimate(spins: Spins, block: int = 2) -> Int8[Array, "*batch block_y block_x"]:
     """Decimation: keep one spin of every block, int8 [..., y / block, x / block].
 
     Raises
@@ -63,7 +64,7 @@ def decimate(spins: Spins, block: int = 2) -> Spins:
     InvalidInput
         If the block does not divide the lattice.
     """
-    return spins.reshape(_block_sums_shape(spins, block))[..., :, 0, :, 0]
+    return jnp.asarray(spins).reshape(_block_sums_shape(spins, block))[..., :, 0, :, 0]
 
 
 def decimated_coupling(coupling: float | np.ndarray) -> np.ndarray:
@@ -74,7 +75,7 @@ def decimated_coupling(coupling: float | np.ndarray) -> np.ndarray:
     D. R. Nelson, M. E. Fisher, Ann. Phys. 91, 226 (1975), doi:10.1016/0003-4916(75)90284-5.
     """
     doubled = 2 * np.abs(np.asarray(coupling, np.float64))
-    return 0.5 * (doubled + np.log1p(np.exp(-2 * doubled)) - np.log(2))
+    return np.asarray(0.5 * (doubled + np.log1p(np.exp(-2 * doubled)) - np.log(2)))
 
 
 def migdal_kadanoff_coupling(coupling: float | np.ndarray) -> np.ndarray:

@@ -45,63 +45,73 @@ def _root(parent, site):
 
 @compiled
 @no_type_check
+def _label(spin, state, neighbours, bond, parent):
+    """Clusters of one configuration: afterwards `parent` is the smallest site of each site's cluster."""
+    for site in range(spin.size):
+        parent[site] = site
+    for site in range(spin.size):
+        for end in range(2):
+            other = neighbours[site, end]
+            if spin[site] == spin[other] and next_word(state) < bond:
+                one, two = _root(parent, site), _root(parent, other)
+                parent[max(one, two)] = min(one, two)
+    for site in range(spin.size):
+        parent[site] = parent[parent[site]]
+
+
+@compiled
+@no_type_check
 def swendsen_wang(spins, states, neighbours, bond, ghost, favoured, steps):
     """Flip every cluster not tied to the ghost spin with probability 1/2, `steps` times, in place."""
-    sites = spins.shape[1]
-    parent = np.empty(sites, np.int32)
-    flip = np.empty(sites, np.bool_)
+    parent = np.empty(spins.shape[1], np.int32)
+    flip = np.empty(spins.shape[1], np.bool_)
     for replica in range(spins.shape[0]):
         spin, state = spins[replica], states[replica]
         for _ in range(steps):
-            for site in range(sites):
-                parent[site] = site
-            for site in range(sites):
-                for end in range(2):
-                    other = neighbours[site, end]
-                    if spin[site] == spin[other] and next_word(state) < bond:
-                        one, two = _root(parent, site), _root(parent, other)
-                        parent[max(one, two)] = min(one, two)
-            # A root is the smallest site of its cluster, so its coin is there before any member asks for it.
-            for site in range(sites):
-                if parent[site] == site:
-                    flip[site] = next_word(state) >> np.uint32(31)
-                else:
-                    parent[site] = parent[parent[site]]
+            _label(spin, state, neighbours, bond, parent)
+            for site in range(spin.size):
+                flip[site] = parent[site] == site and next_word(state) >> np.uint32(31)
             if ghost > 0:
-                for site in range(sites):
+                for site in range(spin.size):
                     if spin[site] == favoured and next_word(state) < ghost:
                         flip[parent[site]] = False
-            for site in range(sites):
+            for site in range(spin.size):
                 if flip[parent[site]]:
                     spin[site] = -spin[site]
 
 
 @compiled
 @no_type_check
+def _turn_cluster(spin, state, neighbours, bond, cluster):
+    """Flip the cluster of one random site; its sites go into `cluster`, their number comes back."""
+    cluster[0] = np.int64((np.uint64(next_word(state)) * np.uint64(spin.size)) >> np.uint64(32))
+    sign = spin[cluster[0]]
+    spin[cluster[0]] = -sign
+    size, at = 1, 0
+    while at < size:
+        for end in range(4):
+            other = neighbours[cluster[at], end]
+            if spin[other] == sign and next_word(state) < bond:
+                spin[other] = -sign
+                cluster[size] = other
+                size += 1
+        at += 1
+    return size
+
+
+@compiled
+@no_type_check
 def wolff(spins, states, neighbours, bond, ghost, favoured, steps):
     """Flip the cluster of one random site unless it is tied to the ghost spin, `steps` times, in place."""
-    sites = spins.shape[1]
-    cluster = np.empty(sites, np.int32)
+    cluster = np.empty(spins.shape[1], np.int32)
     for replica in range(spins.shape[0]):
         spin, state = spins[replica], states[replica]
         for _ in range(steps):
-            cluster[0] = np.int64((np.uint64(next_word(state)) * np.uint64(sites)) >> np.uint64(32))
-            sign = spin[cluster[0]]
-            spin[cluster[0]] = -sign
-            size, at = 1, 0
-            while at < size:
-                for end in range(4):
-                    other = neighbours[cluster[at], end]
-                    if spin[other] == sign and next_word(state) < bond:
-                        spin[other] = -sign
-                        cluster[size] = other
-                        size += 1
-                at += 1
-            if ghost > 0 and sign == favoured:
+            size = _turn_cluster(spin, state, neighbours, bond, cluster)
+            if ghost > 0 and spin[cluster[0]] != favoured:
                 tied = False
-                for member in range(size):
-                    if next_word(state) < ghost:
-                        tied = True
+                for _member in range(size):
+                    tied |= next_word(state) < ghost
                 if tied:
                     for member in range(size):
-                        spin[cluster[member]] = sign
+                        spin[cluster[member]] = favoured

@@ -1,7 +1,9 @@
 """Markov chains driven to configurations: how long to wait, how far apart to draw, and whether it worked.
 
-Many independent replicas run side by side. They start cold (all spins along the field, or up) below the critical
-temperature and in a field, and hot above it. The rules, with tau the integrated autocorrelation time in steps, the
+Many independent replicas run side by side. They start hot (random) without field above the critical temperature and
+cold otherwise: all up without field, along the field with one. Below the critical temperature in a field so weak
+that the reversed phase has a weight above 1e-6, half of them start against the field, so that chains which cannot
+cross over betray themselves. The rules, with tau the integrated autocorrelation time in steps, the
 larger of those of the energy and of m^2 (of m in a field), measured on a window of the run itself:
 
 thermalisation
@@ -17,12 +19,12 @@ import math
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int8
+from jaxtyping import Bool, Float, Int8
 
 from rbmflow._types import Key
 from rbmflow.dataset import Chains
 from rbmflow.diagnostics import rhat, tau_int
-from rbmflow.exact.infinite import critical_temperature
+from rbmflow.exact.infinite import critical_temperature, magnetization
 from rbmflow.model import Ising
 from rbmflow.sampler.multispin import REPLICAS
 
@@ -31,6 +33,8 @@ THERMAL = 20
 CORRELATION = 0.05
 """Tolerated autocorrelation between successive draws of one replica."""
 WORKSPACE_BYTES = 256_000_000
+NEGLIGIBLE = 1e-6
+"""Weight of the phase against the field below which no replica starts there."""
 FIRST_WINDOW = 64
 POINTS = 256
 LONGEST = 1 << 20
@@ -46,7 +50,7 @@ class Kernel(Protocol):
         """Fewest and most replicas that are worth running side by side, multiples of 32."""
         ...
 
-    def start(self, key: Key, replicas: int, up: bool | None) -> Any:
+    def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Any:
         """The first state."""
         ...
 
@@ -70,6 +74,17 @@ def replicas_for(model: Ising, kernel: Kernel, draws: int) -> int:
     fewest, most = kernel.replicas
     wanted = min(draws, max(fewest, min(most, draws // 8)))
     return REPLICAS * min(math.ceil(wanted / REPLICAS), room)
+
+
+def first_signs(model: Ising, temperature: float, replicas: int) -> Bool[np.ndarray, " replica"] | None:
+    """Which replicas start up and which down; None for a hot start."""
+    if model.field == 0:
+        return None if temperature >= critical_temperature() else np.full(replicas, True)
+    up = np.full(replicas, model.field > 0)
+    reversal = 2 * abs(model.field) * model.lattice.sites * magnetization(temperature) / temperature
+    if temperature < critical_temperature() and reversal < -math.log(NEGLIGIBLE):
+        up[::2] = model.field < 0
+    return up
 
 
 def _observables(model: Ising, kernel: Kernel, state: Any) -> Float[np.ndarray, "2 replica"]:
@@ -119,7 +134,7 @@ def _checked(series: Float[np.ndarray, "2 draw replica"], draws: int, tau: float
     """Correlation, ESS and R-hat of the draws, and what they say against the promises."""
     _, count, replicas = series.shape
     correlation = max(map(_correlation, series))
-    groups = [one.T.reshape(4, -1) for one in series]
+    groups = [np.stack([one[:, start::4].ravel() for start in range(4)]) for one in series]
     disagreement = max(map(rhat, groups))
     flags = []
     if correlation > CORRELATION + 5 / math.sqrt(max(1, (count - 1) * replicas)):
@@ -154,8 +169,7 @@ def run(
         int8 [draw, y, x]: the first draws of all replicas, then the second ones, ...; and what was measured.
     """
     replicas = replicas_for(model, kernel, draws)
-    hot = model.field == 0 and temperature >= critical_temperature()
-    state = kernel.start(key, replicas, None if hot else model.field >= 0)
+    state = kernel.start(key, replicas, first_signs(model, temperature, replicas))
     state, tau, discarded, flags = thermalise(model, kernel, state)
     rounds = math.ceil(draws / replicas)
     # The decay time of a geometric autocorrelation lies between tau and tau + 1/2.

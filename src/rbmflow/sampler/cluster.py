@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int8, UInt32
+from jaxtyping import Bool, Float, Int8, UInt32
 
 from rbmflow._types import Key
 from rbmflow.model import Ising
@@ -60,14 +60,12 @@ class ClusterUpdate:
         """Fewest and most replicas side by side: they take turns, so each costs its own thermalisation."""
         return 32, 128
 
-    def start(self, key: Key, replicas: int, up: bool | None) -> Walkers:
-        """All spins up, all down, or (None) random in every replica."""
+    def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Walkers:
+        """All spins of a replica up or down, or (None) random in all."""
         seed, last = jax.random.split(key)
         shape = (replicas, self.model.lattice.sites)
-        if up is None:
-            spins = np.array(jax.random.bits(last, shape, jnp.uint8) & 1, np.int8) * np.int8(2) - np.int8(1)
-        else:
-            spins = np.full(shape, 1 if up else -1, np.int8)
+        chosen = np.asarray(jax.random.bits(last, shape, jnp.uint8)) & 1 if up is None else up[:, None]
+        spins = np.where(np.broadcast_to(chosen, shape), np.int8(1), np.int8(-1))
         return Walkers(spins, np.array(jax.random.bits(seed, (replicas, 4), jnp.uint32)))
 
     def advance(self, state: Walkers, count: int) -> Walkers:

@@ -21,7 +21,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int8, Int32, UInt32
+from jaxtyping import Array, Bool, Float, Int8, Int32, UInt32
 
 from rbmflow._types import Key
 from rbmflow.model import Ising
@@ -96,7 +96,7 @@ class LocalSweep(eqx.Module):
     """
 
     model: Ising = eqx.field(static=True)
-    neighbours: tuple[Int32[Array, "colour_site 4"], ...]
+    neighbours: tuple[Int32[Array, "_ 4"], ...]
     rows: Int32[Array, " site"]
     masks: UInt32[Array, "probability plane"]
     classes: tuple[tuple[tuple[int, int], ...], ...] = eqx.field(static=True)
@@ -112,17 +112,16 @@ class LocalSweep(eqx.Module):
         cases = [tuple((int(s), int(a)) for s, a in np.argwhere(flip == value)) for value in (1.0, *values)]
         return cls(model, neighbours, jnp.asarray(rows), digits(np.array(values)), tuple(cases))
 
-    def start(self, key: Key, replicas: int, up: bool | None) -> Replicas:
-        """All spins up, all down, or (None) random in every replica; `replicas` is a multiple of 32."""
-        words = replicas // REPLICAS
-        shapes = [(block.shape[0], words) for block in self.neighbours]
+    def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Replicas:
+        """All spins of a replica up or down, or (None) random in all; `replicas` is a multiple of 32."""
+        shapes = [(block.shape[0], replicas // REPLICAS) for block in self.neighbours]
         *keys, last = jax.random.split(key, len(shapes) + 1)
         streams = tuple(Streams.seeded(one, shape) for one, shape in zip(keys, shapes, strict=True))
-        shape = (self.rows.size, words)
-        spins = (
-            jax.random.bits(last, shape, jnp.uint32) if up is None else jnp.full(shape, ALL if up else 0, jnp.uint32)
-        )
-        return Replicas(spins, streams, jnp.uint32(0))
+        shape = (self.rows.size, replicas // REPLICAS)
+        if up is None:
+            return Replicas(jax.random.bits(last, shape, jnp.uint32), streams, jnp.uint32(0))
+        words = pack(jnp.where(up[:, None], jnp.int8(1), jnp.int8(-1)))
+        return Replicas(jnp.broadcast_to(words, shape), streams, jnp.uint32(0))
 
     def __call__(self, state: Replicas) -> Replicas:
         """One sweep."""

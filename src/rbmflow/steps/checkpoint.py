@@ -7,6 +7,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -50,10 +51,10 @@ def _joined(parts: list[History]) -> History:
 
 def _save(path: Path, done: int, state: TrainingState, parts: list[History]) -> None:
     arrays = jax.tree.leaves(eqx.filter((state, _joined(parts)), eqx.is_array))
-    named = {f"leaf_{number}": np.asarray(leaf) for number, leaf in enumerate(arrays)}
+    named: dict[str, Any] = {f"leaf_{number}": np.asarray(leaf) for number, leaf in enumerate(arrays)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=FILE, delete=False) as file:
-        np.savez(file, done=np.array(done), **named)
+        np.savez(file, **named, done=np.array(done))
     os.replace(file.name, path)
 
 

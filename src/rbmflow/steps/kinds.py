@@ -209,7 +209,8 @@ def _machine(step: Step, parents: Parents, work: Path, progress: Progress) -> xr
 
 def _flow(step: Step, parents: Parents, progress: Progress) -> xr.Dataset:
     settings = step.settings
-    start = {"cold": 0.0, "hot": math.inf}.get(settings["start"], settings["start"])
+    named = {"cold": 0.0, "hot": math.inf}
+    start = named[settings["start"]] if settings["start"] in named else float(settings["start"])
     for_start, for_flow = jax.random.split(step_key(step))
     spins = sampler.thermal(for_start, _model(settings["model"]), start, settings["chains"])
     machine = RBM.from_dataset(parents[0])

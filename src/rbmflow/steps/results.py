@@ -134,7 +134,7 @@ def _ends(read: xr.Dataset) -> xr.Dataset:
 def _converged(end_by_seed: xr.DataArray, ends: xr.Dataset) -> xr.DataArray:
     chain = ends["end_chain_error"]
     drift_error = np.hypot(ends["drift_error"].fillna(0), np.sqrt(2) * chain)
-    still = (np.abs(ends["drift"]) <= SIGMAS * drift_error).all("start")
+    still = xr.DataArray(abs(ends["drift"]) <= SIGMAS * drift_error).all("start")
     together = xr.ones_like(still)
     for one in range(end_by_seed.sizes["start"]):
         for other in range(one):
