@@ -78,23 +78,23 @@ def test_energies_of_large_lattices(length):
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda one: one.name)
 def test_moments_in_a_field(method):
-    """Against the sum over all states of 3 x 4 sites; at T = 1.5 the reversed phase still has a weight of 1 %."""
-    for field in (0.3, -0.3):
-        model = rf.Ising(rf.Square(3, 4), field)
-        spins = (((np.arange(4096)[:, None] >> np.arange(12)) & 1) * 2 - 1).reshape(-1, 3, 4).astype(np.int8)
-        m = spins.mean(axis=(1, 2))
-        energy = np.asarray(rf.Ising(rf.Square(3, 4)).energy(spins), float) - field * m
-        temperatures = [1.5, 2.5, 5.0]
-        drawn = sample(jax.random.key(3), model, temperatures, 4096, ready(method))
-        for index, temperature in enumerate(temperatures):
-            weight = np.exp(-12 * (energy - energy.min()) / temperature)
-            weight /= weight.sum()
-            for seen, value in (
-                (model.magnetization(drawn.spins[index]), m),
-                (model.energy(drawn.spins[index]), energy),
-            ):
-                error = np.std(seen) / np.sqrt(drawn.chains[index].ess)
-                assert abs(np.mean(np.asarray(seen, float)) - weight @ value) < 5 * error
+    """Against the sum over all states of 3 x 4 sites; at T = 2 the reversed phase still weighs 4 %."""
+    field = -0.3
+    model = rf.Ising(rf.Square(3, 4), field)
+    spins = (((np.arange(4096)[:, None] >> np.arange(12)) & 1) * 2 - 1).reshape(-1, 3, 4).astype(np.int8)
+    m = spins.mean(axis=(1, 2))
+    energy = np.asarray(rf.Ising(rf.Square(3, 4)).energy(spins), float) - field * m
+    temperatures = [2.0, 2.5, 5.0]
+    drawn = sample(jax.random.key(3), model, temperatures, 4096, ready(method))
+    for index, temperature in enumerate(temperatures):
+        weight = np.exp(-12 * (energy - energy.min()) / temperature)
+        weight /= weight.sum()
+        for seen, value in (
+            (model.magnetization(drawn.spins[index]), m),
+            (model.energy(drawn.spins[index]), energy),
+        ):
+            error = np.std(seen) / np.sqrt(drawn.chains[index].ess)
+            assert abs(np.mean(np.asarray(seen, float)) - weight @ value) < 5 * error
 
 
 def test_replicas_of_a_word_are_uncorrelated():

@@ -1,0 +1,268 @@
+"""Speed of the lattice samplers, beside their peers in the same run.
+
+    taskset -c 0 python benchmarks/sampling.py            one core: flips, independent configurations, cost against L
+    python benchmarks/sampling.py --cores                 two cores against one (Linux)
+    python benchmarks/sampling.py --gpu                   flips per ns of the default device; energies checked first
+
+Times on the CPU are CPU seconds of this process, medians, compilation excluded: on a busy machine they are steadier
+than the clock. Peers (mcising, dwave-samplers) and numba come with the dependency group `bench`; those not installed
+are left out. Nothing but the project's science dependencies is needed for `--gpu`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.metadata
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import rbmflow as rf
+from rbmflow import exact
+from rbmflow.random import Streams
+from rbmflow.sampler import HeatBath, Metropolis, SwendsenWang, TransferMatrix, Wolff, chains, method_for
+
+CRITICAL = exact.critical_temperature()
+RESULTS = Path(__file__).parent / "results"
+ROW = "| {:<44} | {:>8} | {:>12} |"
+
+
+def median_seconds(work, repetitions=5, clock=time.process_time):
+    """Median time of `work()`, after one call that compiles."""
+    work()
+    seconds = []
+    for _ in range(repetitions):
+        start = clock()
+        work()
+        seconds.append(clock() - start)
+    return statistics.median(seconds)
+
+
+def advancing(kernel, state, count):
+    """A closure that advances chains and waits for them."""
+    held = [state]
+
+    def work():
+        held[0] = jax.block_until_ready(kernel.advance(held[0], count))
+
+    return work
+
+
+def flips_per_ns(method, length, replicas, count, clock=time.process_time):
+    """Attempted spin updates per ns at T_c."""
+    kernel = method.sweep(rf.Ising(rf.Square(length)), CRITICAL)
+    state = kernel.start(jax.random.key(0), replicas, np.full(replicas, True))
+    seconds = median_seconds(advancing(kernel, state, count), clock=clock)
+    return length**2 * replicas * count / seconds / 1e9
+
+
+def generator_bound():
+    """Flips per ns if a flip cost 24 random bits and nothing else: the generator alone, 24 words a lane."""
+
+    @jax.jit
+    def words(streams, count):
+        def turn(at, total):
+            generator = streams.at(at)
+            for _ in range(24):
+                generator, word = generator.words()
+                total = total ^ word
+            return total
+
+        return jax.lax.fori_loop(0, count, turn, jnp.zeros_like(streams.keys[0]))
+
+    streams, count = Streams.seeded(jax.random.key(0), (50, 128)), 500
+    seconds = median_seconds(lambda: jax.block_until_ready(words(streams, count)))
+    return 50 * 128 * 32 * count / seconds / 1e9
+
+
+def independent_per_second(method, length):
+    """Independent configurations per CPU second at T_c: replicas / (2 tau_int seconds of a step); and tau_int."""
+    model = rf.Ising(rf.Square(length))
+    if isinstance(method, TransferMatrix):
+        draws = 100_000
+        generator = np.random.default_rng(0)
+        return draws / median_seconds(lambda: method.draw(generator, model, CRITICAL, draws), 3), 0.5
+    kernel = method.sweep(model, CRITICAL)
+    replicas = 1024 if isinstance(method, Metropolis | HeatBath) else 32
+    state = kernel.start(jax.random.key(0), replicas, np.full(replicas, True))
+    state, tau, _, _ = chains.thermalise(model, kernel, state)
+    count = max(1, 20_000 // length**2)
+    seconds = median_seconds(advancing(kernel, state, count), 3)
+    return replicas * count / (2 * tau * seconds), tau
+
+
+def mcising_rates(algorithm, length, sweeps):
+    """mcising: attempted flips per ns, and independent configurations per second, at T_c."""
+    from mcising import IsingSimulation
+
+    from rbmflow.diagnostics import tau_int
+
+    chain = IsingSimulation(length, 1.0, 0.0, 0.0, 0.0, 1, algorithm)
+    chain.set_spins(np.ones((length, length), np.int8))
+    chain.sweep(sweeps // 4, temperature=CRITICAL)
+    squares = []
+    for _ in range(sweeps):
+        chain.sweep(1, temperature=CRITICAL)
+        squares.append(chain.magnetization() ** 2)
+    tau = tau_int(np.array(squares)[None])
+    count = max(1, sweeps // 20)
+    seconds = median_seconds(lambda: chain.sweep(count, temperature=CRITICAL)) / count
+    return length**2 / seconds / 1e9, 1 / (2 * tau * seconds)
+
+
+def dwave_rate(length):
+    """dwave-samplers' tree decomposition: exact independent configurations per second at T_c."""
+    import dimod
+    from dwave.samplers import TreeDecompositionSampler
+
+    bonds = {}
+    for site, ends in enumerate(rf.Square(length).neighbours[:, :2]):
+        for end in ends:
+            bonds[site, int(end)] = -1.0
+    problem = dimod.BinaryQuadraticModel({}, bonds, 0.0, "SPIN")
+    reads = 20_000
+    sampler = TreeDecompositionSampler()
+    return reads / median_seconds(lambda: sampler.sample(problem, num_reads=reads, beta=1 / CRITICAL), 3)
+
+
+def installed(package):
+    """Whether a distribution is there."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def flips_table():
+    """Attempted spin updates per ns."""
+    yield ROW.format("attempted flips at T_c", "L", "flips / ns")
+    yield ROW.format("-" * 44, "-" * 8, "-" * 12)
+    yield ROW.format("bound: 24 random bits a flip, no more", "", f"{generator_bound():.2f}")
+    for length, replicas, count in ((10, 4096, 100), (64, 1024, 20), (512, 256, 1)):
+        for method in (Metropolis(), HeatBath()):
+            rate = flips_per_ns(method, length, replicas, count)
+            yield ROW.format(f"rbmflow {method.name}", length, f"{rate:.2f}")
+        if installed("mcising"):
+            rate = mcising_rates("metropolis", length, max(200, 100_000 // length**2))[0]
+            yield ROW.format("mcising metropolis", length, f"{rate:.3f}")
+
+
+def independent_table():
+    """Independent configurations per second at T_c."""
+    yield ROW.format("independent configurations at T_c", "L", "1 / s")
+    yield ROW.format("-" * 44, "-" * 8, "-" * 12)
+    for length in (10, 32, 64, 128):
+        chosen = method_for(rf.Ising(rf.Square(length)), CRITICAL)[0]
+        candidates = [Metropolis(), SwendsenWang(), Wolff()] if length < 128 else [SwendsenWang(), Wolff()]
+        for method in dict.fromkeys([chosen, *candidates]):
+            if method.refusal(rf.Ising(rf.Square(length))) is not None:
+                continue
+            rate, tau = independent_per_second(method, length)
+            mark = ", the choice of auto" if method == chosen else ""
+            yield ROW.format(f"rbmflow {method.name} (tau {tau:.1f}{mark})", length, f"{rate:.3g}")
+        if installed("mcising"):
+            for algorithm in ("metropolis", "swendsen_wang", "wolff") if length < 64 else ("swendsen_wang", "wolff"):
+                rate = mcising_rates(algorithm, length, 20_000 if length < 64 else 3000)[1]
+                yield ROW.format(f"mcising {algorithm}", length, f"{rate:.3g}")
+        if installed("dwave-samplers") and length == 10:
+            yield ROW.format("dwave-samplers tree decomposition", length, f"{dwave_rate(length):.3g}")
+
+
+def cost_figure(path):
+    """CPU time of an independent configuration against L, and the exponents of its growth."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(5, 3.6), layout="constrained")
+    for method, lengths in ((Metropolis(), (8, 16, 32, 64)), (SwendsenWang(), (8, 16, 32, 64, 128, 256)),
+                            (Wolff(), (8, 16, 32, 64, 128, 256))):  # fmt: skip
+        if method.refusal(rf.Ising(rf.Square(8))) is None:
+            seconds = [1 / independent_per_second(method, length)[0] for length in lengths]
+            slope = np.polyfit(np.log(lengths[1:]), np.log(seconds[1:]), 1)[0]
+            axes.loglog(lengths, seconds, "o-", label=f"{method.name}: $L^{{{slope:.2f}}}$")
+            yield f"cost per independent configuration, {method.name}: L^{slope:.2f}"
+    axes.set(xlabel="L", ylabel="CPU seconds per independent configuration", title=r"2D Ising at $T_c$, one core")
+    axes.legend()
+    figure.savefig(path)
+
+
+def gpu():
+    """Flips per ns of the default device, after its energies are found to be exact."""
+    print(jax.devices()[0].device_kind, "jax", jax.__version__)
+    for length in (10, 64):
+        model = rf.Ising(rf.Square(length))
+        for method in (Metropolis(), HeatBath()):
+            for temperature in (2.0, 2.6, 4.0):
+                kernel = method.sweep(model, temperature)
+                up = None if temperature > CRITICAL else np.full(32768, True)
+                state = kernel.advance(kernel.start(jax.random.key(1), 32768, up), 1000)
+                energy = kernel.observe(state)[0]
+                away = (energy.mean() - exact.energy(model, temperature)) / (energy.std() / np.sqrt(energy.size))
+                print(f"{method.name} L = {length} T = {temperature}: E off by {away:+.2f} sigma")
+                if abs(away) > 5:
+                    sys.exit("the energy is wrong")
+    for length, replicas, count in ((10, 1_000_000, 200), (64, 65_536, 100), (512, 4096, 20)):
+        for method in (Metropolis(), HeatBath()):
+            rate = flips_per_ns(method, length, replicas, count, clock=time.perf_counter)
+            print(f"{method.name} L = {length}, {replicas} replicas: {rate:.1f} flips/ns", flush=True)
+
+
+ONE_RUN = """
+import time, jax, sys
+sys.path.insert(0, {folder!r})
+import sampling
+for method in (sampling.Metropolis(), sampling.Wolff()):
+    kernel = method.sweep(sampling.rf.Ising(sampling.rf.Square(64)), 2.27)
+    if method.refusal(None) is None:
+        work = sampling.advancing(kernel, kernel.start(jax.random.key(0), 1024, None), 40)
+        print(method.name, sampling.median_seconds(work, clock=time.perf_counter))
+"""
+
+
+def cores():
+    """Wall time of the same work on one core and on two."""
+    code = ONE_RUN.format(folder=str(Path(__file__).parent))
+    chosen = sorted(os.sched_getaffinity(0))[:2]
+    rows = []
+    for count in (1, 2):
+        places = ",".join(map(str, chosen[:count]))
+        output = subprocess.check_output(["taskset", "-c", places, sys.executable, "-c", code], text=True)
+        rows.append([line.rsplit(" ", 1) for line in output.splitlines()])
+    for (name, one), (_, two) in zip(*rows, strict=True):
+        print(f"{name}: two cores are {float(one) / float(two):.2f} times as fast as one")
+
+
+def main():
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gpu", action="store_true", help="flips per ns of the default device")
+    parser.add_argument("--cores", action="store_true", help="two cores against one")
+    asked = parser.parse_args()
+    if asked.gpu:
+        return gpu()
+    if asked.cores:
+        return cores()
+    RESULTS.mkdir(exist_ok=True)
+    versions = {name: installed(name) for name in ("jax", "numba", "mcising", "dwave-samplers")}
+    lines = [
+        f"{datetime.datetime.now(datetime.UTC).date()}, {platform.machine()}, {platform.system()}, "
+        f"{len(os.sched_getaffinity(0))} core(s); " + ", ".join(f"{k} {v}" for k, v in versions.items() if v),
+        "",
+    ]
+    for part in (flips_table(), [""], independent_table(), [""], cost_figure(RESULTS / "sampling.svg")):
+        for line in part:
+            print(line, flush=True)
+            lines.append(line)
+    (RESULTS / "sampling.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
