@@ -21,8 +21,9 @@ for _ in range(3000):
     weights += 0.01 / 100 * (visible.T @ means - again.T @ np.tanh(again @ weights))
 
 machine = rf.RBM(jnp.asarray(weights, jnp.float32), jnp.zeros(36), jnp.zeros(24))
-for name, start in (("cold", rf.cold(key, model, 1000)), ("hot", rf.hot(key, model, 1000))):
-    flow = rf.iterate(key, machine, start, iterations=40)
+for_cold, for_hot = jax.random.split(key)
+for name, own_key, start in (("cold", for_cold, rf.cold(key, model, 1000)), ("hot", for_hot, rf.hot(key, model, 1000))):
+    flow = rf.iterate(own_key, machine, start, iterations=40)
     reading = rf.EnergyThermometer(model).temperature(flow.configurations)
     path = ", ".join(f"{float(reading.temperature[i]):.2f}" for i in (1, 5, 10, 20, 40))
     print(f"{name:>4}: T(E) after 1, 5, 10, 20, 40 iterations: {path}")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rbmflow._checks import InvalidInput
-from rbmflow.diagnostics import effective_sample_size, chain_mean_and_error, rhat, tau_int
+from rbmflow.diagnostics import chain_mean_and_error, effective_sample_size, rhat, tau_int
 
 
 def autoregression(rho, chains, times, seed):

@@ -105,7 +105,7 @@ def matrix_of(method, model, temperature):
 @pytest.mark.parametrize("method", [Metropolis(), HeatBath(), SwendsenWang(), Wolff()], ids=lambda one: one.name)
 def test_boltzmann_is_stationary(method, shape, field):
     model = Ising(Square(*shape), field)
-    for temperature in (1.2, 2.269185, 6.0):
+    for temperature in (1.2, 2.269185):
         matrix = matrix_of(method, model, temperature)
         probability = boltzmann(model, temperature)
         assert np.abs(matrix.sum(axis=1) - 1).max() < 1e-12

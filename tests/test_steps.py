@@ -23,7 +23,8 @@ from rbmflow.settings import (
 )
 from rbmflow.spec import Spec, load
 from rbmflow.steps import compute, doctor, graph
-from rbmflow.steps.checkpoint import FILE, _save, train_with_checkpoints
+from rbmflow.steps.checkpoint import FILE, _load, _save, train_with_checkpoints
+from rbmflow.steps.results import DOUBTS, _ends
 from rbmflow.training import start_training, training_chunks
 
 TINY = Spec(
@@ -158,6 +159,20 @@ def test_a_machine_sees_only_the_temperatures_of_its_type(tmp_path, tiny_run):
     assert np.abs(flow["spins"].isel(iteration=-1).mean(["y", "x"])).mean() > 0.98
 
 
+def test_nulls_of_the_classifiers_are_exact(tiny_run):
+    """Against the mean class of the mixture summed over energies, and, for the network, over fresh draws."""
+    model, grid = rf.Ising(rf.Square(4)), TINY.sampling.temperatures
+    null = tiny_run["mixture null hot"]["null_temperature"]
+    kept = TINY.type_temperatures("hot")
+    bayes = rf.BayesThermometer(model, grid)
+    mean = exact.mixture(model, kept).energy_distribution @ (bayes.posterior @ np.arange(len(grid)))
+    assert float(null.sel(thermometer="bayes")) == pytest.approx(float(bayes.curve.invert(np.asarray(mean))), rel=1e-5)
+    neural = rf.NeuralThermometer.from_dataset(tiny_run["thermometer"])
+    spins = rf.sample(jax.random.key(9), model, kept, 20_000).spins.reshape(-1, 4, 4)
+    reading = neural.temperature(spins)
+    assert abs(float(null.sel(thermometer="neural")) - float(reading.temperature)) < 5 * float(reading.error) + 0.1
+
+
 def test_steps_have_their_own_random_streams(tiny_run):
     one, other = (tiny_run[f"machine V-8 seed {seed}"]["weights"].values for seed in range(2))
     assert not np.array_equal(one, other)
@@ -179,6 +194,19 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path):
     assert seen[0] > done / 60
     for one, other in zip(jax.tree.leaves((undisturbed, history)), jax.tree.leaves((resumed, joined)), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_no_flipped_byte_of_a_checkpoint_stops_a_training(tmp_path):
+    data = configurations(rf.sample(jax.random.key(0), rf.Ising(rf.Square(2)), [2.0], 50))
+    machine, training = MachineSettings(hidden=2), TrainingSettings(epochs=1, batch=25)
+    fresh = start_training(jax.random.key(1), data, machine, training)
+    _, state, info = next(training_chunks(fresh, data, machine, training))
+    _save(tmp_path / FILE, 1, state, [info])
+    good = (tmp_path / FILE).read_bytes()
+    for place in range(0, len(good), 3):
+        (tmp_path / FILE).write_bytes(good[:place] + bytes([good[place] ^ 0x81]) + good[place + 1 :])
+        loaded = _load(tmp_path / FILE, fresh)
+        assert loaded is None or loaded[0] == 1
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut short"])
@@ -212,6 +240,59 @@ def test_mixture_nulls_from_data(kept, abs_magnetization, energy):
         error = np.sqrt(values.var(axis=1, ddof=1).sum() / values.shape[1]) / len(values)
         assert abs(values.mean() - stated) <= 3 * error + 5e-5
         assert exactly == pytest.approx(stated, abs=1e-4)
+
+
+def flows(starts: list[float], ends: list[float], error: float, drift: float = 0.0, seeds: int = 3) -> xr.Dataset:
+    """Readings of flows that relax from their starts to their ends, with noise of the error's size between seeds."""
+    rng = np.random.default_rng(1)
+    iteration = np.arange(41)
+    decay = np.exp(-iteration / 3)
+    with np.errstate(invalid="ignore"):
+        path = np.array([e + np.where(decay > 1e-3, (s - e) * decay, 0) for s, e in zip(starts, ends, strict=True)])
+    path = np.where(iteration == 0, np.array(starts)[:, None], np.where(np.isfinite(path), path, 6.0))
+    path = path + drift * iteration / 40
+    values = path[None, None, :, :, None] + error * rng.standard_normal((1, seeds, len(starts), 1, 1))
+    dims = ("machine", "seed", "start", "iteration", "thermometer")
+    errors = np.full(values.shape, error)
+    return xr.Dataset(
+        {"temperature_read": (dims, values), "temperature_read_error": (dims, errors)}, {"thermometer": ["energy"]}
+    )
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize(
+    ("starts", "ends", "drift", "doubts"),
+    [
+        ([0.0, math.inf], [2.3, 2.3], 0.0, set()),
+        ([0.0, math.inf, 2.25], [2.3, 2.3, 2.3], 0.0, set()),
+        ([0.0, math.inf], [2.2, 2.4], 0.0, {"apart"}),
+        ([0.0, math.inf], [2.3, 2.3], 0.5, {"drift"}),
+        ([0.0, 1.0], [2.3, 2.3], 0.0, {"one_sided"}),
+        ([0.0], [2.3], 0.0, {"one_sided"}),
+        ([0.0, math.inf], [math.inf, math.inf], 0.0, {"range", "one_sided"}),
+    ],
+)
+def test_what_keeps_a_flow_from_having_a_fixed_point(starts, ends, drift, doubts, seeds):
+    read = flows(starts, ends, 0.01, drift, seeds)
+    if math.inf in ends:
+        read["temperature_read"] = read["temperature_read"].where(read["temperature_read"] < 0, math.inf)
+    found = _ends(read)
+    named = {name for name in DOUBTS if bool(found[f"doubt_{name}"].item())}
+    assert named - {"one_sided"} == doubts - {"one_sided"}
+    assert ("one_sided" in named) == ("one_sided" in doubts) or math.inf in ends
+    assert bool(found["converged"].item()) == (not doubts)
+
+
+@pytest.mark.parametrize(("other", "together"), [(0.8, False), (0.5, True)])
+def test_a_frozen_start_does_not_hide_that_another_ends_elsewhere(other, together):
+    """An ensemble in the ground state reads 0 with an error of 0.69: any temperature below 0.69, and none above."""
+    read = flows([0.0, math.inf], [0.0, other], 0.01)
+    frozen = read["temperature_read"].isel(start=0) * 0
+    read["temperature_read"][:, :, 0] = frozen
+    read["temperature_read_error"][:, :, 0] = 0.69
+    if together:
+        read["temperature_read"][:, :, 1, 1:] = 0.69
+    assert bool(_ends(read)["converged"].item()) == together
 
 
 def test_doctor_finds_this_device_healthy():

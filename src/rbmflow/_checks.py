@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, field
+from numbers import Integral
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,14 @@ class Problems:
         if not ok:
             self.found.append(Problem(name, value, allowed))
 
-    def whole(self, name: str, value: object, minimum: int) -> None:
-        """Note a problem unless `value` is a whole number of at least `minimum`."""
-        ok = isinstance(value, int) and not isinstance(value, bool) and value >= minimum
-        self.unless(ok, name, value, f"it must be a whole number of at least {minimum}")
+    def whole(self, name: str, value: object, minimum: int, maximum: int | None = None) -> None:
+        """Note a problem unless `value` is a whole number of at least `minimum` and at most `maximum`."""
+        ok = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= minimum
+        if maximum is None:
+            self.unless(ok, name, value, f"it must be a whole number of at least {minimum}")
+        else:
+            fits = ok and int(value) <= maximum  # pyright: ignore[reportArgumentType]
+            self.unless(fits, name, value, f"it must be a whole number from {minimum} to {maximum}")
 
     def positive(self, name: str, value: object) -> None:
         """Note a problem unless `value` is a finite number above zero."""

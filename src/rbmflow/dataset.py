@@ -90,7 +90,7 @@ class Draws(Record):
         fits = array.ndim == 4 and array.shape[0] == len(temperatures) and array.size > 0
         allowed = f"it must be [temperature, draw, y, x] with {len(temperatures)} temperatures and no empty axis"
         problems.unless(fits, "shape of spins", array.shape, allowed)
-        odd = array[(array != 1) & (array != -1)]
+        odd = array[not_spins(array)]
         problems.unless(odd.size == 0, "spins", odd.flat[0] if odd.size else None, "every spin must be -1 or +1")
         problems.done()
         return cls(jnp.asarray(array.astype(np.int8)), tuple(float(t) for t in temperatures))
@@ -129,7 +129,7 @@ class Draws(Record):
         return xr.Dataset(variables, {"temperature": temperatures}, attributes)
 
     @classmethod
-    def from_dataset(cls, dataset: xr.Dataset) -> Self:
+    def from_dataset(cls, dataset: xr.Dataset) -> Draws:
         """Draws from the data written by `to_dataset`."""
         temperatures = tuple(float(t) for t in dataset["temperature"].values)
         spins, method = jnp.asarray(dataset["spins"].values), dataset.attrs["method"]
@@ -152,6 +152,11 @@ _MEASURED = {
 }
 
 
+def not_spins(array: np.ndarray) -> np.ndarray:
+    """Where an array holds anything but -1 and +1; truth values are no spins."""
+    return np.full(array.shape, True) if array.dtype == bool else (array != 1) & (array != -1)
+
+
 def configurations(data: Draws | ArrayLike) -> Int8[Array, "sample visible"]:
     """Training set: all configurations as rows, whatever their temperature.
 
@@ -172,7 +177,7 @@ def configurations(data: Draws | ArrayLike) -> Int8[Array, "sample visible"]:
     problems = Problems()
     two = array.ndim == 2 and array.size > 0
     problems.unless(two, "shape of data", array.shape, "it must be [sample, visible] with no empty axis")
-    odd = array[(array != 1) & (array != -1)]
+    odd = array[not_spins(array)]
     problems.unless(odd.size == 0, "data", odd.flat[0] if odd.size else None, "every spin must be -1 or +1")
     problems.done()
     return jnp.asarray(array.astype(np.int8))

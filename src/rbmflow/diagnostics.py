@@ -83,12 +83,13 @@ def effective_sample_size(series: Any) -> float:
     >>> 3500 < effective_sample_size(noise) <= 4000
     True
     """
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
     array = _series("series", series)
     if np.ptp(array) == 0:
         return float(array.size)
-    return min(float(array_stats.ess(array, chain_axis=0, draw_axis=1, method="mean")), float(array.size))
+    ess: Any = array_stats.ess(array, chain_axis=0, draw_axis=1, method="mean")
+    return min(float(ess), float(array.size))
 
 
 def tau_int(series: Any) -> float:
@@ -145,14 +146,15 @@ def rhat(series: Any) -> float:
     >>> rhat(np.random.default_rng(0).normal(size=(4, 1000))) < 1.01
     True
     """
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
     array = _series("series", series)
     if np.ptp(array) == 0:
         return 1.0
     # Folding a two-valued series leaves a constant; its R-hat is 0/0 and says nothing.
     with np.errstate(invalid="ignore", divide="ignore"):
-        return float(array_stats.rhat(array, chain_axis=0, draw_axis=1, method="rank"))
+        value: Any = array_stats.rhat(array, chain_axis=0, draw_axis=1, method="rank")
+    return float(value)
 
 
 def chain_mean_and_error(series: Any) -> tuple[float, float]:

@@ -16,6 +16,8 @@ from rbmflow import _scan
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._record import Record
 from rbmflow._types import Key, Spins, Visible
+from rbmflow.dataset import not_spins
+from rbmflow.random import key_for
 from rbmflow.rbm import RBM, GibbsNoise, sample_hidden, sample_visible
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def _checked_start(machine: RBM, start: ArrayLike) -> Spins:
     problems = Problems()
     fits = spins.ndim == 3 and spins.size > 0 and spins.shape[1] * spins.shape[2] == visible
     problems.unless(fits, "shape of start", spins.shape, f"it must be [chain, y, x] with y * x = {visible}")
-    odd = spins[(spins != 1) & (spins != -1)]
+    odd = spins[not_spins(spins)]
     problems.unless(odd.size == 0, "start", odd.flat[0] if odd.size else None, "every spin must be -1 or +1")
     problems.done()
     return jnp.asarray(spins.astype(np.int8))
@@ -142,7 +144,9 @@ def iterate(
         raise InvalidInput(Problem("keep", keep, f"it must hold iterations from 0 to {iterations}"))
     spins = _checked_start(machine, start)
     chains = spins.shape[0]
-    state = _FlowState(machine.units.from_spins(spins.reshape(chains, -1)), GibbsNoise.seeded(key, machine, chains))
+    state = _FlowState(
+        machine.units.from_spins(spins.reshape(chains, -1)), GibbsNoise.seeded(key_for(key, "iterate"), machine, chains)
+    )
     kept = [spins] if wanted[0] == 0 else []
     done = 0
     for later, _, steps in _scan.chunks(_FlowStep(machine), state, iterations, ITERATIONS_IN_A_CHUNK):

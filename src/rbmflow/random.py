@@ -13,6 +13,8 @@ C. Wellons, hash-prospector (2018), https://github.com/skeeto/hash-prospector (t
 
 from __future__ import annotations
 
+import zlib
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -116,6 +118,22 @@ class Streams(eqx.Module):
         """The generator of every lane at one count in 0 ... 2^32 - 1."""
         turn = jnp.asarray(count, jnp.uint32)
         return Generator(*(_mixed(key + turn * jnp.uint32(a)) for key, a in zip(self.keys, _STRIDES, strict=True)))
+
+
+def key_for(key: Key, purpose: str) -> Key:
+    """Key of one purpose, so that functions handed the same key draw from different streams.
+
+    `jax.random.split(key)[i]` equals `jax.random.fold_in(key, i)`; without this the first stream of every function
+    that is handed a key would be the same.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    purpose
+        Name of the function; its CRC-32 is folded in.
+    """
+    return jax.random.fold_in(key, zlib.crc32(purpose.encode()))
 
 
 def host_generator(key: Key) -> np.random.Generator:

@@ -12,7 +12,17 @@ type UnitsName = Literal["-1/+1", "0/1"]
 """The two values of a unit, as written in a spec."""
 
 PAPER_GRID = tuple(k / 4 for k in range(25))
-"""The temperatures 0, 0.25, ..., 6 of arXiv:1801.07172."""
+"""0, 0.25, ..., 6: the range of the abstract of arXiv:1801.07172, with the step of the code of arXiv:2006.10176."""
+
+
+LONGEST_SIDE = 32
+"""Largest L of a run: the exact thermometers need the density of states, which is known up to 1024 sites."""
+
+LONGEST_EXACT_ROW = 12
+"""Largest shorter side for the exact sampler."""
+
+MOST_HIDDEN = 100_000
+"""Largest number of hidden units: the weights of one machine then fill most memories."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ class ModelSettings:
 
     def __post_init__(self):
         problems = Problems()
-        problems.whole("length", self.length, 2)
+        problems.whole("length", self.length, 2, LONGEST_SIDE)
         problems.done()
 
 
@@ -64,7 +74,7 @@ class MachineSettings:
 
     def __post_init__(self):
         problems = Problems()
-        problems.whole("hidden", self.hidden, 1)
+        problems.whole("hidden", self.hidden, 1, MOST_HIDDEN)
         problems.not_negative("initial_scale", self.initial_scale)
         problems.done()
 

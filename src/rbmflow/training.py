@@ -18,7 +18,7 @@ from rbmflow._checks import InvalidInput, Problem
 from rbmflow._record import Record
 from rbmflow._types import Key
 from rbmflow.dataset import Draws, configurations
-from rbmflow.random import Generator
+from rbmflow.random import Generator, key_for
 from rbmflow.rbm import RBM, GibbsNoise, sample_hidden, sample_visible
 from rbmflow.settings import MachineSettings, TrainingSettings, UnitsName
 
@@ -161,7 +161,7 @@ def start_training(
     key: Key, data: Int8[Array, "sample visible"], machine: MachineSettings, training: TrainingSettings
 ) -> TrainingState:
     """State before the first update: random weights and freshly seeded generators."""
-    for_weights, for_noise, for_order = jax.random.split(key, 3)
+    for_weights, for_noise, for_order = jax.random.split(key_for(key, "train"), 3)
     untrained = RBM.random(for_weights, data.shape[1], machine)
     optimiser = optax.sgd(training.learning_rate).init(eqx.filter(untrained, eqx.is_array))
     noise = GibbsNoise.seeded(for_noise, untrained, training.batch)

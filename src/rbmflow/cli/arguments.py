@@ -13,7 +13,10 @@ from rbmflow._checks import InvalidInput, Problem
 type Text = Callable[[argparse.ArgumentParser], str]
 
 _SPEC_VERBS = ("run", "plan")
-_TOP_FIELDS = ("--name", "--seed", "--seeds")
+_TOP_FIELDS = tuple(
+    f"--{name}"
+    for name in ("name", "seed", "seeds", "model", "sampling", "machine", "types", "training", "flow", "thermometer")
+)
 
 
 def main(words: Sequence[str] | None = None) -> int:

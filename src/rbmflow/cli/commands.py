@@ -180,9 +180,10 @@ def _graph(arguments: argparse.Namespace) -> tuple[Spec, Sequence[Step]]:
 def _record(folder: Path) -> dict[str, Any]:
     """Read `run.json` of a run; empty where there is none that can be read."""
     try:
-        return json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _results(store: Store, wanted: str) -> tuple[dict[str, Any], xr.Dataset]:

@@ -25,7 +25,7 @@ from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._types import Key, Spins
 from rbmflow.dataset import Chains, Draws
 from rbmflow.model import Ising
-from rbmflow.random import host_generator
+from rbmflow.random import host_generator, key_for
 from rbmflow.sampler.chains import run
 from rbmflow.sampler.cluster import SwendsenWang, Wolff
 from rbmflow.sampler.local import HeatBath, Metropolis
@@ -96,7 +96,7 @@ def method_for(model: Ising, temperature: float, method: Method | str = "auto") 
     if method == "auto":
         return automatic(model, temperature)
     chosen = METHODS.get(method) if isinstance(method, str) else method
-    if not isinstance(chosen, tuple(map(type, METHODS.values()))):
+    if not isinstance(chosen, TransferMatrix | Metropolis | HeatBath | SwendsenWang | Wolff):
         allowed = f'it must be "auto", {", ".join(METHODS)} or a method such as Metropolis()'
         raise InvalidInput(Problem("method", method, allowed))
     reason = chosen.refusal(model)
@@ -183,10 +183,11 @@ def sample(
     problems.done()
     chosen = [method_for(model, float(temperature), method) for temperature in temperatures]
     methods = tuple(f"{one.name} ({why})" for one, why in chosen)
+    of_sampling = key_for(key, "sample")
     spins, chains = [], []
     for number, (temperature, (one, _)) in enumerate(zip(temperatures, chosen, strict=True)):
         bits = int(np.float32(temperature).view(np.uint32))
-        drawn, measured = _draw(jax.random.fold_in(key, bits), model, float(temperature), draws, one)
+        drawn, measured = _draw(jax.random.fold_in(of_sampling, bits), model, float(temperature), draws, one)
         spins.append(drawn)
         chains.append(measured)
         if progress is not None:
@@ -197,7 +198,7 @@ def sample(
 
 def thermal(key: Key, model: Ising, temperature: float, chains: int, method: Method | str = "auto") -> Spins:
     """Configurations int8 [chain, y, x] at one temperature, to start flows from."""
-    return sample(key, model, [temperature], chains, method).spins[0]
+    return sample(key_for(key, "thermal"), model, [temperature], chains, method).spins[0]
 
 
 def cold(key: Key, model: Ising, chains: int) -> Spins:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int8, UInt32
+from jaxtyping import Bool, Float, Int8, UInt64
 
 from rbmflow._types import Key
 from rbmflow.model import Ising
@@ -21,10 +21,10 @@ type Update = Callable[..., None]
 
 
 class Walkers(NamedTuple):
-    """The state of cluster chains on the host: spins and generator words of every replica."""
+    """The state of cluster chains on the host: spins and generator of every replica."""
 
     spins: Int8[np.ndarray, "replica site"]
-    generators: UInt32[np.ndarray, "replica 4"]
+    counters: UInt64[np.ndarray, " replica"]
 
 
 def _threshold(probability: float) -> np.uint64:
@@ -66,23 +66,23 @@ class ClusterUpdate:
         shape = (replicas, self.model.lattice.sites)
         chosen = np.asarray(jax.random.bits(last, shape, jnp.uint8)) & 1 if up is None else up[:, None]
         spins = np.where(np.broadcast_to(chosen, shape), np.int8(1), np.int8(-1))
-        return Walkers(spins, np.array(jax.random.bits(seed, (replicas, 4), jnp.uint32)))
+        return Walkers(spins, np.asarray(jax.random.bits(seed, (replicas, 2), jnp.uint32)).view(np.uint64)[:, 0])
 
     def advance(self, state: Walkers, count: int) -> Walkers:
         """The state `count` updates later; replicas are shared out among the cores."""
-        spins, generators = state.spins.copy(), state.generators.copy()
-        neighbours = self.model.lattice.neighbours
+        spins, counters = state.spins.copy(), state.counters.copy()
+        neighbours = self.model.lattice.neighbours.astype(np.uint32)
         favoured = np.int8(1 if self.model.field > 0 else -1)
         bond, ghost = _threshold(self.bond_probability), _threshold(self.ghost_probability)
 
         def block(rows: slice) -> None:
-            self.update(spins[rows], generators[rows], neighbours, bond, ghost, favoured, np.int64(count * self.steps))
+            self.update(spins[rows], counters[rows], neighbours, bond, ghost, favoured, np.int64(count * self.steps))
 
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         edges = np.linspace(0, len(spins), min(cores, len(spins)) + 1).astype(int)
         with ThreadPoolExecutor(cores) as threads:
             list(threads.map(block, map(slice, edges[:-1], edges[1:])))
-        return Walkers(spins, generators)
+        return Walkers(spins, counters)
 
     def spins(self, state: Walkers) -> Int8[np.ndarray, "replica y x"]:
         """Configurations of all replicas."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow.model import Ising
+from rbmflow.settings import LONGEST_EXACT_ROW
 
-LARGEST_ROW = 12
 WORKSPACE_BYTES = 64_000_000
 
 
@@ -39,8 +39,8 @@ class TransferMatrix:
         """Why this method cannot draw from the model, or None if it can."""
         if model.field != 0:
             return f"the exact sampler draws without a field, not at field {model.field:g}"
-        if min(model.lattice.shape) > LARGEST_ROW:
-            return f"the exact sampler needs a side of at most {LARGEST_ROW}"
+        if min(model.lattice.shape) > LONGEST_EXACT_ROW:
+            return f"the exact sampler needs a side of at most {LONGEST_EXACT_ROW}"
         return None
 
     def draw(self, generator: np.random.Generator, model: Ising, temperature: float, draws: int) -> np.ndarray:
@@ -122,10 +122,11 @@ def _backward_sums(ly: int, lx: int, coupling: float, first_rows: np.ndarray) ->
     up : float64 [site after the first row, frontier, first row]
     """
     frontiers = np.arange(2**lx)
-    up = np.empty(((ly - 1) * lx, 2**lx, first_rows.size))
+    # Draws visit the frontiers of one first row after another: those lie together in memory.
+    up = np.empty(((ly - 1) * lx, first_rows.size, 2**lx)).transpose(0, 2, 1)
     beta = np.ones((2**lx, first_rows.size))
-    log_weight = coupling * sum(_bit_spin(first_rows, x) * _bit_spin(first_rows, (x + 1) % lx) for x in range(lx))
-    log_weight = log_weight.astype(float)
+    bonds = [_bit_spin(first_rows, x) * _bit_spin(first_rows, (x + 1) % lx) for x in range(lx)]
+    log_weight = coupling * np.sum(bonds, axis=0, dtype=float)
     for site in reversed(range((ly - 1) * lx)):
         row, x = divmod(site, lx)
         field = _bit_spin(frontiers, x)[:, None]
@@ -163,13 +164,15 @@ def _draw_given_first_row(
     lx = up.shape[0] // (ly - 1)
     frontier = first_rows[chosen]
     spins = np.empty((chosen.size, ly, lx), np.int8)
+    tables = up.transpose(0, 2, 1).reshape(up.shape[0], -1)
     for x in range(lx):
         spins[:, 0, x] = _bit_spin(frontier, x)
     for site in range(up.shape[0]):
         row, x = divmod(site, lx)
-        is_up = generator.random(chosen.size) < up[site, frontier, chosen]
-        frontier = np.where(is_up, frontier | (1 << x), frontier & ~(1 << x))
-        spins[:, row + 1, x] = np.where(is_up, 1, -1)
+        is_up = generator.random(chosen.size) < tables[site].take(chosen * up.shape[1] + frontier)
+        frontier = (frontier & ~(1 << x)) | (is_up.astype(np.int64) << x)
+        spins[:, row + 1, x] = is_up
+    spins[:, 1:] = 2 * spins[:, 1:] - 1
     return spins
 
 

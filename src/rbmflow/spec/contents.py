@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
 from rbmflow._checks import Problems
 from rbmflow.settings import (
+    LONGEST_EXACT_ROW,
     FlowSettings,
     MachineSettings,
     ModelSettings,
@@ -79,8 +80,8 @@ class Spec:
         problems.unless(seed, "seed", self.seed, "it must be a whole number from 0 to 4294967295")
         problems.whole("seeds", self.seeds, 1)
         problems.unless(len(self.types) > 0, "types", self.types, "it must hold at least one type")
-        for name in self.types:
-            problems.unless(bool(_NAME.fullmatch(name)), "types", name, f"the name of a type {_NAME_ALLOWED}")
+        odd = [name for name in self.types if not _NAME.fullmatch(name)]
+        problems.unless(not odd, "types", odd, f"the name of a type {_NAME_ALLOWED}")
         self._compare(problems)
         problems.done()
 
@@ -91,11 +92,14 @@ class Spec:
         sizes = {}
         for name, kind in self.types.items():
             sizes[name] = self.sampling.draws * len(self.type_temperatures(name))
-            problems.unless(sizes[name] > 0, f"types.{name}", kind, keep_one)
+            problems.unless(sizes[name] > 0, f"types.{name}", asdict(kind), keep_one)
         for index, start in enumerate(self.flow.starts):
             known = isinstance(start, str) or start in grid
             allowed = "a start that is a number must be one of sampling.temperatures"
             problems.unless(known, f"flow.starts[{index}]", start, allowed)
+        exact = self.sampling.method != "transfer-matrix" or self.model.length <= LONGEST_EXACT_ROW
+        small = f"the exact sampler needs model.length of at most {LONGEST_EXACT_ROW}"
+        problems.unless(exact, "sampling.method", self.sampling.method, small)
         name, size = min(sizes.items(), key=lambda row: row[1] or math.inf, default=("", 0))
         fits = self.training.batch <= size or size == 0
         least = f"it must be at most {size}, the training configurations of type {name}"

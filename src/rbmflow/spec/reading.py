@@ -126,7 +126,7 @@ def _read_toml(source: str | Path) -> dict[str, Any]:
     path = _shipped_folder() / f"{source}.toml" if str(source) in shipped() else Path(source)
     known = f"one of {', '.join(shipped())} or the path of a TOML file"
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         allowed = f"it must be {known}, and there is no such file"
     except IsADirectoryError:

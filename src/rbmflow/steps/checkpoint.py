@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from jaxtyping import Array, Int8
 from rbmflow._types import Key
 from rbmflow.rbm import RBM
 from rbmflow.settings import MachineSettings, TrainingSettings
+from rbmflow.store import unused
 from rbmflow.training import History, TrainingState, start_training, training_chunks
 
 FILE = "training.npz"
@@ -53,9 +53,10 @@ def _save(path: Path, done: int, state: TrainingState, parts: list[History]) -> 
     arrays = jax.tree.leaves(eqx.filter((state, _joined(parts)), eqx.is_array))
     named: dict[str, Any] = {f"leaf_{number}": np.asarray(leaf) for number, leaf in enumerate(arrays)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=FILE, delete=False) as file:
+    draft = unused(path)
+    with open(draft, "wb") as file:
         np.savez(file, **named, done=np.array(done))
-    os.replace(file.name, path)
+    draft.replace(path)
 
 
 def _load(path: Path, fresh: TrainingState) -> tuple[int, TrainingState, list[History]] | None:
@@ -66,7 +67,7 @@ def _load(path: Path, fresh: TrainingState) -> tuple[int, TrainingState, list[Hi
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             done = int(file["done"])
             arrays = [jnp.asarray(file[f"leaf_{number}"]) for number in range(len(leaves))]
-    except (FileNotFoundError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+    except (OSError, KeyError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
         return None
     arrays_of_state, history = jax.tree.unflatten(structure, arrays)
     return done, eqx.combine(arrays_of_state, fresh), [history]

@@ -168,24 +168,26 @@ def _calibration(step: Step, parents: Parents) -> xr.Dataset:
 
 
 def _null(step: Step, parents: Parents) -> xr.Dataset:
-    """The equal mixture of the training temperatures: exact where it can be, neural on fresh exact draws."""
+    """The equal mixture of the training temperatures: exact, but for the network's probabilities on fresh draws."""
     model, temperatures = _model(step.settings["model"]), step.settings["temperatures"]
     kept = step.settings["mixture"]
     known = thermometers(model, temperatures, parents[0])
     mixture = exact.mixture(model, kept)
     draws = sampler.sample(step_key(step), model, kept, step.settings["draws"])
     spins = draws.spins.reshape(-1, *draws.spins.shape[2:])
-    values = {name: float(np.asarray(known[name].temperature(spins).temperature)) for name in CLASSIFIERS}
-    values["energy"] = float(mixture.temperature_of_energy)
+    values = {name: known[name].curve.of_mixture(kept) for name in CLASSIFIERS}
+    values["energy"] = mixture.temperature_of_energy
+    abs_magnetization = math.nan
     if "magnetization" in known:
-        values["magnetization"] = float(mixture.temperature_of_abs_magnetization)
+        values["magnetization"] = mixture.temperature_of_abs_magnetization
+        abs_magnetization = mixture.abs_magnetization
     neural = np.asarray(known["neural"].read(spins), np.float64).mean(axis=0)
     return xr.Dataset(
         {
             "null_temperature": ("thermometer", [values[name] for name in known]),
             "null_probability": (("classifier", "bin"), np.stack([neural, mixture.posterior(temperatures)])),
-            "null_energy": float(mixture.energy),
-            "null_abs_magnetization": float(mixture.abs_magnetization),
+            "null_energy": mixture.energy,
+            "null_abs_magnetization": abs_magnetization,
         },
         {"thermometer": list(known), "classifier": list(CLASSIFIERS), "bin": temperatures},
     )

@@ -100,8 +100,8 @@ def _ends(read: xr.Dataset) -> xr.Dataset:
     """Where each flow ended, its drift, and whether it can be called converged.
 
     The end is the mean over the last quarter of the flow, the drift its difference to the quarter before. A machine
-    has converged by a thermometer if no start drifts and all starts end together, both within three errors; the
-    errors join those over seeds and those of the chains.
+    has converged by a thermometer if the starts lie on both sides of the end, no start drifts, and all starts end
+    together, all within three errors; the errors join those over seeds and those of the chains.
     """
     temperature, chain = read["temperature_read"], read["temperature_read_error"]
     iterations = temperature.sizes["iteration"] - 1
@@ -113,38 +113,68 @@ def _ends(read: xr.Dataset) -> xr.Dataset:
         drift_by_seed = end_by_seed - temperature.isel(iteration=before).mean("iteration", skipna=False)
     seeds = temperature.sizes["seed"]
     # Configurations of successive iterations are correlated, so the chain error of the mean is that of one iteration.
-    chain_error = np.sqrt((chain.isel(iteration=last) ** 2).mean("iteration").mean("seed") / seeds)
+    of_one_seed = np.sqrt((chain.isel(iteration=last) ** 2).mean(["iteration", "seed"]))
     axis = end_by_seed.dims.index("seed")
     end, end_error = mean_and_error(end_by_seed.values, axis)
     drift, drift_error = mean_and_error(drift_by_seed.values, axis)
     dims = tuple(dim for dim in end_by_seed.dims if dim != "seed")
+    # Seeds share the limit of what can be told from zero; all other chain errors average out over them.
+    shared = of_one_seed > np.abs(end)
+    chain_error = xr.DataArray(of_one_seed).where(shared, of_one_seed / np.sqrt(seeds))
     dataset = xr.Dataset(
         {
             "end_temperature": (dims, end),
             "end_error": (dims, end_error),
-            "end_chain_error": chain_error,
-            "drift": (dims, drift),
+            "end_chain_error": chain_error.where(np.isfinite(end)),
+            "drift": (dims, np.where(np.isfinite(end), drift, np.nan)),
             "drift_error": (dims, drift_error),
         },
         {"thermometer": read["thermometer"]},
     )
-    return dataset.assign(converged=_converged(end_by_seed, dataset))
+    doubts = _doubts(temperature.isel(iteration=0), end_by_seed, dataset)
+    converged = ~xr.concat(list(doubts.values()), "doubt").any("doubt")
+    return dataset.assign({f"doubt_{name}": doubt for name, doubt in doubts.items()} | {"converged": converged})
 
 
-def _converged(end_by_seed: xr.DataArray, ends: xr.Dataset) -> xr.DataArray:
-    chain = ends["end_chain_error"]
-    drift_error = np.hypot(ends["drift_error"].fillna(0), np.sqrt(2) * chain)
-    still = xr.DataArray(abs(ends["drift"]) <= SIGMAS * drift_error).all("start")
-    together = xr.ones_like(still)
+DOUBTS = {
+    "range": "a reading is infinite",
+    "drift": "a start still drifts",
+    "apart": "the starts end apart",
+    "one_sided": "the starts do not lie on both sides of the end",
+}
+"""What may keep a machine from having a fixed point by a thermometer, in the order in which it is told."""
+
+
+def _doubts(start_by_seed: xr.DataArray, end_by_seed: xr.DataArray, ends: xr.Dataset) -> dict[str, xr.DataArray]:
+    """Which of `DOUBTS` there are, by machine and thermometer."""
+    # An end that cannot be told from zero counts as the highest temperature it may have, and exactly so: joined to
+    # the error of another start, its own wide one would let that start end anywhere below.
+    unresolved = ends["end_chain_error"] > abs(ends["end_temperature"])
+    end_by_seed = end_by_seed.where(~unresolved, np.maximum(end_by_seed, ends["end_chain_error"]))
+    chain = ends["end_chain_error"].where(~unresolved, 0.0)
+    drift_error = np.hypot(ends["drift_error"].fillna(0), np.sqrt(2) * ends["end_chain_error"])
+    drifts = xr.DataArray(abs(ends["drift"]) > SIGMAS * drift_error).any("start")
+    apart = xr.zeros_like(drifts)
     for one in range(end_by_seed.sizes["start"]):
         for other in range(one):
             with np.errstate(invalid="ignore"):
-                apart = end_by_seed.isel(start=one) - end_by_seed.isel(start=other)
+                distance = end_by_seed.isel(start=one) - end_by_seed.isel(start=other)
             # The same machines serve all starts, so the difference is taken seed by seed.
-            mean, error = mean_and_error(apart.values, apart.dims.index("seed"))
+            mean, error = mean_and_error(distance.values, distance.dims.index("seed"))
             chains = np.hypot(chain.isel(start=one), chain.isel(start=other))
-            together = together & (np.abs(mean) <= SIGMAS * np.hypot(np.nan_to_num(error), chains))
-    return still & together
+            apart = apart | (np.abs(mean) > SIGMAS * np.hypot(np.nan_to_num(error), chains))
+    infinite = ~xr.DataArray(np.isfinite(ends["end_temperature"])).all("start")
+    one_sided = ~_both_sides(start_by_seed, end_by_seed, chain)
+    return {"range": infinite, "drift": drifts & ~infinite, "apart": apart & ~infinite, "one_sided": one_sided}
+
+
+def _both_sides(start_by_seed: xr.DataArray, end_by_seed: xr.DataArray, chain: xr.DataArray) -> xr.DataArray:
+    """Whether some start begins at or below the ends and some at or above: one side alone may just be slow."""
+    end, margin = end_by_seed.mean(["seed", "start"]), SIGMAS * chain.max("start")
+    begin = start_by_seed.mean("seed")
+    if begin.sizes["start"] < 2:
+        return xr.zeros_like(end, dtype=bool)
+    return (begin.min("start") <= end + margin) & (begin.max("start") >= end - margin)
 
 
 def _training(by_kind: Gathered, machines: int, seeds: int) -> xr.Dataset:
@@ -205,9 +235,10 @@ def _flags(step: Step, parents: tuple[xr.Dataset, ...], dataset: xr.Dataset) -> 
     flags = [entry for parent in parents for entry in json.loads(parent.attrs.get("flags", "[]"))]
     flags = [entry for number, entry in enumerate(flags) if entry not in flags[:number]]
     for machine in dataset["machine"].values:
-        row = dataset["converged"].sel(machine=machine)
-        moving = [str(name) for name in row["thermometer"].values if not bool(row.sel(thermometer=name))]
-        if moving:
-            message = f"no fixed point by {', '.join(moving)}: a start still drifts, or the starts end apart"
-            flags.append({"where": str(machine), "what": "not converged", "message": message})
+        for name, text in DOUBTS.items():
+            row = dataset[f"doubt_{name}"].sel(machine=machine)
+            by = [str(thermometer) for thermometer in row["thermometer"].values[row.values]]
+            if by:
+                message = f"no fixed point by {', '.join(by)}: {text}"
+                flags.append({"where": str(machine), "what": "not converged", "message": message})
     return flags

@@ -4,7 +4,7 @@ See `rbmflow.store.artifacts` for the layout.
 """
 
 from rbmflow.store.artifacts import STALE_AFTER, Damaged, Progress, Store
-from rbmflow.store.files import to_json, write_text
+from rbmflow.store.files import to_json, unused, write_text
 from rbmflow.store.step import Address, Artifact, Step
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "Step",
     "Store",
     "to_json",
+    "unused",
     "write_text",
 ]

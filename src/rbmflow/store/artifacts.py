@@ -73,8 +73,9 @@ class Store:
 
     def __init__(self, path: str | Path):
         self.path = Path(path).absolute()
-        if os.path.exists(self.path) and not self.path.is_dir():
-            raise InvalidInput(Problem("store", str(path), "it must be a folder"))
+        there = next((place for place in (self.path, *self.path.parents) if os.path.lexists(place)), self.path)
+        if not str(path) or not there.is_dir():
+            raise InvalidInput(Problem("store", str(path), "it must be a folder, or a path where one can be made"))
 
     def prepare(self) -> None:
         """Make the folder if need be and see, by writing, that it can be written.
@@ -241,7 +242,8 @@ class Store:
         for path in self.path.glob("runs/*/run.json"):
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 run = json.loads(path.read_text())
-                found.append((run["started"], run["run"], run["name"], run))
+                if isinstance(run["steps"], list):
+                    found.append((run["started"], run["run"], run["name"], run))
         return [run for *_, run in sorted(found, key=lambda row: row[:3])]
 
     def find_run(self, wanted: str) -> dict[str, Any]:

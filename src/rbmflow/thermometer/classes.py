@@ -59,6 +59,12 @@ class ClassCurve(eqx.Module):
         hottest = mean_class >= highest[-1]
         return np.where(hottest, np.inf, exact.critical_temperature() * np.tan(np.where(hottest, 0.0, at)))
 
+    def of_mixture(self, temperatures: Sequence[float]) -> float:
+        """Temperature read on the equal mixture of equilibrium ensembles at these temperatures."""
+        at = np.arctan(np.asarray(temperatures, np.float64) / exact.critical_temperature())
+        classes = np.interp(at, _angle(self.temperature.size), self.mean_class)
+        return float(self.invert(np.asarray(classes.mean())))
+
 
 def _angle(points: int) -> Float64[np.ndarray, " temperature"]:
     """Even steps of arctan(T / T_c), a variable in which T = inf is an end like any other."""

@@ -19,7 +19,7 @@ from rbmflow._record import Record
 from rbmflow._types import Key
 from rbmflow.exact import density_of_states
 from rbmflow.model import Ising
-from rbmflow.random import Generator
+from rbmflow.random import Generator, key_for
 from rbmflow.sampler import sample
 from rbmflow.settings import ThermometerSettings
 from rbmflow.thermometer.classes import ClassCurve, energy_level, mean_class
@@ -197,7 +197,7 @@ def train_thermometer(
     if settings.batch > settings.draws * bins:
         allowed = f"it must be at most the {settings.draws * bins} configurations that are drawn"
         raise InvalidInput(Problem("batch", settings.batch, allowed))
-    for_draws, for_training, for_calibration = jax.random.split(key, 3)
+    for_draws, for_training, for_calibration = jax.random.split(key_for(key, "train_thermometer"), 3)
     spins = sample(for_draws, model, temperatures, settings.draws).spins
     classes = jnp.repeat(jnp.arange(bins), settings.draws)
     epoch = _Epoch(spins.reshape(-1, *spins.shape[2:]), classes, settings)
