@@ -94,7 +94,7 @@ def independent_per_second(method, length):
     kernel = method.sweep(model, CRITICAL)
     replicas = 1024 if isinstance(method, Metropolis | HeatBath) else 32
     state = kernel.start(jax.random.key(0), replicas, np.full(replicas, True))
-    state, tau, _, _ = chains.thermalise(model, kernel, state)
+    state, tau, *_ = chains.thermalise(model, kernel, state)
     count = max(1, 20_000 // length**2)
     seconds = median_seconds(advancing(kernel, state, count), 3)
     return replicas * count / (2 * tau * seconds), tau

@@ -54,7 +54,8 @@ def allowed_inside(room: str) -> set[str]:
 def allowed_outside(room: str) -> set[str] | None:
     """Libraries that a room may import; None where any dependency may be."""
     if room in VOCABULARY or room in SCIENCE:
-        return SCIENCE_LIBRARIES | ({"arviz_stats"} if room == "diagnostics" else set())
+        # arviz-stats for the health of chains; numba for cluster updates, which do without where it is missing.
+        return SCIENCE_LIBRARIES | {"diagnostics": {"arviz_stats"}, "sampler": {"numba"}}.get(room, set())
     if room in PRESENTATION:
         return {"numpy", "xarray", "matplotlib", "jinja2", "pandas", "markupsafe"}
     if room == "steps":

@@ -212,10 +212,10 @@ def test_a_failed_step_is_told_and_tried_again(call, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--machine.hidden", "0"], "machine.hidden = 0 is not allowed: it must be a whole number of at least 1"),
+        (["--machine.hidden", "0"], "machine.hidden = 0 is not allowed: it must be a whole number from 1 to 100000"),
         (["--machine.hidden=many"], "machine.hidden = 'many' is not allowed: it must be a whole number"),
         (["--machine.hiden", "3"], "did you mean machine.hidden?"),
-        (["--model.length", "1"], "model.length = 1 is not allowed: it must be a whole number of at least 2"),
+        (["--model.length", "1"], "model.length = 1 is not allowed: it must be a whole number from 2 to 32"),
         (["--sampling.temperatures", "[-1, 2]"], "sampling.temperatures = [-1, 2] is not allowed"),
         (["--sampling.temperatures", "[nan]"], "sampling.temperatures = [nan] is not allowed"),
         (["--sampling.temperatures", "[2, 1]"], "sampling.temperatures = [2, 1] is not allowed"),
@@ -230,7 +230,7 @@ def test_a_failed_step_is_told_and_tried_again(call, monkeypatch):
         (["broken.toml"], "spec = 'broken.toml' is not allowed: it must be TOML: Expected '=' after a key"),
         (["latin.toml"], "it must be TOML, which is UTF-8 text, and byte 8 is not"),
         (["--store", "broken.toml"], "store = 'broken.toml' is not allowed: it must be a folder"),
-        (["--store", "broken.toml/store"], "it must be a folder that can be written (Not a directory)"),
+        (["--store", "broken.toml/store"], "it must be a folder, or a path where one can be made"),
         (["--store", "/proc/store"], "store = '/proc/store' is not allowed: it must be a folder that can be written"),
     ],
 )

@@ -206,7 +206,10 @@ def test_places_that_cannot_be_a_store(tmp_path):
     file.write_text("hello")
     with pytest.raises(InvalidInput, match="it must be a folder"):
         Store(file)
-    for path in (file / "store", "/proc/store", tmp_path / ("x" * 300)):
+    for path in (file / "store", ""):
+        with pytest.raises(InvalidInput, match="a path where one can be made"):
+            Store(path)
+    for path in ("/proc/store", tmp_path / ("x" * 300)):
         with pytest.raises(InvalidInput, match="it must be a folder that can be written"):
             Store(path).prepare()
     assert tree(tmp_path) == {"file": b"hello"}
@@ -227,10 +230,12 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
 def test_runs_are_found_by_id_beginning_and_name(store):
     for number, (run, name) in enumerate([("a-11", "a"), ("a-12", "a"), ("ab-13", "ab")]):
         store.run_folder(run).mkdir(parents=True)
-        record = {"run": run, "name": name, "started": f"2026-01-0{3 - number}"}
+        record = {"run": run, "name": name, "started": f"2026-01-0{3 - number}", "steps": []}
         write_text(store.run_folder(run) / "run.json", to_json(record))
     store.run_folder("broken").mkdir()
     write_text(store.run_folder("broken") / "run.json", "{")
+    store.run_folder("foreign").mkdir()
+    write_text(store.run_folder("foreign") / "run.json", to_json({"run": "a-1", "name": "a", "started": "2026"}))
     assert [run["run"] for run in store.runs()] == ["ab-13", "a-12", "a-11"]
     found = {wanted: store.find_run(wanted)["run"] for wanted in ("a-12", "a", "ab", "ab-1")}
     assert found == {"a-12": "a-12", "a": "a-11", "ab": "ab-13", "ab-1": "ab-13"}

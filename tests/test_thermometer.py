@@ -143,7 +143,7 @@ def test_ends_of_the_scale(thermometer):
 
 
 def test_error_near_infinite_temperature_is_that_of_the_cold_side():
-    spins = rf.thermal(jax.random.key(4), TEN, 300.0, 400)
+    spins = rf.thermal(jax.random.key(10), TEN, 300.0, 400)
     reading = rf.EnergyThermometer(TEN).temperature(spins)
     energy = np.asarray(TEN.total_energy(spins)) / 100
     error = energy.std(ddof=1) / 20

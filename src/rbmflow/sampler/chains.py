@@ -10,7 +10,9 @@ thermalisation
     windows of doubling length follow one another until everything before a window is at least 20 tau long; draws
     begin after that window, so at least 40 tau are discarded.
 thinning
-    successive draws of one replica are 3 (tau + 1/2) apart, where an exponential autocorrelation is below 0.05.
+    successive draws of one replica are 3 (tau + 1/2) apart, where an exponential autocorrelation is below 0.05, or
+    further, where the autocorrelation measured on that window has fallen to half of 0.05: slow modes of small
+    amplitude outlive tau.
 """
 
 from __future__ import annotations
@@ -101,33 +103,42 @@ def _record(model: Ising, kernel: Kernel, state: Any, points: int, every: int) -
     return state, np.stack(rows, axis=-1)
 
 
-def thermalise(model: Ising, kernel: Kernel, state: Any) -> tuple[Any, float, int, tuple[str, ...]]:
+def thermalise(model: Ising, kernel: Kernel, state: Any) -> tuple[Any, float, int, int, tuple[str, ...]]:
     """Advance the chains by the module's rule.
 
     Returns
     -------
-    state, tau, discarded, flags
-        The thermalised state, tau in steps, the steps done, and a flag if the rule was not met.
+    state, tau, thinning, discarded, flags
+        The thermalised state, tau and the distance of draws in steps, the steps done, and a flag if the rule was
+        not met.
     """
-    done, length = 0, FIRST_WINDOW
+    done, length, flags = 0, FIRST_WINDOW, ()
     while True:
         every = max(1, length // POINTS)
         state, series = _record(model, kernel, state, length // every, every)
         tau = every * max(tau_int(one) for one in series)
-        if done >= THERMAL * tau:
-            return state, tau, done + length, ()
+        thermal = done >= THERMAL * tau
         done += length
-        if done >= LONGEST:
-            flag = f"not thermalised: {done} steps are fewer than {THERMAL} autocorrelation times of {tau:.0f} steps"
-            return state, tau, done, (flag,)
+        if thermal or done >= LONGEST:
+            break
         length = done
+    if not thermal:
+        flags = (f"not thermalised: {done} steps are fewer than {THERMAL} autocorrelation times of {tau:.0f} steps",)
+    exponential = math.ceil(-math.log(CORRELATION) * (tau + 0.5))
+    return state, tau, max(exponential, every * max(map(_decay, series))), done, flags
 
 
-def _correlation(draws: Float[np.ndarray, "draw replica"]) -> float:
-    """Autocorrelation of successive draws, averaged over replicas."""
+def _decay(series: Float[np.ndarray, "replica time"]) -> int:
+    """First distance in time, up to half the series, at which the autocorrelation is half of what is tolerated."""
+    half = series.shape[1] // 2
+    return next((lag for lag in range(1, half) if _correlation(series.T, lag) <= CORRELATION / 2), half)
+
+
+def _correlation(draws: Float[np.ndarray, "draw replica"], lag: int = 1) -> float:
+    """Autocorrelation of draws `lag` apart, averaged over replicas."""
     deviation = draws - draws.mean()
     variance = (deviation**2).mean()
-    return float((deviation[1:] * deviation[:-1]).mean() / variance) if len(draws) > 1 and variance > 0 else 0.0
+    return float((deviation[lag:] * deviation[:-lag]).mean() / variance) if len(draws) > lag and variance > 0 else 0.0
 
 
 def _checked(series: Float[np.ndarray, "2 draw replica"], draws: int, tau: float) -> tuple[float, float, float, list]:
@@ -170,10 +181,9 @@ def run(
     """
     replicas = replicas_for(model, kernel, draws)
     state = kernel.start(key, replicas, first_signs(model, temperature, replicas))
-    state, tau, discarded, flags = thermalise(model, kernel, state)
+    state, tau, thinning, discarded, flags = thermalise(model, kernel, state)
     rounds = math.ceil(draws / replicas)
-    # The decay time of a geometric autocorrelation lies between tau and tau + 1/2.
-    thinning = math.ceil(-math.log(CORRELATION) * (tau + 0.5)) if rounds > 1 else 0
+    thinning = thinning if rounds > 1 else 0
     spins = np.empty((draws, *model.lattice.shape), np.int8)
     series = []
     for number in range(rounds):

@@ -106,7 +106,7 @@ def _draws(step: Step, progress: Progress) -> xr.Dataset:
     asked = SamplingSettings(**step.settings["sampling"])
     model = _model(step.settings["model"])
     draws = sampler.sample(step_key(step), model, asked.temperatures, asked.draws, asked.method, progress=progress)
-    return draws.to_dataset()
+    return _flagged(draws.to_dataset(), [flag(step.name, "sampling", text) for text in draws.flags])
 
 
 def _thermometer(step: Step, progress: Progress) -> xr.Dataset:
