@@ -154,7 +154,7 @@ def test_the_same_key_gives_the_same_bits():
 def test_an_epoch_visits_every_configuration_once():
     # CD with zero weights changes nothing but by the batch mean of v E[h|v] = 0, so look at the order itself.
     from rbmflow.settings import TrainingSettings
-    from rbmflow.training import _Epoch, start_training
+    from rbmflow.training.epochs import _Epoch, start_training
 
     data = jnp.asarray(two_patterns(200))
     settings = TrainingSettings(epochs=1, batch=50)

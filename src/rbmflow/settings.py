@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from rbmflow._checks import Problems
 
 type UnitsName = Literal["-1/+1", "0/1"]
 """The two values of a unit, as written in a spec."""
+
+type EstimatorName = Literal["CD", "PCD", "Exact"]
+"""Estimators of the gradient, as written in a spec."""
+
+LARGEST_SUMMED_LAYER = 20
+"""Units of the smaller layer of a machine whose states are summed exactly."""
 
 PAPER_GRID = tuple(k / 4 for k in range(25))
 """The temperatures 0, 0.25, ..., 6 of arXiv:1801.07172."""
@@ -95,7 +101,7 @@ class TypeSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Training of a machine by contrastive divergence."""
+    """Training of a machine by stochastic gradient ascent of its log-likelihood."""
 
     epochs: int = 100
     """Passes through the training configurations."""
@@ -104,7 +110,11 @@ class TrainingSettings:
     learning_rate: float = 0.01
     """Step length of plain stochastic gradient ascent."""
     steps: int = 1
-    """Gibbs steps of the negative phase, the k of CD-k."""
+    """Gibbs steps of the negative phase, the k of CD-k and PCD-k."""
+    estimator: EstimatorName = "CD"
+    """Estimator of the gradient: "CD" from the batch, "PCD" from persistent chains, "Exact" by summing all states."""
+    centred: bool = False
+    """Whether the gradient is that of the machine with centred units; the machine needs biases for it."""
 
     def __post_init__(self):
         problems = Problems()
@@ -112,6 +122,8 @@ class TrainingSettings:
         problems.whole("batch", self.batch, 1)
         problems.positive("learning_rate", self.learning_rate)
         problems.whole("steps", self.steps, 1)
+        names = get_args(EstimatorName.__value__)
+        problems.unless(self.estimator in names, "estimator", self.estimator, f"it must be one of {', '.join(names)}")
         problems.done()
 
 

@@ -1,9 +1,9 @@
-"""Training: contrastive divergence, epoch by epoch."""
+"""Training: stochastic gradient ascent, epoch by epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -19,8 +19,10 @@ from rbmflow._record import Record
 from rbmflow._types import Key
 from rbmflow.dataset import Draws, configurations
 from rbmflow.random import Generator
-from rbmflow.rbm import RBM, GibbsNoise, sample_hidden, sample_visible
-from rbmflow.settings import MachineSettings, TrainingSettings, UnitsName
+from rbmflow.rbm import RBM
+from rbmflow.settings import EstimatorName, MachineSettings, TrainingSettings, UnitsName
+from rbmflow.training import estimators
+from rbmflow.training.estimators import estimator_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,7 +36,8 @@ class History(Record):
     Parameters
     ----------
     reconstruction : float32 [epoch]
-        Fraction of the visible units that the Gibbs steps of CD changed, mean over the epoch.
+        Fraction of the visible units that the Gibbs steps of the estimator changed, mean over the epoch; with `Exact`
+        the mean distance of the data to its mean-field reconstruction, as a fraction of the units' span.
     weight_norm : float32 [epoch]
         Root mean square weight after the epoch.
     largest_weight : float32 [epoch]
@@ -50,7 +53,7 @@ class History(Record):
         import xarray as xr
 
         names = {
-            "reconstruction": "fraction of visible units changed by CD",
+            "reconstruction": "fraction of visible units changed by the Gibbs steps",
             "weight_norm": "root mean square weight",
             "largest_weight": "largest absolute weight",
         }
@@ -63,61 +66,12 @@ class History(Record):
         return cls(*(jnp.asarray(dataset[name].values) for name in ("reconstruction", "weight_norm", "largest_weight")))
 
 
-def contrastive_divergence(
-    machine: RBM, noise: GibbsNoise, visible: Float[Array, "chain visible"], steps: int
-) -> tuple[GibbsNoise, RBM, Float[Array, ""]]:
-    r"""CD-k estimate of the gradient of the mean log-likelihood of a batch.
-
-    .. math:: \Delta W = \langle v\, E[h|v]^T \rangle_{data} - \langle v'\, E[h|v']^T \rangle_{k},
-
-    where v' is drawn by k Gibbs steps from the data. Both phases use the mean of the hidden units given the very
-    configuration beside it.
-
-    Parameters
-    ----------
-    machine
-        The machine; the result has its structure.
-    noise
-        Generators of as many chains as there are configurations.
-    visible : float32 [chain, visible]
-        The batch, in the machine's units.
-    steps
-        k.
-
-    Returns
-    -------
-    noise, gradient, changed
-        Advanced generators; the gradient in the shape of a machine; the fraction of units that differ between
-        v' and the data.
-
-    References
-    ----------
-    G. Hinton, Neural Comput. 14, 1771 (2002), doi:10.1162/089976602760128018.
-    """
-    fields = machine.hidden_fields(visible)
-    positive = machine.units.mean(fields)
-    negative_visible = visible
-    for _ in range(steps):
-        noise, hidden = sample_hidden(machine, noise, fields)
-        noise, negative_visible = sample_visible(machine, noise, hidden)
-        fields = machine.hidden_fields(negative_visible)
-    negative = machine.units.mean(fields)
-    chains = visible.shape[0]
-    gradient = RBM(
-        (visible.T @ positive - negative_visible.T @ negative) / chains,
-        jnp.mean(visible - negative_visible, axis=0),
-        jnp.mean(positive - negative, axis=0),
-        machine.units,
-    )
-    return noise, gradient, jnp.mean(visible != negative_visible, dtype=jnp.float32)
-
-
 class TrainingState(eqx.Module):
-    """Everything a training needs to go on: machine, optimiser, random generators."""
+    """Everything a training needs to go on: machine, optimiser, the estimator's chains, the order of the data."""
 
     machine: RBM
     optimiser: optax.OptState
-    noise: GibbsNoise
+    chains: Any
     order: Generator
 
 
@@ -137,7 +91,7 @@ class _Epoch(eqx.Module):
         order, words = state.order.words()
         batches = self.data.shape[0] // self.settings.batch
         samples = jnp.argsort(words)[: batches * self.settings.batch].reshape(batches, -1)
-        state = TrainingState(state.machine, state.optimiser, state.noise, order)
+        state = TrainingState(state.machine, state.optimiser, state.chains, order)
         state, changed = jax.lax.scan(lambda at, rows: self._update(at, rows), state, samples)
         weights = state.machine.weights
         norm = jnp.sqrt(jnp.mean(weights**2))
@@ -146,7 +100,9 @@ class _Epoch(eqx.Module):
     def _update(self, state: TrainingState, samples: Array) -> tuple[TrainingState, Array]:
         machine = state.machine
         visible = machine.units.from_spins(self.data[samples])
-        noise, gradient, changed = contrastive_divergence(machine, state.noise, visible, self.settings.steps)
+        chains, gradient, changed = estimator_of(self.settings).gradient(machine, state.chains, visible)
+        if self.settings.centred:
+            gradient = estimators.centred(machine, gradient, visible)
         if not self.biases:
             still = (jnp.zeros_like(gradient.visible_bias), jnp.zeros_like(gradient.hidden_bias))
             gradient = eqx.tree_at(lambda g: (g.visible_bias, g.hidden_bias), gradient, still)
@@ -154,18 +110,27 @@ class _Epoch(eqx.Module):
         downhill = jax.tree.map(jnp.negative, gradient)
         change, optimiser = self.optimiser.update(downhill, state.optimiser)
         machine = eqx.apply_updates(machine, change)
-        return TrainingState(machine, optimiser, noise, state.order), changed
+        return TrainingState(machine, optimiser, chains, state.order), changed
 
 
 def start_training(
     key: Key, data: Int8[Array, "sample visible"], machine: MachineSettings, training: TrainingSettings
 ) -> TrainingState:
-    """State before the first update: random weights and freshly seeded generators."""
-    for_weights, for_noise, for_order = jax.random.split(key, 3)
+    """State before the first update: random weights and freshly seeded generators.
+
+    Raises
+    ------
+    InvalidInput
+        If the machine does not fit the estimator, or has no biases and the gradient is to be centred.
+    """
+    if training.centred and not machine.biases:
+        allowed = "a centred gradient changes the biases, so machine.biases must be true"
+        raise InvalidInput(Problem("centred", training.centred, allowed))
+    for_weights, for_chains, for_order = jax.random.split(key, 3)
     untrained = RBM.random(for_weights, data.shape[1], machine)
     optimiser = optax.sgd(training.learning_rate).init(eqx.filter(untrained, eqx.is_array))
-    noise = GibbsNoise.seeded(for_noise, untrained, training.batch)
-    return TrainingState(untrained, optimiser, noise, Generator.seeded(for_order, (data.shape[0],)))
+    chains = estimator_of(training).start(for_chains, untrained, training.batch)
+    return TrainingState(untrained, optimiser, chains, Generator.seeded(for_order, (data.shape[0],)))
 
 
 def training_chunks(
@@ -199,12 +164,14 @@ def train(
     batch: int = 100,
     learning_rate: float = 0.01,
     steps: int = 1,
+    estimator: EstimatorName = "CD",
+    centred: bool = False,
     units: UnitsName = "-1/+1",
     biases: bool = False,
     initial_scale: float = 0.1,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[RBM, History]:
-    """Train a machine by contrastive divergence (CD-k) with plain stochastic gradient descent.
+    """Train a machine by stochastic gradient ascent of its log-likelihood, by default CD-1.
 
     Parameters
     ----------
@@ -214,7 +181,7 @@ def train(
         Configurations of -1/+1; draws of all temperatures are taken together.
     hidden, units, biases, initial_scale
         The machine, see `MachineSettings`.
-    epochs, batch, learning_rate, steps
+    epochs, batch, learning_rate, steps, estimator, centred
         The training, see `TrainingSettings`.
     progress
         Called between chunks with the fraction done.
@@ -239,7 +206,7 @@ def train(
     (16, 8)
     """
     of_machine = MachineSettings(hidden, units, biases, initial_scale)
-    of_training = TrainingSettings(epochs, batch, learning_rate, steps)
+    of_training = TrainingSettings(epochs, batch, learning_rate, steps, estimator, centred)
     samples = configurations(data)
     state = start_training(key, samples, of_machine, of_training)
     infos = []
