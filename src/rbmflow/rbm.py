@@ -123,6 +123,37 @@ class RBM(Record):
         r"""Free energy of visible units, :math:`-\ln \sum_h e^{...} = -b^T v - \sum_j \ln \sum_{h_j} e^{f_j h_j}`."""
         return -visible @ self.visible_bias - jnp.sum(self.units.log_sum(self.hidden_fields(visible)), axis=-1)
 
+    def in_units(self, name: UnitsName) -> RBM:
+        r"""Machine of other units with the same probability of every configuration of spins.
+
+        With units :math:`x = a x' + d` in both layers,
+
+        .. math:: W' = a^2 W, \qquad b' = a b + a d\, W 1, \qquad c' = a c + a d\, W^T 1.
+
+        Z changes by a factor. Without biases a machine of one kind has biases in the other.
+
+        Raises
+        ------
+        InvalidInput
+            If there are no units of that name.
+
+        Examples
+        --------
+        >>> import jax
+        >>> machine = RBM.random(jax.random.key(0), 4, MachineSettings(hidden=2, units="0/1"))
+        >>> machine.in_units("-1/+1").units.name
+        '-1/+1'
+        """
+        units = units_named(name)
+        scale = self.units.span / units.span
+        shift = self.units.low - scale * units.low
+        return RBM(
+            scale**2 * self.weights,
+            scale * (self.visible_bias + shift * jnp.sum(self.weights, axis=1)),
+            scale * (self.hidden_bias + shift * jnp.sum(self.weights, axis=0)),
+            units,
+        )
+
     def to_dataset(self) -> xr.Dataset:
         """Labelled weights and biases."""
         import xarray as xr
