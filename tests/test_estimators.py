@@ -221,5 +221,5 @@ def test_bad_choices_name_the_field(choice, field):
 def test_an_unknown_estimator_is_named():
     settings = TrainingSettings()
     object.__setattr__(settings, "estimator", "RDM")
-    with pytest.raises(InvalidInput, match="RDM.*CD, PCD, Exact"):
+    with pytest.raises(InvalidInput, match=r"RDM.*CD, PCD, Exact"):
         settings.__post_init__()

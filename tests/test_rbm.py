@@ -178,7 +178,7 @@ def test_flow_keeps_what_is_asked():
 def test_records_come_back_from_disk(tmp_path):
     machine = random_machine(ZERO_ONE)
     flow = iterate(jax.random.key(1), machine, jnp.ones((4, 2, 3), jnp.int8), 3)
-    _, history = train(jax.random.key(0), two_patterns(), hidden=2, epochs=3, batch=50)
+    _, history = train(jax.random.key(0), two_patterns(), hidden=2, epochs=3, batch=50, held_out=0.25)
     for record in (machine, flow, history):
         record.save(tmp_path / "record.nc")
         back = type(record).load(tmp_path / "record.nc")

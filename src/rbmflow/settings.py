@@ -14,6 +14,12 @@ type UnitsName = Literal["-1/+1", "0/1"]
 type EstimatorName = Literal["CD", "PCD", "Exact"]
 """Estimators of the gradient, as written in a spec."""
 
+type OptimiserName = Literal["sgd", "momentum", "adam"]
+"""Optimisers, as written in a spec."""
+
+type ScheduleName = Literal["constant", "linear", "cosine"]
+"""Courses of the learning rate, as written in a spec."""
+
 LARGEST_SUMMED_LAYER = 20
 """Units of the smaller layer of a machine whose states are summed exactly."""
 
@@ -108,13 +114,23 @@ class TrainingSettings:
     batch: int = 100
     """Configurations in one gradient step."""
     learning_rate: float = 0.01
-    """Step length of plain stochastic gradient ascent."""
+    """Step length of the ascent; with a schedule, that of the first update."""
     steps: int = 1
     """Gibbs steps of the negative phase, the k of CD-k and PCD-k."""
     estimator: EstimatorName = "CD"
     """Estimator of the gradient: "CD" from the batch, "PCD" from persistent chains, "Exact" by summing all states."""
     centred: bool = False
     """Whether the gradient is that of the machine with centred units; the machine needs biases for it."""
+    optimiser: OptimiserName = "sgd"
+    """Plain stochastic gradient ascent "sgd", with momentum 0.9 "momentum", or "adam"."""
+    schedule: ScheduleName = "constant"
+    """Course of the learning rate; "linear" and "cosine" fall to zero at the last update."""
+    weight_decay: float = 0.0
+    """Shrinks the weights by this times the learning rate in every update; biases are left alone."""
+    held_out: float = 0.0
+    """Fraction of the configurations that is not trained on; the free-energy gap needs some."""
+    checkpoints: int = 16
+    """Machines kept along the training at most, evenly in the logarithm of the updates, first and last included."""
 
     def __post_init__(self):
         problems = Problems()
@@ -122,8 +138,13 @@ class TrainingSettings:
         problems.whole("batch", self.batch, 1)
         problems.positive("learning_rate", self.learning_rate)
         problems.whole("steps", self.steps, 1)
-        names = get_args(EstimatorName.__value__)
-        problems.unless(self.estimator in names, "estimator", self.estimator, f"it must be one of {', '.join(names)}")
+        for field, known in (("estimator", EstimatorName), ("optimiser", OptimiserName), ("schedule", ScheduleName)):
+            names, value = get_args(known.__value__), getattr(self, field)
+            problems.unless(value in names, field, value, f"it must be one of {', '.join(names)}")
+        problems.not_negative("weight_decay", self.weight_decay)
+        fraction = isinstance(self.held_out, int | float) and 0 <= self.held_out < 1
+        problems.unless(fraction, "held_out", self.held_out, "it must be a number of at least 0 and below 1")
+        problems.whole("checkpoints", self.checkpoints, 2)
         problems.done()
 
 

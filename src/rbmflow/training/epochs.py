@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int8
+from jaxtyping import Array, Float, Int, Int8
 
 from rbmflow import _scan
 from rbmflow._checks import InvalidInput, Problem
@@ -20,9 +20,18 @@ from rbmflow._types import Key
 from rbmflow.dataset import Draws, configurations
 from rbmflow.random import Generator
 from rbmflow.rbm import RBM
-from rbmflow.settings import EstimatorName, MachineSettings, TrainingSettings, UnitsName
-from rbmflow.training import estimators
+from rbmflow.settings import (
+    EstimatorName,
+    MachineSettings,
+    OptimiserName,
+    ScheduleName,
+    TrainingSettings,
+    UnitsName,
+)
+from rbmflow.training import estimators, ladder
 from rbmflow.training.estimators import estimator_of
+from rbmflow.training.ladder import Ladder, read_ladder, rungs
+from rbmflow.training.optimisers import optimiser_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,8 +39,16 @@ if TYPE_CHECKING:
 UPDATES_IN_A_CHUNK = 4000
 
 
+class Epochs(eqx.Module):
+    """What was seen along a training, one number an epoch; see `History`."""
+
+    reconstruction: Float[Array, "*epoch"]
+    weight_norm: Float[Array, "*epoch"]
+    largest_weight: Float[Array, "*epoch"]
+
+
 class History(Record):
-    """What was seen along a training, one number an epoch.
+    """What was seen along a training.
 
     Parameters
     ----------
@@ -42,14 +59,17 @@ class History(Record):
         Root mean square weight after the epoch.
     largest_weight : float32 [epoch]
         Largest absolute weight after the epoch.
+    ladder
+        The machine at updates spaced evenly in their logarithm, with diagnostics.
     """
 
-    reconstruction: Float[Array, "*epoch"]
-    weight_norm: Float[Array, "*epoch"]
-    largest_weight: Float[Array, "*epoch"]
+    reconstruction: Float[Array, " epoch"]
+    weight_norm: Float[Array, " epoch"]
+    largest_weight: Float[Array, " epoch"]
+    ladder: Ladder
 
     def to_dataset(self) -> xr.Dataset:
-        """Labelled copy with the epoch as coordinate, from 1."""
+        """Labelled copy with the epoch as coordinate, from 1, and the axis `checkpoint`."""
         import xarray as xr
 
         names = {
@@ -58,21 +78,29 @@ class History(Record):
             "largest_weight": "largest absolute weight",
         }
         arrays = {name: ("epoch", np.asarray(getattr(self, name)), {"long_name": text}) for name, text in names.items()}
-        return xr.Dataset(arrays, {"epoch": np.arange(1, self.reconstruction.size + 1)})
+        epochs = xr.Dataset(arrays, {"epoch": np.arange(1, self.reconstruction.size + 1)})
+        return self.ladder.to_dataset().merge(epochs)
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> History:
         """History from the data written by `to_dataset`."""
-        return cls(*(jnp.asarray(dataset[name].values) for name in ("reconstruction", "weight_norm", "largest_weight")))
+        names = ("reconstruction", "weight_norm", "largest_weight")
+        reconstruction, norm, largest = (jnp.asarray(dataset[name].values) for name in names)
+        return cls(reconstruction, norm, largest, Ladder.from_dataset(dataset))
 
 
 class TrainingState(eqx.Module):
-    """Everything a training needs to go on: machine, optimiser, the estimator's chains, the order of the data."""
+    """Everything a training needs to go on: machine, optimiser, the estimator's chains, the order of the data.
+
+    `ladder` holds the checkpoints so far: row k is the machine of the latest update up to rung k.
+    """
 
     machine: RBM
     optimiser: optax.OptState
     chains: Any
     order: Generator
+    updates: Int[Array, ""]
+    ladder: RBM
 
 
 class _Epoch(eqx.Module):
@@ -83,19 +111,23 @@ class _Epoch(eqx.Module):
     biases: bool = eqx.field(static=True)
 
     @property
-    def optimiser(self) -> optax.GradientTransformation:
-        """Plain gradient ascent."""
-        return optax.sgd(self.settings.learning_rate)
+    def batches(self) -> int:
+        """Updates of an epoch."""
+        return self.data.shape[0] // self.settings.batch
 
-    def __call__(self, state: TrainingState) -> tuple[TrainingState, History]:
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Updates of the checkpoints."""
+        return rungs(self.batches * self.settings.epochs, self.settings.checkpoints)
+
+    def __call__(self, state: TrainingState) -> tuple[TrainingState, Epochs]:
         order, words = state.order.words()
-        batches = self.data.shape[0] // self.settings.batch
-        samples = jnp.argsort(words)[: batches * self.settings.batch].reshape(batches, -1)
-        state = TrainingState(state.machine, state.optimiser, state.chains, order)
+        samples = jnp.argsort(words)[: self.batches * self.settings.batch].reshape(self.batches, -1)
+        state = eqx.tree_at(lambda at: at.order, state, order)
         state, changed = jax.lax.scan(lambda at, rows: self._update(at, rows), state, samples)
         weights = state.machine.weights
         norm = jnp.sqrt(jnp.mean(weights**2))
-        return state, History(jnp.mean(changed), norm, jnp.max(jnp.abs(weights)))
+        return state, Epochs(jnp.mean(changed), norm, jnp.max(jnp.abs(weights)))
 
     def _update(self, state: TrainingState, samples: Array) -> tuple[TrainingState, Array]:
         machine = state.machine
@@ -108,9 +140,14 @@ class _Epoch(eqx.Module):
             gradient = eqx.tree_at(lambda g: (g.visible_bias, g.hidden_bias), gradient, still)
         # optax descends; the gradient is that of a log-likelihood to be climbed.
         downhill = jax.tree.map(jnp.negative, gradient)
-        change, optimiser = self.optimiser.update(downhill, state.optimiser)
+        ascent = optimiser_of(self.settings, self.batches * self.settings.epochs)
+        change, optimiser = ascent.update(downhill, state.optimiser, machine)  # pyright: ignore[reportArgumentType]
         machine = eqx.apply_updates(machine, change)
-        return TrainingState(machine, optimiser, chains, state.order), changed
+        updates = state.updates + 1
+        # Written after every update, since a branch costs more than a row.
+        rung = jnp.searchsorted(jnp.asarray(self.rungs), updates)
+        kept = jax.tree.map(lambda rows, leaf: rows.at[rung].set(leaf), state.ladder, machine)
+        return TrainingState(machine, optimiser, chains, state.order, updates, kept), changed
 
 
 def start_training(
@@ -121,16 +158,27 @@ def start_training(
     Raises
     ------
     InvalidInput
-        If the machine does not fit the estimator, or has no biases and the gradient is to be centred.
+        If the training set is smaller than one batch, the machine does not fit the estimator, or it has no biases
+        and the gradient is to be centred.
     """
+    if data.shape[0] < training.batch:
+        allowed = f"it must be at most the {data.shape[0]} configurations of the training set"
+        raise InvalidInput(Problem("batch", training.batch, allowed))
     if training.centred and not machine.biases:
         allowed = "a centred gradient changes the biases, so machine.biases must be true"
         raise InvalidInput(Problem("centred", training.centred, allowed))
     for_weights, for_chains, for_order = jax.random.split(key, 3)
     untrained = RBM.random(for_weights, data.shape[1], machine)
-    optimiser = optax.sgd(training.learning_rate).init(eqx.filter(untrained, eqx.is_array))
-    chains = estimator_of(training).start(for_chains, untrained, training.batch)
-    return TrainingState(untrained, optimiser, chains, Generator.seeded(for_order, (data.shape[0],)))
+    epoch = _Epoch(data, training, machine.biases)
+    ascent = optimiser_of(training, epoch.batches * training.epochs)
+    return TrainingState(
+        untrained,
+        ascent.init(eqx.filter(untrained, eqx.is_array)),
+        estimator_of(training).start(for_chains, untrained, training.batch),
+        Generator.seeded(for_order, (data.shape[0],)),
+        jnp.zeros((), jnp.int32),
+        jax.tree.map(lambda leaf: jnp.repeat(leaf[None], len(epoch.rungs), axis=0), untrained),
+    )
 
 
 def training_chunks(
@@ -139,20 +187,24 @@ def training_chunks(
     machine: MachineSettings,
     training: TrainingSettings,
     done: int = 0,
-) -> Iterator[tuple[int, TrainingState, History]]:
-    """Train on from `state`, which has gone through `done` epochs, yielding every few thousand updates.
-
-    Raises
-    ------
-    InvalidInput
-        If the training set is smaller than one batch.
-    """
-    if data.shape[0] < training.batch:
-        allowed = f"it must be at most the {data.shape[0]} configurations of the training set"
-        raise InvalidInput(Problem("batch", training.batch, allowed))
-    size = max(1, UPDATES_IN_A_CHUNK // (data.shape[0] // training.batch))
+) -> Iterator[tuple[int, TrainingState, Epochs]]:
+    """Train on from `state`, which has gone through `done` epochs, yielding every few thousand updates."""
     epoch = _Epoch(jnp.asarray(data), training, machine.biases)
+    size = max(1, UPDATES_IN_A_CHUNK // epoch.batches)
     return _scan.chunks(epoch, state, training.epochs, size, done)
+
+
+def finished(
+    state: TrainingState,
+    epochs: list[Epochs],
+    data: Int8[Array, "sample visible"],
+    unseen: Int8[Array, "other visible"],
+    training: TrainingSettings,
+) -> tuple[RBM, History]:
+    """Trained machine and history of a training that has gone through all its epochs."""
+    joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), *epochs)
+    read = read_ladder(_Epoch(data, training, False).rungs, state.ladder, data, unseen)
+    return state.machine, History(joined.reconstruction, joined.weight_norm, joined.largest_weight, read)
 
 
 def train(
@@ -166,6 +218,11 @@ def train(
     steps: int = 1,
     estimator: EstimatorName = "CD",
     centred: bool = False,
+    optimiser: OptimiserName = "sgd",
+    schedule: ScheduleName = "constant",
+    weight_decay: float = 0.0,
+    held_out: float = 0.0,
+    checkpoints: int = 16,
     units: UnitsName = "-1/+1",
     biases: bool = False,
     initial_scale: float = 0.1,
@@ -181,7 +238,7 @@ def train(
         Configurations of -1/+1; draws of all temperatures are taken together.
     hidden, units, biases, initial_scale
         The machine, see `MachineSettings`.
-    epochs, batch, learning_rate, steps, estimator, centred
+    epochs, batch, learning_rate, steps, estimator, centred, optimiser, schedule, weight_decay, held_out, checkpoints
         The training, see `TrainingSettings`.
     progress
         Called between chunks with the fraction done.
@@ -189,7 +246,7 @@ def train(
     Returns
     -------
     machine, history
-        The trained machine and one number an epoch.
+        The trained machine; one number an epoch, and the machines along the training.
 
     Raises
     ------
@@ -206,8 +263,20 @@ def train(
     (16, 8)
     """
     of_machine = MachineSettings(hidden, units, biases, initial_scale)
-    of_training = TrainingSettings(epochs, batch, learning_rate, steps, estimator, centred)
-    samples = configurations(data)
+    of_training = TrainingSettings(
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        steps=steps,
+        estimator=estimator,
+        centred=centred,
+        optimiser=optimiser,
+        schedule=schedule,
+        weight_decay=weight_decay,
+        held_out=held_out,
+        checkpoints=checkpoints,
+    )
+    samples, unseen = ladder.held_out(configurations(data), held_out)
     state = start_training(key, samples, of_machine, of_training)
     infos = []
     for done, later, info in training_chunks(state, samples, of_machine, of_training):
@@ -215,4 +284,4 @@ def train(
         infos.append(info)
         if progress is not None:
             progress(done / epochs)
-    return state.machine, jax.tree.map(lambda *parts: jnp.concatenate(parts), *infos)
+    return finished(state, infos, samples, unseen, of_training)
