@@ -123,6 +123,23 @@ def test_excess_nats_are_the_divergence_from_the_mixture():
     assert worse.error == pytest.approx(np.hypot(found.error, 0.3))
 
 
+def test_exact_training_comes_close_to_the_mixture():
+    """12 hidden units on five temperatures at L = 4: after the first overshoot the excess only falls."""
+    model, grid = rf.Ising(rf.Square(4)), (1.5, 2.0, 2.5, 3.0, 4.0)
+    data, fresh = (rf.sample(jax.random.key(seed), model, grid, 2000) for seed in (0, 1))
+    course = {"optimiser": "adam", "learning_rate": 0.02, "schedule": "cosine", "checkpoints": 14}
+    _, history = rf.train(jax.random.key(2), data, hidden=12, epochs=300, batch=1000, estimator="Exact", **course)
+    ladder = history.ladder
+    machines = [ladder.machine(number) for number in range(len(ladder.update))]
+    excess = [excess_nats(machine, model, grid, fresh, exact_log_partition(machine)) for machine in machines]
+    means = np.array([nats.mean for nats in excess])
+    warm = means[np.asarray(ladder.update) >= 10]
+    assert len(warm) == 9
+    assert np.all(np.diff(warm) < 0)
+    assert means[0] > 5
+    assert 0 < means[-1] + 5 * excess[-1].error < 0.07
+
+
 @pytest.mark.parametrize(
     ("call", "field"),
     [
