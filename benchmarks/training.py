@@ -22,7 +22,7 @@ import numpy as np
 
 from rbmflow import _scan
 from rbmflow.settings import MachineSettings, TrainingSettings
-from rbmflow.training import _Epoch, start_training
+from rbmflow.training.epochs import _Epoch, start_training
 
 VISIBLE, HIDDEN, SAMPLES = 100, 64, 25_000
 

@@ -19,6 +19,7 @@ SCIENCE = (
     "sampler",
     "rbm",
     "enumeration",
+    "likelihood",
     "training",
     "flow",
     "thermometer",

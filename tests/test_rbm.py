@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rbmflow import enumeration, training
+from rbmflow import enumeration
 from rbmflow._checks import InvalidInput
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import Flow, iterate
 from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE, GibbsNoise, units_named
-from rbmflow.training import contrastive_divergence, train
+from rbmflow.training import contrastive_divergence, estimators, train
 
 
 def random_machine(units=PLUS_MINUS, visible=6, hidden=3, scale=0.6, biases=True) -> RBM:
@@ -157,7 +157,7 @@ def test_an_epoch_visits_every_configuration_once(monkeypatch):
         gradient = RBM(0 * machine.weights, jnp.mean(visible, axis=0), 0 * machine.hidden_bias, machine.units)
         return noise, gradient, jnp.zeros(())
 
-    monkeypatch.setattr(training, "contrastive_divergence", mean_of_batch)
+    monkeypatch.setattr(estimators, "contrastive_divergence", mean_of_batch)
     # Seven columns count the configurations in binary, so that the sums tell which were visited how often.
     data = np.where((np.arange(128)[:, None] >> np.arange(7)) & 1, 1, -1).astype(np.int8)
     data[:5] = 1
@@ -190,7 +190,7 @@ def test_flow_keeps_what_is_asked():
 def test_records_come_back_from_disk(tmp_path):
     machine = random_machine(ZERO_ONE)
     flow = iterate(jax.random.key(1), machine, jnp.ones((4, 2, 3), jnp.int8), 3)
-    _, history = train(jax.random.key(0), two_patterns(), hidden=2, epochs=3, batch=50)
+    _, history = train(jax.random.key(0), two_patterns(), hidden=2, epochs=3, batch=50, held_out=0.25)
     for record in (machine, flow, history):
         record.save(tmp_path / "record.nc")
         back = type(record).load(tmp_path / "record.nc")

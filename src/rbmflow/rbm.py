@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from rbmflow._checks import InvalidInput, Problem
+from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._record import Record
 from rbmflow._types import Fields, Key, Visible
 from rbmflow.random import Generator
@@ -109,6 +111,93 @@ class RBM(Record):
         units = units_named(settings.units)
         return cls(weights, jnp.zeros(visible, jnp.float32), jnp.zeros(settings.hidden, jnp.float32), units)
 
+    @classmethod
+    def from_weights(
+        cls,
+        weights: ArrayLike,
+        visible_bias: ArrayLike | None = None,
+        hidden_bias: ArrayLike | None = None,
+        units: UnitsName = "-1/+1",
+    ) -> RBM:
+        r"""Machine of weights trained elsewhere, with :math:`p \propto e^{v W h + b v + c h}` in the given units.
+
+        Parameters
+        ----------
+        weights : [visible, hidden]
+            W; turn it over first if it is stored the other way round.
+        visible_bias : [visible]
+            b; zero if not given.
+        hidden_bias : [hidden]
+            c; zero if not given.
+        units
+            "-1/+1" or "0/1".
+
+        Raises
+        ------
+        InvalidInput
+            If shapes do not fit together, a value is not finite, or there are no such units.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> RBM.from_weights(np.zeros((9, 4)), units="0/1").visible_bias.shape
+        (9,)
+        """
+        matrix = np.asarray(weights, np.float32)
+        problems = Problems()
+        two = matrix.ndim == 2 and matrix.size > 0
+        problems.unless(two, "shape of weights", matrix.shape, "it must be [visible, hidden] with no empty axis")
+        problems.done()
+        given = (("visible_bias", visible_bias), ("hidden_bias", hidden_bias))
+        biases = []
+        for (name, bias), size in zip(given, matrix.shape, strict=True):
+            vector = np.zeros(size, np.float32) if bias is None else np.asarray(bias, np.float32)
+            problems.unless(vector.shape == (size,), f"shape of {name}", vector.shape, f"it must be ({size},)")
+            biases.append(vector)
+        for name, array in (("weights", matrix), ("visible_bias", biases[0]), ("hidden_bias", biases[1])):
+            odd = array[~np.isfinite(array)]
+            problems.unless(odd.size == 0, name, odd[0] if odd.size else None, "every value must be finite")
+        problems.done()
+        return cls(jnp.asarray(matrix), jnp.asarray(biases[0]), jnp.asarray(biases[1]), units_named(units))
+
+    @classmethod
+    def from_rbms(cls, path: str | Path, update: int | None = None) -> RBM:
+        """Machine of a checkpoint file of the package rbms (HDF5).
+
+        Its "BBRBM" has units 0/1, its "IIRBM" -1/+1; weights and signs are as here.
+
+        Parameters
+        ----------
+        path
+            The file.
+        update
+            Gradient updates of the checkpoint; the last one if not given.
+
+        Raises
+        ------
+        InvalidInput
+            If the file holds another kind of machine or no such checkpoint.
+
+        References
+        ----------
+        https://github.com/DsysDML/rbms (`rbms/io.py`).
+        """
+        import xarray as xr
+
+        groups = xr.open_groups(path, engine="h5netcdf", phony_dims="sort")
+        kind = str(groups["/"]["model_type"].astype(str).item()) if "model_type" in groups["/"] else "unknown"
+        known: dict[str, UnitsName] = {"BBRBM": "0/1", "IIRBM": "-1/+1"}
+        problems = Problems()
+        problems.unless(kind in known, "kind of machine", kind, f"it must be {' or '.join(known)}")
+        found = sorted(int(name.split("/")[1][7:]) for name in groups if name.endswith("/params"))
+        chosen = update if update is not None else max(found, default=None)
+        problems.unless(chosen in found, "update", chosen, f"the file has checkpoints at {found}")
+        problems.done()
+        kept = groups[f"/update_{chosen}/params"].load()
+        for group in groups.values():
+            group.close()
+        return cls.from_weights(*(kept[name].values for name in ("weight_matrix", "vbias", "hbias")), units=known[kind])
+
     def hidden_fields(self, visible: Float[Array, "*batch visible"]) -> Float[Array, "*batch hidden"]:
         """Fields on the hidden units, v W + c."""
         fields = visible @ self.weights
@@ -122,6 +211,37 @@ class RBM(Record):
     def free_energy(self, visible: Float[Array, "*batch visible"]) -> Float[Array, "*batch"]:
         r"""Free energy of visible units, :math:`-\ln \sum_h e^{...} = -b^T v - \sum_j \ln \sum_{h_j} e^{f_j h_j}`."""
         return -visible @ self.visible_bias - jnp.sum(self.units.log_sum(self.hidden_fields(visible)), axis=-1)
+
+    def in_units(self, name: UnitsName) -> RBM:
+        r"""Machine of other units with the same probability of every configuration of spins.
+
+        With units :math:`x = a x' + d` in both layers,
+
+        .. math:: W' = a^2 W, \qquad b' = a b + a d\, W 1, \qquad c' = a c + a d\, W^T 1.
+
+        Z changes by a factor. Without biases a machine of one kind has biases in the other.
+
+        Raises
+        ------
+        InvalidInput
+            If there are no units of that name.
+
+        Examples
+        --------
+        >>> import jax
+        >>> machine = RBM.random(jax.random.key(0), 4, MachineSettings(hidden=2, units="0/1"))
+        >>> machine.in_units("-1/+1").units.name
+        '-1/+1'
+        """
+        units = units_named(name)
+        scale = self.units.span / units.span
+        shift = self.units.low - scale * units.low
+        return RBM(
+            scale**2 * self.weights,
+            scale * (self.visible_bias + shift * jnp.sum(self.weights, axis=1)),
+            scale * (self.hidden_bias + shift * jnp.sum(self.weights, axis=0)),
+            units,
+        )
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled weights and biases."""

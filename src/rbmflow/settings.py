@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from rbmflow._checks import Problems
 
 type UnitsName = Literal["-1/+1", "0/1"]
 """The two values of a unit, as written in a spec."""
+
+type EstimatorName = Literal["CD", "PCD", "Exact"]
+"""Estimators of the gradient, as written in a spec."""
+
+type OptimiserName = Literal["sgd", "momentum", "adam"]
+"""Optimisers, as written in a spec."""
+
+type ScheduleName = Literal["constant", "linear", "cosine"]
+"""Courses of the learning rate, as written in a spec."""
+
+LARGEST_SUMMED_LAYER = 20
+"""Units of the smaller layer of a machine whose states are summed exactly."""
 
 PAPER_GRID = tuple(k / 4 for k in range(25))
 """0, 0.25, ..., 6: the range of the abstract of arXiv:1801.07172, with the step of the code of arXiv:2006.10176."""
@@ -105,16 +117,30 @@ class TypeSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Training of a machine by contrastive divergence."""
+    """Training of a machine by stochastic gradient ascent of its log-likelihood."""
 
     epochs: int = 100
     """Passes through the training configurations."""
     batch: int = 100
     """Configurations in one gradient step."""
     learning_rate: float = 0.01
-    """Step length of plain stochastic gradient ascent."""
+    """Step length of the ascent; with a schedule, that of the first update."""
     steps: int = 1
-    """Gibbs steps of the negative phase, the k of CD-k."""
+    """Gibbs steps of the negative phase, the k of CD-k and PCD-k."""
+    estimator: EstimatorName = "CD"
+    """Estimator of the gradient: "CD" from the batch, "PCD" from persistent chains, "Exact" by summing all states."""
+    centred: bool = False
+    """Whether the gradient is that of the machine with centred units; the machine needs biases for it."""
+    optimiser: OptimiserName = "sgd"
+    """Plain stochastic gradient ascent "sgd", with momentum 0.9 "momentum", or "adam"."""
+    schedule: ScheduleName = "constant"
+    """Course of the learning rate; "linear" and "cosine" fall to zero at the last update."""
+    weight_decay: float = 0.0
+    """Shrinks the weights by this times the learning rate in every update; biases are left alone."""
+    held_out: float = 0.0
+    """Fraction of the configurations that is not trained on; the free-energy gap needs some."""
+    checkpoints: int = 16
+    """Machines kept along the training at most, evenly in the logarithm of the updates, first and last included."""
 
     def __post_init__(self):
         problems = Problems()
@@ -122,6 +148,13 @@ class TrainingSettings:
         problems.whole("batch", self.batch, 1)
         problems.positive("learning_rate", self.learning_rate)
         problems.whole("steps", self.steps, 1)
+        for field, known in (("estimator", EstimatorName), ("optimiser", OptimiserName), ("schedule", ScheduleName)):
+            names, value = get_args(known.__value__), getattr(self, field)
+            problems.unless(value in names, field, value, f"it must be one of {', '.join(names)}")
+        problems.not_negative("weight_decay", self.weight_decay)
+        fraction = isinstance(self.held_out, int | float) and 0 <= self.held_out < 1
+        problems.unless(fraction, "held_out", self.held_out, "it must be a number of at least 0 and below 1")
+        problems.whole("checkpoints", self.checkpoints, 2)
         problems.done()
 
 

@@ -18,7 +18,7 @@ from rbmflow._types import Key
 from rbmflow.rbm import RBM
 from rbmflow.settings import MachineSettings, TrainingSettings
 from rbmflow.store import unused
-from rbmflow.training import History, TrainingState, start_training, training_chunks
+from rbmflow.training import Epochs, History, TrainingState, finished, held_out, start_training, training_chunks
 
 FILE = "training.npz"
 
@@ -36,20 +36,21 @@ def train_with_checkpoints(
     The states along a training do not depend on where it was interrupted, so the result has the same bits as that
     of an undisturbed one, and processes that compute the same step may share the folder.
     """
+    data, unseen = held_out(data, training.held_out)
     fresh = start_training(key, data, machine, training)
     done, state, parts = _load(work / FILE, fresh) or (0, fresh, [])
     for later, now, info in training_chunks(state, data, machine, training, done):
         state, parts = now, [*parts, info]
         _save(work / FILE, later, state, parts)
         progress(later / training.epochs)
-    return state.machine, _joined(parts)
+    return finished(state, parts, data, unseen, training)
 
 
-def _joined(parts: list[History]) -> History:
+def _joined(parts: list[Epochs]) -> Epochs:
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
-def _save(path: Path, done: int, state: TrainingState, parts: list[History]) -> None:
+def _save(path: Path, done: int, state: TrainingState, parts: list[Epochs]) -> None:
     arrays = jax.tree.leaves(eqx.filter((state, _joined(parts)), eqx.is_array))
     named: dict[str, Any] = {f"leaf_{number}": np.asarray(leaf) for number, leaf in enumerate(arrays)}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,9 +60,9 @@ def _save(path: Path, done: int, state: TrainingState, parts: list[History]) -> 
     draft.replace(path)
 
 
-def _load(path: Path, fresh: TrainingState) -> tuple[int, TrainingState, list[History]] | None:
+def _load(path: Path, fresh: TrainingState) -> tuple[int, TrainingState, list[Epochs]] | None:
     """Epochs done, state and history of a checkpoint; None if there is none that can be used."""
-    shape = eqx.filter((fresh, History(*[jnp.zeros(0)] * 3)), eqx.is_array)
+    shape = eqx.filter((fresh, Epochs(*[jnp.zeros(0)] * 3)), eqx.is_array)
     leaves, structure = jax.tree.flatten(shape)
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
@@ -69,5 +70,5 @@ def _load(path: Path, fresh: TrainingState) -> tuple[int, TrainingState, list[Hi
             arrays = [jnp.asarray(file[f"leaf_{number}"]) for number in range(len(leaves))]
     except (OSError, KeyError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
         return None
-    arrays_of_state, history = jax.tree.unflatten(structure, arrays)
-    return done, eqx.combine(arrays_of_state, fresh), [history]
+    arrays_of_state, epochs = jax.tree.unflatten(structure, arrays)
+    return done, eqx.combine(arrays_of_state, fresh), [epochs]

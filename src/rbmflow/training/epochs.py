@@ -1,0 +1,287 @@
+"""Training: stochastic gradient ascent, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Int8
+
+from rbmflow import _scan
+from rbmflow._checks import InvalidInput, Problem
+from rbmflow._record import Record
+from rbmflow._types import Key
+from rbmflow.dataset import Draws, configurations
+from rbmflow.random import Generator, key_for
+from rbmflow.rbm import RBM
+from rbmflow.settings import (
+    EstimatorName,
+    MachineSettings,
+    OptimiserName,
+    ScheduleName,
+    TrainingSettings,
+    UnitsName,
+)
+from rbmflow.training import estimators, ladder
+from rbmflow.training.estimators import estimator_of
+from rbmflow.training.ladder import Ladder, read_ladder, rungs
+from rbmflow.training.optimisers import optimiser_of
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+UPDATES_IN_A_CHUNK = 4000
+
+
+class Epochs(eqx.Module):
+    """What was seen along a training, one number an epoch; see `History`."""
+
+    reconstruction: Float[Array, "*epoch"]
+    weight_norm: Float[Array, "*epoch"]
+    largest_weight: Float[Array, "*epoch"]
+
+
+class History(Record):
+    """What was seen along a training.
+
+    Parameters
+    ----------
+    reconstruction : float32 [epoch]
+        Fraction of the visible units that the Gibbs steps of the estimator changed, mean over the epoch; with `Exact`
+        the mean distance of the data to its mean-field reconstruction, as a fraction of the units' span.
+    weight_norm : float32 [epoch]
+        Root mean square weight after the epoch.
+    largest_weight : float32 [epoch]
+        Largest absolute weight after the epoch.
+    ladder
+        The machine at updates spaced evenly in their logarithm, with diagnostics.
+    """
+
+    reconstruction: Float[Array, " epoch"]
+    weight_norm: Float[Array, " epoch"]
+    largest_weight: Float[Array, " epoch"]
+    ladder: Ladder
+
+    def to_dataset(self) -> xr.Dataset:
+        """Labelled copy with the epoch as coordinate, from 1, and the axis `checkpoint`."""
+        import xarray as xr
+
+        names = {
+            "reconstruction": "fraction of visible units changed by the Gibbs steps",
+            "weight_norm": "root mean square weight",
+            "largest_weight": "largest absolute weight",
+        }
+        arrays = {name: ("epoch", np.asarray(getattr(self, name)), {"long_name": text}) for name, text in names.items()}
+        epochs = xr.Dataset(arrays, {"epoch": np.arange(1, self.reconstruction.size + 1)})
+        return self.ladder.to_dataset().merge(epochs)
+
+    @classmethod
+    def from_dataset(cls, dataset: xr.Dataset) -> History:
+        """History from the data written by `to_dataset`."""
+        names = ("reconstruction", "weight_norm", "largest_weight")
+        reconstruction, norm, largest = (jnp.asarray(dataset[name].values) for name in names)
+        return cls(reconstruction, norm, largest, Ladder.from_dataset(dataset))
+
+
+class TrainingState(eqx.Module):
+    """Everything a training needs to go on: machine, optimiser, the estimator's chains, the order of the data.
+
+    `ladder` holds the checkpoints so far: row k is the machine of the latest update up to rung k.
+    """
+
+    machine: RBM
+    optimiser: optax.OptState
+    chains: Any
+    order: Generator
+    updates: Int[Array, ""]
+    ladder: RBM
+
+
+class _Epoch(eqx.Module):
+    """One pass through the training set, a step of the chunked driver."""
+
+    data: Int8[Array, "sample visible"]
+    settings: TrainingSettings = eqx.field(static=True)
+    biases: bool = eqx.field(static=True)
+
+    @property
+    def batches(self) -> int:
+        """Updates of an epoch."""
+        return self.data.shape[0] // self.settings.batch
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Updates of the checkpoints."""
+        return rungs(self.batches * self.settings.epochs, self.settings.checkpoints)
+
+    def __call__(self, state: TrainingState) -> tuple[TrainingState, Epochs]:
+        order, words = state.order.words()
+        samples = jnp.argsort(words)[: self.batches * self.settings.batch].reshape(self.batches, -1)
+        state = eqx.tree_at(lambda at: at.order, state, order)
+        state, changed = jax.lax.scan(lambda at, rows: self._update(at, rows), state, samples)
+        weights = state.machine.weights
+        norm = jnp.sqrt(jnp.mean(weights**2))
+        return state, Epochs(jnp.mean(changed), norm, jnp.max(jnp.abs(weights)))
+
+    def _update(self, state: TrainingState, samples: Array) -> tuple[TrainingState, Array]:
+        machine = state.machine
+        visible = machine.units.from_spins(self.data[samples])
+        chains, gradient, changed = estimator_of(self.settings).gradient(machine, state.chains, visible)
+        if self.settings.centred:
+            gradient = estimators.centred(machine, gradient, visible)
+        if not self.biases:
+            still = (jnp.zeros_like(gradient.visible_bias), jnp.zeros_like(gradient.hidden_bias))
+            gradient = eqx.tree_at(lambda g: (g.visible_bias, g.hidden_bias), gradient, still)
+        # optax descends; the gradient is that of a log-likelihood to be climbed.
+        downhill = jax.tree.map(jnp.negative, gradient)
+        ascent = optimiser_of(self.settings, self.batches * self.settings.epochs)
+        change, optimiser = ascent.update(downhill, state.optimiser, machine)  # pyright: ignore[reportArgumentType]
+        machine = eqx.apply_updates(machine, change)
+        updates = state.updates + 1
+        # Written after every update, since a branch costs more than a row.
+        rung = jnp.searchsorted(jnp.asarray(self.rungs), updates)
+        kept = jax.tree.map(lambda rows, leaf: rows.at[rung].set(leaf), state.ladder, machine)
+        return TrainingState(machine, optimiser, chains, state.order, updates, kept), changed
+
+
+def start_training(
+    key: Key, data: Int8[Array, "sample visible"], machine: MachineSettings, training: TrainingSettings
+) -> TrainingState:
+    """State before the first update: random weights and freshly seeded generators.
+
+    Raises
+    ------
+    InvalidInput
+        If the training set is smaller than one batch, the machine does not fit the estimator, or it has no biases
+        and the gradient is to be centred.
+    """
+    if data.shape[0] < training.batch:
+        allowed = f"it must be at most the {data.shape[0]} configurations of the training set"
+        raise InvalidInput(Problem("batch", training.batch, allowed))
+    if training.centred and not machine.biases:
+        allowed = "a centred gradient changes the biases, so machine.biases must be true"
+        raise InvalidInput(Problem("centred", training.centred, allowed))
+    for_weights, for_chains, for_order = jax.random.split(key_for(key, "train"), 3)
+    untrained = RBM.random(for_weights, data.shape[1], machine)
+    epoch = _Epoch(data, training, machine.biases)
+    ascent = optimiser_of(training, epoch.batches * training.epochs)
+    return TrainingState(
+        untrained,
+        ascent.init(eqx.filter(untrained, eqx.is_array)),
+        estimator_of(training).start(for_chains, untrained, training.batch),
+        Generator.seeded(for_order, (data.shape[0],)),
+        jnp.zeros((), jnp.int32),
+        jax.tree.map(lambda leaf: jnp.repeat(leaf[None], len(epoch.rungs), axis=0), untrained),
+    )
+
+
+def training_chunks(
+    state: TrainingState,
+    data: Int8[Array, "sample visible"],
+    machine: MachineSettings,
+    training: TrainingSettings,
+    done: int = 0,
+) -> Iterator[tuple[int, TrainingState, Epochs]]:
+    """Train on from `state`, which has gone through `done` epochs, yielding every few thousand updates."""
+    epoch = _Epoch(jnp.asarray(data), training, machine.biases)
+    size = max(1, UPDATES_IN_A_CHUNK // epoch.batches)
+    return _scan.chunks(epoch, state, training.epochs, size, done)
+
+
+def finished(
+    state: TrainingState,
+    epochs: list[Epochs],
+    data: Int8[Array, "sample visible"],
+    unseen: Int8[Array, "other visible"],
+    training: TrainingSettings,
+) -> tuple[RBM, History]:
+    """Trained machine and history of a training that has gone through all its epochs."""
+    joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), *epochs)
+    read = read_ladder(_Epoch(data, training, False).rungs, state.ladder, data, unseen)
+    return state.machine, History(joined.reconstruction, joined.weight_norm, joined.largest_weight, read)
+
+
+def train(
+    key: Key,
+    data: Draws | ArrayLike,
+    *,
+    hidden: int = 64,
+    epochs: int = 100,
+    batch: int = 100,
+    learning_rate: float = 0.01,
+    steps: int = 1,
+    estimator: EstimatorName = "CD",
+    centred: bool = False,
+    optimiser: OptimiserName = "sgd",
+    schedule: ScheduleName = "constant",
+    weight_decay: float = 0.0,
+    held_out: float = 0.0,
+    checkpoints: int = 16,
+    units: UnitsName = "-1/+1",
+    biases: bool = False,
+    initial_scale: float = 0.1,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[RBM, History]:
+    """Train a machine by stochastic gradient ascent of its log-likelihood, by default CD-1.
+
+    Parameters
+    ----------
+    key
+        JAX random key; the same key gives the same machine, bit for bit, on the same device.
+    data : Draws or int8 [sample, visible]
+        Configurations of -1/+1; draws of all temperatures are taken together.
+    hidden, units, biases, initial_scale
+        The machine, see `MachineSettings`.
+    epochs, batch, learning_rate, steps, estimator, centred, optimiser, schedule, weight_decay, held_out, checkpoints
+        The training, see `TrainingSettings`.
+    progress
+        Called between chunks with the fraction done.
+
+    Returns
+    -------
+    machine, history
+        The trained machine; one number an epoch, and the machines along the training.
+
+    Raises
+    ------
+    InvalidInput
+        If a setting or the data cannot be used.
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> key = jax.random.key(0)
+    >>> draws = rf.sample(key, rf.Ising(rf.Square(4)), temperatures=[2.0], draws=200)
+    >>> machine, history = rf.train(key, draws, hidden=8, epochs=2)
+    >>> machine.weights.shape
+    (16, 8)
+    """
+    of_machine = MachineSettings(hidden, units, biases, initial_scale)
+    of_training = TrainingSettings(
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        steps=steps,
+        estimator=estimator,
+        centred=centred,
+        optimiser=optimiser,
+        schedule=schedule,
+        weight_decay=weight_decay,
+        held_out=held_out,
+        checkpoints=checkpoints,
+    )
+    samples, unseen = ladder.held_out(configurations(data), held_out)
+    state = start_training(key, samples, of_machine, of_training)
+    infos = []
+    for done, later, info in training_chunks(state, samples, of_machine, of_training):
+        state = later
+        infos.append(info)
+        if progress is not None:
+            progress(done / epochs)
+    return finished(state, infos, samples, unseen, of_training)

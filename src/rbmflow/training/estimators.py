@@ -1,0 +1,283 @@
+"""Estimators of the gradient of the log-likelihood, as values."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rbmflow._checks import InvalidInput, Problem
+from rbmflow._types import Key
+from rbmflow.rbm import RBM, GibbsNoise, sample_hidden, sample_visible
+from rbmflow.settings import LARGEST_SUMMED_LAYER, TrainingSettings
+
+STATES_IN_A_BLOCK = 12
+"""States of the smaller layer are summed in blocks of 2^12, which keeps them in the cache."""
+
+
+class Estimator(eqx.Module):
+    """A way to estimate the gradient; what it carries from update to update are its chains."""
+
+    @abc.abstractmethod
+    def start(self, key: Key, machine: RBM, batch: int) -> Any:
+        """Chains before the first update, a pytree of arrays."""
+
+    @abc.abstractmethod
+    def gradient(
+        self, machine: RBM, chains: Any, visible: Float[Array, "sample visible"]
+    ) -> tuple[Any, RBM, Float[Array, ""]]:
+        """Advanced chains, the gradient in the shape of a machine, the fraction of visible units that changed."""
+
+
+def contrastive_divergence(
+    machine: RBM, noise: GibbsNoise, visible: Float[Array, "chain visible"], steps: int
+) -> tuple[GibbsNoise, RBM, Float[Array, ""]]:
+    r"""CD-k estimate of the gradient of the mean log-likelihood of a batch.
+
+    .. math:: \Delta W = \langle v\, E[h|v]^T \rangle_{data} - \langle v'\, E[h|v']^T \rangle_{k},
+
+    where v' is drawn by k Gibbs steps from the data. Both phases use the mean of the hidden units given the very
+    configuration beside it.
+
+    Parameters
+    ----------
+    machine
+        The machine; the result has its structure.
+    noise
+        Generators of as many chains as there are configurations.
+    visible : float32 [chain, visible]
+        The batch, in the machine's units.
+    steps
+        k.
+
+    Returns
+    -------
+    noise, gradient, changed
+        Advanced generators; the gradient in the shape of a machine; the fraction of units that differ between
+        v' and the data.
+
+    References
+    ----------
+    G. Hinton, Neural Comput. 14, 1771 (2002), doi:10.1162/089976602760128018.
+    """
+    fields = machine.hidden_fields(visible)
+    positive = machine.units.mean(fields)
+    noise, negative_visible, fields = gibbs_steps(machine, noise, visible, fields, steps)
+    negative = machine.units.mean(fields)
+    gradient = _difference(machine, visible, positive, negative_visible, negative)
+    return noise, gradient, jnp.mean(visible != negative_visible, dtype=jnp.float32)
+
+
+def gibbs_steps(
+    machine: RBM,
+    noise: GibbsNoise,
+    visible: Float[Array, "chain visible"],
+    fields: Float[Array, "chain hidden"],
+    steps: int,
+) -> tuple[GibbsNoise, Float[Array, "chain visible"], Float[Array, "chain hidden"]]:
+    """Go k steps v -> h -> v' from v and its hidden fields; the fields returned are those of the last v'."""
+    for _ in range(steps):
+        noise, hidden = sample_hidden(machine, noise, fields)
+        noise, visible = sample_visible(machine, noise, hidden)
+        fields = machine.hidden_fields(visible)
+    return noise, visible, fields
+
+
+def _difference(machine: RBM, visible: Array, positive: Array, negative_visible: Array, negative: Array) -> RBM:
+    """Moments of the data minus moments of as many chains, in the shape of a machine."""
+    chains = visible.shape[0]
+    return RBM(
+        (visible.T @ positive - negative_visible.T @ negative) / chains,
+        jnp.mean(visible - negative_visible, axis=0),
+        jnp.mean(positive - negative, axis=0),
+        machine.units,
+    )
+
+
+class CD(Estimator):
+    """Contrastive divergence: k Gibbs steps from the batch itself, see `contrastive_divergence`.
+
+    Parameters
+    ----------
+    steps
+        k.
+    """
+
+    steps: int = 1
+
+    def start(self, key: Key, machine: RBM, batch: int) -> GibbsNoise:
+        """Generators alone: the chains start from each batch."""
+        return GibbsNoise.seeded(key, machine, batch)
+
+    def gradient(self, machine: RBM, chains: Any, visible: Array) -> tuple[Any, RBM, Array]:
+        """CD-k gradient; the fraction is that of units which k steps from the data changed."""
+        return contrastive_divergence(machine, chains, visible, self.steps)
+
+
+class PersistentChains(eqx.Module):
+    """Gibbs chains that live from update to update."""
+
+    noise: GibbsNoise
+    visible: Float[Array, "chain visible"]
+
+    @classmethod
+    def random(cls, key: Key, machine: RBM, count: int) -> PersistentChains:
+        """Chains that start from independent uniform configurations."""
+        noise = GibbsNoise.seeded(key, machine, count)
+        generator, symmetric = noise.visible.symmetric()
+        start = machine.units.sample(jnp.zeros_like(symmetric), symmetric)
+        return cls(GibbsNoise(noise.hidden, generator), start)
+
+
+class PCD(Estimator):
+    r"""Persistent contrastive divergence: k Gibbs steps an update of chains that are never put back to the data.
+
+    .. math:: \Delta W = \langle v\, E[h|v]^T \rangle_{data} - \langle v'\, E[h|v']^T \rangle_{chains}
+
+    There are as many chains as configurations in a batch; they start from uniform configurations.
+
+    Parameters
+    ----------
+    steps
+        k.
+
+    References
+    ----------
+    T. Tieleman, ICML 2008, doi:10.1145/1390156.1390290.
+    """
+
+    steps: int = 1
+
+    def start(self, key: Key, machine: RBM, batch: int) -> PersistentChains:
+        """Chains at uniform configurations."""
+        return PersistentChains.random(key, machine, batch)
+
+    def gradient(self, machine: RBM, chains: Any, visible: Array) -> tuple[Any, RBM, Array]:
+        """PCD-k gradient; the fraction is that of units which k steps of the chains changed."""
+        positive = machine.units.mean(machine.hidden_fields(visible))
+        fields = machine.hidden_fields(chains.visible)
+        noise, later, fields = gibbs_steps(machine, chains.noise, chains.visible, fields, self.steps)
+        gradient = _difference(machine, visible, positive, later, machine.units.mean(fields))
+        return PersistentChains(noise, later), gradient, jnp.mean(later != chains.visible, dtype=jnp.float32)
+
+
+class Exact(Estimator):
+    r"""Gradient of the log-likelihood by a sum over all states of the smaller layer, of at most 20 units.
+
+    .. math:: \Delta W = \langle v\, E[h|v]^T \rangle_{data} - \sum_{v, h} p(v, h)\, v\, h^T
+    """
+
+    def start(self, key: Key, machine: RBM, batch: int) -> tuple[()]:
+        """Nothing: there are no chains.
+
+        Raises
+        ------
+        InvalidInput
+            If both layers have more than 20 units.
+        """
+        del key, batch
+        smaller = min(machine.weights.shape)
+        if smaller > LARGEST_SUMMED_LAYER:
+            allowed = f'"Exact" sums over the smaller layer, which may have at most {LARGEST_SUMMED_LAYER} units'
+            raise InvalidInput(Problem("estimator", f"Exact with {smaller} units", allowed))
+        return ()
+
+    def gradient(self, machine: RBM, chains: Any, visible: Array) -> tuple[Any, RBM, Array]:
+        """Exact gradient; the fraction is that of a mean-field step, |v - E[v | E[h|v]]| / span."""
+        positive = machine.units.mean(machine.hidden_fields(visible))
+        moments = model_moments(machine)
+        gradient = RBM(
+            visible.T @ positive / visible.shape[0] - moments.weights,
+            jnp.mean(visible, axis=0) - moments.visible_bias,
+            jnp.mean(positive, axis=0) - moments.hidden_bias,
+            machine.units,
+        )
+        again = machine.units.mean(machine.visible_fields(positive))
+        return chains, gradient, jnp.mean(jnp.abs(visible - again)) / machine.units.span
+
+
+def model_moments(machine: RBM) -> RBM:
+    r"""Exact moments of a machine, :math:`\langle v h^T \rangle, \langle v \rangle, \langle h \rangle`.
+
+    The states s of the smaller layer are summed in float32 with a running maximum; the other layer is summed in
+    closed form,
+
+    .. math:: p(s) \propto e^{c^T s} \prod_i \sum_{x_i} e^{x_i (b + W s)_i}.
+
+    Returns
+    -------
+    RBM
+        The moments in the places of the weights and biases that they are conjugate to.
+    """
+    visible, hidden = machine.weights.shape
+    if hidden > visible:
+        swapped = RBM(machine.weights.T, machine.hidden_bias, machine.visible_bias, machine.units)
+        moments = model_moments(swapped)
+        return RBM(moments.weights.T, moments.hidden_bias, moments.visible_bias, machine.units)
+    low = min(hidden, STATES_IN_A_BLOCK)
+
+    def add(carry: tuple[Array, tuple[Array, ...]], block: Array) -> tuple[tuple[Array, tuple[Array, ...]], None]:
+        top, sums = carry
+        numbers = jnp.arange(2**low)[:, None] + block * 2**low
+        bits = ((numbers >> jnp.arange(hidden)[None, :]) & 1).astype(jnp.float32)
+        states = machine.units.low + machine.units.span * bits
+        fields = machine.visible_fields(states)
+        log_weight = states @ machine.hidden_bias + jnp.sum(machine.units.log_sum(fields), axis=-1)
+        higher = jnp.maximum(top, jnp.max(log_weight))
+        weight = jnp.exp(log_weight - higher)
+        means = machine.units.mean(fields)
+        here = (jnp.sum(weight), means.T @ (weight[:, None] * states), weight @ means, weight @ states)
+        shrink = jnp.exp(top - higher)
+        return (higher, tuple(old * shrink + new for old, new in zip(sums, here, strict=True))), None
+
+    nothing = (jnp.zeros(()), *(jnp.zeros(shape) for shape in ((visible, hidden), (visible,), (hidden,))))
+    (_, sums), _ = jax.lax.scan(add, (jnp.full((), -jnp.inf), nothing), jnp.arange(2 ** (hidden - low)))
+    total, product, of_visible, of_hidden = sums
+    return RBM(product / total, of_visible / total, of_hidden / total, machine.units)
+
+
+def centred(machine: RBM, gradient: RBM, visible: Float[Array, "sample visible"]) -> RBM:
+    r"""Gradient of the machine written with centred units, as a change of the plain weights and biases.
+
+    With the means :math:`\mu = \langle v \rangle` and :math:`\lambda = \langle E[h|v] \rangle` of the batch,
+
+    .. math::
+        \Delta W_c = \Delta W - \mu\, \Delta c^T - \Delta b\, \lambda^T, \qquad
+        \Delta b_c = \Delta b - \Delta W_c \lambda, \qquad
+        \Delta c_c = \Delta c - \Delta W_c^T \mu.
+
+    Parameters
+    ----------
+    machine
+        The machine, with biases.
+    gradient
+        Its plain gradient by any estimator.
+    visible : float32 [sample, visible]
+        The batch, in the machine's units.
+
+    References
+    ----------
+    J. Melchior, A. Fischer, L. Wiskott, J. Mach. Learn. Res. 17(99), 1 (2016), arXiv:1311.1354 (centring as an
+    update rule of the plain machine).
+    """
+    mean_visible = jnp.mean(visible, axis=0)
+    mean_hidden = jnp.mean(machine.units.mean(machine.hidden_fields(visible)), axis=0)
+    weights = gradient.weights - jnp.outer(mean_visible, gradient.hidden_bias)
+    weights = weights - jnp.outer(gradient.visible_bias, mean_hidden)
+    visible_bias = gradient.visible_bias - weights @ mean_hidden
+    return RBM(weights, visible_bias, gradient.hidden_bias - weights.T @ mean_visible, machine.units)
+
+
+def estimator_of(settings: TrainingSettings) -> Estimator:
+    """Estimator that the settings name."""
+    match settings.estimator:
+        case "CD":
+            return CD(settings.steps)
+        case "PCD":
+            return PCD(settings.steps)
+        case "Exact":
+            return Exact()

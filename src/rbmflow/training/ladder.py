@@ -1,0 +1,196 @@
+"""The ladder of checkpoints: the machine at updates spaced evenly in their logarithm, and what each one is like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Int8
+
+from rbmflow._record import Record
+from rbmflow.rbm import RBM, Units, units_named
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MOST_CONFIGURATIONS = 500
+"""Configurations that the diagnostics of a checkpoint are averaged over, at most."""
+
+_LONG_NAMES = {
+    "update": "gradient updates so far",
+    "checkpoint_weights": "weights W",
+    "checkpoint_visible_bias": "visible biases b",
+    "checkpoint_hidden_bias": "hidden biases c",
+    "checkpoint_weight_norm": "root mean square weight",
+    "free_energy_gap": "mean free energy of held-out minus training configurations",
+    "pseudo_likelihood": "mean log pseudo-likelihood of a visible unit, nats",
+    "checkpoint_singular_value": "singular values of W",
+}
+_DIMS = {
+    "checkpoint_weights": ("checkpoint", "visible", "hidden"),
+    "checkpoint_visible_bias": ("checkpoint", "visible"),
+    "checkpoint_hidden_bias": ("checkpoint", "hidden"),
+    "checkpoint_singular_value": ("checkpoint", "mode"),
+}
+
+
+class Ladder(Record):
+    r"""Machines along a training, from the untrained to the last one.
+
+    Parameters
+    ----------
+    update : int32 [checkpoint]
+        Gradient updates that each has gone through, see `rungs`.
+    machines : RBM
+        All of them, with a leading axis `checkpoint` on every array.
+    weight_norm : float32 [checkpoint]
+        Root mean square weight.
+    free_energy_gap : float32 [checkpoint]
+        :math:`\langle F \rangle_{held\ out} - \langle F \rangle_{training}`; NaN if nothing was held out. It grows
+        when a machine learns its training set by heart.
+    pseudo_likelihood : float32 [checkpoint]
+        :math:`\langle \frac1N \sum_i \ln p(v_i | v_{\ne i}) \rangle` over training configurations, in nats.
+    singular_value : float32 [checkpoint, mode]
+        Singular values of W, largest first.
+
+    References
+    ----------
+    G. Hinton, A practical guide to training restricted Boltzmann machines (2012),
+    doi:10.1007/978-3-642-35289-8_32, section 6 (the free-energy gap).
+    """
+
+    update: Int[Array, " checkpoint"]
+    machines: RBM
+    weight_norm: Float[Array, " checkpoint"]
+    free_energy_gap: Float[Array, " checkpoint"]
+    pseudo_likelihood: Float[Array, " checkpoint"]
+    singular_value: Float[Array, "checkpoint mode"]
+
+    def machine(self, checkpoint: int) -> RBM:
+        """Machine of one checkpoint; -1 is the last."""
+        return jax.tree.map(lambda leaf: leaf[checkpoint], self.machines)
+
+    def to_dataset(self) -> xr.Dataset:
+        """Labelled copy with the axis `checkpoint`."""
+        import xarray as xr
+
+        arrays = dict(zip(_LONG_NAMES, jax.tree.leaves(self), strict=True))
+        variables = {
+            name: (_DIMS.get(name, ("checkpoint",)), np.asarray(array), {"long_name": _LONG_NAMES[name]})
+            for name, array in arrays.items()
+        }
+        return xr.Dataset(variables, attrs={"units_of_both_layers": self.machines.units.name})
+
+    @classmethod
+    def from_dataset(cls, dataset: xr.Dataset) -> Ladder:
+        """Ladder from the data written by `to_dataset`."""
+        update, weights, visible, hidden, *rest = (jnp.asarray(dataset[name].values) for name in _LONG_NAMES)
+        return cls(
+            update, _stacked(weights, visible, hidden, units_named(dataset.attrs["units_of_both_layers"])), *rest
+        )
+
+
+def _stacked(weights: Array, visible_bias: Array, hidden_bias: Array, units: Units) -> RBM:
+    """Machines with a leading axis on every array, which the shapes of one machine's fields do not allow."""
+    one = RBM(weights[0], visible_bias[0], hidden_bias[0], units)
+    return jax.tree.unflatten(jax.tree.structure(one), [weights, visible_bias, hidden_bias])
+
+
+def rungs(updates: int, count: int) -> tuple[int, ...]:
+    """Updates at which a checkpoint is kept: 0, then at most `count - 1` spaced evenly in the logarithm.
+
+    Examples
+    --------
+    >>> rungs(1000, 5)
+    (0, 1, 10, 100, 1000)
+    """
+    spaced = np.rint(np.geomspace(updates, 1, count - 1)).astype(int)
+    return (0, *sorted(set(spaced.tolist())))
+
+
+def held_out(data: Int8[Array, "sample visible"], fraction: float) -> tuple[Array, Array]:
+    """Split a training set into what is trained on and what is held out, spread evenly over the set.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> kept, out = held_out(jnp.ones((10, 2), jnp.int8), 0.2)
+    >>> kept.shape, out.shape
+    ((8, 2), (2, 2))
+    """
+    at = np.arange(data.shape[0])
+    # Rounding keeps 0.2 of 10 at 2, which the product in floating point may miss.
+    out = np.diff(np.floor(np.round(np.append(at, at.size) * fraction, 9))) > 0
+    return data[np.flatnonzero(~out)], data[np.flatnonzero(out)]
+
+
+def pseudo_likelihood(machine: RBM, visible: Float[Array, "sample visible"]) -> Float[Array, ""]:
+    r"""Mean over units and configurations of the log-probability of a visible unit given all others.
+
+    .. math:: \frac1N \sum_i \ln p(v_i | v_{\ne i}), \qquad p(v_i | v_{\ne i}) = \frac{1}{1 + e^{F(v) - F(v^i)}},
+
+    where v^i has unit i turned over.
+
+    Parameters
+    ----------
+    machine
+        The machine.
+    visible : float32 [sample, visible]
+        Configurations in the machine's units.
+
+    References
+    ----------
+    J. Besag, The Statistician 24, 179 (1975), doi:10.2307/2987782.
+    """
+    units = machine.units
+    fields = machine.hidden_fields(visible)
+    at_rest = jnp.sum(units.log_sum(fields), axis=1)
+
+    def of_unit(unit: tuple[Array, Array, Array]) -> Array:
+        values, weights, bias = unit
+        turned = 2 * units.low + units.span - 2 * values
+        after = jnp.sum(units.log_sum(fields + turned[:, None] * weights[None, :]), axis=1)
+        return jnp.mean(jax.nn.log_sigmoid(at_rest - after - bias * turned))
+
+    return jnp.mean(jax.lax.map(of_unit, (visible.T, machine.weights, machine.visible_bias)))
+
+
+def _some(data: Array) -> Array:
+    """At most `MOST_CONFIGURATIONS` of the configurations, spread evenly over the set."""
+    return data[:: max(1, -(-data.shape[0] // MOST_CONFIGURATIONS))]
+
+
+@eqx.filter_jit
+def _readings(machines: RBM, seen: Array, unseen: Array) -> tuple[Array, ...]:
+    def of_one(machine: RBM) -> tuple[Array, ...]:
+        visible, fresh = (machine.units.from_spins(data) for data in (seen, unseen))
+        gap = jnp.mean(machine.free_energy(fresh)) - jnp.mean(machine.free_energy(visible))
+        norm = jnp.sqrt(jnp.mean(machine.weights**2))
+        values = jnp.linalg.svd(machine.weights, compute_uv=False)
+        return norm, gap, pseudo_likelihood(machine, visible), values
+
+    return jax.lax.map(of_one, machines)
+
+
+def read_ladder(
+    update: tuple[int, ...],
+    machines: RBM,
+    trained_on: Int8[Array, "sample visible"],
+    unseen: Int8[Array, "other visible"],
+) -> Ladder:
+    """Diagnostics of every checkpoint, over at most 500 training and as many held-out configurations.
+
+    Parameters
+    ----------
+    update
+        Updates of the checkpoints.
+    machines
+        The machines, with a leading axis on every array.
+    trained_on, unseen
+        Training and held-out configurations of -1/+1; there may be none of the latter.
+    """
+    norm, gap, likelihood, values = _readings(machines, _some(trained_on), _some(unseen))
+    return Ladder(jnp.asarray(update, jnp.int32), machines, norm, gap, likelihood, values)

@@ -1,0 +1,51 @@
+"""Optimisers and learning-rate schedules by name."""
+
+from __future__ import annotations
+
+import jax
+import optax
+
+from rbmflow.rbm import RBM
+from rbmflow.settings import TrainingSettings
+
+MOMENTUM = 0.9
+
+
+def optimiser_of(settings: TrainingSettings, updates: int) -> optax.GradientTransformation:
+    r"""Optimiser that the settings name, for a training of so many updates.
+
+    The learning rate is constant, or falls to zero at the last update: linearly, or as
+    :math:`\frac{\eta}{2} (1 + \cos \pi t / t_{last})`. Weight decay shrinks the weights and no biases, by
+    :math:`\eta \lambda W` an update.
+
+    Parameters
+    ----------
+    settings
+        `optimiser`, `schedule`, `learning_rate` and `weight_decay` are read.
+    updates
+        Updates of the whole training.
+
+    References
+    ----------
+    D. P. Kingma, J. Ba, ICLR 2015, arXiv:1412.6980 (adam); I. Loshchilov, F. Hutter, ICLR 2019, arXiv:1711.05101
+    (its decoupled weight decay).
+    """
+    rate: optax.ScalarOrSchedule = settings.learning_rate
+    if settings.schedule == "linear":
+        rate = optax.linear_schedule(settings.learning_rate, 0.0, updates)
+    elif settings.schedule == "cosine":
+        rate = optax.cosine_decay_schedule(settings.learning_rate, updates)
+    match settings.optimiser:
+        case "adam":
+            return optax.adamw(rate, weight_decay=settings.weight_decay, mask=_weights_only)
+        case "momentum":
+            ascent = optax.sgd(rate, momentum=MOMENTUM)
+        case "sgd":
+            ascent = optax.sgd(rate)
+    if settings.weight_decay == 0:
+        return ascent
+    return optax.chain(optax.add_decayed_weights(settings.weight_decay, _weights_only), ascent)
+
+
+def _weights_only(machine: RBM) -> RBM:
+    return jax.tree.map(lambda leaf: leaf.ndim == 2, machine)

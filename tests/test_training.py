@@ -1,0 +1,148 @@
+"""Optimisers, schedules, the ladder of checkpoints and its diagnostics."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import rbmflow as rf
+from rbmflow import enumeration
+from rbmflow._checks import InvalidInput
+from rbmflow.likelihood import free_energy
+from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE
+from rbmflow.settings import MachineSettings, TrainingSettings
+from rbmflow.training import held_out, optimiser_of, pseudo_likelihood, rungs, train
+
+UNITS = pytest.mark.parametrize("units", [PLUS_MINUS, ZERO_ONE], ids=lambda units: units.name)
+
+
+def random_machine(units=PLUS_MINUS, visible=6, hidden=3, seed=41) -> RBM:
+    keys = jax.random.split(jax.random.key(seed), 3)
+    shapes = ((visible, hidden), (visible,), (hidden,))
+    return RBM(*(0.6 * jax.random.normal(key, shape) for key, shape in zip(keys, shapes, strict=True)), units)
+
+
+def draws(count=100):
+    return rf.sample(jax.random.key(0), rf.Ising(rf.Square(3)), [1.0, 3.0], count)
+
+
+def stepped(settings: TrainingSettings, machine: RBM, slopes: list[RBM], updates: int) -> RBM:
+    optimiser = optimiser_of(settings, updates)
+    state = optimiser.init(machine)
+    for slope in slopes:
+        change, state = optimiser.update(jax.tree.map(jnp.negative, slope), state, machine)
+        machine = optax.apply_updates(machine, change)
+    return machine
+
+
+def test_one_update_of_each_optimiser_is_the_formula():
+    machine, slope = random_machine(), random_machine(seed=42)
+    decay = {"learning_rate": 0.1, "weight_decay": 0.5}
+    plain = stepped(TrainingSettings(**decay), machine, [slope], 10)
+    np.testing.assert_allclose(
+        plain.weights, machine.weights + 0.1 * (slope.weights - 0.5 * machine.weights), rtol=1e-5
+    )
+    np.testing.assert_allclose(plain.visible_bias, machine.visible_bias + 0.1 * slope.visible_bias, rtol=1e-5)
+    adam = stepped(TrainingSettings(optimiser="adam", **decay), machine, [slope], 10)
+    expected = machine.weights + 0.1 * (np.sign(slope.weights) - 0.5 * machine.weights)
+    np.testing.assert_allclose(adam.weights, expected, atol=1e-5)
+    np.testing.assert_allclose(adam.hidden_bias, machine.hidden_bias + 0.1 * np.sign(slope.hidden_bias), atol=1e-5)
+    heavy = stepped(TrainingSettings(optimiser="momentum", learning_rate=0.1), machine, [slope, slope], 10)
+    np.testing.assert_allclose(heavy.weights, machine.weights + 0.1 * (1 + 1.9) * slope.weights, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("schedule", "halfway"), [("constant", 1.0), ("linear", 0.5), ("cosine", 0.5)])
+def test_schedules_start_at_the_rate_and_end_at_zero(schedule, halfway):
+    settings = TrainingSettings(learning_rate=0.1, schedule=schedule)
+    machine, slope = random_machine(), random_machine(seed=42)
+    path = [stepped(settings, machine, [slope] * count, 4).weights for count in range(6)]
+    rates = [float(jnp.mean((b - a) / slope.weights)) for a, b in itertools.pairwise(path)]
+    assert rates[0] == pytest.approx(0.1, abs=1e-5)
+    assert rates[2] == pytest.approx(0.1 * halfway, abs=1e-5)
+    assert rates[4] == pytest.approx(0.1 if schedule == "constant" else 0, abs=1e-5)
+
+
+def test_rungs_are_even_in_the_logarithm_with_both_ends():
+    assert rungs(1000, 7) == (0, 1, 4, 16, 63, 251, 1000)
+    assert rungs(3, 16) == (0, 1, 2, 3)
+    assert rungs(50, 2) == (0, 50)
+
+
+def test_ladder_holds_the_machines_of_shorter_trainings():
+    key, data = jax.random.key(0), draws()
+    asked = {"hidden": 4, "batch": 50, "learning_rate": 0.1}
+    machine, history = train(key, data, epochs=4, checkpoints=100, **asked)
+    ladder = history.ladder
+    assert ladder.update.tolist() == list(range(17))
+    untrained = RBM.random(jax.random.split(key, 3)[0], 9, MachineSettings(hidden=4))
+    np.testing.assert_array_equal(ladder.machine(0).weights, untrained.weights)
+    np.testing.assert_array_equal(ladder.machine(-1).weights, machine.weights)
+    for epochs in (1, 2, 3):
+        shorter, _ = train(key, data, epochs=epochs, **asked)
+        np.testing.assert_array_equal(ladder.machine(4 * epochs).weights, shorter.weights)
+    sparse = train(key, data, epochs=4, checkpoints=4, **asked)[1].ladder
+    assert sparse.update.tolist() == [0, 1, 4, 16]
+    np.testing.assert_array_equal(sparse.machines.weights, ladder.machines.weights[sparse.update])
+
+
+def test_diagnostics_of_the_ladder_are_those_of_its_machines():
+    data = draws()
+    _, history = train(jax.random.key(0), data, hidden=4, epochs=5, batch=40, held_out=0.2, checkpoints=3, biases=True)
+    kept, out = held_out(data.spins.reshape(200, 9), 0.2)
+    assert (len(kept), len(out)) == (160, 40)
+    ladder = history.ladder
+    for number in range(3):
+        machine = ladder.machine(number)
+        gap = free_energy(machine, np.asarray(out, float)).mean() - free_energy(machine, np.asarray(kept, float)).mean()
+        assert float(ladder.free_energy_gap[number]) == pytest.approx(gap, abs=1e-5)
+        values = np.linalg.svd(np.asarray(machine.weights), compute_uv=False)
+        np.testing.assert_allclose(ladder.singular_value[number], values, atol=1e-5)
+        likelihood = pseudo_likelihood(machine, machine.units.from_spins(kept))
+        assert float(ladder.pseudo_likelihood[number]) == pytest.approx(float(likelihood), abs=1e-5)
+    np.testing.assert_allclose(ladder.weight_norm[-1], history.weight_norm[-1], rtol=1e-5)
+    assert ladder.pseudo_likelihood[-1] > ladder.pseudo_likelihood[0]
+
+
+def test_without_held_out_configurations_there_is_no_gap():
+    _, history = train(jax.random.key(0), draws(), hidden=2, epochs=1, batch=50)
+    assert np.isnan(history.ladder.free_energy_gap).all()
+
+
+@UNITS
+def test_pseudo_likelihood_is_that_of_the_enumerated_conditionals(units):
+    machine = random_machine(units)
+    log_p = enumeration.visible_log_probability(machine)
+    expected = 0.0
+    for unit in range(6):
+        turned = log_p[np.arange(64) ^ (32 >> unit)]
+        expected += (log_p - np.logaddexp(log_p, turned)).mean() / 6
+    states = jnp.asarray(enumeration.states(units, 6), jnp.float32)
+    assert float(pseudo_likelihood(machine, states)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("size", "fraction", "out"), [(100, 0.2, 20), (10, 0.0, 0), (7, 0.5, 3), (1000, 0.1, 100)])
+def test_held_out_part_is_spread_evenly(size, fraction, out):
+    data = np.arange(size, dtype=np.int8)[:, None]
+    kept, unseen = held_out(jnp.asarray(data), fraction)
+    assert len(unseen) == out
+    assert sorted([*kept[:, 0].tolist(), *unseen[:, 0].tolist()]) == sorted(data[:, 0].tolist())
+    if out > 1 and size <= 100:
+        assert np.ptp(np.diff(np.asarray(unseen)[:, 0])) <= 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("weight_decay", -0.1), ("held_out", 1.0), ("held_out", -0.1), ("checkpoints", 1)],
+)
+def test_bad_settings_are_named(field, value):
+    with pytest.raises(InvalidInput) as caught:
+        TrainingSettings(**{field: value})
+    assert [problem.field for problem in caught.value.problems] == [field]
+
+
+def test_a_batch_must_fit_what_is_left_to_train_on():
+    with pytest.raises(InvalidInput, match="160"):
+        train(jax.random.key(0), draws(), hidden=2, epochs=1, batch=161, held_out=0.2)
