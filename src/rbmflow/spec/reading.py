@@ -66,10 +66,15 @@ def load(source: str | Path, overrides: Mapping[str, str] | None = None) -> Spec
     >>> load("quick", {"machine.hidden": "36"}).machine.hidden
     36
     """
+    return parse(read(source, overrides))
+
+
+def read(source: str | Path, overrides: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Read the tables of a spec, unchecked, with some of their entries overridden; see `load`."""
     data = _read_toml(source)
     for name, text in (overrides or {}).items():
         _override(data, name, text)
-    return parse(data)
+    return data
 
 
 def parse(data: Mapping[str, Any]) -> Spec:
@@ -88,6 +93,8 @@ def parse(data: Mapping[str, Any]) -> Spec:
     >>> parse({"name": "small", "model": {"length": 4}}).model.length
     4
     """
+    if "sweep" in data:
+        raise InvalidInput(Problem("sweep", data["sweep"], "this is read by load_sweep; one run has none"))
     given, left = dict(data), copy.deepcopy(dict(data))
     found: dict[Place, Problem] = {}
     spec = None
