@@ -21,10 +21,6 @@ from rbmflow.store import Step, Store
 
 SPEC = """
 name = "large"
-seeds = 1
-[types.V]
-[flow]
-starts = ["cold"]
 [sweep.product]
 training.learning_rate = [{rates}]
 machine.hidden = [{hidden}]
@@ -50,10 +46,11 @@ def peak():
 
 def scale(folder, steps):
     """Plan a sweep of so many steps, record it, mark nine tenths of it done, and ask for its status."""
-    points = round((steps - 4) / 5)  # Machine, spectrum, flow, reading and results each; the rest is shared.
+    # Three types, three seeds, three starts: 72 steps of machines and the results; the rest is shared.
+    points = steps / 73
     path = folder / "large.toml"
-    rates = ", ".join(f"{number / 1e6}" for number in range(1, points // 100 + 1))
-    path.write_text(SPEC.format(rates=rates, hidden=", ".join(map(str, range(1, 101)))))
+    rates = ", ".join(f"{number / 1e6}" for number in range(1, round(points / 10) + 1))
+    path.write_text(SPEC.format(rates=rates, hidden=", ".join(map(str, range(1, 11)))))
     store = str(folder / "store")
     seconds, out = timed(["plan", str(path), "--store", store])
     row = next(line for line in out.splitlines() if line.startswith("│ all"))

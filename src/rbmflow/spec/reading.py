@@ -95,7 +95,7 @@ def parse(data: Mapping[str, Any]) -> Spec:
     """
     if "sweep" in data:
         raise InvalidInput(Problem("sweep", data["sweep"], "this is read by load_sweep; one run has none"))
-    given, left = dict(data), copy.deepcopy(dict(data))
+    given = left = dict(data)
     found: dict[Place, Problem] = {}
     spec = None
     more = True
@@ -107,6 +107,7 @@ def parse(data: Mapping[str, Any]) -> Spec:
         except ValidationError as error:
             fresh = dict(_problems(error, given, alone=bool(found)))
             found = fresh | found
+            left = copy.deepcopy(left)  # What was given stays as it is.
             dropped = [_drop(left, place) for place in fresh]
             more = any(dropped)
     if spec is None or found:

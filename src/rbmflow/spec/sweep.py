@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import itertools
 import math
@@ -75,7 +74,7 @@ def parse_sweep(data: Mapping[str, Any]) -> Sweep:
     InvalidInput
         With the problems of the sweep, or else those of the first point that has any.
     """
-    base = copy.deepcopy(dict(data))
+    base = dict(data)
     asked = base.pop("sweep", None)
     if asked is None:
         spec = parse(base)
@@ -85,11 +84,11 @@ def parse_sweep(data: Mapping[str, Any]) -> Sweep:
     points = []
     count = (len(next(iter(together.values()))) if together else 1) * math.prod(map(len, product.values()))
     for number, values in enumerate(_combinations(product, together)):
-        tables = copy.deepcopy(base)
+        tables = base
         for field, value in values.items():
-            _place(tables, field, value)
+            tables = _placed(tables, field, value)
         if isinstance(name, str):
-            tables["name"] = f"{name}-{number:0{len(str(count - 1))}}"
+            tables = tables | {"name": f"{name}-{number:0{len(str(count - 1))}}"}
         points.append(Point(values, parse(tables)))
     sweep = {"product": product, "zip": together}
     resolved = dataclasses.asdict(points[0].spec) | {"name": name, "sweep": {k: v for k, v in sweep.items() if v}}
@@ -103,13 +102,15 @@ def _combinations(product: dict[str, list], together: dict[str, list]) -> Iterat
             yield row | dict(zip(product, values, strict=True))
 
 
-def _place(tables: dict[str, Any], field: str, value: Any) -> None:
-    *sections, last = field.split(".")
-    for section in sections:
-        tables = tables.setdefault(section, {})
-        if not isinstance(tables, dict):
-            raise InvalidInput(Problem(f"sweep: {field}", value, f"{section} is not a table"))
-    tables[last] = value
+def _placed(tables: Mapping[str, Any], field: str, value: Any) -> dict[str, Any]:
+    """Tables with one field set; what is not touched is shared, for a sweep may have many points."""
+    first, _, rest = field.partition(".")
+    if not rest:
+        return {**tables, first: value}
+    inner = tables.get(first, {})
+    if not isinstance(inner, dict):
+        raise InvalidInput(Problem(f"sweep: {first}.{rest}", value, f"{first} is not a table"))
+    return {**tables, first: _placed(inner, rest, value)}
 
 
 def _sections(asked: Any) -> tuple[dict[str, list], dict[str, list]]:
