@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 import signal
@@ -446,6 +447,41 @@ def test_any_executor_computes_the_same_bytes(store, tmp_path, kind):
         with ProcessPoolExecutor(2, spawn) if kind == "processes" else ThreadPoolExecutor(2) as executor:
             events = compute(steps, other, executor)
     assert sorted(names(events, "done")) == sorted(step.name for step in steps)
+    assert data(other, steps) == data(store, steps)
+
+
+def test_an_executor_with_batches_gets_what_can_start_together(store):
+    class Batches(Plain):
+        def __init__(self):
+            self.sizes, self.open = [], False
+
+        @contextlib.contextmanager
+        def batch(self):
+            self.sizes.append(0)
+            self.open = True
+            yield
+            self.open = False
+
+        def submit(self, work, *words):
+            assert self.open
+            self.sizes[-1] += 1
+            return super().submit(work, *words)
+
+    executor = Batches()
+    compute(small(seeds=3), store, executor)
+    assert executor.sizes == [1, 3, 3, 1]
+
+
+@pytest.mark.slow
+def test_submitit_computes_the_same_bytes(store, tmp_path, monkeypatch):
+    submitit = pytest.importorskip("submitit", reason="the extra `slurm` is not installed")
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    steps = small(seeds=1)
+    compute(steps, store)
+    other = Store(tmp_path / "other")
+    executor = submitit.AutoExecutor(tmp_path / "submitit", cluster="local")
+    executor.update_parameters(timeout_min=2)
+    compute(steps, other, executor)
     assert data(other, steps) == data(store, steps)
 
 

@@ -135,7 +135,7 @@ def _record(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store) -> Pat
 def step(arguments: argparse.Namespace) -> int:
     """Compute one step, whose parents must be there, in this process."""
     from rbmflow.execute import manifest
-    from rbmflow.execute.submitting import perform_there
+    from rbmflow.execute.submitting import PerformThere
 
     store = Store(arguments.store)
     wanted = manifest.find(store, arguments.hash)
@@ -150,7 +150,7 @@ def step(arguments: argparse.Namespace) -> int:
     if missing := [parent for parent in dict.fromkeys(wanted.parents) if store.state(parent) != "done"]:
         names = ", ".join(f"{parent.name} ({parent.hash[:12]})" for parent in missing[:_MOST_NAMES])
         raise InvalidInput(Problem("step", arguments.hash, f"{len(missing)} of its parents are missing: {names}"))
-    outcome = perform_there(str(store.path), wanted, "rbmflow.steps")
+    outcome = PerformThere(str(store.path), "rbmflow.steps")(wanted)
     if outcome.what == "done":
         print(f"{wanted.name} is computed")
         return 0

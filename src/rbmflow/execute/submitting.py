@@ -1,7 +1,8 @@
-"""Steps given to somebody else's executor: a process pool, dask, MPI, anything with `submit`."""
+"""Steps given to somebody else's executor: a process pool, dask, MPI, submitit, anything with `submit`."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -32,6 +33,7 @@ class Submitted(Workers):
         self._executor = executor
         self._store = store
         self._science = science
+        self._waiting: list[Step] = []
         self._futures: dict[Step, Any] = {}
         self._refused: list[tuple[Step, Outcome]] = []
         self._news = threading.Event()
@@ -39,27 +41,38 @@ class Submitted(Workers):
     @property
     def free(self) -> bool:
         """Whether one more step can be submitted."""
-        return len(self._futures) < _IN_FLIGHT
+        return len(self._futures) + len(self._waiting) < _IN_FLIGHT
 
     @property
     def busy(self) -> bool:
         """Whether an outcome can be waited for."""
-        return bool(self._futures or self._refused)
+        return bool(self._futures or self._waiting or self._refused)
 
     def start(self, step: Step) -> None:
-        """Submit a step; an executor that refuses makes it fail."""
+        """Take a step; `wait` submits it, together with the others that can start now."""
+        self._waiting.append(step)
+
+    def _submit(self) -> None:
+        """Submit what waits, as one array where the executor has batches; an executor that refuses makes it fail."""
+        steps, self._waiting = self._waiting, []
+        work = PerformThere(str(self._store.path), self._science)
         try:
-            future = self._executor.submit(perform_there, str(self._store.path), step, self._science)
+            batch = getattr(self._executor, "batch", contextlib.nullcontext)
+            with batch():
+                submitted = {step: self._executor.submit(work, step) for step in steps}
         except Exception as error:
-            self._refused.append((step, _failed(error)))
+            self._refused += [(step, _failed(error)) for step in steps]
             return
-        self._futures[step] = future
-        # Not every future calls back; those that do not are looked at in turn.
-        if hasattr(future, "add_done_callback"):
-            future.add_done_callback(lambda _: self._news.set())
+        self._futures |= submitted
+        for future in submitted.values():
+            # Not every future calls back; those that do not are looked at in turn.
+            if hasattr(future, "add_done_callback"):
+                future.add_done_callback(lambda _: self._news.set())
 
     def wait(self, seconds: float) -> list[tuple[Step, Outcome]]:
         """Wait for news, and gather the outcomes that are there."""
+        if self._waiting:
+            self._submit()
         if self._futures and not self._refused:
             self._news.wait(seconds)
         self._news.clear()
@@ -78,11 +91,32 @@ class Submitted(Workers):
         self._futures.clear()
 
 
-def perform_there(store: str, step: Step, science: str) -> Outcome:
-    """Compute one step where this is called, in one thread if JAX is not in use there yet."""
-    if "jax" not in sys.modules:
-        os.environ.update(one_thread())
-    return perform(step, Store(store), science, about_here(), lambda fraction: None)
+class PerformThere:
+    """Computes steps where it is called, in one thread if JAX is not in use there yet.
+
+    Parameters
+    ----------
+    store
+        Path of the store.
+    science
+        Name of the module that computes.
+    """
+
+    def __init__(self, store: str, science: str):
+        self.store = store
+        self.science = science
+
+    def __call__(self, step: Step) -> Outcome:
+        """Compute one step."""
+        if "jax" not in sys.modules:
+            os.environ.update(one_thread())
+        return perform(step, Store(self.store), self.science, about_here(), lambda fraction: None)
+
+    def checkpoint(self, step: Step) -> Any:
+        """Tell submitit, when Slurm takes the machine away, to queue the step again; its checkpoint is in the store."""
+        from submitit.helpers import DelayedSubmission  # pyright: ignore[reportMissingImports]
+
+        return DelayedSubmission(self, step)
 
 
 def _failed(error: Exception) -> Outcome:
