@@ -1,7 +1,8 @@
 """A science of a few sums, with checkpoints, for the tests of orchestration.
 
-The environment has machines stop and wait for ever after so many chunks (FAKE_HOLD), has a step fail (FAKE_FAIL, its
-name) or its process die (FAKE_KILL), and has everything written down that is done (FAKE_TRACE, a file).
+The environment has machines stop and wait for ever after so many chunks (FAKE_HOLD), has each chunk take so many
+seconds (FAKE_PAUSE), has a step fail (FAKE_FAIL, its name) or its process die (FAKE_KILL), and has everything written
+down that is done (FAKE_TRACE, a file).
 """
 
 import json
@@ -53,6 +54,7 @@ def compute(step, parents, work, progress):
     for chunk in range(first, step.settings.get("chunks", 1)):
         while step.kind == "machine" and str(chunk) == os.environ.get("FAKE_HOLD"):
             time.sleep(0.05)
+        time.sleep(float(os.environ.get("FAKE_PAUSE", "0")))
         total += math.sin(total + chunk + step.settings.get("replica", 0))
         write_text(checkpoint, json.dumps([chunk + 1, total]))
         trace(f"{step.name} chunk {chunk}")

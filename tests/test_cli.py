@@ -1,5 +1,7 @@
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,6 +176,84 @@ def test_status_tells_runs_and_steps_under_way(call, tmp_path):
     assert tree(tmp_path) == before
 
 
+def test_status_tells_what_failed_and_how_to_go_on(call, monkeypatch):
+    monkeypatch.setenv("FAKE_FAIL", "machine 1")
+    call("run", *SMALL)
+    code, out, _ = call("status")
+    assert code == 0
+    assert "3 of 6" in out or "4 of 6" in out
+    failed = next(line for line in out.splitlines() if "ArithmeticError" in line)
+    assert "machine 1" in failed
+    assert "Nobody works on what is left" in out
+    assert "`rbmflow step HASH` one" in out
+    hash_ = Store("rbmflow-store").failures()[0].hash
+    code, out, err = call("step", hash_[:10])
+    assert (code, out) == (1, "")
+    assert err.startswith("machine 1 failed: ArithmeticError: made to fail")
+    monkeypatch.delenv("FAKE_FAIL")
+    assert call("step", hash_[:10]) == (0, "machine 1 is computed\n", "")
+    assert call("step", hash_) == (0, "machine 1 is there\n", "")
+    assert "ArithmeticError" not in call("status")[1]
+
+
+def test_status_of_a_sweep_is_one_row_with_its_rate(call):
+    call("run", *SWEEP)
+    out = call("status")[1]
+    assert "13 of 13" in out
+    assert "4 of 4" in out
+    assert len([line for line in out.splitlines() if "quick" in line]) == 1
+    call("plan", *SMALL, "--record", "--seed", "7")
+    store = Store("rbmflow-store")
+    unfinished = next(record for record in store.runs() if "points" not in record and "seconds" not in record)
+    rows = unfinished["steps"]
+    draws = fake_science.graph(spec.load("quick", {"seed": "7"}))[0]
+    assert call("step", draws.hash)[0] == 0
+    machine = next(row for row in rows if row["kind"] == "machine")
+    store.report_progress(fake_science.graph(spec.load("quick", {"seed": "7", "training.epochs": "3"}))[1], 0.25)
+    row = next(line for line in call("status")[1].splitlines() if unfinished["run"] in line).replace("│", " ").split()
+    assert row[2:5] == ["1", "of", "6"]
+    assert float(row[5]) > 0
+    assert (row[6], row[-1]) == ("about", "s")
+    assert machine["hash"][:12] in call("status")[1]
+
+
+def test_watching_ends_when_everything_is_done(call, monkeypatch):
+    call("run", *SMALL)
+    assert "6 of 6" in call("status", "--watch")[1]
+    call("plan", *SMALL, "--record", "--seed", "7")
+
+    def leave(seconds):
+        assert seconds == 0.5
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rbmflow.cli.standing.time.sleep", leave)
+    code, out, _ = call("status", "--watch", "--every", "0.5")
+    assert code == 0
+    assert "0 of 6" in out
+
+
+def test_a_recorded_run_is_computed_step_by_step(call, tmp_path):
+    code, out, _ = call("plan", *SMALL, "--record")
+    assert code == 0
+    rows = [json.loads(line) for line in Path(out.splitlines()[-1]).read_text().splitlines()]
+    assert [row["name"] for row in rows] == ["draws", "machine 0", "machine 1", "flow 0", "flow 1", "results"]
+    code, out, err = call("step", rows[-1]["hash"])
+    assert (code, out) == (2, "")
+    assert "2 of its parents are missing: flow 0 (" in err
+    for row in rows:
+        assert call("step", row["hash"][:12])[0] == 0
+    assert "nothing to compute" in call("run", *SMALL)[1]
+    store = Store("rbmflow-store")
+    machine, flow = (next(row for row in rows if row["kind"] == kind) for kind in ("machine", "flow"))
+    shutil.rmtree(store.path / "artifacts" / "flow" / flow["hash"])
+    path = store.path / "artifacts" / "machine" / machine["hash"] / "data.nc"
+    path.write_bytes(path.read_bytes()[:-1])
+    code, _, err = call("step", flow["hash"])
+    assert code == 1
+    assert f"its parent {machine['hash'][:12]} was damaged and is gone" in err
+    assert call("step", machine["hash"])[0] == call("step", flow["hash"])[0] == 0
+
+
 def test_show(call):
     call("run", *SMALL)
     run = Store("rbmflow-store").runs()[0]["run"]
@@ -224,6 +304,8 @@ def test_a_failed_step_is_told_and_tried_again(call, monkeypatch):
         (["--machine.hidden"], "machine.hidden = '' is not allowed: a value must follow --machine.hidden"),
         (["--workers", "0"], "workers = 0 is not allowed: it must be a whole number of at least 1"),
         (["--workers", "two"], "argument --workers: invalid int value: 'two'"),
+        (["--step-seconds", "0"], "seconds = 0.0 is not allowed: it must be a number above 0"),
+        (["--step-memory", "lots"], "argument --step-memory: 'lots' is no number of bytes such as 800M or 4G"),
         (["--wrokers", "2"], "unrecognized arguments: --wrokers; `rbmflow --help` tells"),
         (["nowhere.toml"], "spec = 'nowhere.toml' is not allowed: it must be one of paper, quick or the path"),
         (["."], "spec = '.' is not allowed: it must be one of paper, quick or the path of a TOML file, and this is"),
@@ -315,3 +397,56 @@ def test_ctrl_c(tmp_path, workers):
     assert (run.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "Interrupted. Nothing is lost: the same command goes on from here."
     assert "Traceback" not in err
+
+
+SWEEP = (*SMALL, "--sweep.product.seeds", "[1, 2]", "--sweep.product.training.epochs", "[3, 4]")
+
+
+def test_a_sweep_shares_what_its_points_have_in_common(call, tmp_path):
+    code, out, err = call("plan", *SWEEP)
+    assert code == 0
+    # One data set for all; machine 0 is shared between the points of one and two seeds.
+    kinds = {line.split()[0]: line.split()[1:] for line in out.replace("│", "").splitlines() if len(line.split()) > 3}
+    assert [kinds[kind][0] for kind in ("draws", "machine", "flow", "results", "all")] == ["1", "4", "4", "4", "13"]
+    assert "sweep of 4 points" in out
+    assert "estimate: 2 min on 1 worker, 13 MB of disk" in out
+    assert "taken as 10 s and 1 MB a step, since the store has none to go by: draws, machine, flow, results" in out
+    code, out, err = call("run", *SWEEP)
+    assert code == 0, err
+    assert "13 of 13 steps computed" in out
+    page = Path(out.splitlines()[-1])
+    assert page.read_text() == "<html>4 of 4, [0, 0, 0, 0]</html>"
+    store = Store(tmp_path / "rbmflow-store")
+    points = store.read_run(page.parent.name)["points"]
+    assert [row["values"] for row in points] == [{"seeds": s, "training.epochs": e} for s in (1, 2) for e in (3, 4)]
+    assert all((store.run_folder(row["run"]) / "report.html").exists() for row in points)
+    # A point is the run that its values would have made alone.
+    alone = call("run", "--name", "quick-0", "--seeds", "1", "--training.epochs", "3")[1]
+    assert "nothing to compute" in alone
+    assert alone.splitlines()[-1] == str(store.run_folder(points[0]["run"]) / "report.html")
+    out = call("plan", *SWEEP, "--seed", "1")[1]
+    assert re.search(r"estimate: \d+ s on 1 worker, [\d.]+ kB of disk", out)
+    assert "none to go by" not in out
+    before = tree(tmp_path)
+    assert "0 of 13 steps computed" in call("run", *SWEEP)[1]
+    assert tree(tmp_path) == before
+
+
+def test_a_sweep_is_reported_on_while_it_lacks_points(call, monkeypatch):
+    monkeypatch.setenv("FAKE_FAIL", "machine 1")
+    code, out, err = call("run", *SWEEP)
+    assert code == 1
+    assert err.count("machine 1 failed: ArithmeticError") == 2
+    page = Path(out.splitlines()[-1])
+    assert page.read_text() == "<html>2 of 4, [0, 0, 3, 3]</html>"
+    code, out, _ = call("show", "quick")
+    assert code == 0
+    assert "2 of 4 points are there" in out
+    assert out.count("missing: 3 steps are left") == 2
+    rows = json.loads(call("show", page.parent.name, "--json")[1])["points"]
+    assert ["numbers" in row for row in rows] == [True, True, False, False]
+    monkeypatch.delenv("FAKE_FAIL")
+    assert "6 of 13 steps computed" in call("run", *SWEEP)[1]
+    page.unlink()
+    assert call("report", page.parent.name) == (0, f"{page}\n", "")
+    assert page.read_text() == "<html>4 of 4, [0, 0, 0, 0]</html>"

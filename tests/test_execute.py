@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 import signal
@@ -6,13 +7,16 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 import fake_science
 from rbmflow import execute, spec
-from rbmflow.execute import surroundings
+from rbmflow._checks import InvalidInput
+from rbmflow.execute import Limits, manifest, surroundings
 from rbmflow.store import Step, Store
 
 TESTS = Path(__file__).parent
@@ -379,3 +383,161 @@ def test_revision_is_that_of_the_package_alone(tmp_path, monkeypatch):
     assert revision() == git("rev-parse", "HEAD")
     (package / "__init__.py").write_text("1")
     assert revision() == git("rev-parse", "HEAD") + "+changes"
+
+
+def test_of_a_step_that_comes_twice_the_first_place_counts():
+    one, other = small(seeds=1, chunks=2), small(seeds=1, chunks=3)
+    there = set(other[:-1]) - {one[0]}
+    wanted = execute.missing([*one, *other], lambda step: step in there)
+    assert wanted == [*one, other[-1]]
+
+
+def test_the_manifest_gives_the_steps_back(store, tmp_path):
+    steps = small(seeds=2)
+    folder = store.run_folder("some")
+    folder.mkdir(parents=True)
+    manifest.write([*steps, *steps], folder)
+    assert list(manifest.read(folder)) == [step.hash for step in steps]
+    found = manifest.find(store, steps[-1].hash[:8])
+    assert found == steps[-1]
+    order = manifest.ancestry(found)
+    assert set(order) == set(steps)
+    assert all(order.index(parent) < order.index(step) for step in order for parent in step.parents)
+    for wanted, sentence in {
+        "abc": "6 or more characters of its beginning; no run of this store",
+        "x" * 64: "no run of this store has such a step",
+    }.items():
+        with pytest.raises(InvalidInput, match=sentence):
+            manifest.find(store, wanted)
+    path = folder / manifest.FILE
+    path.write_text(path.read_text().replace('"chunks": 3', '"chunks": 4'))
+    with pytest.raises(InvalidInput, match="was changed"):
+        manifest.read(folder)
+
+
+class Plain:
+    """An executor whose futures have the least that is needed: no callbacks."""
+
+    class Future:
+        def __init__(self, work, *words):
+            self.answer = work(*words)
+
+        def done(self):
+            return True
+
+        def result(self):
+            return self.answer
+
+        def cancel(self):
+            return False
+
+    def submit(self, work, *words):
+        return self.Future(work, *words)
+
+
+@pytest.mark.parametrize("kind", ["processes", "threads", "plain"])
+def test_any_executor_computes_the_same_bytes(store, tmp_path, kind):
+    steps = small(seeds=2)
+    compute(steps, store)
+    other = Store(tmp_path / "other")
+    if kind == "plain":
+        events = compute(steps, other, Plain())
+    else:
+        spawn = get_context("spawn")
+        with ProcessPoolExecutor(2, spawn) if kind == "processes" else ThreadPoolExecutor(2) as executor:
+            events = compute(steps, other, executor)
+    assert sorted(names(events, "done")) == sorted(step.name for step in steps)
+    assert data(other, steps) == data(store, steps)
+
+
+def test_an_executor_with_batches_gets_what_can_start_together(store):
+    class Batches(Plain):
+        def __init__(self):
+            self.sizes, self.open = [], False
+
+        @contextlib.contextmanager
+        def batch(self):
+            self.sizes.append(0)
+            self.open = True
+            yield
+            self.open = False
+
+        def submit(self, work, *words):
+            assert self.open
+            self.sizes[-1] += 1
+            return super().submit(work, *words)
+
+    executor = Batches()
+    compute(small(seeds=3), store, executor)
+    assert executor.sizes == [1, 3, 3, 1]
+
+
+@pytest.mark.slow
+def test_submitit_computes_the_same_bytes(store, tmp_path, monkeypatch):
+    submitit = pytest.importorskip("submitit", reason="the extra `slurm` is not installed")
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    steps = small(seeds=1)
+    compute(steps, store)
+    other = Store(tmp_path / "other")
+    executor = submitit.AutoExecutor(tmp_path / "submitit", cluster="local")
+    executor.update_parameters(timeout_min=2)
+    compute(steps, other, executor)
+    assert data(other, steps) == data(store, steps)
+
+
+def test_an_executor_that_breaks_fails_its_steps(store, monkeypatch):
+    monkeypatch.setenv("FAKE_KILL", "machine 1")
+    lost = pytest.raises(execute.ExecutionFailed, match="machine 1: the executor lost it")
+    with ProcessPoolExecutor(1, get_context("spawn")) as executor, lost:
+        compute(small(seeds=2), store, executor)
+    monkeypatch.delenv("FAKE_KILL")
+    compute(small(seeds=2), store)
+    assert store.failures() == []
+
+
+def test_failures_are_in_the_store_until_the_step_is_done(store, monkeypatch):
+    steps = small()
+    monkeypatch.setenv("FAKE_FAIL", "machine 1")
+    for tries in (1, 2):
+        with pytest.raises(execute.ExecutionFailed):
+            compute(steps, store)
+        (note,) = store.failures()
+        failed = next(step for step in steps if step.name == "machine 1")
+        assert (note.kind, note.name, note.hash, note.tries) == ("machine", "machine 1", failed.hash, tries)
+        assert note.reason.startswith("ArithmeticError: made to fail")
+    monkeypatch.delenv("FAKE_FAIL")
+    compute(steps, store)
+    assert store.failures() == []
+
+
+def test_a_step_that_hangs_is_killed_at_its_limit(store, monkeypatch):
+    steps = small(seeds=1)
+    monkeypatch.setenv("FAKE_HOLD", "2")
+    with pytest.raises(execute.ExecutionFailed, match="machine 0: it ran past its limit of 3 s and was killed"):
+        execute.run(steps, store, science="fake_science", limits=Limits(seconds=3))
+    assert [note.name for note in store.failures()] == ["machine 0"]
+    assert store.running() == []
+    monkeypatch.delenv("FAKE_HOLD")
+    compute(steps, store)
+    assert_no_chunk_twice()
+
+
+def test_a_step_that_takes_too_much_memory_fails_alone(store, tmp_path, monkeypatch):
+    (tmp_path / "greedy_science.py").write_text(
+        "import time, numpy as np, xarray as xr\n"
+        "def compute(step, parents, work, progress):\n"
+        "    kept = np.ones(step.settings['bytes'] // 8)\n"
+        "    time.sleep(60 if step.settings['bytes'] > 1e9 else 0)\n"
+        "    return xr.Dataset({'sum': kept.sum()})\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    steps = [Step("probe", str(size), {"bytes": size}) for size in (80, 1_200_000_000, 800)]
+    with pytest.raises(execute.ExecutionFailed, match="past its limit of 1000 MB, and was killed") as caught:
+        execute.run(steps, store, 1, science="greedy_science", limits=Limits(memory=1e9))
+    assert [step.name for step, _ in caught.value.failures] == ["1200000000"]
+    assert [store.state(step) for step in steps] == ["done", "missing", "done"]
+
+
+def test_limits_are_above_zero():
+    with pytest.raises(InvalidInput, match="seconds = 0 is not allowed: it must be a number above 0"):
+        Limits(seconds=0)

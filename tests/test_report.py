@@ -272,3 +272,24 @@ def test_page_itself_holds_every_figure_and_the_table_of_ends(page, results):
     assert still.count("<figure ") == still.count("<svg role") == 7 + 2 + len(MACHINES) + 1
     for row in report.ends_table(results)[1]:
         assert all(f">{cell}<" in still for cell in row[2:])
+
+
+def test_the_page_of_a_sweep_has_every_point_that_is_there_and_names_the_others(tmp_path, results):
+    numbers = report.summary(results, {"run": "s-0-abc"})
+    points = [
+        {"run": "s-0-abc", "values": {"seed": 1, "machine.units": "<0/1>"}, "left": 0, "summary": numbers},
+        {"run": "s-1-def", "values": {"seed": 2, "machine.units": "-1/+1"}, "left": 7, "summary": None},
+    ]
+    record = {"run": "s-123", "name": "s", "started": "2030-01-01T00:00:00+00:00"}
+    report.write_sweep(tmp_path / "report.html", record, points)
+    page = (tmp_path / "report.html").read_text()
+    assert "1 of 2 points are there; 1 are missing" in page
+    assert "s-1-def</code>" in page
+    assert "7 steps left" in page
+    assert "&lt;0/1&gt;" in page
+    with open(tmp_path / "table.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == results.sizes["machine"] * results.sizes["start"] * results.sizes["thermometer"]
+    first = results.isel(machine=0, start=0, thermometer=0)
+    assert float(rows[0]["temperature"]) == pytest.approx(float(first["end_temperature"]))
+    assert (rows[0]["run"], rows[0]["seed"], rows[0]["machine"]) == ("s-0-abc", "1", str(first["machine"].values))

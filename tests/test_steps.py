@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import os
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -299,3 +301,38 @@ def test_doctor_finds_this_device_healthy():
     checks = doctor()
     assert len(checks) == 5
     assert all(check.ok for check in checks), checks
+
+
+GOLDEN = Path(__file__).with_name("golden.json")
+
+
+def projections(dataset: xr.Dataset) -> dict[str, list[float]]:
+    """Two numbers for every variable: its projection on a fixed direction, and its norm; infinities left out."""
+    found = {}
+    for name, variable in sorted(dataset.data_vars.items()):
+        if variable.dtype.kind in "fiub":
+            values = np.nan_to_num(variable.values.astype(np.float64).ravel(), nan=-1.0, posinf=-2.0, neginf=-3.0)
+            direction = np.cos(1.0 + 2.0 * np.arange(values.size))
+            found[str(name)] = [round(float(direction @ values), 9), round(float(np.linalg.norm(values)), 9)]
+    return found
+
+
+def test_golden_outputs_change_only_with_the_version(tiny_run):
+    """The same hash, which has the version in it, always means the same numbers.
+
+    After a version was raised or settings got new fields, RBMFLOW_RENEW_GOLDEN=1 has the new numbers written.
+    """
+    first = {step.kind: step for step in reversed(graph(TINY))}
+    now = {step.hash: {"kind": kind, "numbers": projections(tiny_run[step.name])} for kind, step in first.items()}
+    if "RBMFLOW_RENEW_GOLDEN" in os.environ:
+        GOLDEN.write_text(json.dumps(now, indent=1) + "\n")
+    golden = json.loads(GOLDEN.read_text())
+    new = [row["kind"] for hash_, row in now.items() if hash_ not in golden]
+    assert new == [], "these kinds of steps have another hash than in golden.json: renew it"
+    for hash_, row in now.items():
+        assert row["numbers"].keys() == golden[hash_]["numbers"].keys(), f"raise the version of {row['kind']}"
+        for name, (projection, norm) in row["numbers"].items():
+            expected, scale = golden[hash_]["numbers"][name]
+            # Other processors round otherwise, so that a spin of a flow may differ; other code differs by far more.
+            same = max(abs(projection - expected), abs(norm - scale)) <= 3e-3 * scale + 1e-6
+            assert same, f"{name} of the kind {row['kind']} has changed: raise its version in steps/graph.py"

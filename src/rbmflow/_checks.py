@@ -17,7 +17,9 @@ class Problem:
     allowed: str
 
     def __str__(self) -> str:
-        return f"{self.field} = {self.value!r} is not allowed: {self.allowed}"
+        sentence = f"{self.field} = {self.value!r} is not allowed: {self.allowed}"
+        # Names in a file may hold line breaks and worse; what is told stays one line.
+        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in sentence)
 
 
 class InvalidInput(ValueError):

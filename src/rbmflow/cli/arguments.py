@@ -47,6 +47,13 @@ def main(words: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         return 2
+    except OSError as error:
+        where = f" at {error.filename}" if error.filename else ""
+        print(
+            f"The system refused ({error.strerror}){where}; what is done stays, the same command goes on.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("Interrupted. Nothing is lost: the same command goes on from here.", file=sys.stderr)
         return 130
@@ -131,7 +138,17 @@ def _parser() -> argparse.ArgumentParser:
         )
         if verb == "run":
             parser.add_argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
-    add("status", "tell which runs there are and what is being computed, from the store alone")
+            parser.add_argument("--step-seconds", type=float, metavar="S", help="kill a step that takes longer")
+            parser.add_argument("--step-memory", type=_bytes, metavar="BYTES", help="kill a step that takes more: 800M")
+        else:
+            parser.add_argument(
+                "--record", action="store_true", help="write the run down, so that `rbmflow step` finds its steps"
+            )
+    step = add("step", "compute one step of a recorded run in this process; its parents must be there")
+    step.add_argument("hash", metavar="HASH", help="hash of the step in steps.jsonl of its run, or its beginning")
+    status = add("status", "tell how runs stand, what is being computed and what failed, from the store alone")
+    status.add_argument("--watch", action="store_true", help="tell it again and again until everything is done")
+    status.add_argument("--every", type=float, default=2.0, metavar="S", help="seconds between (default: %(default)g)")
     show = add("show", "print the numbers of a run")
     show.add_argument("--json", action="store_true", help="print them as JSON, for programs")
     report = add("report", "write the HTML report of a run anew and print its path")
@@ -139,9 +156,39 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(
             "run", metavar="RUN", help="id of a run, its beginning, or the name of its spec (the latest)"
         )
+    _add_store(verbs)
     add("doctor", "check this installation against known numbers")
     add("cite", "print BibTeX entries of this package and of the work it starts from")
     return top
+
+
+def _add_store(verbs) -> None:
+    parser = verbs.add_parser("store", help="list, verify, clean, export and import artifacts", allow_abbrev=False)
+    tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
+
+    def add(task: str, meaning: str) -> argparse.ArgumentParser:
+        one = tasks.add_parser(task, help=meaning, description=meaning[0].upper() + meaning[1:] + ".")
+        one.add_argument("--store", default="rbmflow-store", metavar="DIR", help="folder (default: %(default)s)")
+        return one
+
+    add("ls", "list how much there is of each kind, or every artifact of one").add_argument(
+        "kind", nargs="?", metavar="KIND", help="kind of step, such as machine"
+    )
+    add("verify", "check the checksums of everything and name what is damaged")
+    add("gc", "name what no run needs").add_argument("--delete", action="store_true", help="take it away")
+    export = add("export", "write a run with its artifacts to one tar file")
+    export.add_argument("run", metavar="RUN", help="id of a run, its beginning, or the name of its spec (the latest)")
+    for parser in (export, add("import", "take in the runs and artifacts of such a file, after verifying them")):
+        parser.add_argument("file", metavar="FILE", help="the tar file")
+
+
+def _bytes(text: str) -> float:
+    """Read a number of bytes with k, M, G or T behind it for thousands."""
+    factor = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}.get(text[-1:], 1.0)
+    try:
+        return float(text if factor == 1.0 else text[:-1]) * factor
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of bytes such as 800M or 4G") from error
 
 
 def _version(_: argparse.ArgumentParser) -> str:

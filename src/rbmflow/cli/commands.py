@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -17,17 +19,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from rbmflow._checks import InvalidInput, Problem, Problems
-from rbmflow.execute import ExecutionFailed, available_cores, missing, versions
+from rbmflow.execute import ExecutionFailed, Limits, available_cores, available_memory, missing, versions
 from rbmflow.execute import run as execute
 from rbmflow.store import Address, Damaged, Step, Store
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from rbmflow.spec import Spec
+    from rbmflow.spec import Sweep
 
-_MOST_WORKERS = 8
-"""Processes that `run` starts unless told otherwise: each takes several hundred megabytes."""
+_WORKER_BYTES = 1_000_000_000
+"""Memory that `run` counts for a process when it is not told how many to start."""
 
 _MOST_NAMES = 20
 """Steps that `plan` calls by name."""
@@ -36,6 +38,7 @@ _MOST_NAMES = 20
 def run(arguments: argparse.Namespace) -> int:
     """Compute what is missing, write the report, print where the flows end."""
     from rbmflow import report
+    from rbmflow.cli import sweeping
     from rbmflow.cli.watching import Watch
     from rbmflow.execute import recording
 
@@ -44,16 +47,20 @@ def run(arguments: argparse.Namespace) -> int:
     problems = Problems()
     problems.whole("workers", workers, 1)
     problems.done()
-    spec, steps = _graph(arguments)
+    limits = _limits(arguments)
+    sweep, graphs = _graphs(arguments)
     store = Store(arguments.store)
     store.prepare()
+    if not sweep.single:
+        return sweeping.run(sweep, graphs, store, workers, limits)
+    spec, steps = sweep.points[0].spec, graphs[0]
     folder = store.run_folder(recording.run_name(spec, steps))
-    record = _record(folder)
+    record = store.read_run(folder.name)
     if not recording.finished(record):
         recording.begin(spec, steps, store, started)
     try:
         with Watch() as watch:
-            execute(steps, store, workers, watch)
+            execute(steps, store, workers, watch, limits=limits)
         results = store.read(steps[-1])
     except ExecutionFailed as failure:
         for step, reason in failure.failures:
@@ -72,11 +79,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _limits(arguments: argparse.Namespace) -> Limits:
+    seconds, memory = arguments.step_seconds, arguments.step_memory
+    return Limits(math.inf if seconds is None else seconds, math.inf if memory is None else memory)
+
+
 def plan(arguments: argparse.Namespace) -> int:
     """Tell what `run` would compute."""
-    _, steps = _graph(arguments)
+    sweep, graphs = _graphs(arguments)
+    steps = list(dict.fromkeys(itertools.chain.from_iterable(graphs)))
     store = Store(arguments.store)
-    states = {step: store.state(step) for step in dict.fromkeys(steps)}
+    states = _glance(steps, store)
     wanted = missing(steps, lambda step: states[step] == "done")
     table = Table("step", "all", "there", "to compute")
     for column in table.columns[1:]:
@@ -89,40 +102,106 @@ def plan(arguments: argparse.Namespace) -> int:
     table.add_section()
     table.add_row("all", *(str(count.total()) for count in (everything, there, compute)))
     _console().print(table)
+    if not sweep.single:
+        print(f"sweep of {len(sweep.points)} points; steps that they share are computed once")
+    if wanted:
+        _print_estimate(compute, store)
     for step in wanted[:_MOST_NAMES]:
         print(f"to compute: {step.name}{' (under way)' if states[step] == 'running' else ''}")
     if len(wanted) > _MOST_NAMES:
         print(f"and {len(wanted) - _MOST_NAMES} more")
+    if arguments.record:
+        print(_record(sweep, graphs, store))
     return 0
+
+
+def _record(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store) -> Path:
+    """Write down a run without computing it, and return its manifest."""
+    from rbmflow.execute import manifest, recording
+
+    store.prepare()
+    now = datetime.now(UTC)
+    if sweep.single:
+        run = recording.run_name(sweep.points[0].spec, graphs[0])
+        if not store.read_run(run):
+            recording.begin(sweep.points[0].spec, graphs[0], store, now)
+    else:
+        run = recording.sweep_name(sweep, graphs)
+        if not store.read_run(run):
+            recording.begin_sweep(sweep, graphs, store, now)
+    return store.run_folder(run) / manifest.FILE
+
+
+def step(arguments: argparse.Namespace) -> int:
+    """Compute one step, whose parents must be there, in this process."""
+    from rbmflow.execute import manifest
+    from rbmflow.execute.submitting import PerformThere
+
+    store = Store(arguments.store)
+    wanted = manifest.find(store, arguments.hash)
+    store.prepare()
+    while (state := store.state(wanted)) == "running":
+        time.sleep(1)
+    if state == "damaged":
+        store.discard(wanted)
+    elif state == "done":
+        print(f"{wanted.name} is there")
+        return 0
+    if missing := [parent for parent in dict.fromkeys(wanted.parents) if store.state(parent) != "done"]:
+        names = ", ".join(f"{parent.name} ({parent.hash[:12]})" for parent in missing[:_MOST_NAMES])
+        raise InvalidInput(Problem("step", arguments.hash, f"{len(missing)} of its parents are missing: {names}"))
+    outcome = PerformThere(str(store.path), "rbmflow.steps")(wanted)
+    if outcome.what == "done":
+        print(f"{wanted.name} is computed")
+        return 0
+    if outcome.damaged is not None:
+        store.discard(outcome.damaged)
+        print(f"{wanted.name}: its parent {outcome.damaged.hash[:12]} was damaged and is gone", file=sys.stderr)
+        return 1
+    store.report_failure(wanted, outcome.reason)
+    print(f"{wanted.name} failed: {outcome.reason}", file=sys.stderr)
+    return 1
+
+
+def _glance(steps: Sequence[Step], store: Store) -> dict[Step, str]:
+    """State of every step, from one look at the folders: most steps of a large plan are missing."""
+    there = {artifact.hash for artifact in store.artifacts()}
+    running = {progress.hash for progress in store.running()}
+    return {step: store.state(step) if step.hash in there or step.hash in running else "missing" for step in steps}
+
+
+def _print_estimate(compute: Counter[str], store: Store) -> None:
+    """Tell what the steps to be computed will take, and what that is taken from."""
+    from rbmflow.execute import estimate
+
+    workers = _default_workers()
+    costs = estimate.costs(compute, store)
+    seconds = estimate.told_duration(sum(compute[kind] * cost.seconds for kind, cost in costs.items()) / workers)
+    size = estimate.told_size(sum(compute[kind] * cost.size for kind, cost in costs.items()))
+    print(f"estimate: {seconds} on {workers} worker{'s' if workers > 1 else ''}, {size} of disk")
+    if unknown := [kind for kind, cost in costs.items() if not cost.known]:
+        default = f"{estimate.UNKNOWN_SECONDS:g} s and {estimate.told_size(estimate.UNKNOWN_BYTES)}"
+        print(f"  taken as {default} a step, since the store has none to go by: {', '.join(unknown)}")
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """Tell which runs there are and what is being computed."""
+    """Tell how the runs stand, what is being computed, and what failed."""
+    from rbmflow.cli import standing
+
     store = Store(arguments.store)
-    runs, running = store.runs(), store.running()
-    if not runs and not running:
-        print(f"There are no runs in {store.path}.")
-        return 0
-    table = Table("run", "started", "steps done")
-    for record in runs:
-        rows = record.get("steps", [])
-        done = sum(store.state(Address(row["kind"], row["hash"])) == "done" for row in rows)
-        table.add_row(record["run"], record["started"], f"{done} of {len(rows)}")
-    _console().print(table)
-    if running:
-        table = Table("step under way", "progress", "last sign of life")
-        for step in running:
-            table.add_row(escape(step.name), f"{100 * step.fraction:.0f} %", f"{step.age:.0f} s ago")
-        _console().print(table)
-    return 0
+    return standing.watch(store, arguments.every, _console()) if arguments.watch else standing.tell(store, _console())
 
 
 def show(arguments: argparse.Namespace) -> int:
     """Print the numbers of a run."""
     from rbmflow import report
+    from rbmflow.cli import sweeping
 
     store = Store(arguments.store)
-    record, results = _results(store, arguments.run)
+    record = store.find_run(arguments.run)
+    if "points" in record:
+        return sweeping.show(record, store, arguments.json)
+    results = _results(store, record)
     summary = report.summary(results, record)
     if arguments.json:
         print(json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False))
@@ -137,14 +216,29 @@ def show(arguments: argparse.Namespace) -> int:
 def report(arguments: argparse.Namespace) -> int:
     """Write the report of a run anew."""
     from rbmflow import report
+    from rbmflow.cli import sweeping
 
     store = Store(arguments.store)
-    record, results = _results(store, arguments.run)
+    record = store.find_run(arguments.run)
+    if "points" in record:
+        store.prepare()
+        print(sweeping.write_reports(record, store))
+        return 0
+    results = _results(store, record)
     store.prepare()
     page = store.run_folder(record["run"]) / "report.html"
     report.write(page, results, record)
     print(page)
     return 0
+
+
+def store(arguments: argparse.Namespace) -> int:
+    """List, verify, clean, export or import artifacts."""
+    from rbmflow.cli import storing
+
+    tasks = {"ls": storing.ls, "verify": storing.verify, "gc": storing.gc}
+    tasks |= {"export": storing.export, "import": storing.import_}
+    return tasks[arguments.task](arguments, _console())
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -170,28 +264,19 @@ def cite(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _graph(arguments: argparse.Namespace) -> tuple[Spec, Sequence[Step]]:
+def _graphs(arguments: argparse.Namespace) -> tuple[Sweep, list[Sequence[Step]]]:
+    """Return the sweep that was asked for, mostly of one point, and the steps of each point."""
     from rbmflow import spec, steps
 
-    asked = spec.load(arguments.spec, arguments.overrides)
-    return asked, steps.graph(asked)
+    sweep = spec.load_sweep(arguments.spec, arguments.overrides)
+    return sweep, [steps.graph(point.spec) for point in sweep.points]
 
 
-def _record(folder: Path) -> dict[str, Any]:
-    """Read `run.json` of a run; empty where there is none that can be read."""
-    try:
-        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _results(store: Store, wanted: str) -> tuple[dict[str, Any], xr.Dataset]:
-    """Find a run and read its results."""
-    record = store.find_run(wanted)
+def _results(store: Store, record: dict[str, Any]) -> xr.Dataset:
+    """Read the results of a run."""
     last = record["steps"][-1]
     try:
-        return record, store.read(Address(last["kind"], last["hash"]))
+        return store.read(Address(last["kind"], last["hash"]))
     except Damaged as damage:
         allowed = f"its results must be there ({damage.reason}); `rbmflow run` with its spec computes them"
         raise InvalidInput(Problem("run", record["run"], allowed)) from damage
@@ -215,10 +300,10 @@ def _console() -> Console:
 
 
 def _default_workers() -> int:
-    """One process on a machine with an NVIDIA GPU, which they would have to share; else one a core."""
+    """One process on a machine with an NVIDIA GPU, which they would share; else one a core, as far as memory goes."""
     if Path("/proc/driver/nvidia/gpus").exists():
         return 1
-    return min(available_cores(), _MOST_WORKERS)
+    return max(1, min(available_cores(), available_memory() // _WORKER_BYTES))
 
 
 _BIBTEX = """\

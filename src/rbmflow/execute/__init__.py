@@ -1,6 +1,18 @@
 """Execution: compute the steps that are missing, in any number of processes."""
 
 from rbmflow.execute.scheduling import Event, ExecutionFailed, missing, run
-from rbmflow.execute.surroundings import available_cores, versions
+from rbmflow.execute.submitting import Executor
+from rbmflow.execute.surroundings import available_cores, available_memory, versions
+from rbmflow.execute.workers import Limits
 
-__all__ = ["Event", "ExecutionFailed", "available_cores", "missing", "run", "versions"]
+__all__ = [
+    "Event",
+    "ExecutionFailed",
+    "Executor",
+    "Limits",
+    "available_cores",
+    "available_memory",
+    "missing",
+    "run",
+    "versions",
+]

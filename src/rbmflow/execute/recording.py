@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import platform
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from rbmflow.execute import manifest
 from rbmflow.execute.surroundings import available_cores, revision, versions
 from rbmflow.spec import to_toml
 from rbmflow.store import Artifact, Damaged, Step, Store, to_json, write_text
 
 if TYPE_CHECKING:
-    from rbmflow.spec import Spec
+    from rbmflow.spec import Spec, Sweep
 
 
 def run_name(spec: Spec, steps: Sequence[Step]) -> str:
@@ -21,10 +24,38 @@ def run_name(spec: Spec, steps: Sequence[Step]) -> str:
 
 
 def begin(spec: Spec, steps: Sequence[Step], store: Store, started: datetime) -> None:
-    """Write `spec.toml` and a first `run.json`, by which a run under way is known."""
-    record = _header(spec, steps, started)
-    record["steps"] = [{"kind": step.kind, "name": step.name, "hash": step.hash} for step in dict.fromkeys(steps)]
-    _write(record, store)
+    """Write `spec.toml`, the manifest, and a first `run.json`, by which a run under way is known."""
+    _begin(_header(spec, steps, started), steps, store)
+
+
+def sweep_name(sweep: Sweep, graphs: Sequence[Sequence[Step]]) -> str:
+    """Id of a sweep: the name of its spec and the beginning of a hash of the results of its points."""
+    hashes = "".join(steps[-1].hash for steps in graphs)
+    return f"{sweep.name}-{hashlib.sha256(hashes.encode()).hexdigest()[:10]}"
+
+
+def begin_sweep(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, started: datetime) -> dict[str, Any]:
+    """Write what `begin` does for all points of a sweep together, and return the record.
+
+    Parameters
+    ----------
+    sweep
+        The sweep.
+    graphs
+        The steps of each of its points.
+    store
+        Where they go.
+    started
+        When the sweep began.
+    """
+    points = [
+        {"run": run_name(point.spec, steps), "values": dict(point.values), "results": steps[-1].hash}
+        for point, steps in zip(sweep.points, graphs, strict=True)
+    ]
+    record = {"name": sweep.name, "run": sweep_name(sweep, graphs), "spec_toml": sweep.toml}
+    record |= {"started": started.isoformat(timespec="seconds"), "points": points}
+    _begin(record, list(itertools.chain.from_iterable(graphs)), store)
+    return record
 
 
 def finish(
@@ -75,6 +106,14 @@ def _header(spec: Spec, steps: Sequence[Step], started: datetime) -> dict[str, A
         "started": started.isoformat(timespec="seconds"),
         "seed": spec.seed,
     }
+
+
+def _begin(record: dict[str, Any], steps: Sequence[Step], store: Store) -> None:
+    record["steps"] = [{"kind": step.kind, "name": step.name, "hash": step.hash} for step in dict.fromkeys(steps)]
+    folder = store.run_folder(record["run"])
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest.write(steps, folder)
+    _write(record, store)
 
 
 def _write(record: dict[str, Any], store: Store) -> None:

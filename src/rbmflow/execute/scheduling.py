@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rbmflow.execute.submitting import Executor, Submitted
 from rbmflow.execute.surroundings import about_here
-from rbmflow.execute.workers import Processes, ThisProcess, Workers
+from rbmflow.execute.workers import Limits, Processes, ThisProcess, Workers
 from rbmflow.store import Artifact, Damaged, Step, Store
 
 _POLL = 0.2
@@ -17,6 +19,9 @@ _POLL = 0.2
 
 _REPEATS = 3
 """Times that one artifact may be found damaged before its step counts as failed."""
+
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,10 @@ class ExecutionFailed(Exception):
 def run(
     steps: Sequence[Step],
     store: Store,
-    workers: int = 1,
+    workers: int | Executor = 1,
     on_event: OnEvent = lambda event: None,
     science: str = "rbmflow.steps",
+    limits: Limits = NO_LIMITS,
 ) -> None:
     """Compute the steps whose results are missing, each after its parents.
 
@@ -76,11 +82,15 @@ def run(
         Where results are and go to.
     workers
         Number of processes, each with one thread; 1 computes in this process. Several need a script whose top level
-        is guarded by `if __name__ == "__main__"`.
+        is guarded by `if __name__ == "__main__"`. An executor, such as a `concurrent.futures.ProcessPoolExecutor` or
+        a dask `Client`, takes the steps where it will; its processes must see the store's folder under this name.
     on_event
         Told of everything that happens.
     science
         Name of the module whose `compute(step, parents, work, progress)` computes a step.
+    limits
+        What one step may take. Limits have steps computed in other processes even with one worker; an executor has
+        its own.
 
     Raises
     ------
@@ -108,11 +118,14 @@ def run(
         for step in wanted:
             if damages[step.hash] >= _REPEATS and step not in failures:
                 failures[step] = "its artifact was damaged again and again"
+                store.report_failure(step, failures[step])
         todo = _possible(wanted, failures)
         if not todo:
             break
         on_event(Event("planned", count=len(todo)))
-        if not _round(todo, store, workers, on_event, science, failures, damages):
+        with contextlib.closing(_crew(workers, len(todo), store, science, on_event, limits)) as crew:
+            met_damage = _round(_Queue(todo), crew, store, on_event, failures, damages)
+        if not met_damage:
             break
     if failures:
         raise ExecutionFailed(list(failures.items()), len(missing(steps, usable)) - len(failures))
@@ -136,7 +149,8 @@ def missing(steps: Sequence[Step], usable: Callable[[Step], bool]) -> list[Step]
     if strangers := parents.difference(steps):
         raise ValueError(f"the graph lacks {len(strangers)} parents of its steps, {strangers.pop().name!r} among them")
     wanted = []
-    for step in dict.fromkeys(reversed(steps)):
+    # Of a step that comes twice the first place counts: in the second it may stand behind its children.
+    for step in reversed(dict.fromkeys(steps)):
         if step in needed and not usable(step):
             wanted.append(step)
             needed.update(step.parents)
@@ -182,45 +196,44 @@ class _Queue:
 
 
 def _round(
-    todo: Sequence[Step],
+    queue: _Queue,
+    crew: Workers,
     store: Store,
-    workers: int,
     on_event: OnEvent,
-    science: str,
     failures: dict[Step, str],
     damages: Counter[str],
 ) -> bool:
     """Compute what can be computed; tell whether a damaged artifact was met, so that another round is due."""
-    queue = _Queue(todo)
     met_damage = False
-    crew = _crew(min(workers, len(todo)), store, science, on_event)
-    try:
-        while queue.ready or crew.busy:
-            _start(queue, crew, store, on_event)
-            if not crew.busy:
-                time.sleep(_POLL if queue.ready else 0)
-            for step, outcome in crew.wait(_POLL):
-                if outcome.what == "done":
-                    queue.done(step)
-                    on_event(Event("done", step))
-                elif outcome.what == "failed":
-                    failures[step] = outcome.reason
-                    on_event(Event("failed", step, message=outcome.reason))
-                elif outcome.damaged is not None:
-                    met_damage = True
-                    _discard(outcome.damaged, outcome.reason, store, damages, on_event)
-    finally:
-        crew.close()
+    while queue.ready or crew.busy:
+        _start(queue, crew, store, on_event)
+        if not crew.busy:
+            time.sleep(_POLL if queue.ready else 0)
+        for step, outcome in crew.wait(_POLL):
+            if outcome.what == "done":
+                queue.done(step)
+                on_event(Event("done", step))
+            elif outcome.what == "failed":
+                failures[step] = outcome.reason
+                store.report_failure(step, outcome.reason)
+                on_event(Event("failed", step, message=outcome.reason))
+            elif outcome.damaged is not None:
+                met_damage = True
+                _discard(outcome.damaged, outcome.reason, store, damages, on_event)
     return met_damage
 
 
-def _crew(count: int, store: Store, science: str, on_event: OnEvent) -> Workers:
+def _crew(
+    workers: int | Executor, steps: int, store: Store, science: str, on_event: OnEvent, limits: Limits
+) -> Workers:
     def on_progress(step: Step, fraction: float) -> None:
         on_event(Event("progress", step, fraction))
 
-    if count == 1:
+    if not isinstance(workers, int):
+        return Submitted(workers, store, science)
+    if min(workers, steps) == 1 and limits == NO_LIMITS:
         return ThisProcess(store, science, about_here(), on_progress)
-    return Processes(count, store, science, about_here(), on_progress)
+    return Processes(min(workers, steps), store, science, about_here(), on_progress, limits)
 
 
 def _start(queue: _Queue, crew: Workers, store: Store, on_event: OnEvent) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import math
 import multiprocessing
 import os
 import signal
@@ -15,8 +18,9 @@ from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
+from rbmflow._checks import Problems
 from rbmflow.execute.performing import Outcome, perform
-from rbmflow.execute.surroundings import environment, one_thread
+from rbmflow.execute.surroundings import environment, one_thread, resident_memory
 from rbmflow.store import Step, Store
 
 type OnProgress = Callable[[Step, float], None]
@@ -46,6 +50,36 @@ class Workers(ABC):
     @abstractmethod
     def close(self) -> None:
         """End everything at once."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one step may take in a process of its own; what takes more is killed and counts as failed.
+
+    Raises
+    ------
+    InvalidInput
+        If a limit is not above zero.
+    """
+
+    seconds: float = math.inf
+    """Time from start to end."""
+    memory: float = math.inf
+    """Resident bytes of its process, where the system tells them (Linux)."""
+
+    def __post_init__(self):
+        problems = Problems()
+        for name in ("seconds", "memory"):
+            problems.unless(getattr(self, name) > 0, name, getattr(self, name), "it must be a number above 0")
+        problems.done()
+
+    def breach(self, seconds: float, process: int) -> str | None:
+        """Say which limit a step has passed that runs for so long in the process of that number, if any."""
+        if seconds > self.seconds:
+            return f"it ran past its limit of {self.seconds:g} s and was killed"
+        if self.memory < math.inf and (resident := resident_memory(process)) > self.memory:
+            return f"it took {resident / 1e6:.0f} MB, past its limit of {self.memory / 1e6:.0f} MB, and was killed"
+        return None
 
 
 class ThisProcess(Workers):
@@ -91,14 +125,24 @@ class _Worker:
     process: SpawnProcess
     connection: Connection
     step: Step | None = None
+    since: float = math.inf
+    """When its step began; a process that is still starting has not begun."""
 
 
 class Processes(Workers):
     """Up to `count` other processes, each with one thread, started as they are needed."""
 
-    def __init__(self, count: int, store: Store, science: str, about: Mapping[str, object], on_progress: OnProgress):
+    def __init__(
+        self,
+        count: int,
+        store: Store,
+        science: str,
+        about: Mapping[str, object],
+        on_progress: OnProgress,
+        limits: Limits,
+    ):
         self._count = count
-        self._store = store
+        self._limits = limits
         self._arguments = (str(store.path), science, about, os.getpid())
         self._on_progress = on_progress
         self._workers: list[_Worker] = []
@@ -117,7 +161,7 @@ class Processes(Workers):
         """Give a step to an idle process, or to a new one."""
         idle = [worker for worker in self._workers if worker.step is None]
         worker = idle[0] if idle else self._hire()
-        worker.step = step
+        worker.step, worker.since = step, math.inf
         worker.connection.send(step)
 
     def _hire(self) -> _Worker:
@@ -152,11 +196,24 @@ class Processes(Workers):
             except (EOFError, OSError):
                 outcomes.append((step, Outcome("failed", self._bury(worker))))
                 continue
-            if isinstance(news, Outcome):
+            if news is None:
+                worker.since = time.monotonic()
+            elif isinstance(news, Outcome):
                 worker.step = None
                 outcomes.append((step, news))
             else:
                 self._on_progress(step, news)
+        return outcomes + self._breaches()
+
+    def _breaches(self) -> list[tuple[Step, Outcome]]:
+        """Kill what takes more than it may."""
+        outcomes = []
+        for worker in [worker for worker in self._workers if worker.step is not None]:
+            reason = self._limits.breach(time.monotonic() - worker.since, worker.process.pid or 0)
+            if reason and worker.step is not None:
+                worker.process.kill()
+                self._bury(worker)
+                outcomes.append((worker.step, Outcome("failed", reason)))
         return outcomes
 
     def _bury(self, worker: _Worker) -> str:
@@ -184,9 +241,14 @@ class Processes(Workers):
 def _serve(channel: Connection, store: str, science: str, about: Mapping[str, object], master: int) -> None:
     """Compute the steps that come through the channel until it closes."""
     threading.Thread(target=_end_with, args=(master,), daemon=True).start()
+    with contextlib.suppress(
+        Exception
+    ):  # It is imported before the clock of the first step runs; errors are the step's.
+        _ = importlib.import_module(science).compute
     while True:
         try:
             step = channel.recv()
+            channel.send(None)  # It begins.
             channel.send(perform(step, Store(store), science, about, channel.send))
         except (EOFError, BrokenPipeError):
             return

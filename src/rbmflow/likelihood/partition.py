@@ -87,7 +87,7 @@ def exact_log_partition(machine: RBM) -> LogPartition:
         numbers = np.arange(2**low)[:, None] + block * 2**low
         bits = (numbers >> np.arange(hidden)) & 1
         parts.append(logsumexp(-free_energy(swapped, machine.units.low + machine.units.span * bits)))
-    return LogPartition(float(logsumexp(parts)))
+    return LogPartition(float(np.asarray(logsumexp(parts))))
 
 
 @eqx.filter_jit

@@ -2,5 +2,6 @@
 
 from rbmflow.report.document import render, write
 from rbmflow.report.quantities import ends_table, summary
+from rbmflow.report.sweep import sweep_table, write_sweep
 
-__all__ = ["ends_table", "render", "summary", "write"]
+__all__ = ["ends_table", "render", "summary", "sweep_table", "write", "write_sweep"]

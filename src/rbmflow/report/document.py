@@ -133,12 +133,15 @@ def write(path: str | Path, results: xr.Dataset, run: Mapping[str, Any]) -> None
     InvalidInput
         If the dataset lacks something that a report shows.
     """
-    page = render(results, run)
-    path = Path(path)
+    write_whole(Path(path), render(results, run))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old text or the new."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
+            file.write(text)
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)  # a temporary file is private, a report is not

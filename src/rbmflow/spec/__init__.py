@@ -11,20 +11,25 @@ from rbmflow.settings import (
 )
 from rbmflow.spec.contents import Spec
 from rbmflow.spec.reading import Field, fields, load, parse, shipped, to_toml
+from rbmflow.spec.sweep import Point, Sweep, load_sweep, parse_sweep
 
 __all__ = [
     "Field",
     "FlowSettings",
     "MachineSettings",
     "ModelSettings",
+    "Point",
     "SamplingSettings",
     "Spec",
+    "Sweep",
     "ThermometerSettings",
     "TrainingSettings",
     "TypeSettings",
     "fields",
     "load",
+    "load_sweep",
     "parse",
+    "parse_sweep",
     "shipped",
     "to_toml",
 ]

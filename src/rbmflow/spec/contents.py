@@ -23,6 +23,9 @@ from rbmflow.settings import (
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _NAME_ALLOWED = "must be 1 to 60 letters, digits, - or _"
 
+MOST_MACHINES = 100_000
+"""Machines that one run may train; more is taken for a slip."""
+
 
 def _paper_types() -> dict[str, TypeSettings]:
     return {"V": TypeSettings(), "H": TypeSettings(minimum=4.0), "L": TypeSettings(maximum=0.0)}
@@ -87,6 +90,10 @@ class Spec:
 
     def _compare(self, problems: Problems) -> None:
         """Note where one section does not fit another."""
+        trained = sum(len(self.hidden_units(name)) for name in self.types) or 1
+        most = max(1, MOST_MACHINES // trained)
+        allowed = f"it must be at most {most}, so that a run trains no more than {MOST_MACHINES} machines"
+        problems.unless(self.seeds <= most, "seeds", self.seeds, allowed)
         grid = self.sampling.temperatures
         keep_one = f"it must keep at least one of sampling.temperatures, from {grid[0]:g} to {grid[-1]:g}"
         sizes = {}

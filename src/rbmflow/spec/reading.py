@@ -66,10 +66,15 @@ def load(source: str | Path, overrides: Mapping[str, str] | None = None) -> Spec
     >>> load("quick", {"machine.hidden": "36"}).machine.hidden
     36
     """
+    return parse(read(source, overrides))
+
+
+def read(source: str | Path, overrides: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Read the tables of a spec, unchecked, with some of their entries overridden; see `load`."""
     data = _read_toml(source)
     for name, text in (overrides or {}).items():
         _override(data, name, text)
-    return parse(data)
+    return data
 
 
 def parse(data: Mapping[str, Any]) -> Spec:
@@ -88,7 +93,9 @@ def parse(data: Mapping[str, Any]) -> Spec:
     >>> parse({"name": "small", "model": {"length": 4}}).model.length
     4
     """
-    given, left = dict(data), copy.deepcopy(dict(data))
+    if "sweep" in data:
+        raise InvalidInput(Problem("sweep", data["sweep"], "this is read by load_sweep; one run has none"))
+    given = left = dict(data)
     found: dict[Place, Problem] = {}
     spec = None
     more = True
@@ -100,6 +107,7 @@ def parse(data: Mapping[str, Any]) -> Spec:
         except ValidationError as error:
             fresh = dict(_problems(error, given, alone=bool(found)))
             found = fresh | found
+            left = copy.deepcopy(left)  # What was given stays as it is.
             dropped = [_drop(left, place) for place in fresh]
             more = any(dropped)
     if spec is None or found:

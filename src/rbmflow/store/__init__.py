@@ -3,7 +3,7 @@
 See `rbmflow.store.artifacts` for the layout.
 """
 
-from rbmflow.store.artifacts import STALE_AFTER, Damaged, Progress, Store
+from rbmflow.store.artifacts import STALE_AFTER, Damaged, Failure, Progress, Store
 from rbmflow.store.files import to_json, unused, write_text
 from rbmflow.store.step import Address, Artifact, Step
 
@@ -12,6 +12,7 @@ __all__ = [
     "Address",
     "Artifact",
     "Damaged",
+    "Failure",
     "Progress",
     "Step",
     "Store",

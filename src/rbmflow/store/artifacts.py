@@ -19,7 +19,8 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -55,6 +56,20 @@ class Progress(NamedTuple):
     fraction: float
     age: float
     """Seconds since the last sign of life."""
+
+
+class Failure(NamedTuple):
+    """A step that failed and has not been computed since."""
+
+    kind: str
+    name: str
+    hash: str
+    reason: str
+    """What went wrong, in one line."""
+    when: str
+    """ISO date and time of the last try."""
+    tries: int
+    """How often it failed."""
 
 
 class Store:
@@ -106,6 +121,26 @@ class Store:
             return "done" if all(_size(folder / name) > 0 for name in names) else "damaged"
         progress = self.progress(artifact)
         return "running" if progress is not None and progress.age < STALE_AFTER else "missing"
+
+    def artifacts(self, kind: str | None = None) -> Iterator[Address]:
+        """Artifacts that are there, of one kind or of all, as their folders are named; nothing is verified."""
+        kinds = _names(self.path / "artifacts") if kind is None else [kind]
+        for each in kinds:
+            yield from (Address(each, name) for name in _names(self.path / "artifacts" / each))
+
+    def published(self) -> dict[str, float]:
+        """Hash of every artifact, with the time when it was published by the clock of the file system."""
+        found: dict[str, float] = {}
+        for kind in _names(self.path / "artifacts"):
+            with contextlib.suppress(OSError), os.scandir(self.path / "artifacts" / kind) as entries:
+                for entry in entries:
+                    with contextlib.suppress(OSError):
+                        found[entry.name] = entry.stat().st_mtime
+        return found
+
+    def size(self, artifact: Artifact) -> int:
+        """Bytes that the files of an artifact hold."""
+        return sum(_size(self.folder(artifact) / name) for name in (*_FILES, _CHECKSUMS))
 
     def read(self, artifact: Artifact) -> xr.Dataset:
         """Read the record of an artifact.
@@ -232,9 +267,33 @@ class Store:
         found = (self.progress(Address("", note.parent.name)) for note in notes)
         return [progress for progress in found if progress is not None]
 
+    def report_failure(self, step: Step, reason: str) -> None:
+        """Note that a step has failed, until it is published; on a disk that takes no note, nothing is noted."""
+        with contextlib.suppress(OSError):
+            tries = 1 + next((note.tries for note in self._failures(step.hash)), 0)
+            note = {"kind": step.kind, "name": step.name, "reason": reason, "tries": tries}
+            note["when"] = datetime.now(UTC).isoformat(timespec="seconds")
+            write_text(self.work(step) / "failure.json", to_json(note))
+
+    def failures(self) -> list[Failure]:
+        """Every step that failed and that nobody has computed since or works on now."""
+        return [note for note in self._failures("*") if self.state(Address(note.kind, note.hash)) == "missing"]
+
+    def _failures(self, pattern: str) -> Iterator[Failure]:
+        for path in sorted(self.path.glob(f"work/{pattern}/failure.json")):
+            with contextlib.suppress(OSError, ValueError, TypeError):
+                yield Failure(hash=path.parent.name, **json.loads(path.read_text(encoding="utf-8")))
+
     def run_folder(self, run: str) -> Path:
         """Folder of a run, whether it is there or not."""
         return self.path / "runs" / run
+
+    def read_run(self, run: str) -> dict[str, Any]:
+        """`run.json` of a run; empty where there is none that can be read."""
+        try:
+            return json.loads((self.run_folder(run) / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
 
     def runs(self) -> list[dict[str, Any]]:
         """Every run's `run.json`, the latest last."""
@@ -279,6 +338,14 @@ def _named(provenance: bytes) -> str | None:
         return json.loads(provenance)["hash"]
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _names(folder: Path) -> list[str]:
+    """Names of what is in a folder, in their order; none where there is no such folder."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
 
 
 def _size(path: Path) -> int:

@@ -1,0 +1,107 @@
+"""How runs stand: what is done, under way and failed, at what rate, told from the store alone."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from rbmflow.execute import estimate
+from rbmflow.store import Progress, Store
+
+_WINDOW = 600.0
+"""Seconds back over which the rate is taken."""
+
+_MOST_FAILURES = 20
+
+
+def tell(store: Store, console: Console) -> int:
+    """Print how everything stands."""
+    for part in _page(store)[1]:
+        console.print(part)
+    return 0
+
+
+def watch(store: Store, every: float, console: Console) -> int:
+    """Show how everything stands until all runs are done or the person who watches has seen enough."""
+    complete = False
+    try:
+        with Live(console=console, auto_refresh=False) as live:
+            while not complete:
+                complete, parts = _page(store)
+                live.update(Group(*parts), refresh=True)
+                if not complete:
+                    time.sleep(every)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _page(store: Store) -> tuple[bool, list[RenderableType]]:
+    """Whether every run is complete, and what there is to tell."""
+    runs, running, failures = store.runs(), store.running(), store.failures()
+    # The points of a sweep stand in its row.
+    inside = {point["run"] for record in runs for point in record.get("points", ())}
+    runs = [record for record in runs if record["run"] not in inside]
+    if not runs and not running:
+        return True, [f"There are no runs in {store.path}."]
+    published = store.published()
+    rows = [_row(record, store, published, running) for record in runs]
+    complete = all(row[0] for row in rows)
+    table = Table("run", "started", "steps done", "points done", "a minute", "time left")
+    for _, cells in rows:
+        table.add_row(*cells)
+    parts: list[RenderableType] = [table]
+    if running:
+        table = Table("step under way", "hash", "progress", "last sign of life")
+        for step in running:
+            age = f"{step.age:.0f} s ago"
+            table.add_row(escape(step.name), step.hash[:12], f"{100 * step.fraction:.0f} %", age)
+        parts.append(table)
+    elif not complete:
+        parts.append("Nobody works on what is left; `rbmflow run` with the spec.toml in the folder of a run goes on.")
+    if failures:
+        table = Table("failed step", "hash", "tries", "last", "reason")
+        for note in itertools.islice(failures, _MOST_FAILURES):
+            table.add_row(escape(note.name), note.hash[:12], str(note.tries), note.when[:19], escape(note.reason))
+        parts += [table, f"{len(failures)} failed; `rbmflow run` as before tries them again, `rbmflow step HASH` one."]
+    return complete, parts
+
+
+def _row(
+    record: Mapping[str, Any], store: Store, published: Mapping[str, float], running: list[Progress]
+) -> tuple[bool, list[str]]:
+    """Whether a run is complete, and its row."""
+    steps = record.get("steps", [])
+    left = Counter(row["kind"] for row in steps if row["hash"] not in published)
+    own = {row["hash"] for row in steps}
+    done = f"{len(steps) - left.total()} of {len(steps)}"
+    points = record.get("points", [])
+    there = f"{sum(point['results'] in published for point in points)} of {len(points)}" if points else ""
+    cells = [record["run"], record["started"], done, there, "", ""]
+    if not left:
+        return True, cells
+    under_way = [progress for progress in running if progress.hash in own]
+    since = max(time.time() - _WINDOW, datetime.fromisoformat(record["started"]).timestamp())
+    window = time.time() - since
+    recent = sum(published.get(hash_, 0.0) >= since for hash_ in own)
+    if window > 0 and recent:  # A clock that was set back shows no rate.
+        cells[4] = f"{60 * recent / window:.3g}"
+    if under_way:
+        cells[5] = "about " + estimate.told_duration(_seconds_left(left, under_way, store) / len(under_way))
+    return False, cells
+
+
+def _seconds_left(left: Counter[str], under_way: list[Progress], store: Store) -> float:
+    """Computing time of the steps that are missing, less what is done of those under way."""
+    costs = estimate.costs(left, store)
+    whole = sum(count * costs[kind].seconds for kind, count in left.items())
+    return whole - sum(step.fraction * costs[step.kind].seconds for step in under_way if step.kind in costs)

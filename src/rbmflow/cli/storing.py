@@ -1,0 +1,95 @@
+"""Care of a store in a shell: `rbmflow store ls`, `verify`, `gc`, `export`, `import`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from rbmflow._checks import InvalidInput, Problem
+from rbmflow.execute.estimate import told_duration, told_size
+from rbmflow.store import Damaged, Store, hygiene
+
+
+def ls(arguments: argparse.Namespace, console: Console) -> int:
+    """List how many artifacts of each kind there are, or every artifact of one kind."""
+    store = Store(arguments.store)
+    if arguments.kind is None:
+        counts, sizes = Counter[str](), Counter[str]()
+        for artifact in store.artifacts():
+            counts[artifact.kind] += 1
+            sizes[artifact.kind] += store.size(artifact)
+        table = Table("kind", "artifacts", "disk")
+        for kind, count in counts.items():
+            table.add_row(kind, str(count), told_size(sizes[kind]))
+        table.add_section()
+        table.add_row("all", str(counts.total()), told_size(sizes.total()))
+        console.print(table)
+        return 0
+    table = Table("hash", "name", "computed", "time", "disk")
+    for artifact in store.artifacts(arguments.kind):
+        try:
+            about = store.provenance(artifact)
+            cells = [escape(about["name"]), about.get("started", ""), told_duration(about.get("seconds", 0))]
+        except Damaged as damage:
+            cells = [f"DAMAGED: {escape(damage.reason)}", "", ""]
+        table.add_row(artifact.hash[:12], *cells, told_size(store.size(artifact)))
+    console.print(table)
+    return 0
+
+
+def verify(arguments: argparse.Namespace, console: Console) -> int:
+    """Check the checksums of everything; name what is damaged."""
+    damaged = whole = 0
+    for found in hygiene.damages(Store(arguments.store)):
+        if isinstance(found, Damaged):
+            damaged += 1
+            print(found)
+        else:
+            whole += 1
+    print(
+        f"{whole} artifacts are whole, {damaged} damaged" + ("; a run that needs them recomputes them" * (damaged > 0))
+    )
+    return 1 if damaged else 0
+
+
+def gc(arguments: argparse.Namespace, console: Console) -> int:
+    """Name what no run needs, and with --delete take it away."""
+    store = Store(arguments.store)
+    count = size = 0
+    for found in hygiene.waste(store):
+        count, size = count + 1, size + found.size
+        print(f"{found.path.relative_to(store.path)} ({told_size(found.size)}): {found.why}")
+        if arguments.delete:
+            hygiene.remove(store, found)
+    ending = "gone" if arguments.delete else "that no run needs; --delete takes them away"
+    print(f"{count} folders, {told_size(size)}, {ending}")
+    return 0
+
+
+def export(arguments: argparse.Namespace, console: Console) -> int:
+    """Write a run with its artifacts to one file."""
+    store = Store(arguments.store)
+    record = store.find_run(arguments.run)
+    try:
+        there, steps = hygiene.pack(store, record, Path(arguments.file))
+    except Damaged as damage:
+        print(f"{damage}; `rbmflow run` computes it anew", file=sys.stderr)
+        return 1
+    print(f"{arguments.file}: {record['run']}, {there} of {steps} artifacts")
+    return 0
+
+
+def import_(arguments: argparse.Namespace, console: Console) -> int:
+    """Take in the runs and artifacts of such a file."""
+    parcel = Path(arguments.file)
+    if not parcel.is_file():
+        raise InvalidInput(Problem("file", arguments.file, "it must be a file that `rbmflow store export` has written"))
+    artifacts, runs = hygiene.unpack(Store(arguments.store), parcel)
+    print(f"{artifacts} artifacts and {runs} runs are new here")
+    return 0

@@ -1,0 +1,132 @@
+"""Sweeps in a shell: the points are runs, and one page lays them side by side as far as they are there."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import tomllib
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rbmflow.cli.watching import Watch
+from rbmflow.execute import ExecutionFailed, Limits, manifest, recording
+from rbmflow.execute import run as execute
+from rbmflow.store import Damaged, Step, Store
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rbmflow.spec import Sweep
+
+
+class _Point(NamedTuple):
+    """A point of a sweep as it stands in the store."""
+
+    record: dict[str, Any]
+    values: dict[str, Any]
+    results: xr.Dataset | None
+    """None where they are not there yet."""
+    left: int
+    """Steps that are still to be computed for them."""
+
+
+def run(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, workers: int, limits: Limits) -> int:
+    """Compute what is missing for all points, what they share once, and write the reports of those that are done."""
+    started, clock = datetime.now(UTC), time.perf_counter()
+    steps = list(dict.fromkeys(step for graph in graphs for step in graph))
+    record = store.read_run(recording.sweep_name(sweep, graphs))
+    if not record:
+        record = recording.begin_sweep(sweep, graphs, store, started)
+    failure = None
+    with Watch() as watch:
+        try:
+            execute(steps, store, workers, watch, limits=limits)
+        except ExecutionFailed as error:
+            failure = error
+    page = write_reports(record, store, watch.computed)
+    if failure is not None:
+        for step, reason in failure.failures:
+            print(f"{step.name} failed: {reason}", file=sys.stderr)
+        print(f"{failure.left} further steps build on what failed; the same command tries again.", file=sys.stderr)
+    print(f"{record['run']}: {len(watch.computed)} of {len(steps)} steps computed, {time.perf_counter() - clock:.1f} s")
+    print(page)
+    return 0 if failure is None else 1
+
+
+def write_reports(record: dict[str, Any], store: Store, computed: Collection[Step] = ()) -> Path:
+    """Write the page of a sweep, and the report of every point whose results are there; return the page.
+
+    Parameters
+    ----------
+    record
+        `run.json` of the sweep.
+    store
+        Where everything is.
+    computed
+        Steps that this invocation computed.
+    """
+    from rbmflow import report
+
+    rows = []
+    for point in _points(record, store, computed):
+        row = {"run": point.record["run"], "values": point.values, "left": point.left, "summary": None}
+        if point.results is not None:
+            page = store.run_folder(point.record["run"]) / "report.html"
+            if not page.exists():
+                report.write(page, point.results, point.record)
+            row["summary"] = report.summary(point.results, point.record)
+        rows.append(row)
+    page = store.run_folder(record["run"]) / "report.html"
+    report.write_sweep(page, record, rows)
+    return page
+
+
+def show(record: dict[str, Any], store: Store, as_json: bool) -> int:
+    """Print the numbers of the points that are there, and what is missing of the others."""
+    from rbmflow import report
+
+    points = list(_points(record, store, None))
+    if as_json:
+        rows = [
+            {"values": point.values, "steps_left": point.left}
+            | ({"numbers": report.summary(point.results, point.record)} if point.results is not None else {})
+            for point in points
+        ]
+        print(json.dumps({"run": record["run"], "points": rows}, indent=1, ensure_ascii=False, allow_nan=False))
+        return 0
+    for point in points:
+        values = ", ".join(f"{field} = {value}" for field, value in point.values.items())
+        print(f"{point.record['run']} ({values})")
+        if point.results is None:
+            print(f"  missing: {point.left} steps are left")
+        else:
+            header, rows = report.ends_table(point.results)
+            widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+            for row in (header, *rows):
+                print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    there = sum(point.results is not None for point in points)
+    print(f"{record['run']}: {there} of {len(points)} points are there")
+    return 0
+
+
+def _points(record: dict[str, Any], store: Store, computed: Collection[Step] | None) -> Iterator[_Point]:
+    """Every point as it stands; `computed` is given where the records of finished points are to be written."""
+    from rbmflow.spec import parse_sweep
+
+    known = manifest.read(store.run_folder(record["run"]))
+    started = datetime.fromisoformat(record["started"])
+    for row, point in zip(record["points"], parse_sweep(tomllib.loads(record["spec_toml"])).points, strict=True):
+        steps = manifest.ancestry(known[row["results"]])
+        of_point = store.read_run(row["run"]) or {"run": row["run"], "started": record["started"]}
+        try:
+            results = store.read(steps[-1])
+        except Damaged:
+            left = sum(store.state(step) != "done" for step in steps)
+            yield _Point(of_point, row["values"], None, left)
+            continue
+        if computed is not None and not recording.finished(of_point):
+            of_point = recording.finish(point.spec, steps, store, started, 0.0, computed)
+        yield _Point(of_point, row["values"], results, 0)

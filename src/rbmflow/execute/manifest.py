@@ -1,0 +1,107 @@
+"""Manifests: the steps of a run as lines of JSON, so that a hash alone tells a worker what to compute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rbmflow._checks import InvalidInput, Problem
+from rbmflow.store import Step, Store, write_text
+
+FILE = "steps.jsonl"
+"""Name of the manifest in the folder of a run."""
+
+SHORTEST = 6
+"""Characters that the beginning of a hash must have at least."""
+
+_START = '{"hash": "'
+
+
+def write(steps: Iterable[Step], folder: Path) -> None:
+    """Write one line a step, parents before children: hash, kind, name, version, settings, hashes of the parents.
+
+    Infinite numbers are written as `Infinity`, as they are where the hash of a step is made.
+    """
+    rows = (
+        {"hash": step.hash, "kind": step.kind, "name": step.name, "version": step.version}
+        | {"settings": step.settings, "parents": [parent.hash for parent in step.parents]}
+        for step in dict.fromkeys(steps)
+    )
+    write_text(folder / FILE, "".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def read(folder: Path) -> dict[str, Step]:
+    """All steps of a manifest by hash, parents before children."""
+    known: dict[str, Step] = {}
+    for hash_, line in _lines(folder / FILE).items():
+        known[hash_] = _step(json.loads(line), known.__getitem__)
+    return known
+
+
+def find(store: Store, wanted: str) -> Step:
+    """Find a step by its hash, or by the beginning of it, in the manifests of all runs of a store.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such step, or several.
+    """
+    found: dict[str, Step] = {}
+    if len(wanted) >= SHORTEST:
+        for path in sorted(store.path.glob(f"runs/*/{FILE}")):
+            lines = _lines(path)
+            found |= {key: _from_lines(lines, key) for key in lines if key.startswith(wanted) and key not in found}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    names = ", ".join(f"{step.name} ({key[:12]})" for key, step in found.items())
+    several = f"these steps begin so: {names}" if found else "no run of this store has such a step"
+    allowed = f"it must be the hash of a step, or {SHORTEST} or more characters of its beginning; {several}"
+    raise InvalidInput(Problem("step", wanted, allowed))
+
+
+def ancestry(last: Step) -> tuple[Step, ...]:
+    """A step and all that it builds on, parents before children."""
+    order: dict[Step, None] = {}
+    pending = [last]
+    while pending:
+        step = pending[-1]
+        missing = [parent for parent in step.parents if parent not in order]
+        if missing:
+            pending.extend(reversed(missing))
+        else:
+            order[pending.pop()] = None
+    return tuple(order)
+
+
+def _lines(path: Path) -> dict[str, str]:
+    """Lines by hash, unparsed: of a large manifest few are wanted."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {line[len(_START) : len(_START) + 64]: line for line in lines if line.startswith(_START)}
+
+
+def _from_lines(lines: dict[str, str], wanted: str) -> Step:
+    made: dict[str, Step] = {}
+    for row in _needed(lines, wanted):
+        made[row["hash"]] = _step(row, made.__getitem__)
+    return made[wanted]
+
+
+def _needed(lines: dict[str, str], wanted: str) -> Iterator[dict[str, Any]]:
+    """Rows of a step and its ancestors, parents before children; lines are in that order already."""
+    rows: dict[str, dict[str, Any]] = {}
+    pending = [wanted]
+    while pending:
+        key = pending.pop()
+        if key not in rows:
+            rows[key] = json.loads(lines[key])
+            pending += rows[key]["parents"]
+    return (rows[key] for key in lines if key in rows)
+
+
+def _step(row: dict[str, Any], parent: Callable[[str], Step]) -> Step:
+    step = Step(row["kind"], row["name"], row["settings"], tuple(map(parent, row["parents"])), row["version"])
+    if step.hash != row["hash"]:
+        raise InvalidInput(Problem("step", row["hash"], "its line in the manifest of the run was changed"))
+    return step

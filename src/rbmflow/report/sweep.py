@@ -1,0 +1,95 @@
+"""The page of a sweep: the ends of the flows of all points side by side, and what is still missing."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rbmflow.report.document import TEMPLATES, write_whole
+
+_NUMBERS = ("temperature", "error", "chain_error", "drift", "drift_error")
+
+
+def sweep_table(points: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
+    """Return the ends of the flows of all points that are there: one row a point, machine, start and thermometer.
+
+    Parameters
+    ----------
+    points
+        For each point `run` (its id), `values` (swept field -> value) and `summary` (see `summary`, or None).
+
+    Returns
+    -------
+    header : list of str
+        `run`, the swept fields, `machine`, `hidden`, `start`, `thermometer`, `temperature`, `error`, `chain_error`,
+        `drift`, `drift_error`, `converged`.
+    rows : list of list
+        Temperatures in J/k_B; None where a number does not exist.
+
+    Examples
+    --------
+    >>> header, rows = sweep_table([{"run": "s-0-1234567890", "values": {"seed": 1}, "summary": None}])
+    >>> header[:3], rows
+    (['run', 'seed', 'machine'], [])
+    """
+    fields = list(points[0]["values"])
+    header = ["run", *fields, "machine", "hidden", "start", "thermometer", *_NUMBERS, "converged"]
+    rows = []
+    for point in points:
+        place = [point["run"], *(point["values"][field] for field in fields)]
+        for machine in point["summary"]["machines"] if point["summary"] else ():
+            for flow in machine["flows"]:
+                for thermometer, end in flow["end"].items():
+                    labels = [machine["machine"], machine["hidden"], flow["start"], thermometer]
+                    numbers = [end[name] for name in _NUMBERS]
+                    rows.append([*place, *labels, *numbers, machine["converged"][thermometer]])
+    return header, rows
+
+
+def write_sweep(path: Path, record: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> None:
+    """Write the page of a sweep, and `table.csv` with the rows of `sweep_table` beside it.
+
+    Parameters
+    ----------
+    path
+        The HTML file in the folder of the sweep; links to the reports of the points are relative to it.
+    record
+        `run.json` of the sweep.
+    points
+        As for `sweep_table`, with `left`, the number of steps that are missing for a point.
+    """
+    import jinja2
+
+    header, rows = sweep_table(points)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([header, *(["" if cell is None else cell for cell in row] for row in rows)])
+    write_whole(path.with_name("table.csv"), text.getvalue())
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("sweep.html.j2").render(
+        style=(TEMPLATES / "report.css").read_text("utf-8"),
+        run=record,
+        points=points,
+        there=[point for point in points if point["summary"]],
+        missing=[point for point in points if not point["summary"]],
+        header=header[1:],
+        rows=[[_text(cell) for cell in row] for row in rows],
+    )
+    write_whole(path, page)
+
+
+def _text(cell: object) -> str:
+    if cell is None:
+        return "n/a"
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)

@@ -1,0 +1,161 @@
+"""Sweeps: one spec that stands for many runs, by the values that some of its fields take."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow.spec.contents import Spec
+from rbmflow.spec.reading import parse, read
+
+MOST_POINTS = 100_000
+"""Points that one sweep may have; more is taken for a slip."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of a sweep: the values of the swept fields by dotted name, and the spec that they make."""
+
+    values: Mapping[str, Any]
+    spec: Spec
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Several runs from one spec; a spec that sweeps nothing has one point, without values."""
+
+    name: str
+    """Name of the spec; that of a point has the number of the point behind it."""
+    toml: str
+    """The spec with every field resolved and its sweep."""
+    points: tuple[Point, ...]
+    """The runs, in the order of the values; the field named last changes fastest."""
+
+    @property
+    def single(self) -> bool:
+        """Whether this is a run and no sweep."""
+        return not self.points[0].values
+
+
+def load_sweep(source: str | Path, overrides: Mapping[str, str] | None = None) -> Sweep:
+    """Read a spec as `load` does, with its `[sweep]` if it has one.
+
+    `[sweep.product]` lists values of fields that are combined each with each, `[sweep.zip]` values that go together:
+    the first of one field with the first of the others, and so on. The points are all combinations of an entry of
+    the zip with one of the product.
+
+    Raises
+    ------
+    InvalidInput
+        As `load`, for any of the points, and if the sweep itself is not allowed.
+
+    Examples
+    --------
+    >>> sweep = load_sweep("quick", {"sweep.product.machine.hidden": "[16, 36]"})
+    >>> [(point.spec.name, point.spec.machine.hidden) for point in sweep.points]
+    [('quick-0', 16), ('quick-1', 36)]
+    """
+    return parse_sweep(read(source, overrides))
+
+
+def parse_sweep(data: Mapping[str, Any]) -> Sweep:
+    """Turn plain tables, as TOML gives them, into the checked specs of a sweep.
+
+    Raises
+    ------
+    InvalidInput
+        With the problems of the sweep, or else those of the first point that has any.
+    """
+    base = dict(data)
+    asked = base.pop("sweep", None)
+    if asked is None:
+        spec = parse(base)
+        return Sweep(spec.name, tomli_w.dumps(dataclasses.asdict(spec)), (Point({}, spec),))
+    product, together = _sections(asked)
+    name = base.get("name")
+    points = []
+    count = (len(next(iter(together.values()))) if together else 1) * math.prod(map(len, product.values()))
+    for number, values in enumerate(_combinations(product, together)):
+        tables = base
+        for field, value in values.items():
+            tables = _placed(tables, field, value)
+        if isinstance(name, str):
+            tables = tables | {"name": f"{name}-{number:0{len(str(count - 1))}}"}
+        points.append(Point(values, parse(tables)))
+    sweep = {"product": product, "zip": together}
+    resolved = dataclasses.asdict(points[0].spec) | {"name": name, "sweep": {k: v for k, v in sweep.items() if v}}
+    return Sweep(str(name), tomli_w.dumps(resolved), tuple(points))
+
+
+def _combinations(product: dict[str, list], together: dict[str, list]) -> Iterator[dict[str, Any]]:
+    rows = [dict(zip(together, row, strict=True)) for row in zip(*together.values(), strict=True)] or [{}]
+    for row in rows:
+        for values in itertools.product(*product.values()):
+            yield row | dict(zip(product, values, strict=True))
+
+
+def _placed(tables: Mapping[str, Any], field: str, value: Any) -> dict[str, Any]:
+    """Tables with one field set; what is not touched is shared, for a sweep may have many points."""
+    first, _, rest = field.partition(".")
+    if not rest:
+        return {**tables, first: value}
+    inner = tables.get(first, {})
+    if not isinstance(inner, dict):
+        raise InvalidInput(Problem(f"sweep: {first}.{rest}", value, f"{first} is not a table"))
+    return {**tables, first: _placed(inner, rest, value)}
+
+
+def _sections(asked: Any) -> tuple[dict[str, list], dict[str, list]]:
+    """Values by dotted field of the product and of the zip."""
+    problems = Problems()
+    table = asked if isinstance(asked, dict) else {}
+    problems.unless(isinstance(asked, dict) and bool(table), "sweep", asked, "it must be a table that sweeps a field")
+    for name in table:
+        problems.unless(name in ("product", "zip"), f"sweep.{name}", table[name], "a sweep has product and zip")
+    product, together = (_values(table.get(name, {}), f"sweep.{name}", problems) for name in ("product", "zip"))
+    for field in together:
+        problems.unless(field not in product, f"sweep.zip.{field}", together[field], "sweep.product has this field too")
+        first = next(iter(together))
+        same = f"it must be a list as long as that of {first}, which has {len(together[first])} entries"
+        problems.unless(len(together[field]) == len(together[first]), f"sweep.zip.{field}", together[field], same)
+    problems.unless(bool(product or together or problems.found), "sweep", asked, "it must sweep at least one field")
+    problems.done()
+    count = math.prod(map(len, product.values())) * max([1, *map(len, together.values())])
+    problems.unless(count <= MOST_POINTS, "sweep", f"{count} points", f"it may have {MOST_POINTS} points at most")
+    problems.done()
+    return product, together
+
+
+def _values(table: Any, prefix: str, problems: Problems) -> dict[str, list]:
+    """Flatten tables to lists by dotted field: `machine.hidden`, written as a key or as a table."""
+    found: dict[str, list] = {}
+    if not isinstance(table, dict):
+        problems.unless(False, prefix, table, "it must be a table of fields, each with the list of its values")
+        return found
+    for field, values in _flat(table, ""):
+        name = f"{prefix}.{field}"
+        ok = isinstance(values, list) and bool(values) and not any(isinstance(value, dict) for value in values)
+        problems.unless(ok, name, values, "it must be a list of at least one value, none of them a table")
+        problems.unless(field != "name", name, values, "the names of the points are made from that of the spec")
+        problems.unless(field not in found, name, values, "no field may come twice")
+        # A product without this check would compute and count one point twice.
+        twice = ok and prefix.endswith("product") and any(value in values[:at] for at, value in enumerate(values))
+        problems.unless(not twice, name, values, "no value may come twice")
+        found[field] = values if ok else []
+    return found
+
+
+def _flat(table: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,201 @@
+"""Care of a store: whether everything in it is whole, what nobody needs, and parcels from store to store."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rbmflow._checks import InvalidInput, Problem
+from rbmflow.store.artifacts import STALE_AFTER, Damaged, Store
+from rbmflow.store.files import unused
+from rbmflow.store.step import Address
+
+_ENTRY = re.compile(
+    r"artifacts/(?P<kind>[a-z][a-z0-9_]{0,40})/(?P<hash>[0-9a-f]{64})/(data\.nc|provenance\.json|SHA256SUMS)"
+    r"|runs/(?P<run>[A-Za-z0-9_-]{1,80})/(spec\.toml|run\.json|steps\.jsonl|report\.html|table\.csv)"
+)
+"""The only names that a parcel may hold."""
+
+
+def damages(store: Store) -> Iterator[Damaged | Address]:
+    """Verify every artifact: yields each whole one, and for the others what is wrong with them."""
+    for artifact in store.artifacts():
+        try:
+            store.verify(artifact)
+            yield artifact
+        except Damaged as damage:
+            yield damage
+
+
+class Waste(NamedTuple):
+    """Something in a store that nobody needs."""
+
+    path: Path
+    size: int
+    why: str
+
+
+def waste(store: Store) -> Iterator[Waste]:
+    """Find artifacts that belong to no run, and work folders that nobody will go on from.
+
+    A work folder with a checkpoint is kept as long as a run needs its step; one that somebody works in is kept always.
+    """
+    needed = {row["hash"] for record in store.runs() for row in record.get("steps", ())}
+    under_way = {step.hash for step in store.running() if step.age < STALE_AFTER}
+    for artifact in store.artifacts():
+        if artifact.hash not in needed and artifact.hash not in under_way:
+            yield Waste(store.folder(artifact), store.size(artifact), "an artifact of no run")
+    published = store.published()
+    for path in sorted(store.path.glob("work/*")):
+        if path.name in under_way:
+            continue
+        if path.name in published:
+            yield Waste(path, _size(path), "left over from a step that is done")
+        elif path.name not in needed:
+            yield Waste(path, _size(path), "left over from a step of no run")
+
+
+def remove(store: Store, found: Waste) -> None:
+    """Take away what `waste` has found; an artifact disappears whole."""
+    away = unused(store.path / "work" / "removed")
+    away.parent.mkdir(exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        found.path.rename(away)
+    shutil.rmtree(away, ignore_errors=True)
+
+
+def pack(store: Store, record: dict[str, Any], parcel: Path) -> tuple[int, int]:
+    """Write a run, or a sweep with the runs of its points, and all its artifacts that are there to one tar file.
+
+    Parameters
+    ----------
+    store
+        Where they come from.
+    record
+        `run.json` of the run.
+    parcel
+        The file; it must not be there yet.
+
+    Returns
+    -------
+    there, steps : int
+        Number of artifacts that were packed, and of steps of the run.
+
+    Raises
+    ------
+    InvalidInput
+        If the file is there, or cannot be written.
+    Damaged
+        If one of the artifacts is.
+    """
+    if parcel.exists():
+        raise InvalidInput(Problem("file", str(parcel), "it must be a new file, and this one is there"))
+    artifacts = [Address(row["kind"], row["hash"]) for row in record["steps"]]
+    there = [artifact for artifact in artifacts if store.state(artifact) != "missing"]
+    there = [artifact for artifact in there if os.path.lexists(store.folder(artifact))]
+    runs = [record["run"], *(point["run"] for point in record.get("points", ()))]
+    folders = [store.folder(artifact) for artifact in there] + [store.run_folder(run) for run in runs]
+    for artifact in there:
+        store.verify(artifact)
+    draft = unused(parcel)
+    try:
+        with tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as file:
+            for path in sorted(path for folder in folders for path in folder.glob("*")):
+                name = path.relative_to(store.path).as_posix()
+                if _ENTRY.fullmatch(name):
+                    file.add(path, name, recursive=False, filter=_anonymous)
+        draft.rename(parcel)
+    except OSError as error:
+        raise InvalidInput(Problem("file", str(parcel), f"it cannot be written ({error.strerror})")) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return len(there), len(artifacts)
+
+
+def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Leave out who owns a file here; it is of no use elsewhere."""
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry
+
+
+def unpack(store: Store, parcel: Path) -> tuple[int, int]:
+    """Take the artifacts and runs of a parcel into a store; what is there already stays as it is.
+
+    Everything is verified before anything is taken, and nothing but the files of artifacts and runs is written.
+
+    Parameters
+    ----------
+    store
+        Where they go.
+    parcel
+        A file that `pack` has written.
+
+    Returns
+    -------
+    artifacts, runs : int
+        How many were new here.
+
+    Raises
+    ------
+    InvalidInput
+        If the file is no such parcel, or one of its artifacts is damaged.
+    """
+    store.prepare()
+    stage = unused(store.path / "work" / "import")
+    stage.mkdir(parents=True)
+    try:
+        _extract(parcel, stage)
+        staged = Store(stage)
+        artifacts = list(staged.artifacts())
+        for artifact in artifacts:
+            staged.verify(artifact)
+        runs = [path.name for path in sorted(stage.glob("runs/*"))]
+        folders = [(staged.folder(artifact), store.folder(artifact)) for artifact in artifacts]
+        taken = sum(_adopt(*pair) for pair in folders)
+        return taken, sum(_adopt(staged.run_folder(run), store.run_folder(run)) for run in runs)
+    except Damaged as damage:
+        raise InvalidInput(Problem("file", str(parcel), f"{damage}; nothing was taken")) from damage
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _extract(parcel: Path, stage: Path) -> None:
+    """Write the files of a parcel; names that are no artifact's and no run's are refused, so none leads elsewhere."""
+    try:
+        with tarfile.open(parcel, "r:") as file:
+            for entry in file:
+                if not entry.isreg() or not _ENTRY.fullmatch(entry.name):
+                    raise InvalidInput(Problem("file", str(parcel), f"a parcel has no entry like {entry.name!r}"))
+                content = file.extractfile(entry)
+                path = stage / entry.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with open(path, "xb") as copy:
+                    shutil.copyfileobj(content, copy)  # pyright: ignore[reportArgumentType]
+    except (tarfile.TarError, EOFError) as error:
+        raise InvalidInput(
+            Problem("file", str(parcel), f"it must be a whole parcel of `store export`: {error}")
+        ) from error
+    except OSError as error:
+        raise InvalidInput(Problem("file", str(parcel), f"it cannot be taken in ({error.strerror})")) from error
+
+
+def _adopt(staged: Path, folder: Path) -> bool:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        staged.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+        return False
+    return True
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())

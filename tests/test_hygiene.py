@@ -1,0 +1,197 @@
+"""Care of a store: verify, gc, export and import, with parcels that mean harm."""
+
+import io
+import json
+import os
+import re
+import tarfile
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rbmflow._checks import InvalidInput
+from rbmflow.cli import main
+from rbmflow.store import Damaged, Step, Store, hygiene, to_json
+
+DATA = xr.Dataset({"x": ("n", np.arange(9.0))})
+DRAWS = Step("draws", "draws", {"seed": 0})
+MACHINE = Step("machine", "a machine", {"seed": 0}, (DRAWS,))
+STRAY = Step("machine", "a stray", {"seed": 1})
+RUN = "some-0123456789"
+
+
+def tree(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store with a run of two steps, and an artifact of no run."""
+    store = Store(tmp_path / "store")
+    for number, step in enumerate((DRAWS, MACHINE, STRAY)):
+        store.publish(step, DATA + number, {"seconds": 2.0, "started": "2030-01-01T00:00:00+00:00"})
+    rows = [{"kind": step.kind, "name": step.name, "hash": step.hash} for step in (DRAWS, MACHINE)]
+    store.run_folder(RUN).mkdir(parents=True)
+    record = {"run": RUN, "name": "some", "started": "2030-01-01T00:00:00+00:00", "steps": rows}
+    (store.run_folder(RUN) / "run.json").write_text(to_json(record))
+    return store
+
+
+@pytest.fixture
+def call(store, capsys):
+    def call(*words):
+        code = main(["store", *map(str, words), "--store", str(store.path)])
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def harm(store, step):
+    path = store.folder(step) / "data.nc"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def test_ls(call, store):
+    out = call("ls")[1].replace("│", " ")
+    rows = [line.split()[:2] for line in out.splitlines()]
+    assert ["draws", "1"] in rows
+    assert ["machine", "2"] in rows
+    assert ["all", "3"] in rows
+    harm(store, STRAY)
+    (store.folder(STRAY) / "provenance.json").unlink()
+    out = call("ls", "machine")[1]
+    assert "a machine" in out
+    assert "DAMAGED" in out
+
+
+def test_verify_names_what_is_damaged_and_writes_nothing(call, store):
+    assert call("verify") == (0, "3 artifacts are whole, 0 damaged\n", "")
+    harm(store, MACHINE)
+    before = tree(store.path)
+    code, out, _ = call("verify")
+    assert code == 1
+    assert f"the artifact machine/{MACHINE.hash[:10]} cannot be used: data.nc and SHA256SUMS do not agree" in out
+    assert "2 artifacts are whole, 1 damaged" in out
+    assert tree(store.path) == before
+
+
+def test_gc_takes_what_no_run_needs_and_nothing_else(call, store):
+    later = Step("flow", "under way", {"seed": 8})
+    waiting = Step("flow", "of no run", {})
+    store.report_progress(later, 0.5)
+    (store.work(waiting) / "checkpoint").write_text("x")
+    (store.work(MACHINE) / "publish-leftover").mkdir()
+    record = store.read_run(RUN)
+    stopped = Step("flow", "stopped", {"seed": 9})
+    record["steps"].append({"kind": "flow", "name": "stopped", "hash": stopped.hash})
+    (store.run_folder(RUN) / "run.json").write_text(to_json(record))
+    (store.work(stopped) / "checkpoint").write_text("x")
+    before = tree(store.path)
+    code, out, _ = call("gc")
+    assert code == 0
+    assert tree(store.path) == before
+    found = {line.split(" ")[0]: line.partition(": ")[2] for line in out.splitlines()[:-1]}
+    assert found == {
+        f"artifacts/machine/{STRAY.hash}": "an artifact of no run",
+        f"work/{waiting.hash}": "left over from a step of no run",
+        f"work/{MACHINE.hash}": "left over from a step that is done",
+    }
+    call("gc", "--delete")
+    assert {path.name for path in (store.path / "work").iterdir()} == {later.hash, stopped.hash}
+    assert [store.state(step) for step in (DRAWS, MACHINE, STRAY)] == ["done", "done", "missing"]
+    assert call("gc")[1].startswith("0 folders")
+
+
+def test_a_parcel_carries_a_run_to_another_store(call, store, tmp_path):
+    parcel = tmp_path / "run.tar"
+    assert call("export", "some", parcel) == (0, f"{parcel}: {RUN}, 2 of 2 artifacts\n", "")
+    other = Store(tmp_path / "other")
+    assert hygiene.unpack(other, parcel) == (2, 1)
+    for step in (DRAWS, MACHINE):
+        assert tree(other.folder(step)) == tree(store.folder(step))
+    assert other.state(STRAY) == "missing"
+    assert other.find_run("some")["run"] == RUN
+    assert list((other.path / "work").iterdir()) == []
+    before = tree(other.path)
+    assert hygiene.unpack(other, parcel) == (0, 0)
+    assert tree(other.path) == before
+    assert call("import", parcel)[:2] == (0, "0 artifacts and 0 runs are new here\n")
+    code, _, err = call("export", "some", parcel)
+    assert code == 2
+    assert "it must be a new file, and this one is there" in err
+
+
+def test_a_partial_run_is_packed_as_far_as_it_is_there(store, tmp_path):
+    store.discard(MACHINE)
+    assert hygiene.pack(store, store.find_run(RUN), tmp_path / "x.tar") == (1, 2)
+    harm(store, DRAWS)
+    with pytest.raises(Damaged):
+        hygiene.pack(store, store.find_run(RUN), tmp_path / "y.tar")
+    assert not (tmp_path / "y.tar").exists()
+
+
+def entry(name, content=b"x", kind=tarfile.REGTYPE, link=""):
+    about = tarfile.TarInfo(name)
+    about.size, about.type, about.linkname = len(content), kind, link
+    return about, content
+
+
+HASH = "0" * 64
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        entry("../escaped"),
+        entry("/tmp/escaped"),
+        entry(f"artifacts/../../{HASH}/data.nc"),
+        entry(f"artifacts/machine/{HASH}/../../data.nc"),
+        entry(f"artifacts/machine/{HASH}/code.py"),
+        entry("runs/x/spec.toml", b"", tarfile.SYMTYPE, "/etc/passwd"),
+        entry("runs/x/spec.toml", b"", tarfile.LNKTYPE, "/etc/passwd"),
+        entry("runs/x", b"", tarfile.DIRTYPE),
+        entry("runs/x/run.json", b"", tarfile.FIFOTYPE),
+        entry("runs/x/run.json\n"),
+    ],
+    ids=lambda row: re.sub(r"\W+", "-", row[0].name),
+)
+def test_a_parcel_that_means_harm_changes_nothing(store, tmp_path, bad):
+    parcel = tmp_path / "bad.tar"
+    with tarfile.open(parcel, "w") as file:
+        for about, content in (entry("runs/good/run.json", b"{}"), bad):
+            file.addfile(about, io.BytesIO(content))
+    before = tree(tmp_path)
+    with pytest.raises(InvalidInput, match="a parcel has no entry like"):
+        hygiene.unpack(store, parcel)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("harmed", ["cut", "flip", "no tar"])
+def test_a_damaged_parcel_is_refused_whole(store, tmp_path, harmed):
+    parcel, other = tmp_path / "run.tar", Store(tmp_path / "other")
+    hygiene.pack(store, store.find_run(RUN), parcel)
+    content = bytearray(parcel.read_bytes())
+    if harmed == "flip":
+        content[content.index(b"\x89HDF") + 200] ^= 1
+    parcel.write_bytes({"cut": content[: len(content) // 2], "no tar": b"hello" * 500}.get(harmed, content))
+    with pytest.raises(InvalidInput, match=r"nothing was taken|must be a whole parcel"):
+        hygiene.unpack(other, parcel)
+    assert tree(other.path) == {}
+
+
+def test_a_clock_that_was_set_back_hides_nothing(call, store):
+    ahead = time.time() + 10 * 365 * 86400
+    for path in store.path.rglob("*"):
+        os.utime(path, (ahead, ahead))
+    later = Step("flow", "under way", {})
+    store.report_progress(later, 0.5)
+    os.utime(store.work(later) / "progress.json", (ahead, ahead))
+    assert store.state(later) == "running"
+    assert [store.state(step) for step in (DRAWS, MACHINE)] == ["done", "done"]
+    assert main(["status", "--store", str(store.path)]) == 0
+    assert call("verify")[0] == 0
+    note = json.loads((store.work(later) / "progress.json").read_text())
+    (store.work(later) / "progress.json").write_text(json.dumps(note | {"pid": 2**22 + 1}))
+    assert store.state(later) == "missing"
