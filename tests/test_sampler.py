@@ -233,7 +233,7 @@ def test_field_must_be_finite():
 
 
 def exponent(method, replicas):
-    """Slope of ln tau_int(m^2) at T_c against ln L = ln 8 ... ln 64, over some 150 tau_int of Metropolis or 1500 steps."""
+    """Slope of ln tau_int(m^2) at T_c against ln L for L = 8 ... 64, each over 1500 steps or 150 Metropolis tau."""
     sizes, taus = np.array([8, 16, 32, 64]), []
     for length in sizes.tolist():
         model = rf.Ising(rf.Square(length))

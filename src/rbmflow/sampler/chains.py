@@ -37,7 +37,7 @@ CORRELATION = 0.05
 WORKSPACE_BYTES = 256_000_000
 NEGLIGIBLE = 1e-6
 """Weight of the phase against the field below which no replica starts there."""
-FIRST_WINDOW = 64
+FIRST_WINDOW = 256
 POINTS = 256
 LONGEST = 1 << 20
 """Steps of thermalisation after which the run goes on all the same, flagged."""
