@@ -26,7 +26,7 @@ class Equilibrium(NamedTuple):
     """Where chains of a machine end that start cold and hot; energies and magnetizations are per site."""
 
     tau_energy: float
-    """Integrated autocorrelation time of the energy of the cold chains, second half, in Gibbs steps; 1/2 if independent."""
+    """Integrated autocorrelation time of the energy of the cold chains, second half, in Gibbs steps."""
     tau_magnetization: float
     """The same of |m|."""
     energy: tuple[float, float]
