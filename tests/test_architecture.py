@@ -22,6 +22,7 @@ SCIENCE = (
     "likelihood",
     "training",
     "flow",
+    "equilibrium",
     "thermometer",
     "spectrum",
     "renormalization",

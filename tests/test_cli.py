@@ -307,8 +307,14 @@ def test_a_failed_step_is_told_and_tried_again(call, monkeypatch):
         (["--step-seconds", "0"], "seconds = 0.0 is not allowed: it must be a number above 0"),
         (["--step-memory", "lots"], "argument --step-memory: 'lots' is no number of bytes such as 800M or 4G"),
         (["--wrokers", "2"], "unrecognized arguments: --wrokers; `rbmflow --help` tells"),
-        (["nowhere.toml"], "spec = 'nowhere.toml' is not allowed: it must be one of paper, quick or the path"),
-        (["."], "spec = '.' is not allowed: it must be one of paper, quick or the path of a TOML file, and this is"),
+        (
+            ["nowhere.toml"],
+            "spec = 'nowhere.toml' is not allowed: it must be one of paper, quick, veiga-vicente or the path",
+        ),
+        (
+            ["."],
+            "spec = '.' is not allowed: it must be one of paper, quick, veiga-vicente or the path of a TOML file, and",
+        ),
         (["broken.toml"], "spec = 'broken.toml' is not allowed: it must be TOML: Expected '=' after a key"),
         (["latin.toml"], "it must be TOML, which is UTF-8 text, and byte 8 is not"),
         (["--store", "broken.toml"], "store = 'broken.toml' is not allowed: it must be a folder"),
@@ -341,7 +347,7 @@ def test_help_of_run_lists_every_field(call):
     assert not code
     for field in spec.fields():
         assert f"--{field.name}\n" in out
-    assert "shipped specs: paper, quick" in out
+    assert "shipped specs: paper, quick, veiga-vicente" in out
     assert "(default: 64)" in out
 
 

@@ -185,8 +185,8 @@ def annealed_log_partition(
     spins = np.ones((1, visible))
     own = machine.units.low + 0.5 * machine.units.span * (spins + 1)
     base = (visible + hidden) * np.log(2) + float((free_energy(written, spins) - free_energy(machine, own))[0])
-    from_below = base + float(logsumexp(ups) - np.log(chains))
-    from_above = base - float(logsumexp(downs) - np.log(chains))
+    from_below = base + float(np.asarray(logsumexp(ups)) - np.log(chains))
+    from_above = base - float(np.asarray(logsumexp(downs)) - np.log(chains))
     return LogPartition(base + ratio, error, "annealed", from_below, from_above)
 
 

@@ -1,0 +1,174 @@
+"""Whether a machine's chains are at equilibrium, and whether equilibrium is the truth."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Float64, Int8
+
+from rbmflow import exact
+from rbmflow._checks import Problems
+from rbmflow._types import Key
+from rbmflow.diagnostics import mean_and_error
+from rbmflow.flow import iterate
+from rbmflow.model import Ising
+from rbmflow.rbm import RBM
+
+SIGMAS = 5.0
+WINDOW = 10.0
+"""Autocorrelations are summed up to this many autocorrelation times."""
+
+
+class Equilibrium(NamedTuple):
+    """Where chains of a machine end that start cold and hot; energies and magnetizations are per site."""
+
+    tau_energy: float
+    """Integrated autocorrelation time of the energy of the cold chains, second half, in Gibbs steps."""
+    tau_magnetization: float
+    """The same of |m|."""
+    energy: tuple[float, float]
+    """Mean energy of the last configurations, from cold and from hot."""
+    energy_error: tuple[float, float]
+    """Standard errors over chains."""
+    abs_magnetization: tuple[float, float]
+    """Mean |m| of the last configurations, from cold and from hot."""
+    abs_magnetization_error: tuple[float, float]
+    """Standard errors over chains."""
+    agree: bool
+    """Whether cold and hot agree in both within five standard errors."""
+    energy_overlap: float
+    """Overlap of the histogram of E of the last configurations with that of the true mixture."""
+    abs_magnetization_overlap: float
+    """The same of |m|."""
+
+
+def overlap(counts: Float[np.ndarray, " level"], probability: Float[np.ndarray, " level"]) -> float:
+    r"""Overlap of a histogram with a distribution, :math:`\sum_x \min(\hat p(x), p(x))`: 1 if they are the same.
+
+    It is one minus the total variation distance. A histogram of n values spread over k levels falls short of 1 by
+    about :math:`\sqrt{k / 2 \pi n}` by noise alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> overlap(np.array([3.0, 1.0]), np.array([0.5, 0.5]))
+    0.75
+    """
+    return float(np.minimum(counts / counts.sum(), probability).sum())
+
+
+def equilibrium(
+    key: Key,
+    machine: RBM,
+    model: Ising,
+    temperatures: tuple[float, ...],
+    *,
+    chains: int = 500,
+    iterations: int = 200,
+) -> Equilibrium:
+    r"""Run chains of a machine from all spins up or down and from uniform ones, and compare their ends.
+
+    Where cold and hot chains agree and `iterations` is many autocorrelation times, the ends are draws from the
+    machine; their histograms of E and :math:`|m|` are then held against the exact ones of the training mixture.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    machine
+        The machine.
+    model
+        The model of its training set, without field, with a shorter side of at most 12.
+    temperatures
+        Temperatures of the mixture it was trained on, increasing.
+    chains
+        Chains of each start.
+    iterations
+        Gibbs steps of every chain; the second half is what autocorrelation times are taken from.
+
+    Raises
+    ------
+    InvalidInput
+        If there are fewer than 2 chains or 8 iterations, or the machine does not fit the lattice.
+
+    References
+    ----------
+    A. Decelle, C. Furtlehner, B. Seoane, NeurIPS 2021, arXiv:2105.13889 (machines trained out of equilibrium).
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> from rbmflow.settings import MachineSettings
+    >>> free = rf.RBM.random(jax.random.key(0), 16, MachineSettings(hidden=4, initial_scale=0.0))
+    >>> equilibrium(jax.random.key(1), free, rf.Ising(rf.Square(4)), (2.0,), chains=50, iterations=8).agree
+    True
+    """
+    sites = model.lattice.sites
+    problems = Problems()
+    problems.whole("chains", chains, 2)
+    problems.whole("iterations", iterations, 8)
+    fits = machine.weights.shape[0] == sites
+    problems.unless(fits, "visible units of the machine", machine.weights.shape[0], f"they must be {sites}")
+    problems.done()
+    for_starts, for_cold, for_hot = jax.random.split(key, 3)
+    for_sign, for_spins = jax.random.split(for_starts)
+    shape = (chains, *model.lattice.shape)
+    cold = jnp.broadcast_to(jax.random.rademacher(for_sign, (chains, 1, 1), jnp.int8), shape)
+    hot = jax.random.rademacher(for_spins, shape, jnp.int8)
+    second_half = tuple(range(iterations // 2, iterations + 1))
+    series = iterate(for_cold, machine, cold, iterations, keep=second_half).configurations
+    ends = (series[-1], iterate(for_hot, machine, hot, iterations, keep=(iterations,)).spins)
+    energies = tuple(_of_sites(model.energy(end)) for end in ends)
+    magnetizations = tuple(np.abs(_of_sites(model.magnetization(end))) for end in ends)
+    (e_cold, de_cold), (e_hot, de_hot) = (map(float, mean_and_error(values)) for values in energies)
+    (m_cold, dm_cold), (m_hot, dm_hot) = (map(float, mean_and_error(values)) for values in magnetizations)
+    same_energy = abs(e_cold - e_hot) <= SIGMAS * np.hypot(de_cold, de_hot)
+    same_magnetization = abs(m_cold - m_hot) <= SIGMAS * np.hypot(dm_cold, dm_hot)
+    of_energy, of_magnetization = _overlaps(model, temperatures, jnp.concatenate(ends))
+    return Equilibrium(
+        _tau(_of_sites(model.energy(series))),
+        _tau(np.abs(_of_sites(model.magnetization(series)))),
+        (e_cold, e_hot),
+        (de_cold, de_hot),
+        (m_cold, m_hot),
+        (dm_cold, dm_hot),
+        bool(same_energy and same_magnetization),
+        of_energy,
+        of_magnetization,
+    )
+
+
+def _tau(series: Float64[np.ndarray, "time chain"]) -> float:
+    """Sum of the autocorrelation about the mean of all chains, which many short chains leave unbiased."""
+    centred = series - series.mean()
+    variance = float(np.mean(centred**2))
+    if variance == 0:
+        return 0.5
+    tau = 0.5
+    for lag in range(1, len(series)):
+        tau += float(np.mean(centred[lag:] * centred[:-lag])) / variance
+        if lag >= WINDOW * tau:
+            break
+    return tau
+
+
+def _of_sites(values: jax.Array) -> Float64[np.ndarray, "..."]:
+    return np.asarray(values, np.float64)
+
+
+def _overlaps(model: Ising, temperatures: tuple[float, ...], spins: Int8[jax.Array, "n y x"]) -> tuple[float, float]:
+    """Overlaps of the histograms of E and |m| with those of the equal mixture."""
+    levels, _ = exact.density_of_states(model)
+    energies = np.asarray(model.total_energy(spins))
+    counts = np.bincount(np.searchsorted(levels, energies), minlength=levels.size).astype(np.float64)
+    of_energy = overlap(counts, exact.mixture(model, temperatures).energy_distribution)
+    sizes = np.abs(np.asarray(model.total_magnetization(spins)))
+    sites = model.lattice.sites
+    found = np.bincount(sizes, minlength=sites + 1).astype(np.float64)
+    values, probability = exact.magnetization_distribution(model, temperatures)
+    mixed = np.asarray(probability, np.float64).reshape(-1, len(values)).mean(axis=0)
+    truth = np.bincount(np.abs(np.asarray(values)).astype(int), mixed, minlength=sites + 1)
+    return of_energy, overlap(found, truth)
