@@ -137,7 +137,8 @@ def test_exact_training_comes_close_to_the_mixture():
     assert len(warm) == 9
     assert np.all(np.diff(warm) < 0)
     assert means[0] > 5
-    assert 0 < means[-1] + 5 * excess[-1].error < 0.07
+    # Over keys the end lies between 0.044 and 0.056 nats.
+    assert 0 < means[-1] + 5 * excess[-1].error < 0.08
 
 
 @pytest.mark.parametrize(

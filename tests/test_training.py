@@ -12,6 +12,7 @@ import rbmflow as rf
 from rbmflow import enumeration
 from rbmflow._checks import InvalidInput
 from rbmflow.likelihood import free_energy
+from rbmflow.random import key_for
 from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE
 from rbmflow.settings import MachineSettings, TrainingSettings
 from rbmflow.training import held_out, optimiser_of, pseudo_likelihood, rungs, train
@@ -77,7 +78,7 @@ def test_ladder_holds_the_machines_of_shorter_trainings():
     machine, history = train(key, data, epochs=4, checkpoints=100, **asked)
     ladder = history.ladder
     assert ladder.update.tolist() == list(range(17))
-    untrained = RBM.random(jax.random.split(key, 3)[0], 9, MachineSettings(hidden=4))
+    untrained = RBM.random(jax.random.split(key_for(key, "train"), 3)[0], 9, MachineSettings(hidden=4))
     np.testing.assert_array_equal(ladder.machine(0).weights, untrained.weights)
     np.testing.assert_array_equal(ladder.machine(-1).weights, machine.weights)
     for epochs in (1, 2, 3):

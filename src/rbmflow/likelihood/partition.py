@@ -38,7 +38,7 @@ class LogPartition:
 
     value: float
     error: float = 0.0
-    method: Literal["exact", "annealed", "trajectory"] = "exact"
+    method: Literal["exact", "annealed"] = "exact"
     forward: float = np.nan
     reverse: float = np.nan
 
