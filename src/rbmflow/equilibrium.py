@@ -28,13 +28,13 @@ class Equilibrium(NamedTuple):
     tau_energy: float
     """Integrated autocorrelation time of the energy of the cold chains, second half, in Gibbs steps."""
     tau_magnetization: float
-    """The same of |m|."""
+    """The same of abs(m)."""
     energy: tuple[float, float]
     """Mean energy of the last configurations, from cold and from hot."""
     energy_error: tuple[float, float]
     """Standard errors over chains."""
     abs_magnetization: tuple[float, float]
-    """Mean |m| of the last configurations, from cold and from hot."""
+    """Mean abs(m) of the last configurations, from cold and from hot."""
     abs_magnetization_error: tuple[float, float]
     """Standard errors over chains."""
     agree: bool
@@ -42,7 +42,7 @@ class Equilibrium(NamedTuple):
     energy_overlap: float
     """Overlap of the histogram of E of the last configurations with that of the true mixture."""
     abs_magnetization_overlap: float
-    """The same of |m|."""
+    """The same of abs(m)."""
 
 
 def overlap(counts: Float[np.ndarray, " level"], probability: Float[np.ndarray, " level"]) -> float:
@@ -160,7 +160,7 @@ def _of_sites(values: jax.Array) -> Float64[np.ndarray, "..."]:
 
 
 def _overlaps(model: Ising, temperatures: tuple[float, ...], spins: Int8[jax.Array, "n y x"]) -> tuple[float, float]:
-    """Overlaps of the histograms of E and |m| with those of the equal mixture."""
+    """Overlaps of the histograms of E and abs(m) with those of the equal mixture."""
     levels, _ = exact.density_of_states(model)
     energies = np.asarray(model.total_energy(spins))
     counts = np.bincount(np.searchsorted(levels, energies), minlength=levels.size).astype(np.float64)

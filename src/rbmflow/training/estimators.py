@@ -187,7 +187,7 @@ class Exact(Estimator):
         return ()
 
     def gradient(self, machine: RBM, chains: Any, visible: Array) -> tuple[Any, RBM, Array]:
-        """Exact gradient; the fraction is that of a mean-field step, |v - E[v | E[h|v]]| / span."""
+        """Exact gradient; the fraction is that of a mean-field step, ``abs(v - E[v | E[h|v]]) / span``."""
         positive = machine.units.mean(machine.hidden_fields(visible))
         moments = model_moments(machine)
         gradient = RBM(
