@@ -38,6 +38,26 @@ def test_values_may_be_lists_and_may_cure_the_base():
     assert study.points[0].spec.flow.starts == ("hot",)
 
 
+def test_cases_are_laid_over_the_spec_one_by_one():
+    study = sweep(
+        "[types.V]\n[sweep.product]\nmachine.hidden = [16, 36]\n"
+        "[[sweep.cases]]\ntypes.wide.minimum = 2.0\n"
+        '[[sweep.cases]]\ntraining = { estimator = "PCD", steps = 10 }\n'
+    )
+    rows = [(list(p.spec.types), p.spec.machine.hidden, p.spec.training.estimator) for p in study.points]
+    wide, plain = ["V", "wide"], ["V"]
+    assert rows == [(wide, 16, "CD"), (wide, 36, "CD"), (plain, 16, "PCD"), (plain, 36, "PCD")]
+    # Every point tells every swept field, None where it has no such field.
+    assert study.points[0].values == {
+        "types.wide.minimum": 2.0,
+        "machine.hidden": 16,
+        "training.estimator": "CD",
+        "training.steps": 1,
+    }
+    assert study.points[3].values["types.wide.minimum"] is None
+    assert spec.parse_sweep(tomllib.loads(study.toml)) == study
+
+
 def test_the_resolved_toml_gives_the_sweep_back():
     study = sweep("[sweep.product]\nmachine.hidden = [16, 36]\n[sweep.zip]\nseed = [1, 2]\n")
     again = spec.parse_sweep(tomllib.loads(study.toml))
@@ -57,7 +77,18 @@ def test_a_spec_without_a_sweep_is_one_point_of_its_own_name():
         ("sweep = 3", "sweep = 3 is not allowed: it must be a table"),
         ("[sweep]", "sweep = {} is not allowed: it must be a table that sweeps a field"),
         ("[sweep.product]", "sweep = {'product': {}} is not allowed: it must sweep at least one field"),
-        ("[sweep.grid]\nseed = [1]", "sweep.grid = {'seed': [1]} is not allowed: a sweep has product and zip"),
+        ("[sweep.grid]\nseed = [1]", "sweep.grid = {'seed': [1]} is not allowed: a sweep has product, zip and cases"),
+        ("[sweep]\ncases = 1", "sweep.cases = 1 is not allowed: it must be a list of tables"),
+        ("[[sweep.cases]]", "sweep.cases[0] = {} is not allowed: it must be a table that sets a field"),
+        (
+            "[[sweep.cases]]\nseed = 1\n[[sweep.cases]]\nseed = 1",
+            "sweep.cases[1] = {'seed': 1} is not allowed: no case",
+        ),
+        ("[[sweep.cases]]\nname = 'a'", "the names of the points are made from that of the spec"),
+        (
+            "[sweep.product]\nseed = [1]\n[[sweep.cases]]\nseed = 1",
+            "sweep.product.seed = [1] is not allowed: sweep.cases has this field too",
+        ),
         ("[sweep]\nproduct = 3", "sweep.product = 3 is not allowed: it must be a table of fields"),
         ("[sweep.product]\nmachine.hidden = 3", "sweep.product.machine.hidden = 3 is not allowed: it must be a list"),
         ("[sweep.product]\nmachine.hidden = []", "sweep.product.machine.hidden = [] is not allowed: it must be a list"),

@@ -49,8 +49,8 @@ def load_sweep(source: str | Path, overrides: Mapping[str, str] | None = None) -
     """Read a spec as `load` does, with its `[sweep]` if it has one.
 
     `[sweep.product]` lists values of fields that are combined each with each, `[sweep.zip]` values that go together:
-    the first of one field with the first of the others, and so on. The points are all combinations of an entry of
-    the zip with one of the product.
+    the first of one field with the first of the others, and so on; `[[sweep.cases]]` are tables of fields, each laid
+    over the spec as a whole. The points are all combinations of a case, an entry of the zip and one of the product.
 
     Raises
     ------
@@ -79,27 +79,47 @@ def parse_sweep(data: Mapping[str, Any]) -> Sweep:
     if asked is None:
         spec = parse(base)
         return Sweep(spec.name, tomli_w.dumps(dataclasses.asdict(spec)), (Point({}, spec),))
-    product, together = _sections(asked)
+    product, together, cases = _sections(asked)
     name = base.get("name")
     points = []
-    count = (len(next(iter(together.values()))) if together else 1) * math.prod(map(len, product.values()))
-    for number, values in enumerate(_combinations(product, together)):
+    count = _count(product, together, cases)
+    for number, values in enumerate(_combinations(product, together, cases)):
         tables = base
         for field, value in values.items():
             tables = _placed(tables, field, value)
         if isinstance(name, str):
             tables = tables | {"name": f"{name}-{number:0{len(str(count - 1))}}"}
         points.append(Point(values, parse(tables)))
-    sweep = {"product": product, "zip": together}
-    resolved = dataclasses.asdict(points[0].spec) | {"name": name, "sweep": {k: v for k, v in sweep.items() if v}}
-    return Sweep(str(name), tomli_w.dumps(resolved), tuple(points))
+    sweep = {"product": product, "zip": together, "cases": asked.get("cases", [])}
+    # Resolved from the spec without its cases, for a field of one case is not to leak into the others.
+    whole = parse(base) if cases else points[0].spec
+    resolved = dataclasses.asdict(whole) | {"name": name, "sweep": {k: v for k, v in sweep.items() if v}}
+    fields = dict.fromkeys(field for point in points for field in point.values)
+    even = tuple(Point({field: _value(point, field) for field in fields}, point.spec) for point in points)
+    return Sweep(str(name), tomli_w.dumps(resolved), even)
 
 
-def _combinations(product: dict[str, list], together: dict[str, list]) -> Iterator[dict[str, Any]]:
+def _count(product: dict[str, list], together: dict[str, list], cases: list[dict[str, Any]]) -> int:
+    return math.prod(map(len, product.values())) * max([1, *map(len, together.values())]) * max(1, len(cases))
+
+
+def _combinations(
+    product: dict[str, list], together: dict[str, list], cases: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
     rows = [dict(zip(together, row, strict=True)) for row in zip(*together.values(), strict=True)] or [{}]
-    for row in rows:
+    for case, row in itertools.product(cases or [{}], rows):
         for values in itertools.product(*product.values()):
-            yield row | dict(zip(product, values, strict=True))
+            yield case | row | dict(zip(product, values, strict=True))
+
+
+def _value(point: Point, field: str) -> Any:
+    """The value of a field that other points of the sweep set, at this one; None where it does not have the field."""
+    if field in point.values:
+        return point.values[field]
+    value: Any = dataclasses.asdict(point.spec)
+    for name in field.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _placed(tables: Mapping[str, Any], field: str, value: Any) -> dict[str, Any]:
@@ -113,25 +133,48 @@ def _placed(tables: Mapping[str, Any], field: str, value: Any) -> dict[str, Any]
     return {**tables, first: _placed(inner, rest, value)}
 
 
-def _sections(asked: Any) -> tuple[dict[str, list], dict[str, list]]:
-    """Values by dotted field of the product and of the zip."""
+def _sections(asked: Any) -> tuple[dict[str, list], dict[str, list], list[dict[str, Any]]]:
+    """Values by dotted field of the product and of the zip, and the cases, each with a value by dotted field."""
     problems = Problems()
     table = asked if isinstance(asked, dict) else {}
     problems.unless(isinstance(asked, dict) and bool(table), "sweep", asked, "it must be a table that sweeps a field")
     for name in table:
-        problems.unless(name in ("product", "zip"), f"sweep.{name}", table[name], "a sweep has product and zip")
+        known = "a sweep has product, zip and cases"
+        problems.unless(name in ("product", "zip", "cases"), f"sweep.{name}", table[name], known)
+    cases = _cases(table.get("cases", []), problems)
     product, together = (_values(table.get(name, {}), f"sweep.{name}", problems) for name in ("product", "zip"))
     for field in together:
         problems.unless(field not in product, f"sweep.zip.{field}", together[field], "sweep.product has this field too")
         first = next(iter(together))
         same = f"it must be a list as long as that of {first}, which has {len(together[first])} entries"
         problems.unless(len(together[field]) == len(together[first]), f"sweep.zip.{field}", together[field], same)
-    problems.unless(bool(product or together or problems.found), "sweep", asked, "it must sweep at least one field")
+    for name, values in (("product", product), ("zip", together)):
+        for field in values:
+            clear = not any(field in case for case in cases)
+            problems.unless(clear, f"sweep.{name}.{field}", values[field], "sweep.cases has this field too")
+    swept = bool(product or together or cases or problems.found)
+    problems.unless(swept, "sweep", asked, "it must sweep at least one field")
     problems.done()
-    count = math.prod(map(len, product.values())) * max([1, *map(len, together.values())])
+    count = _count(product, together, cases)
     problems.unless(count <= MOST_POINTS, "sweep", f"{count} points", f"it may have {MOST_POINTS} points at most")
     problems.done()
-    return product, together
+    return product, together, cases
+
+
+def _cases(asked: Any, problems: Problems) -> list[dict[str, Any]]:
+    """The cases, each flattened to dotted fields."""
+    if not isinstance(asked, list):
+        problems.unless(False, "sweep.cases", asked, "it must be a list of tables: [[sweep.cases]]")
+        return []
+    cases: list[dict[str, Any]] = []
+    for number, table in enumerate(asked):
+        place = f"sweep.cases[{number}]"
+        case = dict(_flat(table, "")) if isinstance(table, dict) else {}
+        problems.unless(bool(case), place, table, "it must be a table that sets a field")
+        problems.unless("name" not in case, place, table, "the names of the points are made from that of the spec")
+        problems.unless(not case or case not in cases, place, table, "no case may come twice")
+        cases.append(case)
+    return cases
 
 
 def _values(table: Any, prefix: str, problems: Problems) -> dict[str, list]:
