@@ -1,0 +1,7 @@
+"""Verdicts: what the numbers of a run say of each claim, by rules that were fixed beforehand."""
+
+from rbmflow.verdict.claims import CLAIMS, Claim, judge
+from rbmflow.verdict.judgement import Judgement, Measured, Verdict
+from rbmflow.verdict.machines import BlockSpins, Machine, StartedFlow
+
+__all__ = ["CLAIMS", "BlockSpins", "Claim", "Judgement", "Machine", "Measured", "StartedFlow", "Verdict", "judge"]

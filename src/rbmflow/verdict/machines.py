@@ -1,0 +1,133 @@
+"""What the rules know of a machine: numbers of a run's results, averaged over seeds, under the names of the claims."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from rbmflow.verdict.judgement import Measured
+
+UNKNOWN = Measured(math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class StartedFlow:
+    """The flow of a machine from one start, read by T(E)."""
+
+    start: str
+    begin: float
+    """T(E) of the start; infinite for a hot one."""
+    end: Measured
+    """T(E) over the last quarter."""
+    drift: Measured
+    """Change of T(E) from the third quarter to the last."""
+    neural_class: float
+    """Class of the largest averaged probability of the neural thermometer at the last iteration."""
+    iterations: Measured = UNKNOWN
+    """Iterations until it stays at its end."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine, all its seeds together."""
+
+    name: str
+    hidden: int
+    length: int
+    estimator: str
+    gibbs_steps: int
+    updates: int
+    temperatures: tuple[float, ...]
+    """Of its training configurations, in J/k_B."""
+    data: str
+    """What it was trained on: `ising`, or the name of a control."""
+    flows: tuple[StartedFlow, ...]
+    doubts: frozenset[str]
+    """What keeps it from having a T*, by T(E)."""
+    critical: float
+    specific_heat_peak: float
+    mixture_temperature: float
+    energy_from_mixture: Measured = UNKNOWN
+    """E per site over the last quarter of all starts, minus that of the training mixture."""
+    excess: Measured = UNKNOWN
+    resemblance: Measured = UNKNOWN
+    largest_share: Measured = UNKNOWN
+    above_edge: Measured = UNKNOWN
+    flatness: Measured = UNKNOWN
+    leading_overlap: Measured = UNKNOWN
+    two_sample: tuple[float, ...] = ()
+    """Probabilities of the two-sample test, one a seed and start."""
+    ladder: tuple[tuple[int, Measured], ...] = field(default=())
+    """T(E) at the end by gradient updates, along the training."""
+
+    @property
+    def is_ising(self) -> bool:
+        """Whether it was trained on Ising configurations."""
+        return self.data == "ising" and not self.is_topology_free
+
+    @property
+    def is_topology_free(self) -> bool:
+        """Whether its data know nothing of the lattice: a mean field, or states of T = 0 and infinity alone."""
+        return self.data == "mean-field" or (self.data == "ising" and set(self.temperatures) == {0.0, math.inf})
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is no machine trained on Ising configurations."""
+        return not self.is_ising
+
+    @property
+    def lowest(self) -> float:
+        """Lowest training temperature."""
+        return self.temperatures[0]
+
+    @property
+    def highest(self) -> float:
+        """Highest training temperature."""
+        return self.temperatures[-1]
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether the training grid has a hole of more than 1 J/k_B."""
+        steps = [high - low for low, high in zip(self.temperatures[:-1], self.temperatures[1:], strict=True)]
+        return any(step > 1 for step in steps)
+
+    @property
+    def holds_critical(self) -> bool:
+        """Whether T_c lies inside the training grid."""
+        return self.lowest < self.critical < self.highest and not self.has_gap
+
+    @property
+    def recipe(self) -> str:
+        """Estimator and length of the training; updates to two digits, as grids of other sizes need other epochs."""
+        return f"{self.estimator}-{self.gibbs_steps}, {float(f'{self.updates:.1e}'):.0f} updates"
+
+    @property
+    def mean_end(self) -> Measured:
+        """T(E) at the end over all starts; they share their machines, so their errors do not average out."""
+        ends = [flow.end for flow in self.flows]
+        error = math.sqrt(sum(end.error**2 for end in ends) / len(ends))
+        return Measured(sum(end.value for end in ends) / len(ends), error, min(end.samples for end in ends))
+
+    @property
+    def end(self) -> Measured | None:
+        """T*, or None of a machine that has not converged."""
+        return None if self.doubts else self.mean_end
+
+    @property
+    def hot_iterations(self) -> Measured:
+        """Iterations that the hottest start needs."""
+        return max(self.flows, key=lambda flow: flow.begin).iterations
+
+    @property
+    def told_ends(self) -> str:
+        """The ends of all starts, for people."""
+        return ", ".join(f"{flow.start} {flow.end}" for flow in self.flows)
+
+
+@dataclass(frozen=True)
+class BlockSpins:
+    """The flow of block spins by one rule."""
+
+    rule: str
+    changes: dict[str, Measured]
+    """Change of the distance of T from T_c over the last blocking, by the side of T_c that it started on."""

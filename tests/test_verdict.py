@@ -1,0 +1,193 @@
+"""Every rule decides as the page of claims says, on machines made for it."""
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rbmflow.verdict import CLAIMS, BlockSpins, Machine, Measured, StartedFlow, judge
+
+GRID = tuple(0.25 * step for step in range(25))
+CLAIMS_PAGE = Path(__file__).parents[1] / "docs" / "claims.md"
+
+
+def flow(start, begin, end, error=0.01, drift=0.0, neural=2.25, iterations=10.0):
+    measured = Measured(end, error, 5)
+    return StartedFlow(start, begin, measured, Measured(drift, 0.001), neural, Measured(iterations, 1.0))
+
+
+def machine(end=2.27, *, hot=None, drift=0.0, neural=2.25, iterations=10.0, **changed):
+    hot = end if hot is None else hot
+    flows = (
+        flow("cold", 0.0, end, drift=drift, neural=neural, iterations=iterations),
+        flow("hot", math.inf, hot, drift=drift, neural=neural, iterations=iterations),
+    )
+    plain = Machine(
+        name="V-64",
+        hidden=64,
+        length=10,
+        estimator="CD",
+        gibbs_steps=1,
+        updates=50_000,
+        temperatures=GRID,
+        data="ising",
+        flows=flows,
+        doubts=frozenset({"drift"} if drift else ()),
+        critical=2.269,
+        specific_heat_peak=2.3445,
+        mixture_temperature=2.562,
+    )
+    return replace(plain, **changed)
+
+
+def verdict(id_, *machines, blocks=()):
+    return next(row for row in judge(machines, blocks) if row.id == id_)
+
+
+def high(*args, **changed):
+    return machine(*args, temperatures=GRID[16:], **changed)
+
+
+def ground(*args, **changed):
+    return machine(*args, temperatures=(0.0,), **changed)
+
+
+def control(*args, **changed):
+    return machine(*args, data="mean-field", **changed)
+
+
+SUPPORTED_AND_REFUTED = {
+    "V-to-Tc": (machine(2.2), machine(2.0)),
+    "V-to-Tc-neural": (machine(neural=2.5), machine(neural=2.0)),
+    "H-to-hot": (high(5.0), high(3.5)),
+    "L-to-zero": (ground(1.0), ground(1.5)),
+    "start-forgotten": (machine(2.0), machine(2.0, hot=3.0, doubts=frozenset({"apart"}))),
+    "WWt-correlations": (machine(resemblance=Measured(0.95, 0.01)), machine(resemblance=Measured(0.4, 0.01))),
+    "spectrum-V": (
+        machine(largest_share=Measured(0.3, 0.0), above_edge=Measured(9, 0.0)),
+        machine(largest_share=Measured(0.8, 0.0), above_edge=Measured(9, 0.0)),
+    ),
+    "spectrum-H": (high(5.0, flatness=Measured(0.9, 0.0)), high(5.0, flatness=Measured(0.3, 0.0))),
+    "spectrum-L": (ground(1.0, largest_share=Measured(0.9, 0.0)), ground(1.0, largest_share=Measured(0.1, 0.0))),
+    "leading-magnetization": (machine(leading_overlap=Measured(0.99, 0)), machine(leading_overlap=Measured(0.7, 0))),
+    "to-specific-heat": (machine(2.345), machine(2.6)),
+    "topology-free": (control(neural=2.25), control(neural=5.0)),
+    "neural-cannot-tell": (machine(two_sample=(1e-9, 1e-5)), machine(two_sample=(0.3, 0.06))),
+    "perfect-ends-in-mixture": (
+        machine(excess=Measured(0.02, 0.001), energy_from_mixture=Measured(0.01, 0.001)),
+        machine(excess=Measured(0.02, 0.001), energy_from_mixture=Measured(0.3, 0.001)),
+    ),
+}
+
+
+@pytest.mark.parametrize("id_", SUPPORTED_AND_REFUTED)
+def test_a_rule_on_single_machines_has_both_sides(id_):
+    good, bad = SUPPORTED_AND_REFUTED[id_]
+    assert verdict(id_, good).verdict == "holds"
+    assert verdict(id_, bad).verdict == "fails"
+    both = verdict(id_, good, replace(bad, name="other"))
+    assert both.verdict == "holds only when"
+    assert [row.of for row in both.of("supports")] == ["V-64"]
+    assert [row.of for row in both.of("contradicts")] == ["other"]
+
+
+def test_a_machine_that_has_not_converged_is_open_unless_it_leaves_on_one_side():
+    assert verdict("V-to-Tc", machine(2.05, hot=2.6, drift=0.01)).verdict == "open"
+    assert verdict("V-to-Tc", machine(2.0, hot=2.1, drift=-0.01)).verdict == "fails"
+    # 0.05 a quarter brings the flow from 2.0 to 2.2 within as many iterations again.
+    assert verdict("V-to-Tc", machine(2.0, hot=2.0, drift=0.05)).verdict == "open"
+    assert verdict("start-forgotten", machine(2.0, drift=0.05)).verdict == "open"
+
+
+def test_within_its_error_of_the_window_a_machine_is_open():
+    assert verdict("V-to-Tc", machine(2.269 + 0.125 + 0.02)).verdict == "open"
+
+
+def test_the_maximum_of_the_specific_heat_needs_an_error_that_tells_it_from_t_c():
+    vague = (flow("cold", 0.0, 2.31, error=0.03), flow("hot", math.inf, 2.31, error=0.03))
+    assert verdict("to-specific-heat", machine(flows=vague)).verdict == "open"
+
+
+def test_hidden_units_above_those_visible_slow_the_flow_and_move_its_end():
+    few = [machine(2.2, hidden=hidden) for hidden in (16, 64, 100)]
+    moved = [machine(2.4, iterations=40.0, hidden=hidden) for hidden in (225, 400)]
+    alike = [machine(2.2, hidden=hidden) for hidden in (225, 400)]
+    assert verdict("N_h-moves-end", *few, *moved).verdict == "holds"
+    assert verdict("N_h-moves-end", *few, *alike).verdict == "fails"
+    assert verdict("N_h-moves-end", *few).verdict == "not tested"
+
+
+def test_the_direction_is_set_against_that_of_block_spins():
+    away = BlockSpins("majority", {"below": Measured(0.3, 0.01), "above": Measured(0.5, 0.01)})
+    back = BlockSpins("majority", {"below": Measured(-0.3, 0.01), "above": Measured(0.5, 0.01)})
+    assert verdict("against-RG", machine(), blocks=[away]).verdict == "holds"
+    assert verdict("against-RG", machine(), blocks=[back]).verdict == "holds only when"
+    assert verdict("against-RG", machine()).verdict == "not tested"
+
+
+def test_some_cases_means_some_machines_at_t_c_and_some_elsewhere():
+    assert verdict("some-cases", machine(2.2), machine(2.0)).verdict == "holds"
+    assert verdict("some-cases", machine(2.2), machine(2.25)).verdict == "fails"
+    assert verdict("some-cases", machine(2.2)).verdict == "open"
+
+
+def test_recipes_and_training_time_move_the_end_if_equal_ends_are_rejected():
+    recipes = [machine(end, gibbs_steps=k) for end, k in ((2.0, 1), (2.4, 10), (2.5, 100))]
+    assert verdict("recipe-moves-end", *recipes).verdict == "holds"
+    same = [machine(2.2 + 0.001 * k, gibbs_steps=k) for k in (1, 2, 3)]
+    assert verdict("recipe-moves-end", *same).verdict == "fails"
+    rungs = ((100, 2.9), (20_000, 2.3), (50_000, 2.0))
+    ladder = tuple((update, Measured(end, 0.01, 5)) for update, end in rungs)
+    assert verdict("recipe-moves-end", machine(ladder=ladder)).verdict == "holds"
+
+
+def test_small_k_is_off_equilibrium_if_long_chains_come_closer_to_the_mixture():
+    def of(k, away):
+        return machine(gibbs_steps=k, energy_from_mixture=Measured(away, 0.01))
+
+    assert verdict("small-k-off-equilibrium", of(1, -0.3), of(100, -0.05)).verdict == "holds"
+    assert verdict("small-k-off-equilibrium", of(1, 0.01), of(100, 0.0)).verdict == "fails"
+    assert verdict("small-k-off-equilibrium", of(1, -0.3), of(100, -0.3)).verdict == "open"
+    assert verdict("small-k-off-equilibrium", of(1, -0.3)).verdict == "not tested"
+
+
+def test_grids_tell_t_c_from_the_mixture():
+    wide = tuple(0.25 * step for step in range(49))
+    grids = [(GRID, 2.562), (wide, 4.0), (GRID[:13], 1.6)]
+    at_critical = [machine(2.27, temperatures=grid, mixture_temperature=mix) for grid, mix in grids]
+    at_mixture = [machine(mix, temperatures=grid, mixture_temperature=mix) for grid, mix in grids]
+    assert verdict("follows-Tc", *at_critical).verdict == "holds"
+    assert verdict("follows-mixture", *at_critical).verdict == "fails"
+    assert verdict("follows-Tc", *at_mixture).verdict == "fails"
+    assert verdict("follows-mixture", *at_mixture).verdict == "holds"
+    assert verdict("follows-Tc", at_critical[0]).verdict == "not tested"
+
+
+def test_sizes_tell_the_maximum_of_the_specific_heat_from_t_c():
+    peaks = {6: 2.42, 8: 2.38, 10: 2.3445, 12: 2.33}
+
+    def at(length, end):
+        return machine(
+            end, length=length, hidden=round(0.64 * length**2), specific_heat_peak=peaks[length], critical=2.269
+        )
+
+    assert verdict("follows-specific-heat", *(at(n, peaks[n]) for n in peaks)).verdict == "holds"
+    assert verdict("follows-specific-heat", *(at(n, 2.1) for n in peaks)).verdict == "fails"
+
+
+def test_excess_and_distance_from_the_mixture_go_together():
+    rows = [
+        machine(excess=Measured(nats, 0.01), energy_from_mixture=Measured(-nats / 10, 0.001))
+        for nats in (0.1, 0.2, 0.4, 0.8, 1.0, 1.5, 2.0, 3.0)
+    ]
+    assert verdict("perfect-ends-in-mixture", *rows).verdict == "holds"
+    turned = [replace(row, energy_from_mixture=Measured(1 / row.excess.value, 0.01)) for row in rows]
+    assert verdict("perfect-ends-in-mixture", *turned).verdict == "fails"
+
+
+def test_the_page_of_claims_has_every_claim_and_no_other():
+    page = CLAIMS_PAGE.read_text(encoding="utf-8").replace(r"\*", "*")
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*?) \|", page, re.MULTILINE))
+    assert rows == {claim.id: claim.claim for claim in CLAIMS}
