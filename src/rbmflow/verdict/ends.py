@@ -87,7 +87,9 @@ def h_to_hot(machines: Sequence[Machine]) -> list[Judgement]:
     found = []
     for machine in machines:
         if machine.is_ising and machine.lowest == 4 and not machine.has_gap:
-            sides = [above(flow.end, machine.lowest, machine.lowest - flow.end.margin) for flow in machine.flows]
+            sides: list[Side] = [
+                above(flow.end, machine.lowest, machine.lowest - flow.end.margin) for flow in machine.flows
+            ]
             side: Side = sides[0] if len(set(sides)) == 1 else "open"
             found.append(Judgement(machine.name, side, machine.told_ends))
     return found
