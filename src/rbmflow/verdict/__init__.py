@@ -3,5 +3,17 @@
 from rbmflow.verdict.claims import CLAIMS, Claim, judge
 from rbmflow.verdict.judgement import Judgement, Measured, Verdict
 from rbmflow.verdict.machines import BlockSpins, Machine, StartedFlow
+from rbmflow.verdict.table import study
 
-__all__ = ["CLAIMS", "BlockSpins", "Claim", "Judgement", "Machine", "Measured", "StartedFlow", "Verdict", "judge"]
+__all__ = [
+    "CLAIMS",
+    "BlockSpins",
+    "Claim",
+    "Judgement",
+    "Machine",
+    "Measured",
+    "StartedFlow",
+    "Verdict",
+    "judge",
+    "study",
+]

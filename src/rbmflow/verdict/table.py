@@ -1,0 +1,62 @@
+"""The machines of a run or of a sweep as labelled data, ready to be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import xarray as xr
+
+from rbmflow.verdict.judgement import Measured
+from rbmflow.verdict.machines import UNKNOWN, Machine
+
+
+def study(machines: Sequence[Machine]) -> xr.Dataset:
+    """Return what was measured of every machine, side by side.
+
+    Parameters
+    ----------
+    machines
+        At least one.
+
+    Returns
+    -------
+    xr.Dataset
+        Axes `machine start`; `end_temperature` by T(E) with `end_error`, `converged`, the candidates for T*, and
+        `excess` and `energy_from_mixture` with their errors. Temperatures in J/k_B, energies per site.
+
+    Examples
+    --------
+    >>> study(machines).sizes["machine"]  # doctest: +SKIP
+    17
+    """
+    starts = list(dict.fromkeys(flow.start for machine in machines for flow in machine.flows))
+
+    def by_start(of: str, part: str) -> tuple[tuple[str, str], list[list[float]]]:
+        rows = []
+        for machine in machines:
+            known = {flow.start: getattr(flow, of) for flow in machine.flows}
+            rows.append([getattr(known.get(start, UNKNOWN), part) for start in starts])
+        return ("machine", "start"), rows
+
+    def of_machine(name: str) -> tuple[str, list[float]]:
+        return "machine", [getattr(machine, name) for machine in machines]
+
+    def number(name: str, part: str) -> tuple[str, list[float]]:
+        values: list[Measured] = [getattr(machine, name) for machine in machines]
+        return "machine", [getattr(value, part) for value in values]
+
+    variables = {
+        "end_temperature": by_start("end", "value"),
+        "end_error": by_start("end", "error"),
+        "converged": ("machine", [machine.end is not None for machine in machines]),
+        "critical_temperature": of_machine("critical"),
+        "specific_heat_peak_temperature": of_machine("specific_heat_peak"),
+        "mixture_temperature": of_machine("mixture_temperature"),
+        "hidden_units": of_machine("hidden"),
+        "length": of_machine("length"),
+        "updates": of_machine("updates"),
+    }
+    for name in ("excess", "energy_from_mixture"):
+        variables |= {name: number(name, "value"), f"{name}_error": number(name, "error")}
+    coordinates = {"machine": [machine.name for machine in machines], "start": starts}
+    return xr.Dataset(variables, coordinates)
