@@ -82,11 +82,12 @@ def spectrum(key: jax.Array, step: Step, parents: Sequence[xr.Dataset]) -> xr.Da
     growth = mode_growth(key, machine, sampler.hot(jax.random.fold_in(key, 1), model, CHAINS), ITERATIONS)
     ladder_measures = [list(measures(rung, two_point, initial_scale).values()) for rung in rungs]
     ly, lx = model.lattice.shape
-    edges = marchenko_pastur_edges(*machine.weights.shape, initial_scale)
+    lower, upper = marchenko_pastur_edges(model.lattice.sites, machine.weights.shape[1], initial_scale)
     dataset = parts.to_dataset().assign(
         product_displacement=(("y", "x"), translation_average(parts.product, ly, lx)),
         mixture_two_point=(("y", "x"), two_point),
-        initial_edge=("edge", list(edges)),
+        initial_edge_lower=lower,
+        initial_edge_upper=upper,
         mode_power=(("mode", "shell"), fourier_power(parts.visible_vectors, ly, lx)),
         mode_participation=("mode", participation(parts.visible_vectors)),
         projection=(("temperature", "mode"), projections(parts.visible_vectors, two_points["two_point"].values)),
@@ -109,8 +110,8 @@ def _grown(growth: Growth) -> dict[str, Any]:
         "predicted_gain": ("mode", growth.predicted),
         "gain": ("mode", growth.gain),
         "gain_error": ("mode", growth.gain_error),
-        "growth": (along, growth.projection),
-        "mean_field_growth": (along, growth.mean_field),
+        "growth_sampled": (along, growth.projection),
+        "growth_mean_field": (along, growth.mean_field),
         **{name: float(getattr(growth, name)) for name in FINAL_MEASURES},
     }
 
@@ -156,7 +157,7 @@ def weights_of_all(
                 ("machine", "displacement"),
                 np.array([classes.average(one["mixture_two_point"].values) for one in first]),
             ),
-            "data_eigenvalue": (("machine", "wave"), np.array(waves)),
+            "data_eigenvalue": (("machine", "mode"), np.array(waves)),
             "mode_power": (("machine", "mode", "shell"), power),
             "weight_product": (
                 ("machine", "visible", "visible_other"),
@@ -173,7 +174,7 @@ def weights_of_all(
             "temperature": spectra[0]["temperature"],
             "measure": list(MEASURES),
             "final_measure": [*MEASURES, *FINAL_MEASURES],
-            "edge": ["lower", "upper"],
+            "meaning": ("final_measure", [*MEASURES.values(), *FINAL_MEASURES.values()]),
         },
     )
 
@@ -185,10 +186,11 @@ def _by_seed(spectra: Sequence[xr.Dataset], shape: tuple[int, int]) -> dict[str,
         "predicted_gain": ("mode",),
         "gain": ("mode",),
         "gain_error": ("mode",),
-        "growth": ("mode", "growth_iteration"),
-        "mean_field_growth": ("mode", "growth_iteration"),
+        "growth_sampled": ("mode", "growth_iteration"),
+        "growth_mean_field": ("mode", "growth_iteration"),
         "mode_participation": ("mode",),
-        "initial_edge": ("edge",),
+        "initial_edge_lower": (),
+        "initial_edge_upper": (),
     }
     found = {name: (("machine", "seed", *dims), _padded(spectra, name, dims, shape)) for name, dims in axes.items()}
     last = [[*one["measure_of_rung"].values[-1], *(float(one[name]) for name in FINAL_MEASURES)] for one in spectra]
@@ -205,9 +207,12 @@ def _by_seed(spectra: Sequence[xr.Dataset], shape: tuple[int, int]) -> dict[str,
 
 
 def _padded(spectra: Sequence[xr.Dataset], name: str, dims: tuple[str, ...], shape: tuple[int, int]) -> np.ndarray:
-    """One variable of all machines and seeds; where the first axis is shorter than elsewhere, NaN."""
+    """One variable of all machines and seeds; NaN where modes, which may be as many as sites, or rungs are fewer."""
     values = [one[name].transpose(*dims).values for one in spectra]
-    padded = np.full((len(values), max(map(len, values)), *values[0].shape[1:]), np.nan)
+    if not dims:
+        return np.array(values, float).reshape(shape)
+    longest = spectra[0].sizes["visible"] if dims[0] == "mode" else max(map(len, values))
+    padded = np.full((len(values), longest, *values[0].shape[1:]), np.nan)
     for row, one in zip(padded, values, strict=True):
         row[: len(one)] = one
     return padded.reshape(*shape, *padded.shape[1:])
