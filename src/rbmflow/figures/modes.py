@@ -223,7 +223,8 @@ def mode_growth(results: xr.Dataset) -> Figure:
         upper.plot(predicted, here["gain"].values.ravel(), ".", color=NEUTRAL, markersize=3)
         reach = np.array([0.0, np.nanmax(predicted, initial=1.0)])
         upper.plot(reach, reach, color=INK, linewidth=0.6)
-        upper.set_ylim(top=1.15 * max(np.nanmax(here["gain"].values, initial=0.0), 1.0))
+        gains = here["gain"].values
+        upper.set_ylim(min(np.nanmin(gains, initial=0.0), -0.05), 1.15 * np.nanmax(gains, initial=1.0))
         for axes, name in ((middle, "growth_sampled"), (lower, "growth_mean_field")):
             for at, colour, marker in ((1, light, "."), (last, dark, "x")):
                 values = here[name].isel(growth_iteration=at).values.ravel()

@@ -42,7 +42,7 @@ COLUMNS = {
     "fourier_content": ("mode_power", "wavenumber"),
     "projections": ("projection_mean", "projection_error"),
     "receptive_fields": ("receptive_field", "receptive_correlator"),
-    "mode_growth": ("predicted_gain", "gain", "gain_error", "growth_sampled", "growth_mean_field"),
+    "mode_growth": ("growth_sampled", "growth_mean_field", "predicted_gain", "gain", "gain_error"),
     "weights_along_training": ("weight_measure_mean", "weight_measure_error", "weight_update"),
     "calibration": ("calibration", "calibration_error"),
     "training_curves": ("reconstruction", "weight_norm"),

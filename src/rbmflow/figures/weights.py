@@ -195,6 +195,8 @@ def weights_along_training(results: xr.Dataset) -> Figure:
         axes.set_title(title)
         axes.set_xscale("symlog", linthresh=1.0)
         axes.margins(x=0.03)
+    for axes in panels[::4]:
+        axes.set_ylabel("mean over seeds")
     for axes in panels[-4:]:
         axes.set_xlabel("gradient updates")
     panels[0].set_xlim(left=0)
