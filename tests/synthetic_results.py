@@ -63,6 +63,69 @@ def weights_of(rng, kind, length, hidden):
     return (u[:, : s.size] * s) @ v.T + 0.04 * rng.normal(size=(n, hidden))
 
 
+def _weights_in_depth(weights, singular, length, temperature):
+    """Made-up values of what is told of modes and measures, of the right shape."""
+    machines, seeds, modes = singular.shape
+    rng = np.random.default_rng(9)
+    distance = np.sqrt(sorted({y * y + x * x for y in range(length // 2 + 1) for x in range(y + 1)}))
+    wave = np.linspace(0, np.pi * np.sqrt(2), distance.size)
+    there = np.isfinite(singular)
+    profile = np.exp(-distance) + 0.01 * rng.normal(size=(machines, distance.size))
+    power = np.exp(-((np.arange(modes)[:, None] / modes * 4 - wave) ** 2))
+    power = np.where(there[:, 0, :, None], power / power.sum(1, keepdims=True), np.nan)
+    leading = there[:, 0, :6, None] * np.ones((machines, min(6, modes), temperature.size))
+    leading = np.concatenate([leading, np.zeros((machines, 6 - leading.shape[1], temperature.size))], 1)
+    seen = np.where(leading > 0, 1 + 50 / (1 + np.arange(6))[:, None] * np.exp(-np.minimum(temperature, 9)), np.nan)
+    fields = np.full((machines, 6, length, length), np.nan)
+    for row, own in zip(fields, weights, strict=True):
+        some = own[0].T[:6].reshape(-1, length, length)
+        row[: len(some)] = some
+    growth = singular[..., None] ** np.arange(5)
+    rungs, last = rng.uniform(0.2, 0.9, (machines, 6, len(MEASURES))), len(MEASURES) + 1
+    variables = {
+        "product_profile_mean": _labelled("machine displacement", profile),
+        "product_profile_error": _labelled(
+            "machine displacement", np.full(profile.shape, 0.01 if seeds > 1 else np.nan)
+        ),
+        "two_point_profile": _labelled("machine displacement", np.ones((machines, 1)) * np.exp(-distance / 2)),
+        "data_eigenvalue": _labelled("machine mode", np.ones((machines, 1)) * 9.0 / np.arange(1, modes + 1) ** 1.5),
+        "initial_edge_lower": _labelled("machine seed", np.full((machines, seeds), 0.05)),
+        "initial_edge_upper": _labelled("machine seed", np.full((machines, seeds), 1.4)),
+        "mode_power": _labelled("machine mode shell", power),
+        "projection_mean": _labelled("machine leading temperature", seen),
+        "projection_error": _labelled("machine leading temperature", 0.02 * seen),
+        "receptive_field": _labelled("machine leading y x", fields),
+        "receptive_correlator": _labelled("machine leading y x", 0.5 * fields),
+        "predicted_gain": _labelled("machine seed mode", singular**2),
+        "gain": _labelled("machine seed mode", np.tanh(singular**2)),
+        "gain_error": _labelled("machine seed mode", 0.03 * singular),
+        "growth_sampled": _labelled("machine seed mode growth_iteration", growth),
+        "growth_mean_field": _labelled("machine seed mode growth_iteration", growth**2),
+        "weight_measure_mean": _labelled("machine rung measure", rungs),
+        "weight_measure_error": _labelled("machine rung measure", np.full(rungs.shape, 0.02 if seeds > 1 else np.nan)),
+        "weight_update": _labelled("machine rung", np.ones((machines, 1)) * [0, 1, 10, 100, 1000, 10000]),
+        "weight_final_mean": _labelled("machine final_measure", rng.uniform(0.2, 0.9, (machines, last))),
+        "weight_final_error": _labelled(
+            "machine final_measure", np.full((machines, last), 0.02 if seeds > 1 else np.nan)
+        ),
+    }
+    coordinates = {
+        "distance": ("displacement", distance),
+        "wavenumber": ("shell", wave),
+        "measure": list(MEASURES),
+        "final_measure": [*MEASURES, "grown_modes"],
+        "meaning": ("final_measure", [*(f"meaning of {name}" for name in MEASURES), "modes that grow"]),
+    }
+    return variables, coordinates
+
+
+MEASURES = (
+    *("resemblance", "resemblance_cosine", "neighbour_ratio", "translation_share", "effective_modes"),
+    *("effective_ratio", "first_share", "above_edge", "leading_uniformity", "purity", "mode_extent"),
+    *("hidden_extent", "largest_gain", "growing_modes"),
+)
+
+
 def _labelled(dims, values):
     return tuple(dims.split()), np.asarray(values)
 
@@ -131,7 +194,7 @@ def results(
     )
 
     weights = [[weights_of(rng, k, length, h) for _ in range(seeds)] for k, h in zip(kinds, hidden, strict=True)]
-    modes, leading = min(length**2, max(hidden)), 6
+    modes, leading = length**2, 6
     singular = np.full((len(machines), seeds, modes), np.nan)
     vectors = np.full((len(machines), leading, length, length), np.nan)
     for m, row in enumerate(weights):
@@ -190,6 +253,8 @@ def results(
         "specific_heat_peak_temperature": ((), C_MAX),
         "chains": ((), 1000),
     }
+    in_depth, labels = _weights_in_depth(weights, singular, length, true)
+    variables |= in_depth
     flags = [
         {
             "where": "flow V-16",
@@ -213,6 +278,7 @@ def results(
             "temperature": true,
             "snapshot": snapshots,
             "epoch": epochs,
+            **labels,
         },
         attrs={
             "title": "A quick look at RBM flows",

@@ -21,8 +21,14 @@ NAMES = (
     "energy_flow",
     "flow_ends",
     "weight_products",
+    "product_profiles",
     "spectra",
     "leading_vectors",
+    "fourier_content",
+    "projections",
+    "receptive_fields",
+    "mode_growth",
+    "weights_along_training",
     "training_curves",
     "calibration",
 )
@@ -77,7 +83,11 @@ def test_every_panel_shows_numbers_and_names_its_axes(results, name):
     assert panels(figure)
     for axes in panels(figure):
         assert np.isfinite(drawn_numbers(axes)).any()
-    if name not in ("leading_vectors", "configurations"):  # images of the lattice have no axes to name
+    if name not in (
+        "leading_vectors",
+        "receptive_fields",
+        "configurations",
+    ):  # images of the lattice have no axes to name
         names = [axes.get_xlabel() for axes in panels(figure)], [axes.get_ylabel() for axes in panels(figure)]
         assert any(names[0])
         assert any(names[1]) or name == "flow_ends"
@@ -213,8 +223,11 @@ def test_tables_hold_the_numbers_of_the_figures(results):
 
 
 def test_tables_leave_out_padding_and_the_mirror_image(results):
-    modes = np.isfinite(results["singular_value"].values).sum()
-    assert len(figures.table_of(results, "spectra")) == modes == 3 * (16 + 8)
+    spectra = figures.table_of(results, "spectra")
+    assert spectra["singular_value"].notna().sum() == 3 * (16 + 8)
+    assert len(spectra) == 2 * 3 * 16  # the covariance of the data has as many eigenvalues as there are sites
+    fields = figures.table_of(results, "fourier_content")
+    assert len(fields) == (16 + 8) * results.sizes["shell"]
     pairs = figures.table_of(results, "weight_products")
     assert len(pairs) == 2 * 16 * 17 // 2
     assert (pairs["visible"] <= pairs["visible_other"]).all()

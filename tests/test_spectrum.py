@@ -5,8 +5,29 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rbmflow import exact, sampler
+from rbmflow.lattice import Square
+from rbmflow.model import Ising
 from rbmflow.rbm import PLUS_MINUS, RBM, MachineSettings
-from rbmflow.spectrum import Spectrum, decompose
+from rbmflow.spectrum import (
+    MEASURES,
+    Spectrum,
+    covariance_eigenvalues,
+    decompose,
+    displacement_classes,
+    field_correlators,
+    fourier_power,
+    marchenko_pastur_edges,
+    mean_field_jacobian,
+    mean_field_map,
+    measures,
+    mode_growth,
+    participation,
+    projections,
+    resemblance,
+    shells,
+    translation_average,
+)
 
 
 @pytest.mark.parametrize(("visible", "hidden"), [(9, 4), (4, 9), (5, 5)])
@@ -36,3 +57,157 @@ def test_spectrum_comes_back_from_disk(tmp_path):
     back = Spectrum.load(tmp_path / "spectrum.nc")
     for one, other in zip(jax.tree.leaves(spectrum), jax.tree.leaves(back), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def displaced(ly: int, lx: int, y: int, x: int) -> np.ndarray:
+    """Site at a displacement from every site."""
+    return np.roll(np.arange(ly * lx).reshape(ly, lx), (-y, -x), (0, 1)).ravel()
+
+
+def enumerated(ly: int, lx: int) -> tuple[np.ndarray, np.ndarray]:
+    """All configurations [state, visible] and their energies."""
+    sites = ly * lx
+    spins = ((np.arange(2**sites)[:, None] >> np.arange(sites)) & 1) * 2.0 - 1
+    energy = -sum((spins * spins[:, displaced(ly, lx, *step)]).sum(axis=1) for step in ((0, 1), (1, 0)))
+    return spins, energy
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (3, 4), (4, 3), (2, 5)])
+def test_two_point_function_of_a_mixture_against_enumeration(shape):
+    spins, energy = enumerated(*shape)
+    temperatures = (0.0, 1.5, 2.3, 6.0, np.inf)
+    found = exact.two_point(Ising(Square(*shape)), temperatures)
+    for temperature, here in zip(temperatures, found, strict=True):
+        weight = np.exp(-(energy - energy.min()) / temperature) if temperature else (energy == energy.min()) * 1.0
+        covariance = spins.T * (weight / weight.sum()) @ spins
+        rebuilt = [[covariance[0, y * shape[1] + x] for x in range(shape[1])] for y in range(shape[0])]
+        np.testing.assert_allclose(here, rebuilt, atol=1e-12)
+        eigenvalues = np.sort(covariance_eigenvalues(here).ravel())
+        np.testing.assert_allclose(eigenvalues, np.linalg.eigvalsh(covariance), atol=1e-11)
+        vectors = np.linalg.qr(np.random.default_rng(0).normal(size=covariance.shape))[0]
+        direct = np.einsum("im,ij,jm->m", vectors, covariance, vectors)
+        np.testing.assert_allclose(projections(vectors, here), direct, atol=1e-11)
+
+
+def test_two_point_function_has_the_energy_and_the_susceptibility():
+    """At L = 10, where nothing can be enumerated: against Kaufman's energy and the distribution of M."""
+    model, temperatures = Ising(Square(10)), [0.5, 2.0, 2.2692, 4.0]
+    found = exact.two_point(model, temperatures)
+    np.testing.assert_allclose(-2 * found[:, 0, 1], exact.energy(model, temperatures), atol=1e-12)
+    np.testing.assert_allclose(found.mean(axis=(1, 2)), exact.magnetization_moment(model, temperatures, 2), atol=1e-12)
+    np.testing.assert_allclose(found, found.swapaxes(1, 2), atol=1e-12)
+
+
+def test_translation_average_against_a_sum_over_pairs():
+    product = np.random.default_rng(1).normal(size=(12, 12))
+    found = translation_average(product, 3, 4)
+    for y, x in np.ndindex(3, 4):
+        assert found[y, x] == pytest.approx(product[np.arange(12), displaced(3, 4, y, x)].mean(), abs=1e-14)
+
+
+def test_resemblance_against_numpy_and_of_constant_data():
+    one, other = np.random.default_rng(2).normal(size=(2, 4, 4))
+    found = resemblance(one, other)
+    assert found.correlation == pytest.approx(np.corrcoef(one.ravel()[1:], other.ravel()[1:])[0, 1])
+    shifted = resemblance(3 * one + 2, one)
+    assert shifted.correlation == pytest.approx(1)
+    assert shifted.cosine < 0.99
+    ground = resemblance(np.full((4, 4), 0.3), exact.two_point(Ising(Square(4)), 0.0))
+    assert np.isnan(ground.correlation)
+    assert ground.cosine == pytest.approx(1)
+
+
+def test_displacement_classes_share_the_two_point_function():
+    for shape in ((6, 6), (4, 6)):
+        values = exact.two_point(Ising(Square(*shape)), 2.5)
+        classes = displacement_classes(*shape)
+        np.testing.assert_allclose(classes.average(values)[classes.number], values, atol=1e-12)
+        assert classes.distance[classes.number[1, 0]] == classes.distance[classes.number[0, -1]] == 1
+
+
+def test_fourier_powers_add_up_and_know_a_wave():
+    vectors = np.linalg.qr(np.random.default_rng(3).normal(size=(30, 30)))[0]
+    np.testing.assert_allclose(fourier_power(vectors, 5, 6).sum(axis=1), 1, atol=1e-12)
+    y, x = np.divmod(np.arange(100), 10)
+    wave = np.cos(2 * np.pi * (3 * y - 2 * x) / 10 + 0.4)[:, None]
+    power = fourier_power(wave / np.linalg.norm(wave), 10, 10)[0]
+    of_wave = np.argmin(np.abs(shells(10, 10).wavenumber - 2 * np.pi * np.sqrt(13) / 10))
+    assert power[of_wave] == pytest.approx(1)
+    assert participation(wave)[0] == pytest.approx(2 / 3, abs=0.01)
+    assert participation(np.eye(100)[:, :1])[0] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(("visible", "hidden"), [(400, 300), (300, 600)])
+def test_random_weights_fill_the_marchenko_pastur_interval(visible, hidden):
+    machine = RBM.random(jax.random.key(4), visible, MachineSettings(hidden=hidden, initial_scale=0.1))
+    eigenvalues = decompose(machine).singular_values ** 2
+    lower, upper = marchenko_pastur_edges(visible, hidden, 0.1)
+    # The extremes scatter by about N^(-2/3) of the width of the law.
+    assert eigenvalues.max() == pytest.approx(upper, rel=5 * visible ** (-2 / 3))
+    assert eigenvalues.min() == pytest.approx(lower, abs=5 * visible ** (-2 / 3) * upper / 10)
+    found = measures(machine, np.ones((20, visible // 20)), 0.1)
+    assert found["effective_ratio"] == pytest.approx(1, abs=0.02)
+    assert found["growing_modes"] == np.sum(eigenvalues > 1)
+    assert found["above_edge"] == np.sum(eigenvalues > upper) <= 5
+
+
+def test_measures_of_a_rank_one_machine_and_of_none():
+    ground = exact.two_point(Ising(Square(4)), 0.0)
+    found = measures(RBM.from_weights(np.full((16, 3), 0.5)), ground, 0.1)
+    assert found.keys() == MEASURES.keys()
+    for name in ("effective_modes", "first_share", "leading_uniformity", "purity", "mode_extent", "hidden_extent"):
+        assert found[name] == pytest.approx(1)
+    assert found["neighbour_ratio"] == found["translation_share"] == pytest.approx(1)
+    assert found["resemblance_cosine"] == pytest.approx(1)
+    assert found["largest_gain"] == pytest.approx(12)
+    assert found["above_edge"] == found["growing_modes"] == 1
+    assert np.isnan(list(measures(RBM.from_weights(np.zeros((16, 3))), ground, 0.1).values())).all()
+
+
+def test_linearised_map_is_the_jacobian_of_the_map():
+    rng = np.random.default_rng(5)
+    weights, visible, hidden = rng.normal(size=(6, 4)) / 2, rng.normal(size=6) / 3, rng.normal(size=4) / 3
+    machine = RBM.from_weights(weights, visible, hidden)
+
+    def step(v):
+        return jnp.tanh(jnp.tanh(v @ machine.weights + machine.hidden_bias) @ machine.weights.T + machine.visible_bias)
+
+    np.testing.assert_allclose(mean_field_jacobian(machine), jax.jacobian(step)(jnp.zeros(6)), atol=1e-6)
+    some = rng.uniform(-1, 1, (3, 6))
+    np.testing.assert_allclose(mean_field_map(machine, some), jax.vmap(step)(jnp.asarray(some)), atol=1e-6)
+
+
+def test_weak_modes_grow_as_the_linear_theory_says():
+    """Weights small enough for the units to be linear: gain sigma^2, then the balance of gain and noise."""
+    machine = RBM.random(jax.random.key(6), 64, MachineSettings(hidden=64, initial_scale=0.02))
+    chains = 20_000
+    start = sampler.hot(jax.random.key(7), Ising(Square(8)), chains)
+    growth = mode_growth(jax.random.key(8), machine, start, 3)
+    squares = decompose(machine).singular_values ** 2
+    np.testing.assert_allclose(growth.predicted, squares, atol=1e-6)
+    # tanh takes off a fraction of the mean squared field of a hidden unit and of a visible one.
+    damped = squares * (1 - 64 * 0.02**2) * (1 - 64 * 0.02**2)
+    assert np.abs((growth.gain - damped) / growth.gain_error).max() < 5
+    np.testing.assert_allclose(growth.gain_error, 1 / np.sqrt(chains), rtol=0.1)
+    settled = 1 / (1 - squares)
+    np.testing.assert_allclose(growth.projection[-1], settled, atol=5 * np.sqrt(2 / chains) + 0.01)
+    np.testing.assert_allclose(growth.mean_field[1], squares**2 * growth.mean_field[0], rtol=0.02)
+
+
+def test_diverged_weights_give_nan_and_no_failure():
+    machine = RBM(jnp.full((16, 3), jnp.nan), jnp.zeros(16), jnp.zeros(3), PLUS_MINUS)
+    growth = mode_growth(jax.random.key(0), machine, sampler.hot(jax.random.key(1), Ising(Square(4)), 5), 2)
+    assert np.isnan(decompose(machine).singular_values).all()
+    assert np.isnan([growth.gain_rank_correlation, growth.growth_rank_correlation]).all()
+    assert np.isnan(list(measures(machine, np.eye(4), 0.1).values())).all()
+
+
+def test_correlators_against_a_sum_over_states():
+    rng = np.random.default_rng(9)
+    machine = RBM.from_weights(rng.normal(size=(4, 3)) / 2, np.zeros(4), rng.normal(size=3) / 2)
+    visible, _ = enumerated(2, 2)
+    hidden = ((np.arange(8)[:, None] >> np.arange(3)) & 1) * 2.0 - 1
+    weight = np.exp(visible @ np.asarray(machine.weights) @ hidden.T + hidden @ np.asarray(machine.hidden_bias))
+    given = weight / weight.sum(axis=1, keepdims=True)
+    expected = np.einsum("si,st,tj->ij", visible, given, hidden) / len(visible)
+    np.testing.assert_allclose(field_correlators(machine, visible), expected, atol=1e-6)

@@ -139,6 +139,37 @@ def test_results_put_each_reading_in_its_place(tiny_run):
     assert np.isnan(singular[4:]).all()
 
 
+def test_results_hold_the_weights_of_every_machine(tiny_run):
+    results = tiny_run["results"]
+    spectra = [tiny_run[f"spectrum V-4 seed {seed}"] for seed in range(2)]
+    here = results.sel(machine="V-4")
+    resembling = [float(one["measure_of_rung"].sel(measure="resemblance")[-1]) for one in spectra]
+    final = here.sel(final_measure="resemblance")
+    np.testing.assert_array_equal(final["weight_final"], resembling)
+    assert float(final["weight_final_mean"]) == pytest.approx(np.mean(resembling))
+    assert float(final["weight_final_error"]) == pytest.approx(np.ptp(resembling) / 2)
+    np.testing.assert_allclose(
+        here["projection_mean"].isel(leading=1), np.mean([one["projection"].isel(mode=1) for one in spectra], axis=0)
+    )
+    mixture = exact.two_point(rf.Ising(rf.Square(4)), TINY.type_temperatures("hot")).mean(axis=0)
+    eigenvalues = np.sort(np.fft.fft2(mixture).real.ravel())[::-1]
+    np.testing.assert_allclose(results["data_eigenvalue"].sel(machine="hot-8"), eigenvalues, atol=1e-12)
+    weights = tiny_run["machine V-4 seed 0"]["weights"].values
+    strongest = np.argmax((weights**2).sum(axis=0))
+    np.testing.assert_allclose(here["receptive_field"][0].values.ravel(), weights[:, strongest], atol=1e-6)
+
+
+def test_a_machine_of_units_zero_and_one_is_converted_before_it_is_taken_apart(tmp_path, tiny_run):
+    spec = dataclasses.replace(TINY, machine=dataclasses.replace(TINY.machine, units="0/1"))
+    steps = {step.name: step for step in graph(spec)}
+    machine = compute(steps["machine V-8 seed 0"], (tiny_run["draws"],), tmp_path, lambda _: None)
+    parents = (machine, tiny_run["two-point functions"], tiny_run["draws"])
+    spectrum = compute(steps["spectrum V-8 seed 0"], parents, tmp_path, lambda _: None)
+    values = np.linalg.svd(machine["weights"].values / 4, compute_uv=False)
+    np.testing.assert_allclose(spectrum["singular_value"], values, rtol=1e-4)
+    assert not np.allclose(spectrum["predicted_gain"], values**2, rtol=1e-3)  # its biases bend the map
+
+
 def test_results_average_over_seeds(tiny_run):
     results = tiny_run["results"]
     energies = [

@@ -19,6 +19,7 @@ from rbmflow.exact.row_transfer import (
     magnetization_known,
     magnetization_moment,
 )
+from rbmflow.exact.two_point import two_point
 
 __all__ = [
     "Mixture",
@@ -42,4 +43,5 @@ __all__ = [
     "specific_heat_peak",
     "temperature_of_abs_magnetization",
     "temperature_of_energy",
+    "two_point",
 ]

@@ -13,9 +13,10 @@ from rbmflow.figures.flow import (
     shown_iterations,
     temperature_flow,
 )
+from rbmflow.figures.modes import fourier_content, leading_vectors, mode_growth, projections, receptive_fields
 from rbmflow.figures.style import start_looks, to_svg
 from rbmflow.figures.tables import table_of
-from rbmflow.figures.weights import leading_vectors, spectra, weight_products
+from rbmflow.figures.weights import product_profiles, spectra, weight_products, weights_along_training
 
 __all__ = [
     "calibration",
@@ -23,7 +24,12 @@ __all__ = [
     "configurations",
     "energy_flow",
     "flow_ends",
+    "fourier_content",
     "leading_vectors",
+    "mode_growth",
+    "product_profiles",
+    "projections",
+    "receptive_fields",
     "shown_iterations",
     "spectra",
     "start_looks",
@@ -32,4 +38,5 @@ __all__ = [
     "to_svg",
     "training_curves",
     "weight_products",
+    "weights_along_training",
 ]

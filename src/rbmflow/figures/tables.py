@@ -36,12 +36,30 @@ COLUMNS = {
     ),
     "configurations": ("example",),
     "weight_products": ("weight_product",),
-    "spectra": ("singular_value",),
+    "product_profiles": ("product_profile_mean", "product_profile_error", "two_point_profile", "distance"),
+    "spectra": ("singular_value", "data_eigenvalue", "initial_edge_lower", "initial_edge_upper"),
     "leading_vectors": ("leading_vector",),
+    "fourier_content": ("mode_power", "wavenumber"),
+    "projections": ("projection_mean", "projection_error"),
+    "receptive_fields": ("receptive_field", "receptive_correlator"),
+    "mode_growth": ("growth_sampled", "growth_mean_field", "predicted_gain", "gain", "gain_error"),
+    "weights_along_training": ("weight_measure_mean", "weight_measure_error", "weight_update"),
     "calibration": ("calibration", "calibration_error"),
     "training_curves": ("reconstruction", "weight_norm"),
 }
 """The variables behind each figure; the first one decides which rows there are."""
+
+PADDED = {
+    "spectra": 2,
+    "leading_vectors": 1,
+    "training_curves": 1,
+    "fourier_content": 1,
+    "projections": 1,
+    "receptive_fields": 1,
+    "mode_growth": 1,
+    "weights_along_training": 1,
+}
+"""Figures of padded records: rows in which so many of the first variables are all missing are left out."""
 
 
 def table_of(results: xr.Dataset, figure: str) -> pd.DataFrame:
@@ -74,9 +92,13 @@ def table_of(results: xr.Dataset, figure: str) -> pd.DataFrame:
     if figure == "class_probabilities":
         part = part.sel(iteration=shown_iterations(results))
     dims = [str(d) for d in part[names[0]].dims]
-    table = part.drop_vars([c for c in part.coords if c not in part.dims]).to_dataframe(dims).reset_index()
-    if figure in ("spectra", "leading_vectors", "training_curves"):
-        table = table.dropna(subset=[names[0]])
+    table = (
+        part.drop_vars([c for c in part.coords if c not in part.dims and c not in names])
+        .to_dataframe(dims)
+        .reset_index()
+    )
+    if figure in PADDED:
+        table = table.dropna(subset=names[: PADDED[figure]], how="all")
     if figure == "weight_products":
         table = table.loc[table["visible"] <= table["visible_other"]]
     return table.loc[:, [*dims, *names]]

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from rbmflow._checks import Problems
 from rbmflow.report.explorer import explorer_data
-from rbmflow.report.quantities import CLOSING_ROWS, drift_table, ends_table, flags
+from rbmflow.report.quantities import CLOSING_ROWS, drift_table, ends_table, flags, measures_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,8 +26,14 @@ BY_MACHINE = (
     "temperature_flow",
     "energy_flow",
     "weight_products",
+    "product_profiles",
     "spectra",
     "leading_vectors",
+    "fourier_content",
+    "projections",
+    "receptive_fields",
+    "mode_growth",
+    "weights_along_training",
     "training_curves",
 )
 """The figures that show some machines side by side and need nothing else said."""
@@ -111,6 +117,7 @@ def render(results: xr.Dataset, run: Mapping[str, Any]) -> str:
         closing_rows=CLOSING_ROWS,
         drift_header=drift_header,
         drifts=drift_rows,
+        measures=measures_table(results),
         flags=flags(results),
         kinds=_kinds(run["steps"] or []),
         drawings=drawings(results),
@@ -199,7 +206,14 @@ def _require(results: xr.Dataset) -> None:
 
     needed = {name for names in COLUMNS.values() for name in names}
     needed |= {"cross_entropy", "accuracy", "bayes_cross_entropy_exact", "bayes_accuracy_exact", "chains"}
-    needed |= {"leading_uniformity", "machine_type", "hidden_units"}
+    needed |= {
+        "leading_uniformity",
+        "machine_type",
+        "hidden_units",
+        "weight_final_mean",
+        "weight_final_error",
+        "meaning",
+    }
     missing = sorted(needed - set(map(str, results.variables)))
     problems = Problems()
     problems.unless(not missing, "results without", missing, "a report needs all of these variables")

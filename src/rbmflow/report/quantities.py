@@ -101,6 +101,18 @@ def drift_table(results: xr.Dataset) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
+def measures_table(results: xr.Dataset) -> tuple[list[str], list[list[str]]]:
+    """Return the numbers that sum up the weights as text: one row a number, one column a machine."""
+    header = ["", *(str(machine) for machine in results["machine"].values)]
+    rows = []
+    for name, meaning in zip(results["final_measure"].values, results["meaning"].values, strict=True):
+        here = results.sel(final_measure=name)
+        pairs = zip(here["weight_final_mean"].values, here["weight_final_error"].values, strict=True)
+        cells = ("-" if math.isnan(value) else with_error(float(value), float(error)) for value, error in pairs)
+        rows.append([str(meaning), *cells])
+    return header, rows
+
+
 def number(value: Any) -> float | str | None:
     """Return a number that JSON can hold: NaN becomes null, infinity the string "inf"."""
     value = float(value)
@@ -130,6 +142,7 @@ def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
                        flows: [{"start", "end": {thermometer: {"temperature", "error", "chain_error",
                                                                 "drift", "drift_error"}}}]
                        converged: {thermometer: true or false}
+                       weights: {measure: {"value", "error"}}, after training
         classifiers  {name: {"cross_entropy", "accuracy"}}, and "exact" for the best possible
         flags        [{"where", "what", "message"}]
 
@@ -193,6 +206,13 @@ def _machine(here: xr.Dataset) -> dict[str, Any]:
         "null_abs_magnetization": number(here["null_abs_magnetization"]),
         "flows": flows,
         "converged": {t: bool(here["converged"].sel(thermometer=t)) for t in thermometers},
+        "weights": {
+            str(name): {
+                "value": number(here["weight_final_mean"].sel(final_measure=name)),
+                "error": number(here["weight_final_error"].sel(final_measure=name)),
+            }
+            for name in here["final_measure"].values
+        },
     }
 
 

@@ -15,11 +15,12 @@ VERSIONS = {
     "thermometer": 1,
     "calibration": 1,
     "null": 1,
+    "correlation": 1,
     "machine": 2,
-    "spectrum": 1,
+    "spectrum": 2,
     "flow": 1,
     "reading": 1,
-    "results": 1,
+    "results": 2,
 }
 """Version of each kind of step, a part of its hash: raised whenever the same settings give other numbers."""
 
@@ -39,8 +40,8 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     Returns
     -------
     tuple of Step
-        Draws, thermometer, its calibration, a mixture null for each type, and for every machine (type, size, seed)
-        its training, its spectrum, one flow a start and one reading a flow.
+        Draws, thermometer, its calibration, two-point functions, a mixture null for each type, and for every machine
+        (type, size, seed) its training, its spectrum, one flow a start and one reading a flow.
     """
     model = asdict(spec.model)
     grid = list(spec.sampling.temperatures)
@@ -49,7 +50,8 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     thermometer = _step("thermometer", "thermometer", of_thermometer)
     fresh = {"seed": spec.seed, "model": model, "temperatures": grid, "draws": spec.sampling.draws}
     calibration = _step("calibration", "thermometer check", fresh, thermometer)
-    steps = [draws, thermometer, calibration]
+    correlation = _step("correlation", "two-point functions", {"model": model, "temperatures": grid}, draws)
+    steps = [draws, thermometer, calibration, correlation]
     gathered = [calibration]
     machines = []
     for name in spec.types:
@@ -59,7 +61,7 @@ def graph(spec: Spec) -> tuple[Step, ...]:
             machines.append({"label": f"{name}-{hidden}", "type": name, "hidden": hidden})
             gathered.append(null)
             for seed in range(spec.seeds):
-                branch = _machine_branch(spec, name, hidden, seed, draws, thermometer)
+                branch = _machine_branch(spec, name, hidden, seed, draws, correlation, thermometer)
                 steps += branch
                 # Configurations are shown for the first seed only, so only its flows are read again.
                 gathered += [step for step in branch if step.kind != "flow" or seed == 0]
@@ -84,7 +86,9 @@ def _null(spec: Spec, name: str, thermometer: Step) -> Step:
     return _step("null", f"mixture null {name}", settings, thermometer)
 
 
-def _machine_branch(spec: Spec, name: str, hidden: int, seed: int, draws: Step, thermometer: Step) -> list[Step]:
+def _machine_branch(
+    spec: Spec, name: str, hidden: int, seed: int, draws: Step, correlation: Step, thermometer: Step
+) -> list[Step]:
     """Training, spectrum, and flow and reading for every start, of one machine."""
     label = f"{name}-{hidden} seed {seed}"
     of_machine = {
@@ -95,8 +99,9 @@ def _machine_branch(spec: Spec, name: str, hidden: int, seed: int, draws: Step, 
         "training": asdict(spec.training),
     }
     machine = _step("machine", f"machine {label}", of_machine, draws)
-    branch = [machine, _step("spectrum", f"spectrum {label}", {}, machine)]
     model = asdict(spec.model)
+    of_spectrum = {"seed": spec.seed, "model": model, "temperatures": of_machine["temperatures"]}
+    branch = [machine, _step("spectrum", f"spectrum {label}", of_spectrum, machine, correlation, draws)]
     for start in spec.flow.starts:
         of_flow = {
             "seed": spec.seed,

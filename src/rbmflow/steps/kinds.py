@@ -21,9 +21,9 @@ from rbmflow.lattice import Square
 from rbmflow.model import Ising
 from rbmflow.rbm import RBM
 from rbmflow.settings import MachineSettings, SamplingSettings, ThermometerSettings, TrainingSettings
-from rbmflow.spectrum import decompose
 from rbmflow.steps.checkpoint import train_with_checkpoints
 from rbmflow.steps.results import gather
+from rbmflow.steps.weights import correlation, spectrum
 from rbmflow.store import Step
 from rbmflow.thermometer import (
     BayesThermometer,
@@ -69,8 +69,8 @@ def compute(step: Step, parents: Parents, work: Path, progress: Progress) -> xr.
             return _null(step, parents)
         case "machine":
             return _machine(step, parents, work, progress)
-        case "spectrum":
-            return decompose(RBM.from_dataset(parents[0])).to_dataset()
+        case "correlation" | "spectrum":
+            return correlation(step, parents) if step.kind == "correlation" else _spectrum(step, parents)
         case "flow":
             return _flow(step, parents, progress)
         case "reading":
@@ -207,6 +207,10 @@ def _machine(step: Step, parents: Parents, work: Path, progress: Progress) -> xr
         text = f"a weight has grown to {largest:.1f}: a hidden unit copies a single spin, which CD cannot see"
         flags.append(flag(step.name, "saturated", text))
     return _flagged(xr.merge([machine.to_dataset(), history.to_dataset()], combine_attrs="override"), flags)
+
+
+def _spectrum(step: Step, parents: Parents) -> xr.Dataset:
+    return spectrum(step_key(step), step, parents)
 
 
 def _flow(step: Step, parents: Parents, progress: Progress) -> xr.Dataset:

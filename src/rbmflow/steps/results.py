@@ -11,9 +11,9 @@ from rbmflow import exact
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
+from rbmflow.steps.weights import weights_of_all
 from rbmflow.store import Step
 
-LEADING = 6
 SIGMAS = 3.0
 
 type Gathered = dict[str, list[xr.Dataset]]
@@ -33,7 +33,7 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
     Returns
     -------
     xr.Dataset
-        With the axes machine, seed, start, iteration, thermometer, classifier, bin, mode.
+        With the axes machine, seed, start, iteration, thermometer, classifier, bin, mode, and those of `weights`.
     """
     by_kind: Gathered = {}
     for parent, dataset in zip(step.parents, parents, strict=True):
@@ -55,7 +55,7 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
         _averages(read),
         _ends(read),
         _training(by_kind, len(machines), seeds),
-        _weights(by_kind, len(machines), seeds, step.settings["model"]["length"]),
+        weights_of_all(by_kind["spectrum"], by_kind["machine"], len(machines), seeds),
         _examples(by_kind["flow"], len(machines), len(starts)),
         _references(step),
     ]
@@ -180,33 +180,6 @@ def _both_sides(start_by_seed: xr.DataArray, end_by_seed: xr.DataArray, chain: x
 def _training(by_kind: Gathered, machines: int, seeds: int) -> xr.Dataset:
     curves = xr.concat([run[["reconstruction", "weight_norm"]] for run in by_kind["machine"]], "flat", join="outer")
     return _unflatten(curves, "flat", ("machine", "seed"), (machines, seeds))
-
-
-def _weights(by_kind: Gathered, machines: int, seeds: int, length: int) -> xr.Dataset:
-    """Singular values of all seeds; W W^T and leading vectors of the first."""
-    modes = max(spectrum.sizes["mode"] for spectrum in by_kind["spectrum"])
-    visible = length * length
-    singular = np.full((machines, seeds, modes), np.nan)
-    uniformity = np.full((machines, seeds), np.nan)
-    leading = np.full((machines, LEADING, length, length), np.nan)
-    product = np.empty((machines, visible, visible))
-    for number, spectrum in enumerate(by_kind["spectrum"]):
-        machine, seed = divmod(number, seeds)
-        values, vectors = spectrum["singular_value"].values, spectrum["visible_vector"].values
-        singular[machine, seed, : values.size] = values
-        uniformity[machine, seed] = abs(vectors[:, 0].sum()) / length
-        if seed == 0:
-            product[machine] = spectrum["weight_product"].values
-            shown = min(LEADING, values.size)
-            leading[machine, :shown] = vectors[:, :shown].T.reshape(shown, length, length)
-    return xr.Dataset(
-        {
-            "singular_value": (("machine", "seed", "mode"), singular),
-            "leading_uniformity": (("machine", "seed"), uniformity),
-            "leading_vector": (("machine", "leading", "y", "x"), leading),
-            "weight_product": (("machine", "visible", "visible_other"), product),
-        }
-    )
 
 
 def _examples(flows: list[xr.Dataset], machines: int, starts: int) -> xr.Dataset:

@@ -70,7 +70,8 @@ def decompose(machine: RBM) -> Spectrum:
     Returns
     -------
     Spectrum
-        Singular values and vectors, and W W^T (the matrix product, not the elementwise one).
+        Singular values and vectors, and W W^T (the matrix product, not the elementwise one). All are NaN where a
+        training has diverged.
 
     Examples
     --------
@@ -81,6 +82,10 @@ def decompose(machine: RBM) -> Spectrum:
     ((4,), (9, 4), (9, 9))
     """
     weights = np.asarray(machine.weights, np.float64)
+    if not np.isfinite(weights).all():
+        modes = min(weights.shape)
+        shapes = ((modes,), (len(weights), modes), (weights.shape[1], modes), (len(weights), len(weights)))
+        return Spectrum(*(np.full(shape, np.nan) for shape in shapes))
     left, values, right = np.linalg.svd(weights, full_matrices=False)
     sign = np.where(left.sum(axis=0) < 0, -1.0, 1.0)
     return Spectrum(values, left * sign, right.T * sign, weights @ weights.T)

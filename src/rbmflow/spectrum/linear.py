@@ -1,0 +1,139 @@
+"""The flow near v = 0: the linearised mean-field map, and the growth of the modes along the sampled flow."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Float
+from scipy.stats import rankdata
+
+from rbmflow._types import Key
+from rbmflow.flow import iterate
+from rbmflow.rbm import RBM
+from rbmflow.spectrum.decomposition import decompose
+
+
+def mean_field_jacobian(machine: RBM) -> Float[np.ndarray, "visible visible"]:
+    r"""Jacobian at v = 0 of the mean-field map of the flow.
+
+    .. math:: v \mapsto \tanh(b + W \tanh(c + W^T v)), \qquad
+              J = \mathrm{diag}(1 - \tanh^2 f)\, W\, \mathrm{diag}(1 - \tanh^2 c)\, W^T, \quad f = b + W \tanh c
+
+    Without biases v = 0 is a fixed point and :math:`J = W W^T`: a mode grows if its singular value exceeds 1.
+
+    Parameters
+    ----------
+    machine
+        A machine of units -1/+1.
+
+    Examples
+    --------
+    >>> mean_field_jacobian(RBM.from_weights([[2.0], [1.0]])).tolist()
+    [[4.0, 2.0], [2.0, 1.0]]
+    """
+    arrays = (machine.weights, machine.visible_bias, machine.hidden_bias)
+    weights, visible, hidden = (np.asarray(array, np.float64) for array in arrays)
+    response = 1 - np.tanh(hidden) ** 2
+    return (1 - np.tanh(visible + weights @ np.tanh(hidden)) ** 2)[:, None] * (weights * response @ weights.T)
+
+
+class Growth(NamedTuple):
+    """Modes of the weights along the sampled flow from independent random spins; see `mode_growth`."""
+
+    predicted: Float[np.ndarray, " mode"]
+    """Gain u J u of the linearised mean-field map; the squared singular value without biases."""
+    gain: Float[np.ndarray, " mode"]
+    """Gain that the first iteration has."""
+    gain_error: Float[np.ndarray, " mode"]
+    """Its standard error over chains."""
+    projection: Float[np.ndarray, "iteration mode"]
+    """Mean squared projection at each iteration; 1 at the start."""
+
+    mean_field: Float[np.ndarray, "iteration mode"]
+    """Mean squared projection along the mean-field map from the same spins, a hundredth of their size at the start.
+
+    It is given relative to that start."""
+
+    @property
+    def grown_modes(self) -> int:
+        """Modes whose gain is above 1 in the first iteration of the sampled flow."""
+        return int(np.sum(self.gain > 1))
+
+    @property
+    def gain_rank_correlation(self) -> float:
+        """Spearman's rank correlation of the predicted and the measured gain over the modes."""
+        return _rank_correlation(self.predicted, self.gain)
+
+    @property
+    def growth_rank_correlation(self) -> float:
+        """Spearman's rank correlation of the predicted gain and the projection at the last iteration."""
+        return _rank_correlation(self.predicted, self.projection[-1])
+
+
+SMALL_START = 0.01
+"""Size of v at the start of the mean-field map, small enough for it to be linear at first."""
+
+
+def mean_field_map(machine: RBM, visible: Float[np.ndarray, "chain visible"]) -> Float[np.ndarray, "chain visible"]:
+    r"""One iteration of the flow with the mean of every unit, :math:`v \mapsto \tanh(b + W \tanh(c + W^T v))`.
+
+    Parameters
+    ----------
+    machine
+        A machine of units -1/+1.
+    visible : float64 [chain, visible]
+        Means of the visible units, from -1 to 1.
+    """
+    arrays = (machine.weights, machine.visible_bias, machine.hidden_bias)
+    weights, visible_bias, hidden_bias = (np.asarray(array, np.float64) for array in arrays)
+    return np.tanh(np.tanh(visible @ weights + hidden_bias) @ weights.T + visible_bias)
+
+
+def _rank_correlation(one: Float[np.ndarray, " mode"], other: Float[np.ndarray, " mode"]) -> float:
+    if not min(np.ptp(one), np.ptp(other)) > 0:
+        return float("nan")
+    return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
+
+
+def mode_growth(key: Key, machine: RBM, start: ArrayLike, iterations: int = 10) -> Growth:
+    r"""Growth of each left singular vector u of the weights along the sampled flow from T = inf.
+
+    With the projections :math:`a_t = u \cdot v_t` over chains, the gain of the first iteration is
+
+    .. math:: \kappa = \frac{\langle a_1 a_0 \rangle}{\langle a_0^2 \rangle},
+
+    which is :math:`\sigma^2` where the map is linear; saturation of the units makes it smaller. In the linear regime
+    the noise of the units and the gain together make
+
+    .. math:: \langle a_{t+1}^2 \rangle = \sigma^4 \langle a_t^2 \rangle + \sigma^2 + 1,
+
+    so that modes with :math:`\sigma > 1` grow until saturation and others settle at :math:`1 / (1 - \sigma^2)`.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    machine
+        A machine of units -1/+1.
+    start : int8 [chain, y, x]
+        Independent configurations of random spins, as `sampler.hot` draws them.
+    iterations
+        Iterations v -> h -> v.
+    """
+    vectors = decompose(machine).visible_vectors
+    flow = np.asarray(iterate(key, machine, start, iterations).configurations, np.float64)
+    chains = flow.shape[1]
+    amplitudes = flow.reshape(iterations + 1, chains, -1) @ vectors
+    first, second = amplitudes[:2]
+    power = (first**2).mean(axis=0)
+    gain = (first * second).mean(axis=0) / power
+    # Residuals of a regression through the origin.
+    error = np.sqrt(((second - gain * first) ** 2 * first**2).mean(axis=0) / chains) / power
+    predicted = np.einsum("im,ij,jm->m", vectors, mean_field_jacobian(machine), vectors)
+    means = [SMALL_START * flow[0].reshape(chains, -1)]
+    for _ in range(iterations):
+        means.append(mean_field_map(machine, means[-1]))
+    mean_field = ((np.stack(means) @ vectors / SMALL_START) ** 2).mean(axis=1)
+    return Growth(predicted, gain, error, (amplitudes**2).mean(axis=1), mean_field)

@@ -1,0 +1,91 @@
+"""The numbers that sum up a weight matrix, the same for every machine and every checkpoint."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from rbmflow.rbm import RBM
+from rbmflow.spectrum.decomposition import decompose
+from rbmflow.spectrum.modes import fourier_power, marchenko_pastur_edges, participation
+from rbmflow.spectrum.product import resemblance, translation_average
+
+MEASURES = {
+    "resemblance": "correlation of W W^T with the two-point function over displacements",
+    "resemblance_cosine": "cosine of W W^T and the two-point function over displacements",
+    "neighbour_ratio": "mean W W^T of nearest neighbours over that of the diagonal",
+    "translation_share": "share of the translation average in the squared norm of W W^T",
+    "effective_modes": "participation ratio of the eigenvalues of W W^T",
+    "effective_ratio": "that ratio over its mean for independent Gaussian weights",
+    "first_share": "share of the largest eigenvalue in their sum",
+    "above_edge": "eigenvalues above the Marchenko-Pastur edge of the initial weights",
+    "leading_uniformity": "overlap of the leading mode with the uniform vector",
+    "purity": "largest share of one |k| in a mode, mean weighted with the eigenvalues",
+    "mode_extent": "participation ratio of a mode over N, mean weighted with the eigenvalues",
+    "hidden_extent": "participation ratio of a hidden unit's weights over N, mean",
+    "largest_gain": "largest eigenvalue, the gain of the leading mode",
+    "growing_modes": "eigenvalues above 1, modes that the linearised flow makes grow",
+}
+"""What `measures` gives, by name."""
+
+
+def measures(machine: RBM, two_point: Float[np.ndarray, "y x"], initial_scale: float) -> dict[str, float]:
+    r"""Numbers that sum up the weights of a machine.
+
+    With the eigenvalues :math:`\lambda_m` of W W^T the participation ratio, or effective number of modes, is
+
+    .. math:: \frac{(\sum_m \lambda_m)^2}{\sum_m \lambda_m^2},
+
+    1 for a single eigenvalue and their number if all are equal. For independent Gaussian weights its mean is
+    :math:`N_v N_h / (N_v + N_h + 1)` for large matrices. Spectra that decay gradually lie in between.
+
+    Parameters
+    ----------
+    machine
+        A machine of units -1/+1; biases play no part.
+    two_point : float64 [y, x]
+        G of what it was trained on.
+    initial_scale
+        Standard deviation of its initial weights.
+
+    Returns
+    -------
+    dict
+        A number for every name of `MEASURES`; all NaN for weights that are zero or not finite.
+
+    Examples
+    --------
+    >>> machine = RBM.from_weights(np.ones((4, 2)))
+    >>> found = measures(machine, np.ones((2, 2)), 0.1)
+    >>> [round(found[name], 3) for name in ("effective_modes", "leading_uniformity", "largest_gain")]
+    [1.0, 1.0, 8.0]
+    """
+    ly, lx = two_point.shape
+    spectrum = decompose(machine)
+    visible, hidden = machine.weights.shape
+    eigenvalues = spectrum.singular_values**2
+    total = eigenvalues.sum()
+    if not total > 0:
+        return dict.fromkeys(MEASURES, float("nan"))
+    average = translation_average(spectrum.product, ly, lx)
+    alike = resemblance(average, two_point)
+    share = eigenvalues / total
+    effective = 1 / np.sum(share**2)
+    purity = fourier_power(spectrum.visible_vectors, ly, lx).max(axis=1)
+    found = {
+        "resemblance": alike.correlation,
+        "resemblance_cosine": alike.cosine,
+        "neighbour_ratio": (average[0, 1] + average[1, 0]) / (2 * average[0, 0]),
+        "translation_share": visible * np.sum(average**2) / np.sum(spectrum.product**2),
+        "effective_modes": effective,
+        "effective_ratio": effective * (visible + hidden + 1) / (visible * hidden),
+        "first_share": share[0],
+        "above_edge": np.sum(eigenvalues > marchenko_pastur_edges(visible, hidden, initial_scale)[1]),
+        "leading_uniformity": spectrum.uniformity[0],
+        "purity": share @ purity,
+        "mode_extent": share @ participation(spectrum.visible_vectors),
+        "hidden_extent": np.mean(participation(np.asarray(machine.weights, np.float64))),
+        "largest_gain": eigenvalues[0],
+        "growing_modes": np.sum(eigenvalues > 1),
+    }
+    return {name: float(found[name]) for name in MEASURES}

@@ -1,0 +1,189 @@
+"""Singular vectors as functions on the lattice: their waves, their extent, and what they see of the data."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from rbmflow.rbm import RBM
+
+
+class Shells(NamedTuple):
+    r"""Wave vectors of a torus by their length :math:`|k|`, components taken from :math:`-\pi` to :math:`\pi`."""
+
+    wavenumber: Float[np.ndarray, " shell"]
+    """Lengths |k| in radians per lattice spacing, increasing from 0."""
+    number: Int[np.ndarray, "y x"]
+    """Shell of every wave vector, in the order of `numpy.fft.fft2`."""
+
+
+def shells(ly: int, lx: int) -> Shells:
+    """Shells of equal wavenumber of a torus.
+
+    Parameters
+    ----------
+    ly, lx
+        Rows and columns of the lattice.
+
+    Examples
+    --------
+    >>> (shells(4, 4).wavenumber / np.pi).round(3).tolist()
+    [0.0, 0.5, 0.707, 1.0, 1.118, 1.414]
+    """
+    squares = np.add.outer((np.fft.fftfreq(ly)) ** 2, (np.fft.fftfreq(lx)) ** 2)
+    # The same length comes out of different sums; whole numbers would not do on a torus of unequal sides.
+    lengths, index = np.unique(np.round(squares, 12), return_inverse=True)
+    return Shells(2 * np.pi * np.sqrt(lengths), index.reshape(ly, lx))
+
+
+def wave_power(vectors: Float[np.ndarray, "visible mode"], ly: int, lx: int) -> Float[np.ndarray, "mode y x"]:
+    r"""Power of each vector in each wave, :math:`|\hat u(k)|^2 = \frac1N |\sum_r u(r) e^{-i k r}|^2`.
+
+    By Parseval's theorem the powers of a vector of unit length add up to one.
+
+    Parameters
+    ----------
+    vectors : float64 [visible, mode]
+        Vectors as columns.
+    ly, lx
+        Rows and columns of the lattice.
+    """
+    images = vectors.T.reshape(-1, ly, lx)
+    return np.abs(np.fft.fft2(images)) ** 2 / (ly * lx)
+
+
+def fourier_power(vectors: Float[np.ndarray, "visible mode"], ly: int, lx: int) -> Float[np.ndarray, "mode shell"]:
+    r"""Power of each vector in each shell of equal :math:`|k|`.
+
+    .. math:: p(|k|) = \frac1N \sum_{k' : |k'| = |k|} \left| \sum_r u(r) e^{-i k' r} \right|^2
+
+    The data are invariant under translations, so the modes of a perfect average are single waves; those of one shell
+    are degenerate and mix freely. The largest of the powers is the *purity* of the mode.
+
+    Parameters
+    ----------
+    vectors : float64 [visible, mode]
+        Vectors of unit length as columns.
+    ly, lx
+        Rows and columns of the lattice.
+
+    Returns
+    -------
+    float64 [mode, shell]
+        Each row adds up to one.
+
+    Examples
+    --------
+    >>> fourier_power(np.ones((16, 1)) / 4, 4, 4).round(12).tolist()
+    [[1.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
+    """
+    power, index = wave_power(vectors, ly, lx), shells(ly, lx).number.ravel()
+    return np.stack([np.bincount(index, weights=one.ravel()) for one in power])
+
+
+def covariance_eigenvalues(two_point: Float[np.ndarray, "*batch y x"]) -> Float[np.ndarray, "*batch y x"]:
+    r"""Eigenvalues of the covariance matrix of the spins, one a wave: the structure factor.
+
+    .. math:: S(k) = \sum_r G(r) \cos(k r)
+
+    Parameters
+    ----------
+    two_point : float64 [..., y, x]
+        G, with zero mean magnetization.
+
+    Returns
+    -------
+    float64 [..., y, x]
+        S in the order of `numpy.fft.fft2`; the mean of it is 1.
+    """
+    return np.real(np.fft.fft2(two_point))
+
+
+def projections(
+    vectors: Float[np.ndarray, "visible mode"], two_point: Float[np.ndarray, "*batch y x"]
+) -> Float[np.ndarray, "*batch mode"]:
+    r"""Mean squared projection of configurations on each vector.
+
+    .. math:: \langle (u \cdot s)^2 \rangle = \sum_{ij} u_i\, G(r_i - r_j)\, u_j = \sum_k |\hat u(k)|^2 S(k)
+
+    It is exact where G is. Independent spins have 1 on every vector; all spins aligned have N on the uniform one.
+
+    Parameters
+    ----------
+    vectors : float64 [visible, mode]
+        Vectors of unit length as columns.
+    two_point : float64 [..., y, x]
+        G of the ensembles.
+    """
+    ly, lx = two_point.shape[-2:]
+    structure = covariance_eigenvalues(two_point).reshape(*two_point.shape[:-2], ly * lx)
+    return structure @ wave_power(vectors, ly, lx).reshape(-1, ly * lx).T
+
+
+def participation(vectors: Float[np.ndarray, "visible mode"]) -> Float[np.ndarray, " mode"]:
+    r"""Fraction of the sites on which each vector lives.
+
+    .. math:: \frac{(\sum_i u_i^2)^2}{N \sum_i u_i^4}
+
+    1 for a uniform vector, 2/3 for a plane wave, about 1/3 for one of independent Gaussian entries, 1/N for a single
+    site; NaN for a vector of zeros.
+
+    Parameters
+    ----------
+    vectors : float64 [visible, mode]
+        Vectors of any length as columns.
+    """
+    squares = vectors**2
+    with np.errstate(invalid="ignore"):
+        return squares.sum(axis=0) ** 2 / (len(vectors) * (squares**2).sum(axis=0))
+
+
+def marchenko_pastur_edges(visible: int, hidden: int, scale: float) -> tuple[float, float]:
+    r"""Edges of the eigenvalues of W W^T for independent entries of standard deviation `scale`.
+
+    .. math:: \lambda_\pm = \sigma^2 \left( \sqrt{N_v} \pm \sqrt{N_h} \right)^2
+
+    for large matrices; the largest eigenvalue of a finite one scatters about the upper edge by a relative amount of
+    order :math:`N^{-2/3}`. Where there are fewer hidden than visible units, the other eigenvalues are zero.
+
+    Parameters
+    ----------
+    visible, hidden
+        Numbers of units.
+    scale
+        Standard deviation of the entries.
+
+    Returns
+    -------
+    lower, upper : float
+        The edges.
+
+    References
+    ----------
+    V. A. Marchenko, L. A. Pastur, Math. USSR Sb. 1, 457 (1967), doi:10.1070/SM1967v001n04ABEH001994.
+    """
+    roots = np.sqrt(visible), np.sqrt(hidden)
+    return scale**2 * (roots[0] - roots[1]) ** 2, scale**2 * (roots[0] + roots[1]) ** 2
+
+
+def field_correlators(machine: RBM, spins: Float[np.ndarray, "sample visible"]) -> Float[np.ndarray, "visible hidden"]:
+    r"""Correlators of visible and hidden units over given configurations.
+
+    .. math:: \langle v_i h_j \rangle = \langle v_i\, \tanh(c_j + \sum_l v_l W_{lj}) \rangle
+
+    Parameters
+    ----------
+    machine
+        A machine of units -1/+1.
+    spins : [sample, visible]
+        Configurations of -1/+1.
+
+    References
+    ----------
+    E. de Mello Koch, R. de Mello Koch, L. Cheng, arXiv:1906.05212.
+    """
+    weights, bias = np.asarray(machine.weights, np.float32), np.asarray(machine.hidden_bias, np.float32)
+    visible = np.asarray(spins, np.float32)
+    return (visible.T @ np.tanh(visible @ weights + bias)).astype(np.float64) / len(visible)

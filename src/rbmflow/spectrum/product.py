@@ -1,0 +1,120 @@
+"""W W^T as a function of the displacement between two sites, beside the two-point function of the data."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+def translation_average(product: Float[np.ndarray, "visible visible"], ly: int, lx: int) -> Float[np.ndarray, "y x"]:
+    r"""Mean of a matrix over all pairs of sites at one displacement on the torus.
+
+    .. math:: P(r) = \frac1N \sum_i (W W^T)_{i,\, i + r}
+
+    Parameters
+    ----------
+    product : float64 [visible, visible]
+        A matrix over pairs of sites, `visible = y * lx + x`.
+    ly, lx
+        Rows and columns of the lattice.
+
+    Returns
+    -------
+    float64 [y, x]
+        P at every displacement; the mean diagonal at (0, 0).
+
+    Examples
+    --------
+    >>> translation_average(np.eye(6), 2, 3).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    by_site = product.reshape(ly, lx, ly, lx)
+    rows = np.add.outer(np.arange(ly), np.arange(ly)) % ly  # [displacement, y] -> y + displacement
+    columns = np.add.outer(np.arange(lx), np.arange(lx)) % lx
+    y, x = np.arange(ly)[None, None, :, None], np.arange(lx)[None, None, None, :]
+    return by_site[y, x, rows[:, None, :, None], columns[None, :, None, :]].mean(axis=(2, 3))
+
+
+class Resemblance(NamedTuple):
+    """How alike two functions of the displacement are."""
+
+    correlation: float
+    """Pearson correlation; NaN where one of them is constant, as G of the ground states is."""
+    cosine: float
+    """Normalised scalar product, which counts a common constant as likeness."""
+
+
+def resemblance(product: Float[np.ndarray, "y x"], two_point: Float[np.ndarray, "y x"]) -> Resemblance:
+    r"""Likeness of W W^T and the two-point function G over all displacements but zero.
+
+    .. math:: \rho = \frac{\sum_{r \ne 0} (P(r) - \bar P)(G(r) - \bar G)}
+                          {\sqrt{\sum_{r \ne 0} (P(r) - \bar P)^2 \sum_{r \ne 0} (G(r) - \bar G)^2}}, \qquad
+              \cos = \frac{\sum_{r \ne 0} P(r)\, G(r)}{\sqrt{\sum_{r \ne 0} P(r)^2 \sum_{r \ne 0} G(r)^2}}
+
+    Parameters
+    ----------
+    product : float64 [y, x]
+        P, see `translation_average`.
+    two_point : float64 [y, x]
+        G of what the machine was trained on.
+
+    Returns
+    -------
+    Resemblance
+        Correlation and cosine, each from -1 to 1.
+
+    Examples
+    --------
+    >>> here = np.array([[9.0, 1.0, 2.0]])
+    >>> [round(float(value), 3) for value in resemblance(here, here + 1)]
+    [1.0, 0.997]
+    """
+    one, other = product.ravel()[1:], two_point.ravel()[1:]
+    return Resemblance(_cosine(one - one.mean(), other - other.mean()), _cosine(one, other))
+
+
+def _cosine(one: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> float:
+    lengths = np.linalg.norm(one), np.linalg.norm(other)
+    # A constant leaves rounding errors once its mean is taken away.
+    if min(lengths) <= 1e-12 * np.sqrt(one.size):
+        return float("nan")
+    return float(one @ other / (lengths[0] * lengths[1]))
+
+
+class DisplacementClasses(NamedTuple):
+    """Displacements that reflections of the torus, and on a square the exchange of its axes, make the same."""
+
+    distance: Float[np.ndarray, " displacement"]
+    """Shortest Euclidean distance on the torus, in lattice spacings, increasing from 0."""
+    number: Int[np.ndarray, "y x"]
+    """Class of every displacement."""
+
+    def average(self, values: Float[np.ndarray, "y x"]) -> Float[np.ndarray, " displacement"]:
+        """Mean of a function of the displacement over each class."""
+        flat = self.number.ravel()
+        return np.bincount(flat, weights=values.ravel()) / np.bincount(flat)
+
+
+def displacement_classes(ly: int, lx: int) -> DisplacementClasses:
+    """Classes of the displacements of a torus.
+
+    Parameters
+    ----------
+    ly, lx
+        Rows and columns of the lattice.
+
+    Examples
+    --------
+    >>> displacement_classes(4, 4).distance.round(2).tolist()
+    [0.0, 1.0, 1.41, 2.0, 2.24, 2.83]
+    """
+    y, x = np.minimum(np.arange(ly), -np.arange(ly) % ly), np.minimum(np.arange(lx), -np.arange(lx) % lx)
+    down, across = np.meshgrid(y, x, indexing="ij")
+    if ly == lx:
+        down, across = np.maximum(down, across), np.minimum(down, across)
+    named, index = np.unique(
+        np.stack([down**2 + across**2, down, across], axis=-1).reshape(-1, 3), axis=0, return_inverse=True
+    )
+    return DisplacementClasses(np.sqrt(named[:, 0]), index.reshape(ly, lx))

@@ -1,0 +1,233 @@
+"""The steps of the weights: two-point functions of the data, the spectrum of a machine, and both over all machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from rbmflow import exact, sampler
+from rbmflow.dataset import Draws, configurations
+from rbmflow.diagnostics import mean_and_error
+from rbmflow.lattice import Square
+from rbmflow.model import Ising
+from rbmflow.rbm import RBM
+from rbmflow.spectrum import (
+    MEASURES,
+    Growth,
+    covariance_eigenvalues,
+    decompose,
+    displacement_classes,
+    field_correlators,
+    fourier_power,
+    marchenko_pastur_edges,
+    measures,
+    mode_growth,
+    participation,
+    projections,
+    shells,
+    translation_average,
+)
+from rbmflow.store import Step
+from rbmflow.training.ladder import Ladder
+
+LEADING = 6
+"""Modes, and hidden units, that are shown one by one."""
+
+CHAINS, ITERATIONS = 1000, 10
+"""The flow along which the growth of the modes is measured."""
+
+FINAL_MEASURES = {
+    "gain_rank_correlation": "rank correlation of predicted and measured gain over modes",
+    "growth_rank_correlation": "rank correlation of predicted gain and projection after the flow over modes",
+    "grown_modes": "modes with a measured gain above 1",
+}
+"""Numbers that need a flow, so that checkpoints do not have them."""
+
+
+def correlation(step: Step, parents: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Two-point function at every temperature: exact where the lattice allows it, else the mean over the draws."""
+    model, temperatures = Ising(Square(step.settings["model"]["length"])), step.settings["temperatures"]
+    flags = []
+    if exact.magnetization_known(model):
+        values = exact.two_point(model, temperatures)
+    else:
+        waves = np.fft.fft2(parents[0]["spins"].values.astype(np.float32))
+        power = (np.abs(waves) ** 2).mean(axis=1, dtype=np.float64)
+        values = np.fft.ifft2(power / model.lattice.sites).real
+        message = "the lattice is too large for the exact two-point function: it is the mean over the draws"
+        flags.append({"where": step.name, "what": "sampled", "message": message})
+    return xr.Dataset(
+        {"two_point": (("temperature", "y", "x"), values, {"long_name": "two-point function of the spins"})},
+        {"temperature": temperatures},
+        {"flags": json.dumps(flags)},
+    )
+
+
+def spectrum(key: jax.Array, step: Step, parents: Sequence[xr.Dataset]) -> xr.Dataset:
+    """The weights of one machine, in units -1/+1, taken apart; the measures at every checkpoint."""
+    trained, two_points, drawn = parents
+    model, kept = Ising(Square(step.settings["model"]["length"])), step.settings["temperatures"]
+    machine, ladder = RBM.from_dataset(trained).in_units("-1/+1"), Ladder.from_dataset(trained)
+    rungs = [ladder.machine(rung).in_units("-1/+1") for rung in range(ladder.update.size)]
+    initial_scale = float(np.sqrt(np.mean(np.asarray(rungs[0].weights, np.float64) ** 2)))
+    at = np.isin(two_points["temperature"].values, kept)
+    two_point = two_points["two_point"].values[at].mean(axis=0)
+    spins = configurations(Draws.from_dataset(drawn).select(min(kept), max(kept)))
+    parts = decompose(machine)
+    growth = mode_growth(key, machine, sampler.hot(jax.random.fold_in(key, 1), model, CHAINS), ITERATIONS)
+    ladder_measures = [list(measures(rung, two_point, initial_scale).values()) for rung in rungs]
+    ly, lx = model.lattice.shape
+    lower, upper = marchenko_pastur_edges(model.lattice.sites, machine.weights.shape[1], initial_scale)
+    dataset = parts.to_dataset().assign(
+        product_displacement=(("y", "x"), translation_average(parts.product, ly, lx)),
+        mixture_two_point=(("y", "x"), two_point),
+        initial_edge_lower=lower,
+        initial_edge_upper=upper,
+        mode_power=(("mode", "shell"), fourier_power(parts.visible_vectors, ly, lx)),
+        mode_participation=("mode", participation(parts.visible_vectors)),
+        projection=(("temperature", "mode"), projections(parts.visible_vectors, two_points["two_point"].values)),
+        hidden_participation=("hidden", participation(np.asarray(machine.weights, np.float64))),
+        correlator=(("visible", "hidden"), field_correlators(machine, np.asarray(spins, np.float32))),
+        measure_of_rung=(("rung", "measure"), np.array(ladder_measures)),
+        update=("rung", np.asarray(ladder.update)),
+        **_grown(growth),
+    )
+    return dataset.assign_coords(
+        wavenumber=("shell", shells(ly, lx).wavenumber, {"units": "radians per lattice spacing"}),
+        temperature=two_points["temperature"],
+        measure=list(MEASURES),
+    )
+
+
+def _grown(growth: Growth) -> dict[str, Any]:
+    along = ("growth_iteration", "mode")
+    return {
+        "predicted_gain": ("mode", growth.predicted),
+        "gain": ("mode", growth.gain),
+        "gain_error": ("mode", growth.gain_error),
+        "growth_sampled": (along, growth.projection),
+        "growth_mean_field": (along, growth.mean_field),
+        **{name: float(getattr(growth, name)) for name in FINAL_MEASURES},
+    }
+
+
+def weights_of_all(
+    spectra: Sequence[xr.Dataset], trained: Sequence[xr.Dataset], machines: int, seeds: int
+) -> xr.Dataset:
+    """Weights of all machines side by side, averaged over seeds; images of the first seed.
+
+    Parameters
+    ----------
+    spectra, trained
+        Spectra and machines, seeds running faster than machines.
+    machines, seeds
+        How many.
+    """
+    ly, lx = spectra[0].sizes["y"], spectra[0].sizes["x"]
+    shape = (machines, seeds)
+    found = _by_seed(spectra, shape)
+    first, first_machine = spectra[::seeds], trained[::seeds]
+    classes = displacement_classes(ly, lx)
+    profile = np.array([classes.average(one["product_displacement"].values) for one in spectra])
+    waves = [np.sort(covariance_eigenvalues(one["mixture_two_point"].values).ravel())[::-1] for one in first]
+    with_errors = {
+        "product_profile": (("displacement",), profile.reshape(*shape, -1)),
+        "projection": (("leading", "temperature"), _padded(spectra, "projection", ("mode", "temperature"), shape)),
+        "weight_measure": found["weight_measure"],
+        "weight_final": found["weight_final"],
+    }
+    averaged = {}
+    for name, (dims, values) in with_errors.items():
+        dims = [dim for dim in dims if dim not in ("machine", "seed")]
+        values = values[:, :, :LEADING] if name == "projection" else values
+        mean, error = mean_and_error(values, axis=1)
+        averaged |= {f"{name}_mean": (("machine", *dims), mean), f"{name}_error": (("machine", *dims), error)}
+    power = _padded(spectra, "mode_power", ("mode", "shell"), shape).mean(axis=1)
+    images = [_images(spectrum, machine, ly, lx) for spectrum, machine in zip(first, first_machine, strict=True)]
+    return xr.Dataset(
+        {
+            **found,
+            **averaged,
+            "two_point_profile": (
+                ("machine", "displacement"),
+                np.array([classes.average(one["mixture_two_point"].values) for one in first]),
+            ),
+            "data_eigenvalue": (("machine", "mode"), np.array(waves)),
+            "mode_power": (("machine", "mode", "shell"), power),
+            "weight_product": (
+                ("machine", "visible", "visible_other"),
+                np.array([one["weight_product"].values for one in first]),
+            ),
+            **{
+                name: (("machine", "leading", "y", "x"), np.array([image[name] for image in images]))
+                for name in ("leading_vector", "receptive_field", "receptive_correlator")
+            },
+        },
+        {
+            "distance": ("displacement", classes.distance, {"units": "lattice spacings"}),
+            "wavenumber": spectra[0]["wavenumber"],
+            "temperature": spectra[0]["temperature"],
+            "measure": list(MEASURES),
+            "final_measure": [*MEASURES, *FINAL_MEASURES],
+            "meaning": ("final_measure", [*MEASURES.values(), *FINAL_MEASURES.values()]),
+        },
+    )
+
+
+def _by_seed(spectra: Sequence[xr.Dataset], shape: tuple[int, int]) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """What every seed has: mode by mode, and the measures along the training and at its end."""
+    axes = {
+        "singular_value": ("mode",),
+        "predicted_gain": ("mode",),
+        "gain": ("mode",),
+        "gain_error": ("mode",),
+        "growth_sampled": ("mode", "growth_iteration"),
+        "growth_mean_field": ("mode", "growth_iteration"),
+        "mode_participation": ("mode",),
+        "initial_edge_lower": (),
+        "initial_edge_upper": (),
+    }
+    found = {name: (("machine", "seed", *dims), _padded(spectra, name, dims, shape)) for name, dims in axes.items()}
+    last = [[*one["measure_of_rung"].values[-1], *(float(one[name]) for name in FINAL_MEASURES)] for one in spectra]
+    final = np.array(last).reshape(*shape, -1)
+    uniformity = final[..., list(MEASURES).index("leading_uniformity")]
+    rungs = _padded(spectra, "measure_of_rung", ("rung", "measure"), shape)
+    updates = _padded(spectra, "update", ("rung",), shape)[:, 0]
+    return found | {
+        "weight_measure": (("machine", "seed", "rung", "measure"), rungs),
+        "weight_final": (("machine", "seed", "final_measure"), final),
+        "weight_update": (("machine", "rung"), updates),
+        "leading_uniformity": (("machine", "seed"), uniformity),
+    }
+
+
+def _padded(spectra: Sequence[xr.Dataset], name: str, dims: tuple[str, ...], shape: tuple[int, int]) -> np.ndarray:
+    """One variable of all machines and seeds; NaN where modes, which may be as many as sites, or rungs are fewer."""
+    values = [one[name].transpose(*dims).values for one in spectra]
+    if not dims:
+        return np.array(values, float).reshape(shape)
+    longest = spectra[0].sizes["visible"] if dims[0] == "mode" else max(map(len, values))
+    padded = np.full((len(values), longest, *values[0].shape[1:]), np.nan)
+    for row, one in zip(padded, values, strict=True):
+        row[: len(one)] = one
+    return padded.reshape(*shape, *padded.shape[1:])
+
+
+def _images(spectrum: xr.Dataset, trained: xr.Dataset, ly: int, lx: int) -> dict[str, np.ndarray]:
+    """Leading modes, and the weights and correlators of the hidden units with the largest weights, as images."""
+    weights = np.asarray(RBM.from_dataset(trained).in_units("-1/+1").weights, np.float64)
+    strongest = np.argsort(-np.sum(weights**2, axis=0), kind="stable")[:LEADING]
+    columns = {
+        "leading_vector": spectrum["visible_vector"].values[:, :LEADING],
+        "receptive_field": weights[:, strongest],
+        "receptive_correlator": spectrum["correlator"].values[:, strongest],
+    }
+    images = {name: np.full((LEADING, ly, lx), np.nan) for name in columns}
+    for name, values in columns.items():
+        images[name][: values.shape[1]] = values.T.reshape(-1, ly, lx)
+    return images
