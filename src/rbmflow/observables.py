@@ -99,11 +99,9 @@ class Observables(Record):
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Observables:
         """Observables from the data written by `to_dataset`."""
-        names = (
-            *("energy", "magnetization", "long_wave", "domains", "overturned"),
-            *("correlation", "correlation_error"),
-        )
-        return cls(*(dataset[name].values for name in names), sites=int(dataset.attrs["sites"]))
+        chains = (dataset[name].values for name in ("energy", "magnetization", "long_wave", "domains", "overturned"))
+        planes = (dataset[name].values for name in ("correlation", "correlation_error"))
+        return cls(*chains, *planes, sites=int(dataset.attrs["sites"]))  # pyright: ignore[reportCallIssue]
 
 
 def observe(spins: Spins, before: Spins | None = None) -> Observables:
@@ -130,14 +128,9 @@ def observe(spins: Spins, before: Spins | None = None) -> Observables:
     overturned = np.count_nonzero(array[len(array) - len(earlier) :] != earlier, axis=(-2, -1))
     if before is None:
         overturned = np.concatenate([np.full((1, array.shape[1]), -1), overturned])
-    measured = [np.asarray(part) for part in _sums(jnp.asarray(array))]
-    return Observables(
-        *measured[:3],
-        domains(array).astype(np.int16),
-        overturned.astype(np.int16),
-        *measured[3:],
-        sites=sites,
-    )
+    energy, magnetization, long_wave, mean, error = (np.asarray(part) for part in _sums(jnp.asarray(array)))
+    counts = domains(array).astype(np.int16), overturned.astype(np.int16)
+    return Observables(energy, magnetization, long_wave, *counts, mean, error, sites=sites)
 
 
 @jax.jit
@@ -152,7 +145,9 @@ def _sums(spins: Spins) -> tuple[Array, ...]:
     other = jnp.roll(jnp.fft.ifft2(factor).real[..., ::-1], 1, axis=-1)[..., : ly // 2 + 1, : lx // 2 + 1]
     correlation = (one + other) / 2
     chains = spins.shape[1]
-    error = jnp.std(correlation, axis=1, ddof=1) / jnp.sqrt(float(chains)) if chains > 1 else correlation[:, 0] * jnp.nan
+    error = (
+        jnp.std(correlation, axis=1, ddof=1) / jnp.sqrt(float(chains)) if chains > 1 else correlation[:, 0] * jnp.nan
+    )
     return (
         -(right + down),
         jnp.sum(spins, axis=(-2, -1), dtype=jnp.int32),

@@ -23,7 +23,7 @@ from scipy.interpolate import BSpline, make_interp_spline
 from rbmflow.exact._temperature import PerTemperature, Reals
 from rbmflow.exact.infinite import critical_temperature
 from rbmflow.exact.kaufman import log_excitations
-from rbmflow.exact.row_correlations import correlation_length, structure_factors
+from rbmflow.exact.row_correlations import structure_factors
 from rbmflow.exact.row_transfer import abs_magnetization, magnetization_distribution
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
@@ -173,9 +173,7 @@ def _length_curve(lattice: Square) -> _Curve:
     return _curve(depth, 0.0, lattice, nodes=64, largest=_LARGEST_LENGTH_COUPLING)
 
 
-def _curve(
-    depth: Callable, first: float, lattice: Square, nodes: int, largest: float = _LARGEST_COUPLING
-) -> _Curve:
+def _curve(depth: Callable, first: float, lattice: Square, nodes: int, largest: float = _LARGEST_COUPLING) -> _Curve:
     """Interpolate a depth, whose value at K = 0 is `first`, up to the largest coupling, and turn it round."""
     critical = 1 / critical_temperature()
     width = 0.5 / max(lattice.shape)
