@@ -14,6 +14,8 @@ VOCABULARY = ("_checks", "_types", "_netcdf", "_record", "_scan", "random", "set
 SCIENCE = (
     "lattice",
     "model",
+    "observables",
+    "two_sample",
     "exact",
     "dataset",
     "sampler",

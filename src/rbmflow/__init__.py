@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rbmflow.spectrum import Spectrum, decompose
     from rbmflow.thermometer import (
         BayesThermometer,
+        CorrelationThermometer,
         EnergyThermometer,
         MagnetizationThermometer,
         NeuralThermometer,
@@ -44,6 +45,7 @@ _PLACES = {
     "Spectrum": "spectrum",
     "decompose": "spectrum",
     "BayesThermometer": "thermometer",
+    "CorrelationThermometer": "thermometer",
     "EnergyThermometer": "thermometer",
     "MagnetizationThermometer": "thermometer",
     "NeuralThermometer": "thermometer",
@@ -55,6 +57,7 @@ _PLACES = {
 __all__ = [
     "RBM",
     "BayesThermometer",
+    "CorrelationThermometer",
     "Draws",
     "EnergyThermometer",
     "Flow",

@@ -103,15 +103,30 @@ class Draws(Record):
         InvalidInput
             If no temperature is left.
         """
-        kept = [i for i, t in enumerate(self.temperatures) if minimum <= t <= maximum]
+        kept = [t for t in self.temperatures if minimum <= t <= maximum]
         if not kept:
             allowed = f"one of the temperatures {list(self.temperatures)} must lie in between"
             raise InvalidInput(Problem("minimum, maximum", (minimum, maximum), allowed))
-        spins, temperatures = self.spins[jnp.asarray(kept)], tuple(self.temperatures[i] for i in kept)
+        return self.at(kept)
+
+    def at(self, temperatures: Sequence[float]) -> Draws:
+        """The draws at these temperatures.
+
+        Raises
+        ------
+        InvalidInput
+            If there are none at one of them.
+        """
+        missing = [t for t in temperatures if t not in self.temperatures]
+        if missing or not temperatures:
+            allowed = f"they must be some of {list(self.temperatures)}"
+            raise InvalidInput(Problem("temperatures", list(temperatures), allowed))
+        kept = [self.temperatures.index(t) for t in temperatures]
+        spins, chosen = self.spins[jnp.asarray(kept)], tuple(self.temperatures[i] for i in kept)
         if not self.methods:
-            return type(self)(spins, temperatures, self.method)
+            return type(self)(spins, chosen, self.method)
         methods, chains = tuple(self.methods[i] for i in kept), tuple(self.chains[i] for i in kept)
-        return type(self)(spins, temperatures, self.method, methods, chains)
+        return type(self)(spins, chosen, self.method, methods, chains)
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""

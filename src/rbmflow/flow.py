@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import equinox as eqx
 import jax
@@ -19,6 +19,7 @@ from rbmflow._types import Key, Spins, Visible
 from rbmflow.dataset import not_spins
 from rbmflow.random import key_for
 from rbmflow.rbm import RBM, GibbsNoise, sample_hidden, sample_visible
+from rbmflow.settings import HalvesName
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,14 +66,20 @@ class _FlowState(eqx.Module):
 
 
 class _FlowStep(eqx.Module):
-    """One iteration v -> h -> v' with both halves sampled, a step of the chunked driver."""
+    """One iteration v -> h -> v', a step of the chunked driver."""
 
     machine: RBM
+    halves: HalvesName = eqx.field(static=True)
 
     def __call__(self, state: _FlowState) -> tuple[_FlowState, Visible]:
-        noise, hidden = sample_hidden(self.machine, state.noise, self.machine.hidden_fields(state.visible))
-        noise, visible = sample_visible(self.machine, noise, hidden)
-        return _FlowState(visible, noise), self.machine.units.to_spins(visible)
+        units, fields, noise = self.machine.units, self.machine.hidden_fields(state.visible), state.noise
+        if self.halves == "sampled":
+            noise, hidden = sample_hidden(self.machine, noise, fields)
+        else:
+            hidden = units.mean(fields)
+        noise, drawn = sample_visible(self.machine, noise, hidden)
+        onward = units.mean(self.machine.visible_fields(hidden)) if self.halves == "mean-field" else drawn
+        return _FlowState(onward, noise), units.to_spins(drawn)
 
 
 def _checked_start(machine: RBM, start: ArrayLike) -> Spins:
@@ -94,6 +101,8 @@ def iterate(
     iterations: int = 40,
     *,
     keep: tuple[int, ...] | None = None,
+    halves: HalvesName = "sampled",
+    watch: Callable[[Spins], None] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Flow:
     r"""Iterate a machine, :math:`h \sim p(h|v),\ v' \sim p(v'|h)`, from given configurations.
@@ -110,6 +119,12 @@ def iterate(
         Number of steps.
     keep
         Iterations to keep (0 is the start); all of them by default.
+    halves
+        "sampled"; "mean-hidden", with the mean :math:`E[h|v]` in place of h; or "mean-field", with the means of both
+        layers in place of h and v'. The configurations of a mean-field flow are drawn from its means, one spin by one.
+    watch
+        Called with the configurations int8 [iteration, chain, y, x] of every stretch of the flow in turn, the start
+        first, whether they are kept or not; `observables.observe` is made for it.
     progress
         Called between chunks with the fraction done.
 
@@ -121,7 +136,7 @@ def iterate(
     Raises
     ------
     InvalidInput
-        If the start does not fit the machine, or an iteration to be kept is outside the flow.
+        If the start does not fit the machine, an iteration to be kept is outside the flow, or `halves` is unknown.
 
     References
     ----------
@@ -138,6 +153,8 @@ def iterate(
     """
     problems = Problems()
     problems.whole("iterations", iterations, 1)
+    known = get_args(HalvesName.__value__)
+    problems.unless(halves in known, "halves", halves, f"it must be one of {', '.join(known)}")
     problems.done()
     wanted = tuple(range(iterations + 1)) if keep is None else tuple(sorted(set(keep)))
     if not wanted or wanted[0] < 0 or wanted[-1] > iterations:
@@ -148,8 +165,12 @@ def iterate(
         machine.units.from_spins(spins.reshape(chains, -1)), GibbsNoise.seeded(key_for(key, "iterate"), machine, chains)
     )
     kept = [spins] if wanted[0] == 0 else []
+    if watch is not None:
+        watch(spins[None])
     done = 0
-    for later, _, steps in _scan.chunks(_FlowStep(machine), state, iterations, ITERATIONS_IN_A_CHUNK):
+    for later, _, steps in _scan.chunks(_FlowStep(machine, halves), state, iterations, ITERATIONS_IN_A_CHUNK):
+        if watch is not None:
+            watch(steps.reshape(-1, *spins.shape))
         inside = [at for at in wanted if done < at <= later]
         kept += [steps[at - done - 1].reshape(spins.shape) for at in inside]
         done = later

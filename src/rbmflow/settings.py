@@ -20,12 +20,24 @@ type OptimiserName = Literal["sgd", "momentum", "adam"]
 type ScheduleName = Literal["constant", "linear", "cosine"]
 """Courses of the learning rate, as written in a spec."""
 
+type DataName = Literal["ising", "mean-field"]
+"""What a type of machine learns from, as written in a spec."""
+
+type WeightsName = Literal["trained", "initial", "gaussian"]
+"""Where the weights of a type come from, as written in a spec."""
+
+type HalvesName = Literal["sampled", "mean-hidden", "mean-field"]
+"""How one iteration of a flow passes through the layers, as written in a spec."""
+
 LARGEST_SUMMED_LAYER = 20
 """Units of the smaller layer of a machine whose states are summed exactly."""
 
 PAPER_GRID = tuple(k / 4 for k in range(25))
 """0, 0.25, ..., 6: the range of the abstract of arXiv:1801.07172, with the step of the code of arXiv:2006.10176."""
 
+
+CRITICAL = 2.269185314213022
+"""T_c of the infinite square lattice in J/k_B, which `exact.critical_temperature` computes."""
 
 LONGEST_SIDE = 32
 """Largest L of a run: the exact thermometers need the density of states, which is known up to 1024 sites."""
@@ -93,12 +105,18 @@ class MachineSettings:
 
 @dataclass(frozen=True)
 class TypeSettings:
-    """One type of machine: the temperatures it is trained on."""
+    """One type of machine: what it is trained on, and whether it is trained at all."""
 
     minimum: float = 0.0
     """Lowest temperature of the training configurations."""
     maximum: float = math.inf
     """Highest temperature of the training configurations."""
+    temperatures: tuple[float, ...] = ()
+    """Training temperatures, if they are not those of `sampling.temperatures` between minimum and maximum."""
+    data: DataName = "ising"
+    """Training configurations: "ising", or "mean-field", independent spins with the Curie-Weiss magnetization."""
+    weights: WeightsName = "trained"
+    """"initial" is the machine before training, "gaussian" has random weights of the trained one's norm."""
     also_hidden: tuple[int, ...] = ()
     """Further numbers of hidden units; one more machine of this type for each."""
 
@@ -106,13 +124,22 @@ class TypeSettings:
         problems = Problems()
         problems.unless(self.minimum >= 0, "minimum", self.minimum, "it must be a number of at least 0")
         problems.unless(self.maximum >= 0, "maximum", self.maximum, "it must be a number of at least 0")
+        if self.temperatures:
+            problems.temperatures("temperatures", self.temperatures)
+            window = (self.minimum, self.maximum) == (0.0, math.inf)
+            allowed = "minimum and maximum must be left out where temperatures are given"
+            problems.unless(window, "temperatures", self.temperatures, allowed)
+        for field, known in (("data", DataName), ("weights", WeightsName)):
+            names, value = get_args(known.__value__), getattr(self, field)
+            problems.unless(value in names, field, value, f"it must be one of {', '.join(names)}")
         whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in self.also_hidden)
         problems.unless(whole, "also_hidden", self.also_hidden, "every entry must be a whole number of at least 1")
         problems.done()
+        object.__setattr__(self, "temperatures", tuple(float(t) for t in self.temperatures))
 
-    def keeps(self, temperature: float) -> bool:
-        """Tell whether configurations at this temperature are trained on."""
-        return self.minimum <= temperature <= self.maximum
+    def chosen(self, grid: tuple[float, ...]) -> tuple[float, ...]:
+        """Training temperatures in J/k_B, those of the grid unless the type has its own."""
+        return self.temperatures or tuple(t for t in grid if self.minimum <= t <= self.maximum)
 
 
 @dataclass(frozen=True)
@@ -168,6 +195,10 @@ class FlowSettings:
     """Independent chains of every flow."""
     iterations: int = 40
     """Iterations v -> h -> v of every chain."""
+    halves: HalvesName = "sampled"
+    """Both layers "sampled"; the hidden one replaced by its mean, "mean-hidden"; or both replaced, "mean-field"."""
+    keep: tuple[int, ...] = ()
+    """Iterations whose configurations are kept, all if none is named; observables are kept at every one."""
 
     def __post_init__(self):
         problems = Problems()
@@ -179,7 +210,33 @@ class FlowSettings:
             problems.unless(known, f"starts[{index}]", start, allowed)
         problems.whole("chains", self.chains, 1)
         problems.whole("iterations", self.iterations, 1)
+        names = get_args(HalvesName.__value__)
+        problems.unless(self.halves in names, "halves", self.halves, f"it must be one of {', '.join(names)}")
+        inside = all(isinstance(at, int) and 0 <= at <= self.iterations for at in self.keep)
+        problems.unless(inside, "keep", self.keep, "it must hold iterations from 0 to flow.iterations")
         problems.done()
+
+
+@dataclass(frozen=True)
+class RenormalizationSettings:
+    """Block-spin transformations of Ising configurations, to hold the flow of machines against."""
+
+    length: int = 0
+    """Side of the configurations before the first step, a power of two times model.length; 0 for no such flow."""
+    temperatures: tuple[float, ...] = (1.8, 2.1, CRITICAL, 2.45, 3.0)
+    """Temperatures of the configurations, none of them 0 or inf."""
+    draws: int = 1000
+    """Configurations at each temperature."""
+
+    def __post_init__(self):
+        problems = Problems()
+        problems.whole("length", self.length, 0)
+        problems.temperatures("temperatures", self.temperatures)
+        between = all(0 < t < math.inf for t in self.temperatures)
+        problems.unless(between, "temperatures", self.temperatures, "they must be finite and above 0")
+        problems.whole("draws", self.draws, 2)
+        problems.done()
+        object.__setattr__(self, "temperatures", tuple(float(t) for t in self.temperatures))
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,13 @@ from rbmflow.exact.bayes import bayes_accuracy, bayes_cross_entropy, posterior
 from rbmflow.exact.energy_levels import density_of_states, energy_distribution, log_density_of_states
 from rbmflow.exact.equal_mixture import Mixture, mixture
 from rbmflow.exact.infinite import critical_temperature
-from rbmflow.exact.inversion import temperature_of_abs_magnetization, temperature_of_energy
+from rbmflow.exact.inversion import (
+    temperature_of_abs_magnetization,
+    temperature_of_correlation_length,
+    temperature_of_energy,
+)
 from rbmflow.exact.kaufman import energy, log_partition, specific_heat, specific_heat_peak
+from rbmflow.exact.row_correlations import correlation_length, correlations_known, structure_factors
 from rbmflow.exact.row_transfer import (
     abs_magnetization,
     binder,
@@ -27,6 +32,8 @@ __all__ = [
     "bayes_accuracy",
     "bayes_cross_entropy",
     "binder",
+    "correlation_length",
+    "correlations_known",
     "critical_temperature",
     "density_of_states",
     "energy",
@@ -41,7 +48,9 @@ __all__ = [
     "posterior",
     "specific_heat",
     "specific_heat_peak",
+    "structure_factors",
     "temperature_of_abs_magnetization",
+    "temperature_of_correlation_length",
     "temperature_of_energy",
     "two_point",
 ]

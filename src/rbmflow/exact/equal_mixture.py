@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from rbmflow.exact import bayes, energy_levels, inversion, kaufman, row_transfer
+from rbmflow.exact import bayes, energy_levels, inversion, kaufman, row_correlations, row_transfer
 from rbmflow.exact._temperature import Reals
 from rbmflow.model import Ising
 
@@ -59,6 +59,19 @@ class Mixture:
     def temperature_of_abs_magnetization(self) -> float:
         """Temperature at which equilibrium has the mean absolute magnetization of the mixture."""
         return float(inversion.temperature_of_abs_magnetization(self.model, self.abs_magnetization))
+
+    @functools.cached_property
+    def temperature_of_correlation_length(self) -> float:
+        """Temperature at which equilibrium has the ratio of mean structure factors of the mixture."""
+        warm = np.array([t for t in self.temperatures if t > 0])
+        sums = np.zeros(2)
+        if warm.size:
+            sums += [np.sum(part) for part in row_correlations.structure_factors(self.model, warm)]
+        sums += np.array([self.model.lattice.sites, 0.0]) * (len(self.temperatures) - warm.size)
+        with np.errstate(divide="ignore"):
+            ratio = sums[0] / sums[1]
+        length = np.sqrt(ratio - 1) / (2 * np.sin(np.pi / self.model.lattice.shape[0]))
+        return float(inversion.temperature_of_correlation_length(self.model, length))
 
     @functools.cached_property
     def energy_distribution(self) -> Float64[np.ndarray, " level"]:

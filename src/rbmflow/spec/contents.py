@@ -14,6 +14,7 @@ from rbmflow.settings import (
     FlowSettings,
     MachineSettings,
     ModelSettings,
+    RenormalizationSettings,
     SamplingSettings,
     ThermometerSettings,
     TrainingSettings,
@@ -75,6 +76,8 @@ class Spec:
     """The flow of a trained machine."""
     thermometer: ThermometerSettings = field(default_factory=ThermometerSettings)
     """The neural thermometer."""
+    renormalization: RenormalizationSettings = field(default_factory=RenormalizationSettings)
+    """Block-spin transformations, read by the same thermometers."""
 
     def __post_init__(self):
         problems = Problems()
@@ -111,13 +114,17 @@ class Spec:
         fits = self.training.batch <= size or size == 0
         least = f"it must be at most {size}, the training configurations of type {name}"
         problems.unless(fits, "training.batch", self.training.batch, least)
+        before, after = self.renormalization.length, self.model.length
+        halved = before == 0 or (before % after == 0 and before > after and (before // after).bit_count() == 1)
+        allowed = f"it must be 0, {2 * after}, {4 * after}, {8 * after}, ..., so that halving leads to model.length"
+        problems.unless(halved, "renormalization.length", before, allowed)
         size = self.thermometer.draws * len(grid)
         least = f"it must be at most {size}, the training configurations of the thermometer"
         problems.unless(self.thermometer.batch <= size, "thermometer.batch", self.thermometer.batch, least)
 
     def type_temperatures(self, name: str) -> tuple[float, ...]:
         """Temperatures in J/k_B that machines of this type are trained on."""
-        return tuple(filter(self.types[name].keeps, self.sampling.temperatures))
+        return self.types[name].chosen(self.sampling.temperatures)
 
     def hidden_units(self, name: str) -> tuple[int, ...]:
         """Numbers of hidden units of this type's machines, the main one first and none twice."""

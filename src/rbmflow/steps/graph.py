@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 from rbmflow.store import Step
 
 if TYPE_CHECKING:
+    from rbmflow.settings import TypeSettings
     from rbmflow.spec import Spec
 
 VERSIONS = {
     "draws": 1,
     "thermometer": 1,
-    "calibration": 1,
-    "null": 1,
+    "calibration": 2,
+    "null": 2,
     "correlation": 1,
     "machine": 2,
+    "control": 1,
     "spectrum": 2,
-    "flow": 1,
-    "reading": 1,
+    "flow": 2,
+    "reading": 2,
+    "renormalization": 1,
     "results": 2,
 }
 """Version of each kind of step, a part of its hash: raised whenever the same settings give other numbers."""
@@ -40,8 +43,9 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     Returns
     -------
     tuple of Step
-        Draws, thermometer, its calibration, two-point functions, a mixture null for each type, and for every machine
-        (type, size, seed) its training, its spectrum, one flow a start and one reading a flow.
+        Draws (a type with data of its own has its own), thermometer, its calibration, two-point functions, a mixture
+        null for each type, for every machine (type, size, seed) its training, the control that stands in for it if
+        its type is one, its spectrum, one flow a start and one reading a flow, and block spins.
     """
     model = asdict(spec.model)
     grid = list(spec.sampling.temperatures)
@@ -50,29 +54,60 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     thermometer = _step("thermometer", "thermometer", of_thermometer)
     fresh = {"seed": spec.seed, "model": model, "temperatures": grid, "draws": spec.sampling.draws}
     calibration = _step("calibration", "thermometer check", fresh, thermometer)
-    correlation = _step("correlation", "two-point functions", {"model": model, "temperatures": grid}, draws)
+    correlation = _correlation(model, grid, "two-point functions", draws)
     steps = [draws, thermometer, calibration, correlation]
     gathered = [calibration]
     machines = []
     for name in spec.types:
         null = _null(spec, name, thermometer)
-        steps.append(null)
+        data = _own_draws(spec, name) or draws
+        steps += [null, data]
         for hidden in spec.hidden_units(name):
-            machines.append({"label": f"{name}-{hidden}", "type": name, "hidden": hidden})
+            weights = spec.types[name].weights
+            machines.append({"label": f"{name}-{hidden}", "type": name, "hidden": hidden, "weights": weights})
             gathered.append(null)
             for seed in range(spec.seeds):
-                branch = _machine_branch(spec, name, hidden, seed, draws, correlation, thermometer)
+                branch = _machine_branch(spec, name, hidden, seed, data, correlation, thermometer)
                 steps += branch
                 # Configurations are shown for the first seed only, so only its flows are read again.
                 gathered += [step for step in branch if step.kind != "flow" or seed == 0]
+    if spec.renormalization.length:
+        blocked = asdict(spec.renormalization) | {"seed": spec.seed, "model": model, "classes": grid}
+        gathered.append(_step("renormalization", "block spins", blocked, thermometer))
+        steps.append(gathered[-1])
     layout = {"machines": machines, "seeds": spec.seeds, "starts": [start_label(s) for s in spec.flow.starts]}
     settings = {"model": model, "temperatures": grid, "chains": spec.flow.chains, **layout}
-    return (*steps, _step("results", "results", settings, *gathered))
+    # Types that differ in their weights alone share their trained machines.
+    once: dict[str, Step] = {}
+    for step in steps:
+        once.setdefault(step.hash, step)
+    return (*once.values(), _step("results", "results", settings, *gathered))
 
 
 def start_label(start: str | float) -> str:
     """Name of a start in figures and tables."""
     return start if isinstance(start, str) else f"T = {start:g}"
+
+
+def _own_draws(spec: Spec, name: str) -> Step | None:
+    """Draws of a type whose training configurations are not among those of the run."""
+    kind, temperatures = spec.types[name], spec.type_temperatures(name)
+    if kind.data == "ising" and set(temperatures) <= set(spec.sampling.temperatures):
+        return None
+    sampling = asdict(spec.sampling) | {"temperatures": list(temperatures)}
+    settings = {"seed": spec.seed, "model": asdict(spec.model), "sampling": sampling}
+    return _step("draws", f"draws {name}", settings | _data(kind))
+
+
+def _correlation(
+    model: dict[str, Any], temperatures: list[float], name: str, draws: Step, data: dict[str, str] | None = None
+) -> Step:
+    return _step("correlation", name, {"model": model, "temperatures": temperatures, **(data or {})}, draws)
+
+
+def _data(kind: TypeSettings) -> dict[str, str]:
+    """What has to be said of the data of a type: nothing, if they are the usual ones."""
+    return {} if kind.data == "ising" else {"data": kind.data}
 
 
 def _null(spec: Spec, name: str, thermometer: Step) -> Step:
@@ -82,6 +117,7 @@ def _null(spec: Spec, name: str, thermometer: Step) -> Step:
         "temperatures": list(spec.sampling.temperatures),
         "mixture": list(spec.type_temperatures(name)),
         "draws": spec.sampling.draws,
+        **_data(spec.types[name]),
     }
     return _step("null", f"mixture null {name}", settings, thermometer)
 
@@ -99,9 +135,18 @@ def _machine_branch(
         "training": asdict(spec.training),
     }
     machine = _step("machine", f"machine {label}", of_machine, draws)
+    branch = [machine]
+    weights = spec.types[name].weights
+    if weights != "trained":
+        of_control = {"seed": spec.seed, "weights": weights, "machine": of_machine["machine"]}
+        machine = _step("control", f"{weights} weights {label}", of_control, machine)
+        branch.append(machine)
     model = asdict(spec.model)
-    of_spectrum = {"seed": spec.seed, "model": model, "temperatures": of_machine["temperatures"]}
-    branch = [machine, _step("spectrum", f"spectrum {label}", of_spectrum, machine, correlation, draws)]
+    kept = of_machine["temperatures"]
+    kind = spec.types[name]
+    mixture = _correlation(model, kept, f"two-point functions {name}", draws, _data(kind))
+    of_spectrum = {"seed": spec.seed, "model": model, "temperatures": kept}
+    branch += [mixture, _step("spectrum", f"spectrum {label}", of_spectrum, machine, correlation, mixture, draws)]
     for start in spec.flow.starts:
         of_flow = {
             "seed": spec.seed,
@@ -109,9 +154,11 @@ def _machine_branch(
             "start": start,
             "chains": spec.flow.chains,
             "iterations": spec.flow.iterations,
+            "halves": spec.flow.halves,
+            "keep": sorted(set(spec.flow.keep)),
         }
         flow = _step("flow", f"flow {label} {start_label(start)}", of_flow, machine)
-        of_reading = {"model": model, "temperatures": list(spec.sampling.temperatures)}
+        of_reading = {"seed": spec.seed, "model": model, "temperatures": list(spec.sampling.temperatures)}
         reading = _step("reading", f"reading {label} {start_label(start)}", of_reading, flow, thermometer)
         branch += [flow, reading]
     return branch

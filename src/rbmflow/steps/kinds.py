@@ -10,30 +10,24 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import xarray as xr
 
-from rbmflow import exact, sampler
+from rbmflow import sampler
 from rbmflow.dataset import Draws, configurations
-from rbmflow.diagnostics import mean_and_error
-from rbmflow.flow import Flow, iterate
+from rbmflow.flow import iterate
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
+from rbmflow.observables import Observables, observe
 from rbmflow.rbm import RBM
+from rbmflow.sampler.mean_field import sample_mean_field
 from rbmflow.settings import MachineSettings, SamplingSettings, ThermometerSettings, TrainingSettings
+from rbmflow.steps import reading
 from rbmflow.steps.checkpoint import train_with_checkpoints
 from rbmflow.steps.results import gather
+from rbmflow.steps.streams import step_key
 from rbmflow.steps.weights import correlation, spectrum
 from rbmflow.store import Step
-from rbmflow.thermometer import (
-    BayesThermometer,
-    EnergyThermometer,
-    MagnetizationThermometer,
-    NeuralThermometer,
-    accuracy,
-    cross_entropy,
-    train_thermometer,
-)
+from rbmflow.thermometer import train_thermometer
 
 type Progress = Callable[[float], None]
 type Parents = tuple[xr.Dataset, ...]
@@ -63,30 +57,14 @@ def compute(step: Step, parents: Parents, work: Path, progress: Progress) -> xr.
             return _draws(step, progress)
         case "thermometer":
             return _thermometer(step, progress)
-        case "calibration":
-            return _calibration(step, parents)
-        case "null":
-            return _null(step, parents)
         case "machine":
             return _machine(step, parents, work, progress)
-        case "correlation" | "spectrum":
-            return correlation(step, parents) if step.kind == "correlation" else _spectrum(step, parents)
         case "flow":
             return _flow(step, parents, progress)
-        case "reading":
-            return _reading(step, parents)
-        case "results":
-            return gather(step, parents)
+        case _ if step.kind in _QUICK:
+            return _QUICK[step.kind](step, parents)
         case _:
             raise ValueError(f"{step.kind} is not a kind of step")
-
-
-def step_key(step: Step) -> jax.Array:
-    """Random key of a step: the root seed folded with the step's hash, so that no step moves another's stream."""
-    key = jax.random.key(step.settings["seed"])
-    for at in range(0, 32, 8):
-        key = jax.random.fold_in(key, int(step.hash[at : at + 8], 16))
-    return key
 
 
 def _model(settings: Any) -> Ising:
@@ -105,6 +83,8 @@ def _flagged(dataset: xr.Dataset, flags: list[dict[str, str]]) -> xr.Dataset:
 def _draws(step: Step, progress: Progress) -> xr.Dataset:
     asked = SamplingSettings(**step.settings["sampling"])
     model = _model(step.settings["model"])
+    if step.settings.get("data", "ising") == "mean-field":
+        return sample_mean_field(step_key(step), model.lattice, asked.temperatures, asked.draws).to_dataset()
     draws = sampler.sample(step_key(step), model, asked.temperatures, asked.draws, asked.method, progress=progress)
     return _flagged(draws.to_dataset(), [flag(step.name, "sampling", text) for text in draws.flags])
 
@@ -116,86 +96,12 @@ def _thermometer(step: Step, progress: Progress) -> xr.Dataset:
     return thermometer.to_dataset()
 
 
-def thermometers(model: Ising, temperatures: list[float], neural: xr.Dataset) -> dict[str, Any]:
-    """All thermometers of a run by name, in the order in which they are shown."""
-    known = {
-        "neural": NeuralThermometer.from_dataset(neural),
-        "bayes": BayesThermometer(model, temperatures),
-        "energy": EnergyThermometer(model),
-    }
-    if exact.magnetization_known(model):
-        known["magnetization"] = MagnetizationThermometer(model)
-    return known
-
-
-CLASSIFIERS = ("neural", "bayes")
-
 SATURATED_WEIGHT = 3.0
 """A unit in the field of such a weight follows it with a probability of more than 0.997."""
 
 
-def _read_all(known: dict[str, Any], spins: Any) -> dict[str, Any]:
-    """Variables `temperature_read` and its error, last axis thermometer, for spins [..., chain, y, x]."""
-    readings = [thermometer.temperature(spins) for thermometer in known.values()]
-    read = np.stack([np.asarray(reading.temperature) for reading in readings], axis=-1)
-    error = np.stack([np.asarray(reading.error) for reading in readings], axis=-1)
-    return {"temperature_read": read, "temperature_read_error": error}
-
-
-def _calibration(step: Step, parents: Parents) -> xr.Dataset:
-    model, temperatures = _model(step.settings["model"]), step.settings["temperatures"]
-    known = thermometers(model, temperatures, parents[0])
-    draws = sampler.sample(step_key(step), model, temperatures, step.settings["draws"])
-    read = _read_all(known, draws.spins)
-    true_class = np.broadcast_to(np.arange(len(temperatures))[:, None], draws.spins.shape[:2])
-    posterior = {name: np.asarray(known[name].read(draws.spins)) for name in CLASSIFIERS}
-    nats = {name: float(cross_entropy(posterior[name], true_class)) for name in CLASSIFIERS}
-    dims = ("temperature", "thermometer")
-    dataset = xr.Dataset(
-        {
-            "calibration": (dims, read["temperature_read"]),
-            "calibration_error": (dims, read["temperature_read_error"]),
-            "cross_entropy": ("classifier", [nats[name] for name in CLASSIFIERS]),
-            "accuracy": ("classifier", [float(accuracy(posterior[name], true_class)) for name in CLASSIFIERS]),
-            "bayes_cross_entropy_exact": exact.bayes_cross_entropy(model, temperatures),
-            "bayes_accuracy_exact": exact.bayes_accuracy(model, temperatures),
-        },
-        {"temperature": temperatures, "thermometer": list(known), "classifier": list(CLASSIFIERS)},
-    )
-    excess = nats["neural"] - nats["bayes"]
-    text = f"the neural thermometer is {excess:.3f} nats above the exact posterior (0.03 is the limit)"
-    return _flagged(dataset, [flag(step.name, "thermometer", text)] if excess > 0.03 else [])
-
-
-def _null(step: Step, parents: Parents) -> xr.Dataset:
-    """The equal mixture of the training temperatures: exact, but for the network's probabilities on fresh draws."""
-    model, temperatures = _model(step.settings["model"]), step.settings["temperatures"]
-    kept = step.settings["mixture"]
-    known = thermometers(model, temperatures, parents[0])
-    mixture = exact.mixture(model, kept)
-    draws = sampler.sample(step_key(step), model, kept, step.settings["draws"])
-    spins = draws.spins.reshape(-1, *draws.spins.shape[2:])
-    values = {name: known[name].curve.of_mixture(kept) for name in CLASSIFIERS}
-    values["energy"] = mixture.temperature_of_energy
-    abs_magnetization = math.nan
-    if "magnetization" in known:
-        values["magnetization"] = mixture.temperature_of_abs_magnetization
-        abs_magnetization = mixture.abs_magnetization
-    neural = np.asarray(known["neural"].read(spins), np.float64).mean(axis=0)
-    return xr.Dataset(
-        {
-            "null_temperature": ("thermometer", [values[name] for name in known]),
-            "null_probability": (("classifier", "bin"), np.stack([neural, mixture.posterior(temperatures)])),
-            "null_energy": mixture.energy,
-            "null_abs_magnetization": abs_magnetization,
-        },
-        {"thermometer": list(known), "classifier": list(CLASSIFIERS), "bin": temperatures},
-    )
-
-
 def _machine(step: Step, parents: Parents, work: Path, progress: Progress) -> xr.Dataset:
-    kept = step.settings["temperatures"]
-    data = configurations(Draws.from_dataset(parents[0]).select(min(kept), max(kept)))
+    data = configurations(Draws.from_dataset(parents[0]).at(step.settings["temperatures"]))
     of_machine = MachineSettings(**step.settings["machine"])
     of_training = TrainingSettings(**step.settings["training"])
     machine, history = train_with_checkpoints(step_key(step), data, of_machine, of_training, work, progress)
@@ -209,8 +115,15 @@ def _machine(step: Step, parents: Parents, work: Path, progress: Progress) -> xr
     return _flagged(xr.merge([machine.to_dataset(), history.to_dataset()], combine_attrs="override"), flags)
 
 
-def _spectrum(step: Step, parents: Parents) -> xr.Dataset:
-    return spectrum(step_key(step), step, parents)
+def _control(step: Step, parents: Parents) -> xr.Dataset:
+    """The machine before its training, or one of random weights with the norm of the trained one."""
+    of_machine = MachineSettings(**step.settings["machine"])
+    trained = RBM.from_dataset(parents[0])
+    machine = RBM.random(step_key(step), trained.weights.shape[0], of_machine)
+    if step.settings["weights"] == "gaussian":
+        norm = jnp.linalg.norm(trained.weights) / jnp.linalg.norm(machine.weights)
+        machine = RBM(machine.weights * norm, machine.visible_bias, machine.hidden_bias, machine.units)
+    return machine.to_dataset()
 
 
 def _flow(step: Step, parents: Parents, progress: Progress) -> xr.Dataset:
@@ -219,34 +132,34 @@ def _flow(step: Step, parents: Parents, progress: Progress) -> xr.Dataset:
     start = named[settings["start"]] if settings["start"] in named else float(settings["start"])
     for_start, for_flow = jax.random.split(step_key(step))
     spins = sampler.thermal(for_start, _model(settings["model"]), start, settings["chains"])
-    machine = RBM.from_dataset(parents[0])
-    return iterate(for_flow, machine, spins, settings["iterations"], progress=progress).to_dataset()
+    measured, last = [], []
 
+    def watch(stretch: Any) -> None:
+        measured.append(observe(stretch, last[-1] if last else None))
+        last[:] = [stretch[-1]]
 
-def _reading(step: Step, parents: Parents) -> xr.Dataset:
-    """Every thermometer and the plain observables at every iteration of a flow."""
-    model, temperatures = _model(step.settings["model"]), step.settings["temperatures"]
-    flow = Flow.from_dataset(parents[0])
-    known = thermometers(model, temperatures, parents[1])
-    spins = flow.configurations
-    read = _read_all(known, spins)
-    posterior = np.stack([np.asarray(known[n].read(spins), np.float64).mean(axis=1) for n in CLASSIFIERS], axis=1)
-    energy, energy_error = mean_and_error(np.asarray(model.energy(spins), np.float64), axis=1)
-    magnetization = np.abs(np.asarray(model.magnetization(spins), np.float64))
-    abs_magnetization, abs_magnetization_error = mean_and_error(magnetization, axis=1)
-    return xr.Dataset(
-        {name: (("iteration", "thermometer"), values) for name, values in read.items()}
-        | {
-            "probability": (("iteration", "classifier", "bin"), posterior),
-            "energy": ("iteration", energy),
-            "energy_error": ("iteration", energy_error),
-            "abs_magnetization": ("iteration", abs_magnetization),
-            "abs_magnetization_error": ("iteration", abs_magnetization_error),
-        },
-        {
-            "iteration": np.array(flow.iterations),
-            "thermometer": list(known),
-            "classifier": list(CLASSIFIERS),
-            "bin": temperatures,
-        },
+    flow = iterate(
+        for_flow,
+        RBM.from_dataset(parents[0]),
+        spins,
+        settings["iterations"],
+        keep=tuple(settings["keep"]) or None,
+        halves=settings["halves"],
+        watch=watch,
+        progress=progress,
     )
+    kept = flow.to_dataset().rename(iteration="snapshot")
+    return xr.merge([Observables.joined(measured).to_dataset(), kept], combine_attrs="override")
+
+
+_QUICK = {
+    "calibration": reading.calibration,
+    "null": reading.null,
+    "correlation": correlation,
+    "control": _control,
+    "spectrum": spectrum,
+    "reading": reading.reading,
+    "renormalization": reading.renormalization,
+    "results": gather,
+}
+"""Steps that are over too soon to tell how far they are."""

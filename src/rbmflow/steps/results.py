@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import xarray as xr
+from scipy.stats import chi2
 
 from rbmflow import exact
 from rbmflow.diagnostics import mean_and_error
@@ -15,6 +16,12 @@ from rbmflow.steps.weights import weights_of_all
 from rbmflow.store import Step
 
 SIGMAS = 3.0
+
+AVERAGED = (
+    *("energy", "abs_magnetization", "magnetization_2", "magnetization_4", "domains", "step_distance"),
+    *("correlation", "probability"),
+)
+"""What is averaged over seeds besides the temperatures."""
 
 type Gathered = dict[str, list[xr.Dataset]]
 
@@ -54,10 +61,12 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
         xr.concat(by_kind["null"], "machine"),
         _averages(read),
         _ends(read),
-        _training(by_kind, len(machines), seeds),
+        _off_manifold(read),
+        _training(by_kind, machines, seeds),
         weights_of_all(by_kind["spectrum"], by_kind["machine"], len(machines), seeds),
         _examples(by_kind["flow"], len(machines), len(starts)),
         _references(step),
+        *by_kind.get("renormalization", []),
     ]
     dataset = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="drop").assign_coords(coordinates)
     dataset = dataset.drop_vars(["visible", "visible_other"], errors="ignore")
@@ -82,14 +91,8 @@ def _unflatten(dataset: xr.Dataset, flat: str, dims: tuple[str, ...], shape: tup
 
 def _averages(read: xr.Dataset) -> xr.Dataset:
     """Means and standard errors over seeds at every iteration."""
-    names = {
-        "temperature_read": "temperature",
-        "energy": "energy",
-        "abs_magnetization": "abs_magnetization",
-        "probability": "probability",
-    }
     averages = {"temperature_read": read["temperature_read"]}
-    for source, name in names.items():
+    for source, name in (("temperature_read", "temperature"), *((name, name) for name in AVERAGED)):
         mean, error = mean_and_error(read[source].values, axis=read[source].dims.index("seed"))
         dims = tuple(dim for dim in read[source].dims if dim != "seed")
         averages |= {f"{name}_mean": (dims, mean), f"{name}_error": (dims, error)}
@@ -108,12 +111,14 @@ def _ends(read: xr.Dataset) -> xr.Dataset:
     quarter = max(1, iterations // 4)
     last = slice(-quarter, None)
     before = slice(-2 * quarter, -quarter)
-    end_by_seed = temperature.isel(iteration=last).mean("iteration", skipna=False)
+    # The neural thermometer reads only the iterations whose configurations are kept.
+    was_read = read["was_read"] if "was_read" in read else xr.ones_like(temperature, dtype=bool)
+    end_by_seed = _mean_of_read(temperature, was_read, last)
     with np.errstate(invalid="ignore"):
-        drift_by_seed = end_by_seed - temperature.isel(iteration=before).mean("iteration", skipna=False)
+        drift_by_seed = end_by_seed - _mean_of_read(temperature, was_read, before)
     seeds = temperature.sizes["seed"]
     # Configurations of successive iterations are correlated, so the chain error of the mean is that of one iteration.
-    of_one_seed = np.sqrt((chain.isel(iteration=last) ** 2).mean(["iteration", "seed"]))
+    of_one_seed = np.sqrt((chain.where(was_read).isel(iteration=last) ** 2).mean(["iteration", "seed"]))
     axis = end_by_seed.dims.index("seed")
     end, end_error = mean_and_error(end_by_seed.values, axis)
     drift, drift_error = mean_and_error(drift_by_seed.values, axis)
@@ -133,7 +138,60 @@ def _ends(read: xr.Dataset) -> xr.Dataset:
     )
     doubts = _doubts(temperature.isel(iteration=0), end_by_seed, dataset)
     converged = ~xr.concat(list(doubts.values()), "doubt").any("doubt")
-    return dataset.assign({f"doubt_{name}": doubt for name, doubt in doubts.items()} | {"converged": converged})
+    told = {f"doubt_{name}": doubt for name, doubt in doubts.items()} | {"converged": converged}
+    dataset = dataset.assign(told).assign(iterations_needed=_needed(temperature, chain, was_read, dataset))
+    return dataset.assign(_fixed_point(end_by_seed, dataset))
+
+
+def _mean_of_read(temperature: xr.DataArray, was_read: xr.DataArray, stretch: slice) -> xr.DataArray:
+    """Mean over the iterations of a stretch that were read; NaN if one of these has no reading, or none was read."""
+    there = was_read.isel(iteration=stretch)
+    total = temperature.isel(iteration=stretch).where(there, 0.0).sum("iteration", skipna=False)
+    with np.errstate(invalid="ignore"):
+        return total / there.sum("iteration").where(there.any("iteration"))
+
+
+def _needed(temperature: xr.DataArray, chain: xr.DataArray, was_read: xr.DataArray, ends: xr.Dataset) -> xr.DataArray:
+    """First iteration from which on the mean over seeds stays within three errors of the end; NaN without an end."""
+    seeds = temperature.sizes["seed"]
+    mean, error = mean_and_error(temperature.values, temperature.dims.index("seed"))
+    dims = tuple(dim for dim in temperature.dims if dim != "seed")
+    variance = (chain**2).mean("seed") / seeds + ends["end_error"].fillna(0) ** 2
+    width = xr.DataArray((variance + np.nan_to_num(error) ** 2) ** 0.5)
+    with np.errstate(invalid="ignore"):
+        off = abs(xr.DataArray(mean, dims=dims) - ends["end_temperature"]) > SIGMAS * width.fillna(np.inf)
+    off = (off | (width.isnull() & was_read.all("seed"))) & was_read.all("seed")
+    count = off.sizes["iteration"]
+    last_off = xr.where(off, xr.DataArray(np.arange(count), dims="iteration"), -1).max("iteration")
+    return (last_off + 1.0).where(np.isfinite(ends["end_temperature"]))
+
+
+def _fixed_point(end_by_seed: xr.DataArray, ends: xr.Dataset) -> dict[str, xr.DataArray]:
+    """T*: the mean end of all starts where the flows have converged, its errors over seeds and over chains apart."""
+    over_starts = end_by_seed.mean("start", skipna=False)
+    mean, error = mean_and_error(over_starts.values, over_starts.dims.index("seed"))
+    dims = tuple(dim for dim in over_starts.dims if dim != "seed")
+    of_chains = (ends["end_chain_error"] ** 2).sum("start") ** 0.5 / end_by_seed.sizes["start"]
+    found = {"fixed_point": mean, "fixed_point_error": error}
+    told = {name: xr.DataArray(values, dims=dims).where(ends["converged"]) for name, values in found.items()}
+    return told | {"fixed_point_chain_error": of_chains.where(ends["converged"])}
+
+
+def _off_manifold(read: xr.Dataset) -> xr.Dataset:
+    """Distance of flow configurations from true ones at their T(E): means over seeds, and one p-value of all seeds."""
+    seed = read["off_distance"].dims.index("seed")
+    dims = tuple(dim for dim in read["off_distance"].dims if dim != "seed")
+    mean, error = mean_and_error(read["off_distance"].values, seed)
+    # Fisher: machines of different seeds and their chains are independent.
+    statistic = -2 * np.log(read["off_p_value"].values).sum(axis=seed)
+    found = {
+        "off_distance_mean": mean,
+        "off_distance_error": error,
+        "off_floor": read["off_floor"].values.mean(axis=seed),
+        "off_p_value": chi2.sf(statistic, 2 * read.sizes["seed"]),
+    }
+    coordinates = {name: read[name] for name in ("compared", "feature")}
+    return xr.Dataset({name: (dims, values) for name, values in found.items()}, coordinates)
 
 
 DOUBTS = {
@@ -177,17 +235,18 @@ def _both_sides(start_by_seed: xr.DataArray, end_by_seed: xr.DataArray, chain: x
     return (begin.min("start") <= end + margin) & (begin.max("start") >= end - margin)
 
 
-def _training(by_kind: Gathered, machines: int, seeds: int) -> xr.Dataset:
+def _training(by_kind: Gathered, machines: list[dict], seeds: int) -> xr.Dataset:
+    """Training curves; a type that is not trained has none."""
     curves = xr.concat([run[["reconstruction", "weight_norm"]] for run in by_kind["machine"]], "flat", join="outer")
-    return _unflatten(curves, "flat", ("machine", "seed"), (machines, seeds))
+    split = _unflatten(curves, "flat", ("machine", "seed"), (len(machines), seeds))
+    return split.where(xr.DataArray([machine["weights"] == "trained" for machine in machines], dims="machine"))
 
 
 def _examples(flows: list[xr.Dataset], machines: int, starts: int) -> xr.Dataset:
     """The first chain of the first seed at a few iterations."""
-    iterations = flows[0]["iteration"].values
-    last = int(iterations[-1])
-    shown = sorted({0, 1, 2, 5, 10, 20, last} & set(iterations.tolist()))
-    spins = np.stack([flow["spins"].sel(iteration=shown).isel(chain=0).values for flow in flows])
+    kept = flows[0]["snapshot"].values.tolist()
+    shown = sorted({0, 1, 2, 5, 10, 20, kept[-1]} & set(kept))
+    spins = np.stack([flow["spins"].sel(snapshot=shown).isel(chain=0).values for flow in flows])
     dims = ("machine", "start", "snapshot", "y", "x")
     return xr.Dataset({"example": (dims, spins.reshape(machines, starts, *spins.shape[1:]))}, {"snapshot": shown})
 

@@ -16,6 +16,7 @@ from rbmflow.diagnostics import mean_and_error
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
 from rbmflow.rbm import RBM
+from rbmflow.sampler.mean_field import curie_weiss_magnetization
 from rbmflow.spectrum import (
     MEASURES,
     Growth,
@@ -32,6 +33,7 @@ from rbmflow.spectrum import (
     shells,
     translation_average,
 )
+from rbmflow.steps.streams import step_key
 from rbmflow.store import Step
 from rbmflow.training.ladder import Ladder
 
@@ -50,13 +52,18 @@ FINAL_MEASURES = {
 
 
 def correlation(step: Step, parents: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Two-point function at every temperature: exact where the lattice allows it, else the mean over the draws."""
+    """Two-point function at every temperature: exact where that is possible, else the mean over the draws."""
     model, temperatures = Ising(Square(step.settings["model"]["length"])), step.settings["temperatures"]
     flags = []
-    if exact.magnetization_known(model):
+    if step.settings.get("data") == "mean-field":
+        magnetization = curie_weiss_magnetization(temperatures)[:, None, None]
+        values = np.tile(magnetization**2, (1, *model.lattice.shape))
+        values[:, 0, 0] = 1.0
+    elif exact.magnetization_known(model):
         values = exact.two_point(model, temperatures)
     else:
-        waves = np.fft.fft2(parents[0]["spins"].values.astype(np.float32))
+        spins = np.asarray(Draws.from_dataset(parents[0]).at(temperatures).spins, np.float32)
+        waves = np.fft.fft2(spins)
         power = (np.abs(waves) ** 2).mean(axis=1, dtype=np.float64)
         values = np.fft.ifft2(power / model.lattice.sites).real
         message = "the lattice is too large for the exact two-point function: it is the mean over the draws"
@@ -68,16 +75,16 @@ def correlation(step: Step, parents: Sequence[xr.Dataset]) -> xr.Dataset:
     )
 
 
-def spectrum(key: jax.Array, step: Step, parents: Sequence[xr.Dataset]) -> xr.Dataset:
+def spectrum(step: Step, parents: Sequence[xr.Dataset]) -> xr.Dataset:
     """The weights of one machine, in units -1/+1, taken apart; the measures at every checkpoint."""
-    trained, two_points, drawn = parents
+    trained, two_points, of_mixture, drawn = parents
+    key = step_key(step)
     model, kept = Ising(Square(step.settings["model"]["length"])), step.settings["temperatures"]
-    machine, ladder = RBM.from_dataset(trained).in_units("-1/+1"), Ladder.from_dataset(trained)
-    rungs = [ladder.machine(rung).in_units("-1/+1") for rung in range(ladder.update.size)]
+    machine = RBM.from_dataset(trained).in_units("-1/+1")
+    update, rungs = _rungs(trained, machine)
     initial_scale = float(np.sqrt(np.mean(np.asarray(rungs[0].weights, np.float64) ** 2)))
-    at = np.isin(two_points["temperature"].values, kept)
-    two_point = two_points["two_point"].values[at].mean(axis=0)
-    spins = configurations(Draws.from_dataset(drawn).select(min(kept), max(kept)))
+    two_point = of_mixture["two_point"].values.mean(axis=0)
+    spins = configurations(Draws.from_dataset(drawn).at(kept))
     parts = decompose(machine)
     growth = mode_growth(key, machine, sampler.hot(jax.random.fold_in(key, 1), model, CHAINS), ITERATIONS)
     ladder_measures = [list(measures(rung, two_point, initial_scale).values()) for rung in rungs]
@@ -94,7 +101,7 @@ def spectrum(key: jax.Array, step: Step, parents: Sequence[xr.Dataset]) -> xr.Da
         hidden_participation=("hidden", participation(np.asarray(machine.weights, np.float64))),
         correlator=(("visible", "hidden"), field_correlators(machine, np.asarray(spins, np.float32))),
         measure_of_rung=(("rung", "measure"), np.array(ladder_measures)),
-        update=("rung", np.asarray(ladder.update)),
+        update=("rung", update),
         **_grown(growth),
     )
     return dataset.assign_coords(
@@ -102,6 +109,14 @@ def spectrum(key: jax.Array, step: Step, parents: Sequence[xr.Dataset]) -> xr.Da
         temperature=two_points["temperature"],
         measure=list(MEASURES),
     )
+
+
+def _rungs(trained: xr.Dataset, machine: RBM) -> tuple[np.ndarray, list[RBM]]:
+    """Updates and machines of all checkpoints; a control has only itself."""
+    if "checkpoint_weights" not in trained:
+        return np.zeros(1, int), [machine]
+    ladder = Ladder.from_dataset(trained)
+    return np.asarray(ladder.update), [ladder.machine(rung).in_units("-1/+1") for rung in range(ladder.update.size)]
 
 
 def _grown(growth: Growth) -> dict[str, Any]:

@@ -78,7 +78,12 @@ def mean_class(probabilities: Shaped[np.ndarray, "*batch bin"]) -> Float64[np.nd
 
 def energy_level(model: Ising, spins: Spins) -> Int[np.ndarray, "*batch"]:
     """Level of `exact.density_of_states` that each configuration is on."""
-    return (np.asarray(model.total_energy(spins)) + 2 * model.lattice.sites) // 4
+    return level_of(model, np.asarray(model.total_energy(spins)))
+
+
+def level_of(model: Ising, total: Shaped[np.ndarray, "*batch"]) -> Int[np.ndarray, "*batch"]:
+    """Level of `exact.density_of_states` of each total energy."""
+    return (total + 2 * model.lattice.sites) // 4
 
 
 class BayesThermometer:
@@ -122,11 +127,19 @@ class BayesThermometer:
 
     def read(self, spins: Spins) -> Float64[np.ndarray, "*batch bin"]:
         """Posterior probabilities of the classes for each configuration."""
-        return self.posterior[energy_level(self.model, spins)]
+        return self.probabilities(np.asarray(self.model.total_energy(spins)))
+
+    def probabilities(self, total: Shaped[np.ndarray, "*batch"]) -> Float64[np.ndarray, "*batch bin"]:
+        """Posterior probabilities of the classes for each total energy."""
+        return self.posterior[level_of(self.model, total)]
 
     def temperature(self, spins: Ensembles) -> Reading:
         """Temperature and its error for each ensemble of chains, from its mean class."""
-        return ensemble_reading(mean_class(self.read(spins)), self.curve.invert, self.model)
+        return self.of_energy(np.asarray(self.model.total_energy(spins)))
+
+    def of_energy(self, total: Shaped[np.ndarray, "*batch chain"]) -> Reading:
+        """The same from the total energy of every configuration."""
+        return ensemble_reading(mean_class(self.probabilities(total)), self.curve.invert, self.model)
 
 
 def cross_entropy(

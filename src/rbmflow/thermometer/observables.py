@@ -1,14 +1,16 @@
-"""Thermometers by an observable: the energy, the absolute magnetization."""
+"""Thermometers by an observable: the energy, the absolute magnetization, the correlation length."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Shaped
 
 from rbmflow import exact
 from rbmflow.model import Ising
-from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading, refuse_field
+from rbmflow.observables import longest_wave, structure_factor
+from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading, refuse_field, with_sides
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,11 @@ class EnergyThermometer:
 
     def temperature(self, spins: Ensembles) -> Reading:
         """Temperature and its error for each ensemble of chains."""
-        energy = np.asarray(self.model.total_energy(spins)) / self.model.lattice.sites
+        return self.of_energy(np.asarray(self.model.total_energy(spins)))
+
+    def of_energy(self, total: Shaped[np.ndarray, "*batch chain"]) -> Reading:
+        """The same from the total energy of every configuration."""
+        energy = total / self.model.lattice.sites
         return ensemble_reading(energy, lambda mean: exact.temperature_of_energy(self.model, mean), self.model)
 
 
@@ -88,5 +94,76 @@ class MagnetizationThermometer:
         InvalidInput
             If the lattice is too large for the exact curve.
         """
-        size = np.abs(np.asarray(self.model.total_magnetization(spins))) / self.model.lattice.sites
+        return self.of_magnetization(np.asarray(self.model.total_magnetization(spins)))
+
+    def of_magnetization(self, total: Shaped[np.ndarray, "*batch chain"]) -> Reading:
+        """The same from the total magnetization of every configuration."""
+        size = np.abs(total) / self.model.lattice.sites
         return ensemble_reading(size, lambda mean: exact.temperature_of_abs_magnetization(self.model, mean), self.model)
+
+
+@dataclass(frozen=True)
+class CorrelationThermometer:
+    r"""Temperature whose exact second-moment correlation length :math:`\xi / L` is that of an ensemble.
+
+    The length comes from a ratio of two means over the chains, S(0) / S(2 pi / L); the error of the ratio is that of
+    its linear part. Ratios up to 1 read as infinite.
+
+    Parameters
+    ----------
+    model
+        The model on a square torus with a side from 3 to 12, without a field.
+
+    Raises
+    ------
+    InvalidInput
+        If the model is in a field.
+
+    References
+    ----------
+    F. Cooper, B. Freedman, D. Preston, Nucl. Phys. B 210, 210 (1982), doi:10.1016/0550-3213(82)90240-1.
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> model = rf.Ising(rf.Square(4))
+    >>> spins = rf.thermal(jax.random.key(0), model, 2.5, 1000)
+    >>> reading = rf.CorrelationThermometer(model).temperature(spins)
+    >>> bool(abs(reading.temperature - 2.5) < 4 * reading.error)
+    True
+    """
+
+    model: Ising
+
+    def __post_init__(self):
+        refuse_field(self.model)
+
+    def temperature(self, spins: Ensembles) -> Reading:
+        """Temperature and its error for each ensemble of chains.
+
+        Raises
+        ------
+        InvalidInput
+            If the lattice is not such a square.
+        """
+        total = np.asarray(self.model.total_magnetization(spins))
+        return self.of_structure(total, np.asarray(longest_wave(structure_factor(spins))))
+
+    def of_structure(
+        self, total: Shaped[np.ndarray, "*batch chain"], long_wave: Shaped[np.ndarray, "*batch chain"]
+    ) -> Reading:
+        """The same from total magnetization and longest-wave structure factor of every configuration."""
+        sites, side = self.model.lattice.sites, self.model.lattice.shape[0]
+        uniform, wave = total.astype(np.float64) ** 2 / sites, long_wave.astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = uniform.mean(axis=-1) / wave.mean(axis=-1)
+            scatter = (uniform - ratio[..., None] * wave).std(axis=-1, ddof=min(1, total.shape[-1] - 1))
+            deviation = scatter / (np.sqrt(total.shape[-1]) * wave.mean(axis=-1))
+        # Ensembles of ground states have no waves at all, and their ratio no scatter.
+        deviation = np.where(np.isfinite(ratio), deviation, 0.0) * (np.nan if total.shape[-1] < 2 else 1.0)
+
+        def curve(at: np.ndarray) -> np.ndarray:
+            length = np.sqrt(np.maximum(at - 1, 0)) / (2 * np.sin(np.pi / side))
+            return np.asarray(exact.temperature_of_correlation_length(self.model, length))
+
+        return with_sides(ratio, deviation, curve, self.model, total.shape[-1])

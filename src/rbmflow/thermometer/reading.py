@@ -70,12 +70,33 @@ def ensemble_reading(
         The model, for the resolution.
     """
     mean, deviation = mean_and_error(np.asarray(values, np.float64), axis=-1)
+    return with_sides(mean, deviation, curve, model, values.shape[-1])
+
+
+def with_sides(
+    mean: Float64[np.ndarray, "*batch"],
+    deviation: Float64[np.ndarray, "*batch"],
+    curve: Callable[[Float64[np.ndarray, "*batch"]], Float[np.ndarray, "*batch"] | np.float64],
+    model: Ising,
+    chains: int,
+) -> Reading:
+    """Temperature of an average that was taken over so many chains, with the error that `ensemble_reading` describes.
+
+    Parameters
+    ----------
+    mean, deviation
+        The average and its standard error.
+    curve
+        The inverse curve, from averages to temperatures.
+    model, chains
+        For the resolution.
+    """
     temperature = np.asarray(curve(np.asarray(mean)), np.float64)
     sides = np.stack([np.asarray(curve(np.asarray(mean + sign * deviation))) for sign in (-1, 1)])
     cold, hot = np.min(sides, axis=0), np.max(sides, axis=0)
     with np.errstate(invalid="ignore"):
         error = np.where(np.isfinite(hot), (hot - cold) / 2, temperature - cold)
-    overturned = ENERGY_OF_ONE_OVERTURNED_SPIN / (model.lattice.sites * values.shape[-1])
+    overturned = ENERGY_OF_ONE_OVERTURNED_SPIN / (model.lattice.sites * chains)
     resolved = exact.temperature_of_energy(model, -2 + overturned)
     error = np.where(temperature < resolved, np.maximum(error, resolved), error)
     return Reading(temperature, np.where(np.isfinite(temperature), error, np.nan))
