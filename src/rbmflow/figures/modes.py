@@ -117,7 +117,7 @@ def fourier_content(results: xr.Dataset) -> Figure:
     Returns
     -------
     Figure
-        One heat map a machine: modes along, shells of equal |k| upwards; a column adds up to one.
+        One heat map a machine: modes along, shells of equal wavenumber upwards; a column adds up to one.
     """
     machines = labels(results, "machine")
     columns = min(len(machines), 4)

@@ -14,7 +14,7 @@ class Shells(NamedTuple):
     r"""Wave vectors of a torus by their length :math:`|k|`, components taken from :math:`-\pi` to :math:`\pi`."""
 
     wavenumber: Float[np.ndarray, " shell"]
-    """Lengths |k| in radians per lattice spacing, increasing from 0."""
+    """Lengths in radians per lattice spacing, increasing from 0."""
     number: Int[np.ndarray, "y x"]
     """Shell of every wave vector, in the order of `numpy.fft.fft2`."""
 
