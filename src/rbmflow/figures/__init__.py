@@ -13,6 +13,7 @@ from rbmflow.figures.flow import (
     shown_iterations,
     temperature_flow,
 )
+from rbmflow.figures.manifold import correlations, flow_observables, off_manifold, renormalization
 from rbmflow.figures.style import start_looks, to_svg
 from rbmflow.figures.tables import table_of
 from rbmflow.figures.weights import leading_vectors, spectra, weight_products
@@ -21,9 +22,13 @@ __all__ = [
     "calibration",
     "class_probabilities",
     "configurations",
+    "correlations",
     "energy_flow",
     "flow_ends",
+    "flow_observables",
     "leading_vectors",
+    "off_manifold",
+    "renormalization",
     "shown_iterations",
     "spectra",
     "start_looks",

@@ -31,14 +31,33 @@ COLUMNS = {
         "drift",
         "drift_error",
         "converged",
+        "fixed_point",
+        "fixed_point_error",
+        "fixed_point_chain_error",
+        "iterations_needed",
         "null_temperature",
         *REFERENCES,
+    ),
+    "flow_observables": tuple(
+        f"{name}_{part}"
+        for name in ("magnetization_2", "magnetization_4", "domains", "step_distance")
+        for part in ("mean", "error")
+    ),
+    "correlations": ("correlation_mean", "correlation_error", "null_correlation"),
+    "off_manifold": ("off_distance_mean", "off_distance_error", "off_floor", "off_p_value"),
+    "renormalization": (
+        "blocked_read",
+        "blocked_read_error",
+        "blocked_energy",
+        "blocked_energy_error",
+        "blocked_abs_magnetization",
+        "blocked_abs_magnetization_error",
     ),
     "configurations": ("example",),
     "weight_products": ("weight_product",),
     "spectra": ("singular_value",),
     "leading_vectors": ("leading_vector",),
-    "calibration": ("calibration", "calibration_error"),
+    "calibration": ("calibration", "calibration_error", "usable_from", "usable_to"),
     "training_curves": ("reconstruction", "weight_norm"),
 }
 """The variables behind each figure; the first one decides which rows there are."""
@@ -71,11 +90,11 @@ def table_of(results: xr.Dataset, figure: str) -> pd.DataFrame:
         raise InvalidInput(Problem("figure", figure, f"it must be one of {', '.join(COLUMNS)}"))
     names = list(COLUMNS[figure])
     part = results[names]
-    if figure == "class_probabilities":
+    if figure in ("class_probabilities", "correlations"):
         part = part.sel(iteration=shown_iterations(results))
     dims = [str(d) for d in part[names[0]].dims]
     table = part.drop_vars([c for c in part.coords if c not in part.dims]).to_dataframe(dims).reset_index()
-    if figure in ("spectra", "leading_vectors", "training_curves"):
+    if figure in ("renormalization", "spectra", "leading_vectors", "training_curves"):
         table = table.dropna(subset=[names[0]])
     if figure == "weight_products":
         table = table.loc[table["visible"] <= table["visible_other"]]

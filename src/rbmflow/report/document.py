@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from rbmflow._checks import Problems
 from rbmflow.report.explorer import explorer_data
-from rbmflow.report.quantities import CLOSING_ROWS, drift_table, ends_table, flags
+from rbmflow.report.quantities import CLOSING_ROWS, drift_table, ends_table, flags, off_table, settling_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,7 +24,10 @@ TEMPLATES = Path(__file__).with_name("templates")
 BY_MACHINE = (
     "flow_ends",
     "temperature_flow",
+    "off_manifold",
     "energy_flow",
+    "flow_observables",
+    "correlations",
     "weight_products",
     "spectra",
     "leading_vectors",
@@ -37,6 +40,9 @@ RUN_FIELDS = (
     *("versions", "device", "cores", "platform", "revision", "seed"),
 )
 """What is told of a run; a field that was not recorded is said to be unknown."""
+
+BLOCKED = "blocked_read"
+"""What results have only if the run had block spins."""
 
 MACHINES_IN_A_FIGURE = 4
 """More machines than this make further figures, so that each fits a screen and a printed page."""
@@ -111,6 +117,9 @@ def render(results: xr.Dataset, run: Mapping[str, Any]) -> str:
         closing_rows=CLOSING_ROWS,
         drift_header=drift_header,
         drifts=drift_rows,
+        settling=settling_table(results)[1],
+        off_header=off_table(results)[0],
+        off=off_table(results)[1],
         flags=flags(results),
         kinds=_kinds(run["steps"] or []),
         drawings=drawings(results),
@@ -172,6 +181,8 @@ def drawings(results: xr.Dataset) -> dict[str, list[Drawing]]:
     for machine in map(str, results["machine"].values):
         add("configurations", "configurations", results.sel(machine=[machine]), machine)
     add("calibration", "calibration", results)
+    if BLOCKED in results:
+        add("renormalization", "renormalization", results)
     return drawn
 
 
@@ -197,7 +208,7 @@ def _groups(results: xr.Dataset) -> Iterator[xr.Dataset]:
 def _require(results: xr.Dataset) -> None:
     from rbmflow.figures.tables import COLUMNS
 
-    needed = {name for names in COLUMNS.values() for name in names}
+    needed = {name for names in COLUMNS.values() for name in names if not name.startswith("blocked_")}
     needed |= {"cross_entropy", "accuracy", "bayes_cross_entropy_exact", "bayes_accuracy_exact", "chains"}
     needed |= {"leading_uniformity", "machine_type", "hidden_units"}
     missing = sorted(needed - set(map(str, results.variables)))
