@@ -145,11 +145,41 @@ def _flows(rng, kinds, starts, seeds, iterations, top):
     return np.maximum(flows, 0.0)
 
 
+def _beyond_temperatures(machines, starts, iterations, length, converged, end):
+    """Observables, comparisons and block spins."""
+    flow = (len(machines), len(starts), iterations)
+    t = np.broadcast_to(np.exp(-np.arange(iterations) / 5.0), flow)
+    variables = {}
+    for name in ("magnetization_2", "magnetization_4", "domains", "step_distance"):
+        variables[f"{name}_mean"] = _labelled("machine start iteration", 0.2 + 0.3 * t)
+        variables[f"{name}_error"] = _labelled("machine start iteration", np.full(flow, 0.01))
+    half = length // 2 + 1
+    away = np.add.outer(np.arange(half), np.arange(half))
+    correlation = np.exp(-away / (1 + 3 * t[..., None, None]))
+    variables["correlation_mean"] = _labelled("machine start iteration dy dx", correlation)
+    variables["correlation_error"] = _labelled("machine start iteration dy dx", np.full(correlation.shape, 0.01))
+    variables["null_correlation"] = _labelled("machine dy dx", correlation[:, 0, 0])
+    compared = (len(machines), len(starts), len({0, 1, iterations - 1}), 3)
+    for name, value in (("distance_mean", 0.05), ("distance_error", 0.01), ("floor", 0.005), ("p_value", 0.02)):
+        variables[f"off_{name}"] = _labelled("machine start compared feature", np.full(compared, value))
+    variables["iterations_needed"] = _labelled("machine start thermometer", np.full(end.shape, 7.0))
+    mean = np.where(converged, end.mean(1), np.nan)
+    for name, values in (("", mean), ("_error", 0 * mean + 0.02), ("_chain_error", 0 * mean + 0.004)):
+        variables[f"fixed_point{name}"] = _labelled("machine thermometer", values)
+    steps = np.array([1.8, T_C, 3.0]) + np.outer(np.arange(3), [-0.4, 0.05, 1.5])
+    read = np.broadcast_to(steps[None, ..., None], (2, 3, 3, end.shape[-1]))
+    for name, values in (("read", read), ("read_error", 0 * read + 0.01)):
+        variables[f"blocked_{name}"] = _labelled("rule side blocked_temperature thermometer", values)
+    for name in ("energy", "energy_error", "abs_magnetization", "abs_magnetization_error"):
+        variables[f"blocked_{name}"] = _labelled("rule side blocked_temperature", 0.1 + 0 * read[..., 0])
+    return variables
+
+
 def results(
     machines: Sequence[str] = ("V-64", "V-16", "H-64", "L-64"),
     seeds: int = 3,
     starts: Sequence[str] = ("cold", "hot", "T = 2.25"),
-    thermometers: Sequence[str] = ("neural", "bayes", "energy", "magnetization"),
+    thermometers: Sequence[str] = ("neural", "bayes", "energy", "magnetization", "correlation"),
     length: int = 10,
     iterations: int = 41,
     temperatures: Sequence[float] = TEMPERATURES,
@@ -164,10 +194,10 @@ def results(
     classifiers = [t for t in thermometers if t in ("neural", "bayes")]
     bins = np.asarray(temperatures, float)
 
-    shift = {"neural": 0.0, "bayes": 0.03, "energy": 0.06, "magnetization": -0.05}
+    shift = {"neural": 0.0, "bayes": 0.03, "energy": 0.06, "magnetization": -0.05, "correlation": 0.15}
     read = np.stack([flows + shift[t] * (flows > 0.3) for t in thermometers], -1)
     if "magnetization" in thermometers:  # a hot magnetization says nothing, or infinity
-        column = read[..., -1]
+        column = read[..., thermometers.index("magnetization")]
         column[flows > 5.5] = np.inf
         column[(flows > 5.2) & (flows <= 5.5)] = np.nan
 
@@ -255,6 +285,11 @@ def results(
     }
     in_depth, labels = _weights_in_depth(weights, singular, length, true)
     variables |= in_depth
+    variables |= _beyond_temperatures(machines, starts, iterations, length, converged=spread < 0.3, end=end)
+    variables |= {
+        "usable_from": _labelled("thermometer", np.full(len(thermometers), finite[0])),
+        "usable_to": _labelled("thermometer", np.full(len(thermometers), finite[-1])),
+    }
     flags = [
         {
             "where": "flow V-16",
@@ -279,6 +314,11 @@ def results(
             "snapshot": snapshots,
             "epoch": epochs,
             **labels,
+            "compared": sorted({0, 1, iterations - 1}),
+            "feature": ["energy", "abs_magnetization", "joint"],
+            "rule": ["majority", "decimation"],
+            "side": [4 * length, 2 * length, length],
+            "blocked_temperature": [1.8, T_C, 3.0],
         },
         attrs={
             "title": "A quick look at RBM flows",

@@ -20,6 +20,10 @@ NAMES = (
     "temperature_flow",
     "energy_flow",
     "flow_ends",
+    "flow_observables",
+    "correlations",
+    "off_manifold",
+    "renormalization",
     "weight_products",
     "product_profiles",
     "spectra",
@@ -138,7 +142,7 @@ def test_a_panel_without_any_reading_says_so(results):
 
 def test_ends_are_open_where_flows_have_not_converged(results):
     changed = results.copy(deep=True)
-    changed["converged"].values[:] = [[True, False, True, True], [True] * 4]
+    changed["converged"].values[:] = [[True, False, True, True, True], [True] * 5]
     axes = figures.flow_ends(changed).axes[0]
     symbols = [c.lines[0] for c in axes.containers]
     ends = changed["end_temperature"].isel(machine=0)
@@ -146,7 +150,7 @@ def test_ends_are_open_where_flows_have_not_converged(results):
         [s.get_xdata()[0] for s in symbols], ends.transpose("thermometer", "start").values.ravel()
     )
     faces = [s.get_markerfacecolor() == "white" for s in symbols]
-    assert faces == [False] * 3 + [True] * 3 + [False] * 6
+    assert faces == [False] * 3 + [True] * 3 + [False] * 9
 
 
 def test_a_start_has_one_colour_everywhere():

@@ -61,7 +61,7 @@ def test_values_carry_their_error_in_parentheses(value, error, text):
 def test_ends_table_tells_ends_nulls_and_refusals():
     results = synthetic_results.results()
     header, rows = report.ends_table(results)
-    assert header == ["machine", "start", "neural", "Bayes", "T(E)", "T(|m|)"]
+    assert header == ["machine", "start", "neural", "Bayes", "T(E)", "T(|m|)", "T(xi/L)"]
     assert len(rows) == 4 * (3 + 2)
     assert all(len(row) == len(header) for row in rows)
     value, error = (float(results[k].isel(machine=0, start=1, thermometer=2)) for k in ("end_temperature", "end_error"))
@@ -70,8 +70,9 @@ def test_ends_table_tells_ends_nulls_and_refusals():
     assert float(told[1]) == pytest.approx(value, abs=1e-3)
     assert float(told[2]) / 1000 == pytest.approx(error, abs=1e-3)
     assert rows[3][:3] == ["V-64", "null mixture", "2.560"]
-    assert rows[4] == ["V-64", "converged", "yes", "yes", "yes", "yes"]
-    assert rows[9] == ["V-16", "converged", *["no (no T*)"] * 4]
+    assert rows[4][:2] == ["V-64", "T*"]
+    assert rows[4][4] == with_error(float(results["fixed_point"].sel(machine="V-64", thermometer="energy")), 0.02)
+    assert rows[9] == ["V-16", "T*", *["no T*"] * 5]
 
 
 def test_ends_table_of_one_seed_has_no_errors():

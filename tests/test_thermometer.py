@@ -114,8 +114,9 @@ def test_bayes_reaches_its_exact_cross_entropy_and_accuracy():
         rf.BayesThermometer(TEN, [0.0, 2.0, math.inf]),
         rf.EnergyThermometer(TEN),
         rf.MagnetizationThermometer(TEN),
+        rf.CorrelationThermometer(TEN),
     ],
-    ids=["bayes", "bayes of three classes", "energy", "magnetization"],
+    ids=["bayes", "bayes of three classes", "energy", "magnetization", "correlation"],
 )
 def test_known_ensembles(thermometer):
     assert_reads_known(thermometer)

@@ -6,8 +6,8 @@ the states of a row and A = U^+ m U in the eigenvectors,
 .. math:: \langle m_0 m_y \rangle = \frac1Z \sum_{ij} \lambda_i^{L-y} \lambda_j^y |A_{ij}|^2, \qquad
           S(k) = \frac1L \sum_y e^{iky} \langle m_0 m_y \rangle
 
-and the sum over y is a geometric one. T commutes with translations of the row and with the reversal of all its spins, so
-each momentum and parity is a block of its own; the blocks are Fourier transforms of the elements between one row of
+and the sum over y is a geometric one. T commutes with translations of the row and with the reversal of all its spins,
+so each momentum and parity is a block of its own; the blocks are Fourier transforms of the elements between one row of
 each class.
 
 References

@@ -13,6 +13,7 @@ from rbmflow.figures.flow import (
     shown_iterations,
     temperature_flow,
 )
+from rbmflow.figures.manifold import correlations, flow_observables, off_manifold, renormalization
 from rbmflow.figures.modes import fourier_content, leading_vectors, mode_growth, projections, receptive_fields
 from rbmflow.figures.style import start_looks, to_svg
 from rbmflow.figures.tables import table_of
@@ -22,14 +23,18 @@ __all__ = [
     "calibration",
     "class_probabilities",
     "configurations",
+    "correlations",
     "energy_flow",
     "flow_ends",
+    "flow_observables",
     "fourier_content",
     "leading_vectors",
     "mode_growth",
+    "off_manifold",
     "product_profiles",
     "projections",
     "receptive_fields",
+    "renormalization",
     "shown_iterations",
     "spectra",
     "start_looks",

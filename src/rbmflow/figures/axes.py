@@ -24,6 +24,7 @@ THERMOMETERS = {
     "bayes": "Bayes",
     "energy": "energy, $T(E)$",
     "magnetization": "magnetization, $T(|m|)$",
+    "correlation": r"correlation, $T(\xi/L)$",
 }
 """How a thermometer is called in a figure; one that is not here is called by its own name."""
 

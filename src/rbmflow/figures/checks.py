@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 def calibration(results: xr.Dataset) -> Figure:
     """Draw what each thermometer reads from held-out exact configurations, against their temperature.
 
-    Upper row: the reading, with the line of a perfect thermometer. Lower row: reading minus temperature.
+    Upper row: the reading, with the line of a perfect thermometer. Lower row: reading minus temperature. The shaded
+    range is that in which the thermometer can be used: reading and error are within a tenth of the temperature.
 
     Parameters
     ----------
@@ -63,7 +64,10 @@ def calibration(results: xr.Dataset) -> Figure:
         lower.set_ylim(-reach, reach)
         difference = reading[finite] - true[finite]
         lower.errorbar(true[finite], difference, error[finite], fmt=".", color=NEUTRAL, linewidth=0.8)
+        first, last = (float(here[name]) for name in ("usable_from", "usable_to"))
         for axes in (upper, lower):
+            if np.isfinite(first):
+                axes.axvspan(first, min(last, top), color=NEUTRAL, alpha=0.1, linewidth=0)
             axes.axvline(float(results["critical_temperature"]), **CRITICAL)
         side_labels(upper, {T_C: float(results["critical_temperature"])}, "x")
         say_empty(upper, positions(reading, top))

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def _start_legend(figure: Figure, results: xr.Dataset) -> None:
+def start_legend(figure: Figure, results: xr.Dataset) -> None:
+    """Write the names of the starts in their colours above a figure."""
     looks = start_looks(results)
     handles = [Line2D([], [], color=look.colour, linewidth=1.8) for look in looks.values()]
     names = [f"from {start}" for start in looks]
@@ -84,7 +85,7 @@ def temperature_flow(results: xr.Dataset) -> Figure:
         axes.set_title(THERMOMETERS.get(thermometer, thermometer))
     for axes in grid[-1]:
         axes.set_xlabel("iteration")
-    _start_legend(figure, results)
+    start_legend(figure, results)
     return figure
 
 
@@ -213,7 +214,7 @@ def energy_flow(results: xr.Dataset) -> Figure:
         axes.set_title(plain(machine))
     for axes in grid[1]:
         axes.set_xlabel("iteration")
-    _start_legend(figure, results)
+    start_legend(figure, results)
     return figure
 
 

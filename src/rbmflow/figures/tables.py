@@ -31,8 +31,27 @@ COLUMNS = {
         "drift",
         "drift_error",
         "converged",
+        "fixed_point",
+        "fixed_point_error",
+        "fixed_point_chain_error",
+        "iterations_needed",
         "null_temperature",
         *REFERENCES,
+    ),
+    "flow_observables": tuple(
+        f"{name}_{part}"
+        for name in ("magnetization_2", "magnetization_4", "domains", "step_distance")
+        for part in ("mean", "error")
+    ),
+    "correlations": ("correlation_mean", "correlation_error", "null_correlation"),
+    "off_manifold": ("off_distance_mean", "off_distance_error", "off_floor", "off_p_value"),
+    "renormalization": (
+        "blocked_read",
+        "blocked_read_error",
+        "blocked_energy",
+        "blocked_energy_error",
+        "blocked_abs_magnetization",
+        "blocked_abs_magnetization_error",
     ),
     "configurations": ("example",),
     "weight_products": ("weight_product",),
@@ -44,12 +63,13 @@ COLUMNS = {
     "receptive_fields": ("receptive_field", "receptive_correlator"),
     "mode_growth": ("growth_sampled", "growth_mean_field", "predicted_gain", "gain", "gain_error"),
     "weights_along_training": ("weight_measure_mean", "weight_measure_error", "weight_update"),
-    "calibration": ("calibration", "calibration_error"),
+    "calibration": ("calibration", "calibration_error", "usable_from", "usable_to"),
     "training_curves": ("reconstruction", "weight_norm"),
 }
 """The variables behind each figure; the first one decides which rows there are."""
 
 PADDED = {
+    "renormalization": 1,
     "spectra": 2,
     "leading_vectors": 1,
     "training_curves": 1,
@@ -89,7 +109,7 @@ def table_of(results: xr.Dataset, figure: str) -> pd.DataFrame:
         raise InvalidInput(Problem("figure", figure, f"it must be one of {', '.join(COLUMNS)}"))
     names = list(COLUMNS[figure])
     part = results[names]
-    if figure == "class_probabilities":
+    if figure in ("class_probabilities", "correlations"):
         part = part.sel(iteration=shown_iterations(results))
     dims = [str(d) for d in part[names[0]].dims]
     table = (

@@ -14,7 +14,15 @@ from urllib.parse import quote
 
 from rbmflow._checks import Problems
 from rbmflow.report.explorer import explorer_data
-from rbmflow.report.quantities import CLOSING_ROWS, drift_table, ends_table, flags, measures_table
+from rbmflow.report.quantities import (
+    CLOSING_ROWS,
+    drift_table,
+    ends_table,
+    flags,
+    measures_table,
+    off_table,
+    settling_table,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,7 +32,10 @@ TEMPLATES = Path(__file__).with_name("templates")
 BY_MACHINE = (
     "flow_ends",
     "temperature_flow",
+    "off_manifold",
     "energy_flow",
+    "flow_observables",
+    "correlations",
     "weight_products",
     "product_profiles",
     "spectra",
@@ -43,6 +54,9 @@ RUN_FIELDS = (
     *("versions", "device", "cores", "platform", "revision", "seed"),
 )
 """What is told of a run; a field that was not recorded is said to be unknown."""
+
+BLOCKED = "blocked_read"
+"""What results have only if the run had block spins."""
 
 MACHINES_IN_A_FIGURE = 4
 """More machines than this make further figures, so that each fits a screen and a printed page."""
@@ -118,6 +132,9 @@ def render(results: xr.Dataset, run: Mapping[str, Any]) -> str:
         drift_header=drift_header,
         drifts=drift_rows,
         measures=measures_table(results),
+        settling=settling_table(results)[1],
+        off_header=off_table(results)[0],
+        off=off_table(results)[1],
         flags=flags(results),
         kinds=_kinds(run["steps"] or []),
         drawings=drawings(results),
@@ -179,6 +196,8 @@ def drawings(results: xr.Dataset) -> dict[str, list[Drawing]]:
     for machine in map(str, results["machine"].values):
         add("configurations", "configurations", results.sel(machine=[machine]), machine)
     add("calibration", "calibration", results)
+    if BLOCKED in results:
+        add("renormalization", "renormalization", results)
     return drawn
 
 
@@ -204,7 +223,7 @@ def _groups(results: xr.Dataset) -> Iterator[xr.Dataset]:
 def _require(results: xr.Dataset) -> None:
     from rbmflow.figures.tables import COLUMNS
 
-    needed = {name for names in COLUMNS.values() for name in names}
+    needed = {name for names in COLUMNS.values() for name in names if not name.startswith("blocked_")}
     needed |= {"cross_entropy", "accuracy", "bayes_cross_entropy_exact", "bayes_accuracy_exact", "chains"}
     needed |= {
         "leading_uniformity",

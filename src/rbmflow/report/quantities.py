@@ -7,17 +7,20 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import xarray as xr
 
-HEADINGS = {"neural": "neural", "bayes": "Bayes", "energy": "T(E)", "magnetization": "T(|m|)"}
+HEADINGS = {"neural": "neural", "bayes": "Bayes", "energy": "T(E)", "magnetization": "T(|m|)", "correlation": "T(xi/L)"}
 """Column heading of each thermometer; one that is not here is called by its own name."""
+
+FEATURES = {"energy": "E", "abs_magnetization": "|m|", "joint": "E, |m|, longest wave"}
+"""Column heading of what is compared with true configurations."""
 
 NO_END = "no T*"
 """What stands where flows have not converged."""
 
-CLOSING_ROWS = ("null mixture", "converged")
+CLOSING_ROWS = ("null mixture", "T*")
 """The rows of `ends_table` that follow the starts of a machine."""
 
 
@@ -48,11 +51,11 @@ def with_error(value: float, error: float) -> str:
 
 
 def ends_table(results: xr.Dataset) -> tuple[list[str], list[list[str]]]:
-    """Return the ends of the flows as text: one row a machine and start, then the null, then whether they converged.
+    """Return the ends of the flows as text: one row a machine and start, then the null, then T*.
 
     The end is the mean over the last quarter of the flow, its error the standard error over seeds: `2.412(15)` is
     2.412 ± 0.015, `(n/a)` an error that one seed cannot give. Where the flows of a machine have not converged
-    by a thermometer, there is no T*, and the last row says so.
+    by a thermometer, there is no T*, and the last row says so; else T* is the mean over the starts.
 
     Parameters
     ----------
@@ -83,21 +86,53 @@ def ends_table(results: xr.Dataset) -> tuple[list[str], list[list[str]]]:
             rows.append([machine, start, *(with_error(float(v), float(e)) for v, e in pairs)])
         nulls = (float(v) for v in here["null_temperature"].values)
         rows.append([machine, CLOSING_ROWS[0], *("-" if math.isnan(v) else f"{v:.3f}" for v in nulls)])
-        verdicts = ["yes" if bool(c) else f"no ({NO_END})" for c in here["converged"].values]
+        pairs = zip(here["fixed_point"].values, here["fixed_point_error"].values, strict=True)
+        told = (with_error(float(v), float(e)) for v, e in pairs)
+        verdicts = [text if bool(c) else NO_END for text, c in zip(told, here["converged"].values, strict=True)]
         rows.append([machine, CLOSING_ROWS[1], *verdicts])
     return header, rows
 
 
 def drift_table(results: xr.Dataset) -> tuple[list[str], list[list[str]]]:
     """Return how far each flow still moved over its last half, as text in the form of `ends_table`."""
+    return _by_start(results, lambda at: zip(at["drift"].values, at["drift_error"].values, strict=True), with_error)
+
+
+def settling_table(results: xr.Dataset) -> tuple[list[str], list[list[str]]]:
+    """Return the iterations that each flow needed, and the errors of its end over seeds and over chains apart."""
+
+    def told(needed: float, over_seeds: float, over_chains: float) -> str:
+        errors = "; ".join("n/a" if math.isnan(e) else f"{e:.2g}" for e in (over_seeds, over_chains))
+        return "no end" if math.isnan(needed) else f"{needed:.0f} ({errors})"
+
+    names = ("iterations_needed", "end_error", "end_chain_error")
+    return _by_start(results, lambda at: zip(*(at[name].values for name in names), strict=True), told)
+
+
+def _by_start(
+    results: xr.Dataset, numbers: Callable[[xr.Dataset], Iterable[tuple]], told: Callable[..., str]
+) -> tuple[list[str], list[list[str]]]:
+    """Return a table with one row a machine and start and one column a thermometer."""
     thermometers = [str(t) for t in results["thermometer"].values]
     header = ["machine", "start", *(HEADINGS.get(t, t) for t in thermometers)]
     rows = []
     for machine in map(str, results["machine"].values):
         for start in map(str, results["start"].values):
             at = results.sel(machine=machine, start=start)
-            pairs = zip(at["drift"].values, at["drift_error"].values, strict=True)
-            rows.append([machine, start, *(with_error(float(v), float(e)) for v, e in pairs)])
+            rows.append([machine, start, *(told(*map(float, row)) for row in numbers(at))])
+    return header, rows
+
+
+def off_table(results: xr.Dataset) -> tuple[list[str], list[list[str]]]:
+    """Return how far the last configurations are from true ones: distance and p-value, by what is compared."""
+    features = [str(name) for name in results["feature"].values]
+    header = ["machine", "start", *(f"{FEATURES.get(name, name)}" for name in features)]
+    rows = []
+    for machine in map(str, results["machine"].values):
+        for start in map(str, results["start"].values):
+            at = results.sel(machine=machine, start=start).isel(compared=-1)
+            pairs = zip(at["off_distance_mean"].values, at["off_p_value"].values, strict=True)
+            rows.append([machine, start, *(f"{d:.3f}, p = {p:.2g}" for d, p in pairs)])
     return header, rows
 
 
@@ -140,9 +175,11 @@ def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
                        null: {thermometer: temperature}
                        null_energy, null_abs_magnetization
                        flows: [{"start", "end": {thermometer: {"temperature", "error", "chain_error",
-                                                                "drift", "drift_error"}}}]
+                                                                "drift", "drift_error",
+                                                                "iterations_needed"}}}]
                        converged: {thermometer: true or false}
                        weights: {measure: {"value", "error"}}, after training
+                       fixed_point: {thermometer: {"temperature", "error", "chain_error"}}, null without T*
         classifiers  {name: {"cross_entropy", "accuracy"}}, and "exact" for the best possible
         flags        [{"where", "what", "message"}]
 
@@ -182,6 +219,14 @@ def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+FIXED_POINT = {
+    "temperature": "fixed_point",
+    "error": "fixed_point_error",
+    "chain_error": "fixed_point_chain_error",
+}
+"""Name in the summary and in the results of what is told of T*."""
+
+
 def _machine(here: xr.Dataset) -> dict[str, Any]:
     thermometers = [str(t) for t in here["thermometer"].values]
     quantities = {
@@ -190,6 +235,7 @@ def _machine(here: xr.Dataset) -> dict[str, Any]:
         "chain_error": "end_chain_error",
         "drift": "drift",
         "drift_error": "drift_error",
+        "iterations_needed": "iterations_needed",
     }
     flows = []
     for start in here["start"].values:
@@ -212,6 +258,9 @@ def _machine(here: xr.Dataset) -> dict[str, Any]:
                 "error": number(here["weight_final_error"].sel(final_measure=name)),
             }
             for name in here["final_measure"].values
+        },
+        "fixed_point": {
+            t: {key: number(here[name].sel(thermometer=t)) for key, name in FIXED_POINT.items()} for t in thermometers
         },
     }
 

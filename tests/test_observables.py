@@ -1,0 +1,152 @@
+"""Observables along a flow by hand and by enumeration; the exact correlation length; two-sample tests."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+import rbmflow as rf
+from rbmflow import exact
+from rbmflow._checks import InvalidInput
+from rbmflow.observables import Observables, domains, observe
+from rbmflow.sampler.mean_field import curie_weiss_magnetization, sample_mean_field
+from rbmflow.two_sample import compare
+
+SPINS = np.where(np.random.default_rng(0).random((3, 7, 4, 6)) < 0.6, 1, -1).astype(np.int8)
+
+
+def counted_domains(spins: np.ndarray) -> int:
+    """Domains of one configuration by flooding them one after the other."""
+    left, found = set(np.ndindex(spins.shape)), 0
+    while left:
+        found, front = found + 1, [left.pop()]
+        while front:
+            y, x = front.pop()
+            for to in ((y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1)):
+                at = (to[0] % spins.shape[0], to[1] % spins.shape[1])
+                if at in left and spins[at] == spins[y, x]:
+                    left.remove(at)
+                    front.append(at)
+    return found
+
+
+def test_domains_are_those_of_flooding():
+    expected = [[counted_domains(spins) for spins in row] for row in SPINS]
+    np.testing.assert_array_equal(domains(SPINS), expected)
+
+
+def test_observables_by_hand():
+    measured = observe(SPINS)
+    model = rf.Ising(rf.Square(4, 6))
+    np.testing.assert_array_equal(measured.energy, model.total_energy(SPINS))
+    np.testing.assert_array_equal(measured.magnetization, SPINS.sum(axis=(2, 3), dtype=int))
+    np.testing.assert_array_equal(measured.overturned[1:], (SPINS[1:] != SPINS[:-1]).sum(axis=(2, 3)))
+    assert (measured.overturned[0] == -1).all()
+    for dy, dx in itertools.product(range(3), range(4)):
+        products = [
+            (SPINS * np.roll(SPINS, shift, axis=(2, 3)).astype(float)).mean(axis=(2, 3))
+            for shift in ((dy, dx), (dy, -dx))
+        ]
+        values = np.mean(products, axis=0)
+        np.testing.assert_allclose(measured.correlation[:, dy, dx], values.mean(axis=1), atol=1e-6)
+        error = values.std(axis=1, ddof=1) / np.sqrt(7)
+        np.testing.assert_allclose(measured.correlation_error[:, dy, dx], error, atol=1e-6)
+    moved = [
+        np.abs((SPINS * np.exp(-2j * np.pi * wave)).sum(axis=(2, 3))) ** 2 / 24
+        for wave in (np.arange(4)[:, None] / 4, np.arange(6)[None] / 6)
+    ]
+    np.testing.assert_allclose(measured.long_wave, np.mean(moved, axis=0), rtol=1e-4, atol=1e-5)
+    mean, error = measured.averages()["magnetization_4"]
+    fourth = SPINS.mean(axis=(2, 3), dtype=float) ** 4
+    np.testing.assert_allclose(mean, fourth.mean(axis=1))
+    np.testing.assert_allclose(error, fourth.std(axis=1, ddof=1) / np.sqrt(7))
+
+
+def test_observables_of_stretches_are_those_of_the_whole():
+    joined = Observables.joined([observe(SPINS[:1]), observe(SPINS[1:], before=SPINS[0])])
+    for one, other in zip(jax.tree.leaves(joined), jax.tree.leaves(observe(SPINS)), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    again = Observables.from_dataset(joined.to_dataset())
+    np.testing.assert_array_equal(again.long_wave, joined.long_wave)
+
+
+def test_a_single_chain_has_no_error():
+    assert np.isnan(observe(SPINS[:, :1]).correlation_error).all()
+
+
+@pytest.mark.parametrize("side", [3, 4])
+def test_structure_factors_are_those_of_all_configurations(side):
+    model = rf.Ising(rf.Square(side))
+    spins = np.array(list(itertools.product((-1, 1), repeat=side**2)), np.int8).reshape(-1, side, side)
+    energy = -np.sum(spins * (np.roll(spins, -1, 1) + np.roll(spins, -1, 2)), axis=(1, 2), dtype=int)
+    factor = np.abs(np.fft.fft2(spins)) ** 2 / side**2
+    for temperature in (0.5, 1.3, 2.269, 6.0, np.inf):
+        weight = np.exp(-(energy - energy.min()) / temperature)
+        weight /= weight.sum()
+        uniform, wave = exact.structure_factors(model, temperature)
+        assert uniform == pytest.approx(weight @ factor[:, 0, 0], rel=1e-9)
+        assert wave == pytest.approx(weight @ factor[:, 0, 1], rel=1e-9)
+
+
+def test_structure_factor_at_zero_is_the_second_moment_of_another_transfer_matrix():
+    model = rf.Ising(rf.Square(6))
+    temperature = np.array([1.0, 2.0, 2.269185314213022, 4.0])
+    uniform, _ = exact.structure_factors(model, temperature)
+    np.testing.assert_allclose(uniform, 36 * exact.magnetization_moment(model, temperature, 2), rtol=1e-10)
+
+
+def test_correlation_length_is_undone_by_its_inverse():
+    model = rf.Ising(rf.Square(6))
+    temperature = np.array([0.5, 0.8, 1.7, 2.2692, 2.6, 5.0, 40.0])
+    length = exact.correlation_length(model, temperature)
+    assert np.all(np.diff(length) < 0)
+    np.testing.assert_allclose(exact.temperature_of_correlation_length(model, length), temperature, rtol=1e-6)
+    np.testing.assert_array_equal(exact.temperature_of_correlation_length(model, np.array([0.0, np.inf])), [np.inf, 0])
+    with pytest.raises(InvalidInput, match="square torus"):
+        exact.structure_factors(rf.Ising(rf.Square(4, 5)), 2.0)
+
+
+def test_energy_distance_is_the_sum_over_pairs():
+    rng = np.random.default_rng(1)
+    one, other = rng.normal(size=(40, 2)), rng.normal(0.7, 1.0, (30, 2))
+    found = compare(jax.random.key(0), one, other, 99)
+    scale = np.concatenate([one, other]).std(axis=0)
+    x, y = one / scale, other / scale
+    between, inside, outside = (
+        np.linalg.norm(a[:, None] - b[None], axis=-1).mean() for a, b in ((x, y), (x, x), (y, y))
+    )
+    assert found.distance == pytest.approx((2 * between - inside - outside) / (2 * between), rel=1e-9)
+
+
+def test_p_values_of_equal_distributions_are_uniform():
+    rng = np.random.default_rng(2)
+    tests = [
+        compare(key, rng.integers(0, 4, (25, 1)), rng.integers(0, 4, (25, 1)), 49).p_value
+        for key in jax.random.split(jax.random.key(0), 200)
+    ]
+    # A permutation test is exact: P(p <= a) <= a, and near it; 5 sigma of a binomial of 200.
+    for level in (0.1, 0.5):
+        assert abs(np.mean(np.array(tests) <= level) - level) < 5 * np.sqrt(level * (1 - level) / 200) + 0.02
+    assert compare(jax.random.key(0), np.ones((5, 1)), np.ones((5, 1))).p_value == 1
+
+
+def test_curie_weiss_magnetization_solves_its_equation():
+    temperature = np.array([0.3, 1.0, 2.5, 3.9, 3.999])
+    found = curie_weiss_magnetization(temperature)
+    np.testing.assert_allclose(found, np.tanh(4 * found / temperature), atol=1e-9)
+    assert (found > 0.02).all()
+
+
+def test_mean_field_configurations_have_no_neighbours():
+    """Both two-point functions, near and far, are m^2: independent spins of a common sign."""
+    temperatures = (0.0, 2.5, 3.5, 5.0)
+    spins = np.asarray(sample_mean_field(jax.random.key(3), rf.Square(6), temperatures, 4000).spins, np.float64)
+    square = curie_weiss_magnetization(temperatures) ** 2
+    for shift in ((0, 1), (3, 3)):
+        products = (spins * np.roll(spins, shift, axis=(2, 3))).mean(axis=(2, 3))
+        error = products.std(axis=1, ddof=1) / np.sqrt(4000) + 1e-12
+        assert np.all(np.abs(products.mean(axis=1) - square) < 5 * error)
+    assert abs(spins.mean()) < 5 / np.sqrt(16_000)
