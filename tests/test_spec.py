@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rbmflow import spec
 from rbmflow._checks import InvalidInput
-from rbmflow.settings import FlowSettings, MachineSettings, SamplingSettings, TypeSettings
+from rbmflow.settings import FlowSettings, MachineSettings, RenormalizationSettings, SamplingSettings, TypeSettings
 
 
 def problems(data):
@@ -24,7 +24,8 @@ def test_quick_is_written_out_in_full():
     assert tomllib.loads(path.read_text()) == tomllib.loads(spec.to_toml(quick))
     default = spec.Spec("quick")
     types = {**default.types, "V": TypeSettings(also_hidden=(16,))}
-    assert quick == dataclasses.replace(default, types=types)
+    block_spins = RenormalizationSettings(length=40)
+    assert quick == dataclasses.replace(default, types=types, renormalization=block_spins)
 
 
 def test_paper_has_the_types_of_the_paper():
@@ -34,7 +35,7 @@ def test_paper_has_the_types_of_the_paper():
     assert paper.type_temperatures("H") == tuple(4 + k / 4 for k in range(9))
     assert paper.type_temperatures("L") == (0.0,)
     assert (paper.seeds, paper.training.epochs) == (5, 1000)
-    assert spec.shipped() == ("paper", "quick", "veiga-vicente")
+    assert spec.shipped() == ("nulls", "paper", "quick", "veiga-vicente")
 
 
 def test_further_sizes_that_repeat_the_main_one_are_merged():
@@ -112,7 +113,7 @@ def test_toml_gives_the_spec_back(temperatures, infinite, hidden, scale, biases,
         ),
         (
             {"types": {"V": {"minimm": 1.0}}},
-            "section types.V has minimum, maximum, also_hidden; did you mean types.V.mini",
+            "section types.V has minimum, maximum, temperatures, data, weights, also_hidden; did you mean types.V.mini",
         ),
         ({"modle": {}}, "modle = {} is not allowed: there is no such field; a spec has name, seed, seeds, model"),
     ],
@@ -213,7 +214,7 @@ def test_files_that_are_no_specs(tmp_path):
         broken / "below": "Not a directory",
         broken: "it must be TOML: Expected '=' after a key in a key/value pair (at line 2, column 6)",
         latin: "it must be TOML, which is UTF-8 text, and byte 8 is not",
-        "qick": "it must be one of paper, quick, veiga-vicente or the path of a TOML file",
+        "qick": "it must be one of nulls, paper, quick, veiga-vicente or the path of a TOML file",
     }.items():
         with pytest.raises(InvalidInput, match=re.escape(sentence)) as caught:
             spec.load(source)

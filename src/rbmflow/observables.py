@@ -13,7 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float32, Float64, Int, Int16, Int32, Shaped
+from jaxtyping import Array, Bool, Float, Float32, Float64, Int, Int8, Int16, Int32, Shaped
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -104,7 +104,9 @@ class Observables(Record):
         return cls(*chains, *planes, sites=int(dataset.attrs["sites"]))  # pyright: ignore[reportCallIssue]
 
 
-def observe(spins: Spins, before: Spins | None = None) -> Observables:
+def observe(
+    spins: Int8[Array | np.ndarray, "iteration chain y x"], before: Int8[Array | np.ndarray, "chain y x"] | None = None
+) -> Observables:
     """Measure configurations of successive iterations.
 
     Parameters
