@@ -145,7 +145,7 @@ def _structure_factors(side: int, coupling: float) -> tuple[float, float]:
     return uniform / partition / side, wave / partition / side
 
 
-type _Modes = tuple[Float64[np.ndarray, " mode"], Complex128[np.ndarray, "row mode"]]
+type _Modes = tuple[Float64[np.ndarray, " _"], Complex128[np.ndarray, "row _"]]
 
 
 def _sums(side: int, magnetization: Float64[np.ndarray, " row"], even: _Modes, odd: _Modes) -> np.ndarray:
