@@ -19,7 +19,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from rbmflow._checks import InvalidInput, Problem, Problems
-from rbmflow.execute import ExecutionFailed, Limits, available_cores, available_memory, missing, versions
+from rbmflow.execute import (
+    ExecutionFailed,
+    Limits,
+    Slurm,
+    available_cores,
+    available_memory,
+    load_slurm,
+    missing,
+    versions,
+)
 from rbmflow.execute import run as execute
 from rbmflow.store import Address, Damaged, Step, Store
 
@@ -43,10 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rbmflow.execute import recording
 
     started, clock = datetime.now(UTC), time.perf_counter()
-    workers = _default_workers() if arguments.workers is None else arguments.workers
-    problems = Problems()
-    problems.whole("workers", workers, 1)
-    problems.done()
+    workers = _workers(arguments)
     limits = _limits(arguments)
     sweep, graphs = _graphs(arguments)
     store = Store(arguments.store)
@@ -77,6 +83,28 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{record['run']}: {done}, {time.perf_counter() - clock:.1f} s")
     print(page)
     return 0
+
+
+def _workers(arguments: argparse.Namespace) -> int | Slurm:
+    """Who is to compute: so many processes here, or a cluster."""
+    if arguments.slurm is not None:
+        from rbmflow.execute.slurm import require_slurm
+
+        local = {"workers": arguments.workers, "step_seconds": arguments.step_seconds}
+        local |= {"step_memory": arguments.step_memory}
+        problems = Problems()
+        for name, value in local.items():
+            told = f"with --slurm the file of the cluster says it, --{name.replace('_', '-')} is for this machine"
+            problems.unless(value is None, name, value, told)
+        problems.done()
+        cluster = load_slurm(arguments.slurm)
+        require_slurm()
+        return cluster
+    workers = _default_workers() if arguments.workers is None else arguments.workers
+    problems = Problems()
+    problems.whole("workers", workers, 1)
+    problems.done()
+    return workers
 
 
 def _limits(arguments: argparse.Namespace) -> Limits:

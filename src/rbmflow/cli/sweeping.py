@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rbmflow.cli.watching import Watch
-from rbmflow.execute import ExecutionFailed, Limits, manifest, recording
+from rbmflow.execute import ExecutionFailed, Limits, Slurm, manifest, recording
 from rbmflow.execute import run as execute
 from rbmflow.store import Damaged, Step, Store
 
@@ -33,7 +33,7 @@ class _Point(NamedTuple):
     """Steps that are still to be computed for them."""
 
 
-def run(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, workers: int, limits: Limits) -> int:
+def run(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, workers: int | Slurm, limits: Limits) -> int:
     """Compute what is missing for all points, what they share once, and write the reports of those that are done."""
     started, clock = datetime.now(UTC), time.perf_counter()
     steps = list(dict.fromkeys(step for graph in graphs for step in graph))
