@@ -34,6 +34,9 @@ _LOOK = 2.0
 _GRACE = 15.0
 """Seconds that the answer of a job which has left the queue may take to show through a network file system."""
 
+_PAUSE = 5.0
+"""Seconds before a submission that Slurm refused is tried again; twice as many the next time."""
+
 _WAITING = 100_000
 """Steps that wait here at a time."""
 
@@ -107,7 +110,8 @@ class SlurmJobs(Workers):
         self._jobs: list[_Job] = []
         self._lost: Counter[str] = Counter()
         self._refused: list[tuple[Step, Outcome]] = []
-        self._next_look = self._since = 0.0
+        self._refusals = 0
+        self._next_look = self._since = self._not_before = 0.0
 
     @property
     def free(self) -> bool:
@@ -130,7 +134,7 @@ class SlurmJobs(Workers):
         room = self._cluster.jobs - len(self._jobs)
         if self._waiting and room > len(self._groups) and (not self._jobs or time.monotonic() - self._since >= _GATHER):
             self._cut(room - len(self._groups))
-        if self._groups and room > 0:
+        if self._groups and room > 0 and time.monotonic() >= self._not_before:
             self._submit(room)
         if not self._refused and time.monotonic() < self._next_look:
             time.sleep(seconds)
@@ -147,16 +151,23 @@ class SlurmJobs(Workers):
         self._groups += groups
 
     def _submit(self, room: int) -> None:
-        """Submit so many groups as one array; what Slurm refuses has failed."""
+        """Submit so many groups as one array; what Slurm refuses again and again has failed."""
         groups, self._groups = self._groups[:room], self._groups[room:]
         try:
             with self._executor.batch():
                 handles = [self._executor.submit(self._work, steps) for steps in groups]
         except Exception as error:
+            self._refusals += 1
+            if self._refusals < self._cluster.tries:
+                # The controller may be restarting.
+                self._groups = groups + self._groups
+                self._not_before = time.monotonic() + _PAUSE * self._refusals
+                return
             lines = str(error).strip().splitlines() or [type(error).__name__]
             reason = f"Slurm refused its job ({lines[-1]})"
             self._refused += [(step, Outcome("failed", reason)) for steps in groups for step in steps]
             return
+        self._refusals = 0
         self._jobs += [_Job(handle, steps) for handle, steps in zip(handles, groups, strict=True)]
 
     def _answers(self) -> list[tuple[Step, Outcome]]:
