@@ -32,7 +32,7 @@ temperatures = [1.0, 2.25, 4.0, inf]
 draws = 250
 [types.V]
 [training]
-epochs = 2500
+epochs = 2000
 [flow]
 starts = ["cold"]
 chains = 100
@@ -50,7 +50,7 @@ CLUSTER = """
 partition = "main"
 minutes = 15
 memory_gb = 1.5
-group_minutes = 1
+group_minutes = 1.5
 setup = ["export RBMFLOW_SETUP=done", "echo setup $RBMFLOW_SETUP"]
 """
 

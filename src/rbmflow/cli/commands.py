@@ -250,7 +250,7 @@ def report(arguments: argparse.Namespace) -> int:
     record = store.find_run(arguments.run)
     if "points" in record:
         store.prepare()
-        print(sweeping.write_reports(record, store))
+        print(sweeping.write_reports(record, store, _default_workers()))
         return 0
     results = _results(store, record)
     store.prepare()
