@@ -8,11 +8,14 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow.store import Step
 
 _WORD = re.compile(r"[A-Za-z0-9_.,:&|*+\[\]()=-]*")
+
+_KINDS = {str: "text", int: "a whole number", float: "a number"}
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,8 @@ class Slurm:
         problems = Problems()
         for name in ("partition", "account", "qos", "constraint"):
             value = getattr(self, name)
-            problems.unless(
-                isinstance(value, str) and _WORD.fullmatch(value) is not None,
-                name,
-                value,
-                "it must be a name of Slurm's, without spaces",
-            )
+            named = _WORD.fullmatch(value) is not None
+            problems.unless(named, name, value, "it must be a name of Slurm's, without spaces")
         problems.whole("minutes", self.minutes, 1)
         problems.positive("memory_gb", self.memory_gb)
         problems.whole("gpus", self.gpus, 0)
@@ -71,10 +70,7 @@ class Slurm:
         problems.whole("jobs", self.jobs, 1, 1000)
         problems.whole("tries", self.tries, 1)
         problems.whole("requeues", self.requeues, 0)
-        lines = isinstance(self.setup, list | tuple) and all(isinstance(line, str) for line in self.setup)
-        problems.unless(lines, "setup", self.setup, "it must be a list of lines of shell")
         problems.done()
-        object.__setattr__(self, "setup", tuple(self.setup))
         problems.unless(
             self.group_minutes <= self.minutes,
             "group_minutes",
@@ -124,12 +120,21 @@ def load_slurm(path: str | Path) -> Slurm:
         why = error.strerror if isinstance(error, OSError) else str(error)
         allowed = f"it must be a TOML file with the settings of a cluster ({why})"
         raise InvalidInput(Problem("slurm", str(path), allowed)) from error
-    fields = [field.name for field in dataclasses.fields(Slurm)]
+    defaults = {field.name: field.default for field in dataclasses.fields(Slurm)}
     problems = Problems()
-    for name in data:
-        problems.unless(name in fields, name, data[name], f"there is no such field; a cluster has {', '.join(fields)}")
+    for name, value in data.items():
+        if name not in defaults:
+            problems.unless(False, name, value, f"there is no such field; a cluster has {', '.join(defaults)}")
+        elif isinstance(defaults[name], tuple):
+            lines = isinstance(value, list) and all(isinstance(line, str) for line in value)
+            problems.unless(lines, name, value, "it must be a list of lines of shell")
+        else:
+            wanted = (int, float) if isinstance(defaults[name], float) else type(defaults[name])
+            fits = isinstance(value, wanted) and not isinstance(value, bool)
+            problems.unless(fits, name, value, f"it must be {_KINDS[type(defaults[name])]}")
     problems.done()
-    return Slurm(**data)
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    return Slurm(**given)
 
 
 def cut(
