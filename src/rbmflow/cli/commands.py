@@ -272,17 +272,19 @@ def store(arguments: argparse.Namespace) -> int:
 def doctor(arguments: argparse.Namespace) -> int:
     """Check this installation against known numbers."""
     from rbmflow import steps
-    from rbmflow.execute.surroundings import device, revision
+    from rbmflow.execute.surroundings import device, revision, threads
 
     table = Table("check", "expected", "measured", "")
-    sound = True
+    sound, clock = True, time.perf_counter()
     for check, expected, measured, ok in steps.doctor():
         sound = sound and bool(ok)
         table.add_row(escape(str(check)), escape(str(expected)), escape(str(measured)), "ok" if ok else "FAULT")
     _console().print(table)
     print(f"device: {device()}; cores: {available_cores()}; python: {sys.version.split()[0]}; revision: {revision()}")
+    print("threads: " + ", ".join(f"{name} = {value}" for name, value in threads().items()))
     print(", ".join(f"{package} {version}" for package, version in versions().items()))
-    print("All is well." if sound else "There is a fault: numbers of this installation cannot be trusted.")
+    print(f"the checks took {time.perf_counter() - clock:.1f} s")
+    print("All is well." if sound else _FAULT)
     return 0 if sound else 1
 
 
@@ -333,6 +335,12 @@ def _default_workers() -> int:
         return 1
     return max(1, min(available_cores(), available_memory() // _WORKER_BYTES))
 
+
+_FAULT = """\
+There is a fault: numbers of this installation cannot be trusted. What mends it, in this order:
+  1. versions that are tested: pip install --upgrade "jax>=0.11.2", with jaxlib and plugins of the same version;
+  2. the CPU in place of a GPU: JAX_PLATFORMS=cpu rbmflow doctor;
+  3. no flags of your own: unset XLA_FLAGS, and empty the cache of compiled programs (JAX_COMPILATION_CACHE_DIR)."""
 
 _BIBTEX = """\
 @software{rbmflow,
