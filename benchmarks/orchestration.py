@@ -60,11 +60,11 @@ def compute(step, parents, work, progress):
 
 
 def timed(words):
-    """Seconds that a command takes, and what it prints."""
-    clock, out = time.perf_counter(), io.StringIO()
+    """Seconds that a command takes, of wall and of CPU, and what it prints."""
+    clock, cpu, out = time.perf_counter(), time.process_time(), io.StringIO()
     with contextlib.redirect_stdout(out):
         assert main(words) == 0
-    return time.perf_counter() - clock, out.getvalue()
+    return f"{time.perf_counter() - clock:.1f} s (CPU {time.process_time() - cpu:.1f} s)", out.getvalue()
 
 
 def peak():
@@ -81,15 +81,15 @@ def scale(folder, steps):
     store = str(folder / "store")
     seconds, out = timed(["plan", str(path), "--store", store])
     row = next(line for line in out.splitlines() if line.startswith("│ all"))
-    print(f"plan of {row.split('│')[2].strip()} steps: {seconds:.1f} s, peak memory {peak():.2f} GB")
+    print(f"plan of {row.split('│')[2].strip()} steps: {seconds}, peak memory {peak():.2f} GB")
     seconds, _ = timed(["plan", str(path), "--store", store, "--record"])
-    print(f"plan and record: {seconds:.1f} s, peak memory {peak():.2f} GB")
+    print(f"plan and record: {seconds}, peak memory {peak():.2f} GB")
     (record,) = Store(store).runs()
     for number, line in enumerate(record["steps"]):
         if number % 10:
             (Path(store) / "artifacts" / line["kind"] / line["hash"]).mkdir(parents=True)
     seconds, _ = timed(["status", "--store", store])
-    print(f"status of it: {seconds:.1f} s, peak memory {peak():.2f} GB")
+    print(f"status of it: {seconds}, peak memory {peak():.2f} GB")
     size = sum(path.stat().st_size for path in (Path(store) / "runs").rglob("*") if path.is_file())
     print(f"its record and manifest: {size / 1e6:.0f} MB; run.json {len(json.dumps(record)) / 1e6:.0f} MB")
 
