@@ -1,6 +1,8 @@
-"""Cost of orchestration: planning and watching a sweep of 100 000 steps, and overhead per step in a warm worker.
+"""Cost of orchestration, on an otherwise idle machine.
 
-python benchmarks/orchestration.py [STEPS]
+python benchmarks/orchestration.py scale [STEPS]    planning and watching a sweep of 100 000 steps
+python benchmarks/orchestration.py overhead         time per step of no work in a warm worker
+python benchmarks/orchestration.py throughput       how busy a sweep of 64 small machines keeps two cores
 """
 
 import contextlib
@@ -8,16 +10,18 @@ import io
 import json
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import xarray as xr
 
 from rbmflow import execute
 from rbmflow.cli import main
-from rbmflow.store import Step, Store
+from rbmflow.store import Address, Step, Store
 
 SPEC = """
 name = "large"
@@ -27,17 +31,40 @@ machine.hidden = [{hidden}]
 """
 
 
+SMALL = """
+name = "small"
+seeds = 1
+[model]
+length = 8
+[sampling]
+draws = 250
+[types.V]
+[training]
+epochs = 60
+[flow]
+starts = ["cold", "hot"]
+chains = 400
+iterations = 20
+[thermometer]
+draws = 500
+epochs = 20
+[sweep.product]
+machine.hidden = [4, 8, 12, 16, 24, 32, 48, 64]
+training.learning_rate = [0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06]
+"""
+
+
 def compute(step, parents, work, progress):
     """A step that does nothing."""
     return xr.Dataset({"x": ("n", [1.0])})
 
 
 def timed(words):
-    """Seconds that a command takes, and what it prints."""
-    clock, out = time.perf_counter(), io.StringIO()
+    """Seconds that a command takes, of wall and of CPU, and what it prints."""
+    clock, cpu, out = time.perf_counter(), time.process_time(), io.StringIO()
     with contextlib.redirect_stdout(out):
         assert main(words) == 0
-    return time.perf_counter() - clock, out.getvalue()
+    return f"{time.perf_counter() - clock:.1f} s (CPU {time.process_time() - cpu:.1f} s)", out.getvalue()
 
 
 def peak():
@@ -54,15 +81,15 @@ def scale(folder, steps):
     store = str(folder / "store")
     seconds, out = timed(["plan", str(path), "--store", store])
     row = next(line for line in out.splitlines() if line.startswith("│ all"))
-    print(f"plan of {row.split('│')[2].strip()} steps: {seconds:.1f} s, peak memory {peak():.2f} GB")
+    print(f"plan of {row.split('│')[2].strip()} steps: {seconds}, peak memory {peak():.2f} GB")
     seconds, _ = timed(["plan", str(path), "--store", store, "--record"])
-    print(f"plan and record: {seconds:.1f} s, peak memory {peak():.2f} GB")
+    print(f"plan and record: {seconds}, peak memory {peak():.2f} GB")
     (record,) = Store(store).runs()
     for number, line in enumerate(record["steps"]):
         if number % 10:
             (Path(store) / "artifacts" / line["kind"] / line["hash"]).mkdir(parents=True)
     seconds, _ = timed(["status", "--store", store])
-    print(f"status of it: {seconds:.1f} s, peak memory {peak():.2f} GB")
+    print(f"status of it: {seconds}, peak memory {peak():.2f} GB")
     size = sum(path.stat().st_size for path in (Path(store) / "runs").rglob("*") if path.is_file())
     print(f"its record and manifest: {size / 1e6:.0f} MB; run.json {len(json.dumps(record)) / 1e6:.0f} MB")
 
@@ -82,9 +109,38 @@ def overhead(folder, workers, steps=400):
     print(f"overhead per step, {workers} worker{'s' if workers > 1 else ''}: {1e3 * each * workers:.1f} ms a worker")
 
 
+def throughput(folder):
+    """Run a sweep of 64 small machines on two processes, and compare their CPU time with twice the wall time."""
+    (folder / "small.toml").write_text(SMALL)
+    for label in ("nothing compiled before", "programs compiled before"):
+        store = folder / label.replace(" ", "-")
+        words = ["run", str(folder / "small.toml"), "--workers", "2", "--store", str(store)]
+        log = folder / "log"
+        before, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        with open(log, "w") as file:
+            environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled")}
+            command = [sys.executable, "-m", "rbmflow.cli", *words]
+            subprocess.run(command, check=True, stdout=file, stderr=file, env=environment)
+        wall, after = time.perf_counter() - clock, resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(f"64 machines, {label}: {wall:.1f} s, CPU {cpu:.1f} s, two cores {100 * cpu / (2 * wall):.0f} % busy")
+        lines = log.read_text().splitlines()
+        print("  first and last step:", lines[0], "|", [line for line in lines if " done " in line][-1])
+        (run,) = [record for record in Store(store).runs() if "points" in record]
+        seconds = Counter()
+        for row in run["steps"]:
+            seconds[row["kind"]] += Store(store).provenance(Address(row["kind"], row["hash"]))["seconds"]
+        print("  seconds of steps:", ", ".join(f"{kind} {value:.1f}" for kind, value in seconds.items()))
+
+
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    what = sys.argv[1:2] or ["scale", "overhead", "throughput"]
     with tempfile.TemporaryDirectory() as name:
-        scale(Path(name), int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
-        for count in (1, 2):
-            overhead(Path(name), count)
+        if "scale" in what:
+            scale(Path(name), int(sys.argv[2]) if len(sys.argv) > 2 else 100_000)
+        if "overhead" in what:
+            for count in (1, 2):
+                overhead(Path(name), count)
+        if "throughput" in what:
+            throughput(Path(name))

@@ -355,6 +355,8 @@ def test_doctor(call):
     code, out, _ = call("doctor")
     assert code == 0
     assert "All is well." in out
+    for part in (f"NPROC = {os.environ['NPROC']}", "XLA_FLAGS = ", "cores: ", "device: ", "jax ", "the checks took 0."):
+        assert part in out
 
 
 def test_doctor_finds_a_fault(call, monkeypatch):
@@ -362,6 +364,7 @@ def test_doctor_finds_a_fault(call, monkeypatch):
     code, out, _ = call("doctor")
     assert code == 1
     assert "FAULT" in out
+    assert 'pip install --upgrade "jax>=0.11.2"' in out
 
 
 def test_cite_and_version(call):

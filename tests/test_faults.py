@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pickle
 import random
 import re
 import subprocess
@@ -258,6 +259,35 @@ def test_memory_that_runs_out_inside_a_step_is_a_failure(tmp_path, monkeypatch):
     with pytest.raises(execute.ExecutionFailed, match="Unable to allocate"):
         execute.run(steps, store, science="endless_science")
     assert [store.state(step) for step in steps] == ["done", "missing", "done"]
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/tmp/escaped", "a/b", "..", ".hidden", "a\\0b", "~"])
+def test_no_name_in_a_spec_leads_out_of_the_store(cli, capsys, name):
+    (cli / "spec.toml").write_text(tomli_w.dumps({"name": name}))
+    for words in (["run", "spec.toml"], ["plan", "--record", "spec.toml"]):
+        assert main(words) == 2
+        assert "name = " in capsys.readouterr().err
+    assert [path.name for path in cli.iterdir()] == ["spec.toml"]
+
+
+def test_no_artifact_is_ever_unpickled(tmp_path):
+    """A store that somebody else has filled with pickles in place of everything runs none of them."""
+
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "exploded"),)
+
+    steps = fake_science.graph(spec.parse({"name": "x", "seeds": 1, "training": {"epochs": 2}}))
+    store = Store(tmp_path / "store")
+    compute(steps, store)
+    whole = data(store, steps)
+    for path in list(store.path.glob("artifacts/machine/*/*")):
+        path.write_bytes(pickle.dumps(Bomb()))
+    store.discard(steps[-1])
+    store.discard(steps[-2])
+    compute(steps, store)
+    assert data(store, steps) == whole
+    assert not (tmp_path / "exploded").exists()
 
 
 scalars = st.one_of(

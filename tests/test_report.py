@@ -77,7 +77,7 @@ def test_ends_table_tells_ends_nulls_and_refusals():
 
 def test_ends_table_of_one_seed_has_no_errors():
     results = synthetic_results.results(machines=("odd-4",), seeds=1, length=4, thermometers=("bayes", "energy"))
-    header, rows = report.ends_table(results)
+    _, rows = report.ends_table(results)
     assert header[2:] == ["Bayes", "T(E)"]
     assert all(cell.endswith("(n/a)") for cell in rows[0][2:])
 
@@ -284,7 +284,12 @@ def test_the_page_of_a_sweep_has_every_point_that_is_there_and_names_the_others(
     record = {"run": "s-123", "name": "s", "started": "2030-01-01T00:00:00+00:00"}
     report.write_sweep(tmp_path / "report.html", record, points)
     page = (tmp_path / "report.html").read_text()
-    assert "1 of 2 points are there; 1 are missing" in page
+    assert "1 of 2 points are there; 1 is missing" in page
+    _, rows = report.ends_table(results)
+    ends = [cell for row in rows if row[1] in results["start"].values for cell in row[2:] if "(n/a)" not in cell]
+    assert len(ends) > 3
+    for cell in ends:
+        assert f">{cell}<" in page
     assert "s-1-def</code>" in page
     assert "7 steps left" in page
     assert "&lt;0/1&gt;" in page

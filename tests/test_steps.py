@@ -24,7 +24,7 @@ from rbmflow.settings import (
     TypeSettings,
 )
 from rbmflow.spec import Spec, load
-from rbmflow.steps import compute, doctor, graph
+from rbmflow.steps import checkup, compute, doctor, graph
 from rbmflow.steps.checkpoint import FILE, _load, _save, train_with_checkpoints
 from rbmflow.steps.results import DOUBTS, _ends
 from rbmflow.training import start_training, training_chunks
@@ -332,6 +332,16 @@ def test_doctor_finds_this_device_healthy():
     checks = doctor()
     assert len(checks) == 5
     assert all(check.ok for check in checks), checks
+
+
+def test_doctor_warns_of_a_version_known_to_be_bad(monkeypatch):
+    monkeypatch.setattr(checkup.jax, "__version__", "0.10.2")
+    assert checkup._jax_version() == (
+        "JAX version",
+        "not known to be bad",
+        "0.10.2: it miscompiles on CPU; install jax >= 0.11.2",
+        False,
+    )
 
 
 GOLDEN = Path(__file__).with_name("golden.json")

@@ -138,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         if verb == "run":
             parser.add_argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
+            parser.add_argument("--slurm", metavar="FILE", help="have jobs of the cluster described in FILE do it")
             parser.add_argument("--step-seconds", type=float, metavar="S", help="kill a step that takes longer")
             parser.add_argument("--step-memory", type=_bytes, metavar="BYTES", help="kill a step that takes more: 800M")
         else:

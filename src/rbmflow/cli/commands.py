@@ -19,7 +19,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from rbmflow._checks import InvalidInput, Problem, Problems
-from rbmflow.execute import ExecutionFailed, Limits, available_cores, available_memory, missing, versions
+from rbmflow.execute import (
+    ExecutionFailed,
+    Limits,
+    Slurm,
+    available_cores,
+    available_memory,
+    load_slurm,
+    missing,
+    versions,
+)
 from rbmflow.execute import run as execute
 from rbmflow.store import Address, Damaged, Step, Store
 
@@ -43,10 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rbmflow.execute import recording
 
     started, clock = datetime.now(UTC), time.perf_counter()
-    workers = _default_workers() if arguments.workers is None else arguments.workers
-    problems = Problems()
-    problems.whole("workers", workers, 1)
-    problems.done()
+    workers = _workers(arguments)
     limits = _limits(arguments)
     sweep, graphs = _graphs(arguments)
     store = Store(arguments.store)
@@ -77,6 +83,28 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{record['run']}: {done}, {time.perf_counter() - clock:.1f} s")
     print(page)
     return 0
+
+
+def _workers(arguments: argparse.Namespace) -> int | Slurm:
+    """Who is to compute: so many processes here, or a cluster."""
+    if arguments.slurm is not None:
+        from rbmflow.execute.slurm import require_slurm
+
+        local = {"workers": arguments.workers, "step_seconds": arguments.step_seconds}
+        local |= {"step_memory": arguments.step_memory}
+        problems = Problems()
+        for name, value in local.items():
+            told = f"with --slurm the file of the cluster says it, --{name.replace('_', '-')} is for this machine"
+            problems.unless(value is None, name, value, told)
+        problems.done()
+        cluster = load_slurm(arguments.slurm)
+        require_slurm()
+        return cluster
+    workers = _default_workers() if arguments.workers is None else arguments.workers
+    problems = Problems()
+    problems.whole("workers", workers, 1)
+    problems.done()
+    return workers
 
 
 def _limits(arguments: argparse.Namespace) -> Limits:
@@ -222,7 +250,7 @@ def report(arguments: argparse.Namespace) -> int:
     record = store.find_run(arguments.run)
     if "points" in record:
         store.prepare()
-        print(sweeping.write_reports(record, store))
+        print(sweeping.write_reports(record, store, _default_workers()))
         return 0
     results = _results(store, record)
     store.prepare()
@@ -244,17 +272,19 @@ def store(arguments: argparse.Namespace) -> int:
 def doctor(arguments: argparse.Namespace) -> int:
     """Check this installation against known numbers."""
     from rbmflow import steps
-    from rbmflow.execute.surroundings import device, revision
+    from rbmflow.execute.surroundings import device, revision, threads
 
     table = Table("check", "expected", "measured", "")
-    sound = True
+    sound, clock = True, time.perf_counter()
     for check, expected, measured, ok in steps.doctor():
         sound = sound and bool(ok)
         table.add_row(escape(str(check)), escape(str(expected)), escape(str(measured)), "ok" if ok else "FAULT")
     _console().print(table)
     print(f"device: {device()}; cores: {available_cores()}; python: {sys.version.split()[0]}; revision: {revision()}")
+    print("threads: " + ", ".join(f"{name} = {value}" for name, value in threads().items()))
     print(", ".join(f"{package} {version}" for package, version in versions().items()))
-    print("All is well." if sound else "There is a fault: numbers of this installation cannot be trusted.")
+    print(f"the checks took {time.perf_counter() - clock:.1f} s")
+    print("All is well." if sound else _FAULT)
     return 0 if sound else 1
 
 
@@ -305,6 +335,12 @@ def _default_workers() -> int:
         return 1
     return max(1, min(available_cores(), available_memory() // _WORKER_BYTES))
 
+
+_FAULT = """\
+There is a fault: numbers of this installation cannot be trusted. What mends it, in this order:
+  1. versions that are tested: pip install --upgrade "jax>=0.11.2", with jaxlib and plugins of the same version;
+  2. the CPU in place of a GPU: JAX_PLATFORMS=cpu rbmflow doctor;
+  3. no flags of your own: unset XLA_FLAGS, and empty the cache of compiled programs (JAX_COMPILATION_CACHE_DIR)."""
 
 _BIBTEX = """\
 @software{rbmflow,

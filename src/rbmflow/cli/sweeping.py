@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import multiprocessing
+import signal
 import sys
 import time
 import tomllib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rbmflow.cli.watching import Watch
-from rbmflow.execute import ExecutionFailed, Limits, manifest, recording
+from rbmflow.execute import ExecutionFailed, Limits, Slurm, manifest, recording
 from rbmflow.execute import run as execute
-from rbmflow.store import Damaged, Step, Store
+from rbmflow.store import Address, Damaged, Step, Store
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,7 +37,7 @@ class _Point(NamedTuple):
     """Steps that are still to be computed for them."""
 
 
-def run(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, workers: int, limits: Limits) -> int:
+def run(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, workers: int | Slurm, limits: Limits) -> int:
     """Compute what is missing for all points, what they share once, and write the reports of those that are done."""
     started, clock = datetime.now(UTC), time.perf_counter()
     steps = list(dict.fromkeys(step for graph in graphs for step in graph))
@@ -46,7 +50,9 @@ def run(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, workers: i
             execute(steps, store, workers, watch, limits=limits)
         except ExecutionFailed as error:
             failure = error
-    page = write_reports(record, store, watch.computed)
+    # Beside a cluster this is a login node, which many share.
+    processes = workers if isinstance(workers, int) else 2
+    page = write_reports(record, store, processes, watch.computed)
     if failure is not None:
         for step, reason in failure.failures:
             print(f"{step.name} failed: {reason}", file=sys.stderr)
@@ -56,8 +62,10 @@ def run(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, workers: i
     return 0 if failure is None else 1
 
 
-def write_reports(record: dict[str, Any], store: Store, computed: Collection[Step] = ()) -> Path:
+def write_reports(record: dict[str, Any], store: Store, processes: int, computed: Collection[Step] = ()) -> Path:
     """Write the page of a sweep, and the report of every point whose results are there; return the page.
+
+    A report takes as long as a small machine, so several processes write those of the points.
 
     Parameters
     ----------
@@ -65,23 +73,54 @@ def write_reports(record: dict[str, Any], store: Store, computed: Collection[Ste
         `run.json` of the sweep.
     store
         Where everything is.
+    processes
+        How many processes may be at work.
     computed
         Steps that this invocation computed.
     """
     from rbmflow import report
 
-    rows = []
+    rows, wanted = [], []
     for point in _points(record, store, computed):
         row = {"run": point.record["run"], "values": point.values, "left": point.left, "summary": None}
         if point.results is not None:
+            row["summary"] = report.summary(point.results, point.record)
             page = store.run_folder(point.record["run"]) / "report.html"
             if not page.exists():
-                report.write(page, point.results, point.record)
-            row["summary"] = report.summary(point.results, point.record)
+                wanted.append((page, str(store.path), point.record))
         rows.append(row)
+    with _writers(min(processes, len(wanted))) as write:
+        for _ in write(_write_point, wanted):
+            pass
     page = store.run_folder(record["run"]) / "report.html"
     report.write_sweep(page, record, rows)
     return page
+
+
+@contextlib.contextmanager
+def _writers(processes: int) -> Iterator[Callable[..., Iterable[None]]]:
+    """A `map` over so many processes; over this one where that is enough."""
+    if processes < 2:
+        yield map
+        return
+    spawn = multiprocessing.get_context("spawn")
+    # Ctrl-C reaches every process: the master alone answers it.
+    ignore = (signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(processes, spawn, initializer=signal.signal, initargs=ignore) as pool:
+        try:
+            yield pool.map
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _write_point(task: tuple[Path, str, dict[str, Any]]) -> None:
+    """Write the report of one point from its results in the store."""
+    from rbmflow import report
+
+    page, store, record = task
+    last = record["steps"][-1]
+    report.write(page, Store(store).read(Address(last["kind"], last["hash"])), record)
 
 
 def show(record: dict[str, Any], store: Store, as_json: bool) -> int:

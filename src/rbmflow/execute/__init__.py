@@ -1,5 +1,6 @@
 """Execution: compute the steps that are missing, in any number of processes."""
 
+from rbmflow.execute.cluster import Slurm, load_slurm
 from rbmflow.execute.scheduling import Event, ExecutionFailed, missing, run
 from rbmflow.execute.submitting import Executor
 from rbmflow.execute.surroundings import available_cores, available_memory, versions
@@ -10,8 +11,10 @@ __all__ = [
     "ExecutionFailed",
     "Executor",
     "Limits",
+    "Slurm",
     "available_cores",
     "available_memory",
+    "load_slurm",
     "missing",
     "run",
     "versions",

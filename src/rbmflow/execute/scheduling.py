@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rbmflow.execute.cluster import Slurm
+from rbmflow.execute.slurm import SlurmJobs
 from rbmflow.execute.submitting import Executor, Submitted
 from rbmflow.execute.surroundings import about_here
 from rbmflow.execute.workers import Limits, Processes, ThisProcess, Workers
@@ -63,7 +65,7 @@ class ExecutionFailed(Exception):
 def run(
     steps: Sequence[Step],
     store: Store,
-    workers: int | Executor = 1,
+    workers: int | Slurm | Executor = 1,
     on_event: OnEvent = lambda event: None,
     science: str = "rbmflow.steps",
     limits: Limits = NO_LIMITS,
@@ -84,13 +86,14 @@ def run(
         Number of processes, each with one thread; 1 computes in this process. Several need a script whose top level
         is guarded by `if __name__ == "__main__"`. An executor, such as a `concurrent.futures.ProcessPoolExecutor` or
         a dask `Client`, takes the steps where it will; its processes must see the store's folder under this name.
+        `Slurm` settings have jobs of a cluster compute groups of steps, under the same condition.
     on_event
         Told of everything that happens.
     science
         Name of the module whose `compute(step, parents, work, progress)` computes a step.
     limits
-        What one step may take. Limits have steps computed in other processes even with one worker; an executor has
-        its own.
+        What one step may take. Limits have steps computed in other processes even with one worker; an executor and
+        a cluster have their own.
 
     Raises
     ------
@@ -224,11 +227,13 @@ def _round(
 
 
 def _crew(
-    workers: int | Executor, steps: int, store: Store, science: str, on_event: OnEvent, limits: Limits
+    workers: int | Slurm | Executor, steps: int, store: Store, science: str, on_event: OnEvent, limits: Limits
 ) -> Workers:
     def on_progress(step: Step, fraction: float) -> None:
         on_event(Event("progress", step, fraction))
 
+    if isinstance(workers, Slurm):
+        return SlurmJobs(workers, store, science)
     if not isinstance(workers, int):
         return Submitted(workers, store, science)
     if min(workers, steps) == 1 and limits == NO_LIMITS:

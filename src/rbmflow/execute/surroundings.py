@@ -53,6 +53,12 @@ def one_thread() -> dict[str, str]:
     }
 
 
+def threads() -> dict[str, str]:
+    """Settings of this process that decide how many threads compute; "unset" where the library chooses."""
+    names = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "XLA_FLAGS")
+    return {name: os.environ.get(name, "unset") for name in names}
+
+
 def _compiled() -> Path:
     """Folder of compiled programs; one for each sort of processor, since a home may be shared by several."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rbmflow.report.document import TEMPLATES, write_whole
+from rbmflow.report.quantities import HEADINGS, with_error
 
 _NUMBERS = ("temperature", "error", "chain_error", "drift", "drift_error")
 
@@ -81,15 +83,32 @@ def write_sweep(path: Path, record: Mapping[str, Any], points: Sequence[Mapping[
         points=points,
         there=[point for point in points if point["summary"]],
         missing=[point for point in points if not point["summary"]],
-        header=header[1:],
-        rows=[[_text(cell) for cell in row] for row in rows],
+        fields=list(points[0]["values"]),
+        **_ends(points),
     )
     write_whole(path, page)
 
 
-def _text(cell: object) -> str:
-    if cell is None:
-        return "n/a"
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+def _ends(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Lay the ends out for reading: a block a point, a line a machine and start, a cell a thermometer."""
+    there = [point for point in points if point["summary"]]
+    thermometers = list(dict.fromkeys(name for point in there for name in point["summary"]["thermometers"]))
+    blocks = []
+    for point in there:
+        lines = []
+        for machine in point["summary"]["machines"]:
+            for flow in machine["flows"]:
+                cells = [_cell(flow["end"].get(name), machine["converged"].get(name)) for name in thermometers]
+                lines.append({"machine": machine["machine"], "start": flow["start"], "cells": cells})
+        blocks.append({"run": point["run"], "values": list(point["values"].values()), "lines": lines})
+    return {"thermometers": [HEADINGS.get(name, name) for name in thermometers], "blocks": blocks}
+
+
+def _cell(end: Mapping[str, Any] | None, converged: bool | None) -> dict[str, Any]:
+    """Text of an end with its error: that over seeds, or where one seed gives none, that of the chains alone."""
+    if end is None or end["temperature"] is None:
+        return {"text": "n/a", "chains_alone": False, "moving": False}
+    alone = end["error"] is None
+    error = end["chain_error"] if alone else end["error"]
+    text = with_error(float(end["temperature"]), math.nan if error is None else float(error))
+    return {"text": text, "chains_alone": alone, "moving": converged is False}

@@ -45,7 +45,8 @@ def doctor() -> list[Check]:
 
 def _jax_version() -> Check:
     trouble = KNOWN_BAD_JAX.get(jax.__version__)
-    return Check("JAX version", "not known to be bad", trouble or jax.__version__, trouble is None)
+    measured = f"{jax.__version__}: {trouble}" if trouble else jax.__version__
+    return Check("JAX version", "not known to be bad", measured, trouble is None)
 
 
 def _bits() -> Check:
