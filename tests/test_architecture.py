@@ -18,6 +18,7 @@ SCIENCE = (
     "dataset",
     "sampler",
     "rbm",
+    "tempering",
     "enumeration",
     "likelihood",
     "training",

@@ -15,7 +15,7 @@ VERSIONS = {
     "thermometer": 1,
     "calibration": 1,
     "null": 1,
-    "machine": 2,
+    "machine": 3,
     "spectrum": 1,
     "flow": 1,
     "reading": 1,

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Int8
 
 from rbmflow._record import Record
-from rbmflow.rbm import RBM, Units, units_named
+from rbmflow.rbm import RBM, stacked, units_named
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -88,15 +88,8 @@ class Ladder(Record):
     def from_dataset(cls, dataset: xr.Dataset) -> Ladder:
         """Ladder from the data written by `to_dataset`."""
         update, weights, visible, hidden, *rest = (jnp.asarray(dataset[name].values) for name in _LONG_NAMES)
-        return cls(
-            update, _stacked(weights, visible, hidden, units_named(dataset.attrs["units_of_both_layers"])), *rest
-        )
-
-
-def _stacked(weights: Array, visible_bias: Array, hidden_bias: Array, units: Units) -> RBM:
-    """Machines with a leading axis on every array, which the shapes of one machine's fields do not allow."""
-    one = RBM(weights[0], visible_bias[0], hidden_bias[0], units)
-    return jax.tree.unflatten(jax.tree.structure(one), [weights, visible_bias, hidden_bias])
+        units = units_named(dataset.attrs["units_of_both_layers"])
+        return cls(update, stacked(weights, visible, hidden, units), *rest)
 
 
 def rungs(updates: int, count: int) -> tuple[int, ...]:
