@@ -37,7 +37,7 @@ def _works(replicas: Replicas, burn_in: int, sweeps: int) -> tuple[Array, Array]
 def trajectory_log_partition(
     key: Key, machines: RBM, *, chains: int = 200, sweeps: int = 200, burn_in: int = 100
 ) -> LogPartition:
-    r"""ln Z of the last machine of a ladder, by Bennett's ratio between neighbours under parallel tempering.
+    r"""Partition function of the last machine of a ladder, by Bennett's ratio between neighbours under parallel tempering.
 
     .. math:: \ln Z_R = \ln Z_0 + \sum_r \ln \frac{Z_{r+1}}{Z_r},
 

@@ -148,7 +148,11 @@ class PCD(Estimator):
         fields = machine.hidden_fields(chains.visible)
         _, later, fields = gibbs_steps(machine, chains.noise.now(), chains.visible, fields, self.steps)
         gradient = _difference(machine, visible, positive, later, machine.units.mean(fields))
-        return PersistentChains(chains.noise.next(), later), gradient, jnp.mean(later != chains.visible, dtype=jnp.float32)
+        return (
+            PersistentChains(chains.noise.next(), later),
+            gradient,
+            jnp.mean(later != chains.visible, dtype=jnp.float32),
+        )
 
 
 class PTT(Estimator):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FIRST_POWERS = (0.0, 0.25, 0.5, 0.75)
 """Powers of the untrained machine that the ladder begins with: the first is uniform and draws afresh in every step."""
 
-MEMORY = 0.9
+MEMORY = 0.5
 """Weight of the past in the running acceptance of swaps."""
 
 
