@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -265,8 +266,9 @@ class RBM(Record):
         return cls(weights, visible_bias, hidden_bias, units_named(dataset.attrs["units_of_both_layers"]))
 
 
-def stacked(weights: Array, visible_bias: Array, hidden_bias: Array, units: Units) -> RBM:
-    """Machines with a leading axis on every array, which the shapes of one machine's fields do not allow."""
+def stacked(arrays: Sequence[Array], units: Units) -> RBM:
+    """Machines with a leading axis on weights and biases, which the shapes of one machine's fields do not allow."""
+    weights, visible_bias, hidden_bias = arrays
     one = RBM(weights[0], visible_bias[0], hidden_bias[0], units)
     return jax.tree.unflatten(jax.tree.structure(one), [weights, visible_bias, hidden_bias])
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from rbmflow._checks import Problems
 from rbmflow.report.explorer import explorer_data
-from rbmflow.report.quantities import CLOSING_ROWS, drift_table, ends_table, flags
+from rbmflow.report.quantities import CLOSING_ROWS, drift_table, ends_table, flags, likelihood_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -109,6 +109,7 @@ def render(results: xr.Dataset, run: Mapping[str, Any]) -> str:
         ends_header=header,
         ends=[(machine, list(group)) for machine, group in itertools.groupby(rows, key=lambda row: row[0])],
         closing_rows=CLOSING_ROWS,
+        likelihoods=likelihood_table(results),
         drift_header=drift_header,
         drifts=drift_rows,
         flags=flags(results),

@@ -108,8 +108,10 @@ class Spec:
         small = f"the exact sampler needs model.length of at most {LONGEST_EXACT_ROW}"
         problems.unless(exact, "sampling.method", self.sampling.method, small)
         name, size = min(sizes.items(), key=lambda row: row[1] or math.inf, default=("", 0))
-        fits = self.training.batch <= size or size == 0
-        least = f"it must be at most {size}, the training configurations of type {name}"
+        left = size - round(size * self.training.held_out)
+        fits = self.training.batch <= left or size == 0
+        kept = ", less those held out" if left < size else ""
+        least = f"it must be at most {left}, the training configurations of type {name}{kept}"
         problems.unless(fits, "training.batch", self.training.batch, least)
         size = self.thermometer.draws * len(grid)
         least = f"it must be at most {size}, the training configurations of the thermometer"

@@ -17,9 +17,10 @@ VERSIONS = {
     "null": 1,
     "machine": 3,
     "spectrum": 1,
+    "likelihood": 1,
     "flow": 1,
     "reading": 1,
-    "results": 1,
+    "results": 2,
 }
 """Version of each kind of step, a part of its hash: raised whenever the same settings give other numbers."""
 
@@ -40,7 +41,7 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     -------
     tuple of Step
         Draws, thermometer, its calibration, a mixture null for each type, and for every machine (type, size, seed)
-        its training, its spectrum, one flow a start and one reading a flow.
+        its training, its spectrum, its likelihood, one flow a start and one reading a flow.
     """
     model = asdict(spec.model)
     grid = list(spec.sampling.temperatures)
@@ -85,7 +86,7 @@ def _null(spec: Spec, name: str, thermometer: Step) -> Step:
 
 
 def _machine_branch(spec: Spec, name: str, hidden: int, seed: int, draws: Step, thermometer: Step) -> list[Step]:
-    """Training, spectrum, and flow and reading for every start, of one machine."""
+    """Training, spectrum, likelihood, and flow and reading for every start, of one machine."""
     label = f"{name}-{hidden} seed {seed}"
     of_machine = {
         "seed": spec.seed,
@@ -97,6 +98,8 @@ def _machine_branch(spec: Spec, name: str, hidden: int, seed: int, draws: Step, 
     machine = _step("machine", f"machine {label}", of_machine, draws)
     branch = [machine, _step("spectrum", f"spectrum {label}", {}, machine)]
     model = asdict(spec.model)
+    of_likelihood = {"seed": spec.seed, "model": model, "mixture": of_machine["temperatures"]}
+    branch.append(_step("likelihood", f"likelihood {label}", of_likelihood, machine))
     for start in spec.flow.starts:
         of_flow = {
             "seed": spec.seed,

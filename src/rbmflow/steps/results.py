@@ -27,8 +27,8 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
     step
         The results step; its settings list machines, seeds and starts in the order of its parents.
     parents
-        Calibration; then for each machine its null, and for each seed training, spectrum, and readings by start
-        (the first seed has each flow before its reading).
+        Calibration; then for each machine its null, and for each seed training, spectrum, likelihood, and
+        readings by start (the first seed has each flow before its reading).
 
     Returns
     -------
@@ -56,6 +56,7 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
         _ends(read),
         _training(by_kind, len(machines), seeds),
         _weights(by_kind, len(machines), seeds, step.settings["model"]["length"]),
+        _likelihood(by_kind, len(machines), seeds),
         _examples(by_kind["flow"], len(machines), len(starts)),
         _references(step),
     ]
@@ -180,6 +181,12 @@ def _both_sides(start_by_seed: xr.DataArray, end_by_seed: xr.DataArray, chain: x
 def _training(by_kind: Gathered, machines: int, seeds: int) -> xr.Dataset:
     curves = xr.concat([run[["reconstruction", "weight_norm"]] for run in by_kind["machine"]], "flat", join="outer")
     return _unflatten(curves, "flat", ("machine", "seed"), (machines, seeds))
+
+
+def _likelihood(by_kind: Gathered, machines: int, seeds: int) -> xr.Dataset:
+    """Excess nats and equilibrium checks; ladders of fewer checkpoints end in NaN."""
+    joined = xr.concat(by_kind["likelihood"], "flat", join="outer")
+    return _unflatten(joined, "flat", ("machine", "seed"), (machines, seeds))
 
 
 def _weights(by_kind: Gathered, machines: int, seeds: int, length: int) -> xr.Dataset:

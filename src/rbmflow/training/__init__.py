@@ -1,5 +1,6 @@
 """Training: estimators of the gradient, the epochs that use them, the ladder of checkpoints."""
 
+from rbmflow.training.ensemble import train_ensemble
 from rbmflow.training.epochs import Epochs, History, TrainingState, finished, start_training, train, training_chunks
 from rbmflow.training.estimators import CD, PCD, PTT, Estimator, Exact, contrastive_divergence, estimator_of
 from rbmflow.training.ladder import Ladder, held_out, pseudo_likelihood, rungs
@@ -26,5 +27,6 @@ __all__ = [
     "rungs",
     "start_training",
     "train",
+    "train_ensemble",
     "training_chunks",
 ]

@@ -118,7 +118,7 @@ class _Working(eqx.Module):
     """Fractions of changed units, summed over the epoch so far."""
 
 
-class _Epoch(eqx.Module):
+class Epoch(eqx.Module):
     """One pass through the training set, a step of the chunked driver."""
 
     data: Int8[Array, "sample visible"]
@@ -197,7 +197,7 @@ def start_training(
         raise InvalidInput(Problem("centred", training.centred, allowed))
     for_weights, for_chains, for_order = jax.random.split(key_for(key, "train"), 3)
     untrained = RBM.random(for_weights, data.shape[1], machine)
-    epoch = _Epoch(data, training, machine.biases)
+    epoch = Epoch(data, training, machine.biases)
     ascent = optimiser_of(training, epoch.batches * training.epochs)
     return TrainingState(
         untrained,
@@ -217,9 +217,13 @@ def training_chunks(
     done: int = 0,
 ) -> Iterator[tuple[int, TrainingState, Epochs]]:
     """Train on from `state`, which has gone through `done` epochs, yielding every few thousand updates."""
-    epoch = _Epoch(jnp.asarray(data), training, machine.biases)
-    size = max(1, UPDATES_IN_A_CHUNK // epoch.batches)
-    return _scan.chunks(epoch, state, training.epochs, size, done)
+    epoch = Epoch(jnp.asarray(data), training, machine.biases)
+    return _scan.chunks(epoch, state, training.epochs, chunk_size(epoch), done)
+
+
+def chunk_size(epoch: Epoch) -> int:
+    """Epochs between two looks at a training."""
+    return max(1, UPDATES_IN_A_CHUNK // epoch.batches)
 
 
 def finished(
@@ -231,7 +235,7 @@ def finished(
 ) -> tuple[RBM, History]:
     """Trained machine and history of a training that has gone through all its epochs."""
     joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), *epochs)
-    read = read_ladder(_Epoch(data, training, False).rungs, state.ladder, data, unseen)
+    read = read_ladder(Epoch(data, training, False).rungs, state.ladder, data, unseen)
     tempered = state.chains.trajectory(state.machine) if isinstance(state.chains, TemperedChains) else None
     history = History(joined.reconstruction, joined.weight_norm, joined.largest_weight, read, tempered)
     return state.machine, history

@@ -28,6 +28,7 @@ _LONG_NAMES = {
     "free_energy_gap": "mean free energy of held-out minus training configurations",
     "pseudo_likelihood": "mean log pseudo-likelihood of a visible unit, nats",
     "checkpoint_singular_value": "singular values of W",
+    "checkpoint_largest_weight": "largest absolute weight",
 }
 _DIMS = {
     "checkpoint_weights": ("checkpoint", "visible", "hidden"),
@@ -55,6 +56,8 @@ class Ladder(Record):
         :math:`\langle \frac1N \sum_i \ln p(v_i | v_{\ne i}) \rangle` over training configurations, in nats.
     singular_value : float32 [checkpoint, mode]
         Singular values of W, largest first.
+    largest_weight : float32 [checkpoint]
+        Largest absolute weight; not finite where the training had diverged.
 
     References
     ----------
@@ -68,6 +71,7 @@ class Ladder(Record):
     free_energy_gap: Float[Array, " checkpoint"]
     pseudo_likelihood: Float[Array, " checkpoint"]
     singular_value: Float[Array, "checkpoint mode"]
+    largest_weight: Float[Array, " checkpoint"]
 
     def machine(self, checkpoint: int) -> RBM:
         """Machine of one checkpoint; -1 is the last."""
@@ -89,7 +93,7 @@ class Ladder(Record):
         """Ladder from the data written by `to_dataset`."""
         update, weights, visible, hidden, *rest = (jnp.asarray(dataset[name].values) for name in _LONG_NAMES)
         units = units_named(dataset.attrs["units_of_both_layers"])
-        return cls(update, stacked(weights, visible, hidden, units), *rest)
+        return cls(update, stacked((weights, visible, hidden), units), *rest)
 
 
 def rungs(updates: int, count: int) -> tuple[int, ...]:
@@ -163,7 +167,7 @@ def _readings(machines: RBM, seen: Array, unseen: Array) -> tuple[Array, ...]:
         gap = jnp.mean(machine.free_energy(fresh)) - jnp.mean(machine.free_energy(visible))
         norm = jnp.sqrt(jnp.mean(machine.weights**2))
         values = jnp.linalg.svd(machine.weights, compute_uv=False)
-        return norm, gap, pseudo_likelihood(machine, visible), values
+        return norm, gap, pseudo_likelihood(machine, visible), values, jnp.max(jnp.abs(machine.weights))
 
     return jax.lax.map(of_one, machines)
 
@@ -185,5 +189,5 @@ def read_ladder(
     trained_on, unseen
         Training and held-out configurations of -1/+1; there may be none of the latter.
     """
-    norm, gap, likelihood, values = _readings(machines, _some(trained_on), _some(unseen))
-    return Ladder(jnp.asarray(update, jnp.int32), machines, norm, gap, likelihood, values)
+    readings = _readings(machines, _some(trained_on), _some(unseen))
+    return Ladder(jnp.asarray(update, jnp.int32), machines, *readings)

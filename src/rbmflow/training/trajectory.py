@@ -57,7 +57,7 @@ class Trajectory(eqx.Module):
             return None
         names = ("trajectory_weights", "trajectory_visible_bias", "trajectory_hidden_bias", "swap_acceptance")
         *arrays, acceptance = (jnp.asarray(dataset[name].values) for name in names)
-        return cls(stacked(*arrays, units_named(dataset.attrs["units_of_both_layers"])), acceptance)
+        return cls(stacked(arrays, units_named(dataset.attrs["units_of_both_layers"])), acceptance)
 
 
 class TemperedChains(eqx.Module):
@@ -72,7 +72,7 @@ class TemperedChains(eqx.Module):
         """Ladder of powers of the untrained machine, with chains at uniform configurations."""
         powers = jnp.asarray([*FIRST_POWERS, *[1.0] * (rungs - len(FIRST_POWERS))], jnp.float32)
         leaves = [powers.reshape(-1, *[1] * leaf.ndim) * leaf[None] for leaf in jax.tree.leaves(machine)]
-        replicas = Replicas.uniform(key, stacked(*leaves, machine.units), chains)
+        replicas = Replicas.uniform(key, stacked(leaves, machine.units), chains)
         return cls(replicas, jnp.asarray(len(FIRST_POWERS), jnp.int32), jnp.ones(rungs))
 
     def advance(self, machine: RBM, steps: int, target: float) -> TemperedChains:
@@ -102,4 +102,4 @@ class TemperedChains(eqx.Module):
             for rows, leaf in zip(jax.tree.leaves(below), jax.tree.leaves(machine), strict=True)
         ]
         acceptance = jnp.append(self.acceptance[:top], jnp.nan)
-        return Trajectory(stacked(*leaves, machine.units), acceptance)
+        return Trajectory(stacked(leaves, machine.units), acceptance)
