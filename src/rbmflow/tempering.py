@@ -67,7 +67,8 @@ class Replicas(eqx.Module):
         def swapped(rung: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
             visible, acceptance = carry
             low, high = visible[rung], visible[rung + 1]
-            chance = swap_probability(*(machine_at(self.machines, at) for at in (rung, rung + 1)), low, high)
+            below, above = machine_at(self.machines, rung), machine_at(self.machines, rung + 1)
+            chance = swap_probability(below, above, low, high)
             count = self.noise.count * rungs + rung.astype(jnp.uint32)
             taken = (self.swaps.at(count).uniform()[1] < chance)[:, None]
             visible = visible.at[rung].set(jnp.where(taken, high, low))

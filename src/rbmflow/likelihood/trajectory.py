@@ -26,7 +26,7 @@ def _works(replicas: Replicas, burn_in: int, sweeps: int) -> tuple[Array, Array]
         up = low.free_energy(visible[pair]) - high.free_energy(visible[pair])
         return up, high.free_energy(visible[pair + 1]) - low.free_energy(visible[pair + 1])
 
-    def step(replicas: Replicas, _: None) -> tuple[Replicas, tuple[Array, Array]]:
+    def step(replicas: Replicas, _: Array | None) -> tuple[Replicas, tuple[Array, Array]]:
         replicas, _ = replicas.sweep(rungs)
         return replicas, jax.lax.map(lambda pair: between(pair, replicas.visible), jnp.arange(rungs - 1))
 
@@ -37,7 +37,7 @@ def _works(replicas: Replicas, burn_in: int, sweeps: int) -> tuple[Array, Array]
 def trajectory_log_partition(
     key: Key, machines: RBM, *, chains: int = 200, sweeps: int = 200, burn_in: int = 100
 ) -> LogPartition:
-    r"""Partition function of the last machine of a ladder, by Bennett's ratio between neighbours under parallel tempering.
+    r"""Partition function of the last machine of a ladder, by Bennett's ratio under parallel tempering.
 
     .. math:: \ln Z_R = \ln Z_0 + \sum_r \ln \frac{Z_{r+1}}{Z_r},
 

@@ -70,10 +70,8 @@ def compute(step: Step, parents: Parents, work: Path, progress: Progress) -> xr.
             return _null(step, parents)
         case "machine":
             return _machine(step, parents, work, progress)
-        case "spectrum":
-            return decompose(RBM.from_dataset(parents[0])).to_dataset()
-        case "likelihood":
-            return likelihood(step_key(step), parents[0], _model(step.settings["model"]), step.settings["mixture"])
+        case "spectrum" | "likelihood":
+            return _weighed(step, parents[0])
         case "flow":
             return _flow(step, parents, progress)
         case "reading":
@@ -204,6 +202,13 @@ def _machine(step: Step, parents: Parents, work: Path, progress: Progress) -> xr
     machine, history = train_with_checkpoints(step_key(step), data, of_machine, of_training, work, progress)
     flags = _training_flags(step, history)
     return _flagged(xr.merge([machine.to_dataset(), history.to_dataset()], combine_attrs="override"), flags)
+
+
+def _weighed(step: Step, trained: xr.Dataset) -> xr.Dataset:
+    """What is read off a trained machine itself: its singular values, or its likelihood."""
+    if step.kind == "spectrum":
+        return decompose(RBM.from_dataset(trained)).to_dataset()
+    return likelihood(step_key(step), trained, _model(step.settings["model"]), step.settings["mixture"])
 
 
 def _training_flags(step: Step, history: History) -> list[dict[str, str]]:

@@ -136,6 +136,7 @@ class Epoch(eqx.Module):
         return ladder.rungs(self.batches * self.settings.epochs, self.settings.checkpoints)
 
     def __call__(self, state: TrainingState) -> tuple[TrainingState, Epochs]:
+        """State after the epoch, and what was seen in it."""
         last = state.updates + self.batches
         updates = jnp.asarray(self.rungs)
         batches = self._batches(state)
