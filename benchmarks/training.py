@@ -12,8 +12,9 @@ installed are left out.
 import os
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
-for _name in ("NPROC", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
+os.environ.setdefault("NPROC", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import datetime
@@ -36,7 +37,10 @@ from rbmflow.training.epochs import Epoch, start_training
 
 VISIBLE, HIDDEN, SAMPLES = 100, 64, 25_000
 RESULTS = Path(__file__).parent / "results"
-GOALS = {100: {"plain NumPy": 1.4, "scikit-learn": 2.5, "rbms": 10}, 1000: {"plain NumPy": 1.5, "scikit-learn": 2.5, "rbms": 6}}  # fmt: skip
+GOALS = {
+    100: {"plain NumPy": 1.4, "scikit-learn": 2.5, "rbms": 10},
+    1000: {"plain NumPy": 1.5, "scikit-learn": 2.5, "rbms": 6},
+}
 
 
 def rate(work, updates):
@@ -204,7 +208,8 @@ print(time.perf_counter() - started)
 
 def first_call(folder):
     """Seconds of the first training of one epoch in new processes, imports included: without cache, then with it."""
-    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}  # fmt: skip
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(folder)}
+    environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     return [float(subprocess.check_output([sys.executable, "-c", FIRST], env=environment, text=True)) for _ in range(3)]
 
 
@@ -280,7 +285,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         calls = first_call(folder)
     lines = list(report(measured))
-    lines += ["", f"First training of a new process, imports included: {calls[0]:.1f} s without, {min(calls[1:]):.1f} s with the persistent cache."]  # fmt: skip
+    cold, warm = calls[0], min(calls[1:])
+    text = f"First training of a new process, imports included: {cold:.1f} s without, {warm:.1f} s with"
+    lines += ["", f"{text} the persistent compilation cache."]
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "training.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     figure(RESULTS / "training.svg", measured)
