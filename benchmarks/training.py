@@ -1,110 +1,297 @@
-"""Speed of CD-1 training: ours, a plain NumPy loop, and the float32 matrix-product bound, in one run.
+"""Speed of CD-1 training beside its peers in the same run: 100 visible, 64 hidden, 25 000 samples, one thread each.
 
-    python benchmarks/training.py              one core, 100 visible, 64 hidden, 25 000 samples
-    python benchmarks/training.py --ensemble 1000   besides, many machines at once under vmap (for a GPU)
+    taskset -c 0 python benchmarks/training.py    writes results/training.md and results/training.svg
+    python benchmarks/training.py --cores         16 machines in two processes on two cores against one on one
+    python benchmarks/training.py --ensemble 1000 many machines at once under vmap (for a GPU), nothing else
 
-Prints medians over rounds, in updates per second, and ratios taken round by round. Compilation is excluded.
+Times are CPU seconds of this process, so that other work on the machine counts less; medians over rounds in which all
+codes take turns; compilation is excluded. Peers (scikit-learn, rbms) come with the dependency group `bench`; those not
+installed are left out.
 """
 
-import argparse
 import os
-import statistics
-import time
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 os.environ.setdefault("NPROC", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import equinox as eqx
+import argparse
+import datetime
+import importlib.metadata
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rbmflow import _scan
 from rbmflow.settings import MachineSettings, TrainingSettings
-from rbmflow.training.epochs import _Epoch, start_training
+from rbmflow.training.ensemble import _AllEpochs, start_ensemble
+from rbmflow.training.epochs import Epoch, start_training
 
 VISIBLE, HIDDEN, SAMPLES = 100, 64, 25_000
+RESULTS = Path(__file__).parent / "results"
+GOALS = {
+    100: {"plain NumPy": 1.4, "scikit-learn": 2.5, "rbms": 10},
+    1000: {"plain NumPy": 1.5, "scikit-learn": 2.5, "rbms": 6},
+}
 
 
-def plain_numpy(data: np.ndarray, batch: int, updates: int) -> float:
-    """Updates per second of the loop that everybody writes, in float32."""
-    rng = np.random.default_rng(0)
-    weights = 0.1 * rng.standard_normal((VISIBLE, HIDDEN), dtype=np.float32)
-    one = np.float32(1)
-    started = time.perf_counter()
-    for update in range(updates):
-        at = update % (SAMPLES // batch)
-        if at == 0:
-            order = rng.permutation(SAMPLES)
-        visible = data[order[at * batch : (at + 1) * batch]]
-        means = np.tanh(visible @ weights)
-        hidden = np.where(means > 2 * rng.random(means.shape, dtype=np.float32) - 1, one, -one)
-        fields = np.tanh(hidden @ weights.T)
-        again = np.where(fields > 2 * rng.random(fields.shape, dtype=np.float32) - 1, one, -one)
-        weights += np.float32(0.01 / batch) * (visible.T @ means - again.T @ np.tanh(again @ weights))
-    return updates / (time.perf_counter() - started)
+def rate(work, updates):
+    """Updates per CPU second."""
+    started = time.process_time()
+    work()
+    return updates / (time.process_time() - started)
 
 
-def matrix_products(batch: int, updates: int) -> float:
-    """Updates per second if an update were its five matrix products alone."""
-    visible, hidden = np.ones((batch, VISIBLE), np.float32), np.ones((batch, HIDDEN), np.float32)
-    weights = np.ones((VISIBLE, HIDDEN), np.float32)
-    started = time.perf_counter()
-    for _ in range(updates):
-        visible @ weights, hidden @ weights.T, visible @ weights, visible.T @ hidden, visible.T @ hidden
-    return updates / (time.perf_counter() - started)
+def spins():
+    """Training set of independent spins."""
+    return np.where(np.random.default_rng(0).random((SAMPLES, VISIBLE)) < 0.5, -1, 1).astype(np.int8)
 
 
 class Ours:
     """The library's own epochs, compiled before the first measurement."""
 
-    def __init__(self, data: jax.Array, batch: int, machines: int = 0):
-        machine, training = MachineSettings(hidden=HIDDEN), TrainingSettings(epochs=10**6, batch=batch)
-        epoch = _Epoch(data, training, machine.biases)
-        start = lambda key: start_training(key, data, machine, training)  # noqa: E731
-        if machines:
-            self.state = eqx.filter_vmap(start)(jax.random.split(jax.random.key(0), machines))
-            self.epoch = lambda state: eqx.filter_vmap(epoch)(state)
-        else:
-            self.state = start(jax.random.key(0))
-            self.epoch = epoch
+    def __init__(self, batch, machines=0, checkpoints=16, epochs=10**6):
+        data = jnp.asarray(spins())
+        machine = MachineSettings(hidden=HIDDEN)
+        training = TrainingSettings(epochs=epochs, batch=batch, checkpoints=checkpoints)
+        self.epoch = Epoch(data, training, machine.biases)
         self.updates_of_an_epoch = max(1, machines) * (SAMPLES // batch)
-        self.speed(1)
+        if machines:
+            keys = list(jax.random.split(jax.random.key(0), machines))
+            self.state = start_ensemble(keys, data, machine, training)
+            self.epoch = _AllEpochs(self.epoch)
+        else:
+            self.state = start_training(jax.random.key(0), data, machine, training)
+        self.run(1)
 
-    def speed(self, epochs: int) -> float:
-        """Updates per second over some epochs."""
-        started = time.perf_counter()
+    def run(self, epochs):
+        """Train on."""
         for _, state, _ in _scan.chunks(self.epoch, self.state, epochs, epochs):
             self.state = jax.block_until_ready(state)
-        return epochs * self.updates_of_an_epoch / (time.perf_counter() - started)
+
+    def speed(self, updates):
+        """Updates per second."""
+        epochs = max(1, updates // self.updates_of_an_epoch)
+        return rate(lambda: self.run(epochs), epochs * self.updates_of_an_epoch)
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ensemble", type=int, default=0, help="also this many machines at once")
-    parser.add_argument("--rounds", type=int, default=5)
-    asked = parser.parse_args()
-    data = np.where(np.random.default_rng(0).random((SAMPLES, VISIBLE)) < 0.5, -1, 1).astype(np.int8)
-    print(f"jax {jax.__version__}, numpy {np.__version__}, {jax.devices()[0].device_kind}")
-    print("batch | ours | plain NumPy | product bound | ours / NumPy | ours / bound   (updates/s, medians)")
-    for batch in (100, 1000):
-        ours = Ours(jnp.asarray(data), batch)
-        updates = SAMPLES // batch * 4
-        rows = []
-        for _ in range(asked.rounds):
-            rows.append(
-                (ours.speed(4), plain_numpy(data.astype(np.float32), batch, updates), matrix_products(batch, updates))
+class PlainNumpy:
+    """The loop that everybody writes, in float32."""
+
+    def __init__(self, batch):
+        self.batch, self.data, self.rng = batch, spins().astype(np.float32), np.random.default_rng(0)
+        self.weights = 0.1 * self.rng.standard_normal((VISIBLE, HIDDEN), dtype=np.float32)
+
+    def speed(self, updates):
+        """Updates per second."""
+        return rate(lambda: self.run(updates), updates)
+
+    def run(self, updates):
+        """Train on."""
+        batch, rng, weights, one = self.batch, self.rng, self.weights, np.float32(1)
+        for update in range(updates):
+            at = update % (SAMPLES // batch)
+            if at == 0:
+                order = rng.permutation(SAMPLES)
+            visible = self.data[order[at * batch : (at + 1) * batch]]
+            means = np.tanh(visible @ weights)
+            hidden = np.where(means > 2 * rng.random(means.shape, dtype=np.float32) - 1, one, -one)
+            fields = np.tanh(hidden @ weights.T)
+            again = np.where(fields > 2 * rng.random(fields.shape, dtype=np.float32) - 1, one, -one)
+            weights += np.float32(0.01 / batch) * (visible.T @ means - again.T @ np.tanh(again @ weights))
+
+
+class MatrixProducts:
+    """The five float32 products of an update and nothing else: the bound."""
+
+    def __init__(self, batch):
+        self.visible, self.hidden = np.ones((batch, VISIBLE), np.float32), np.ones((batch, HIDDEN), np.float32)
+        self.weights = np.ones((VISIBLE, HIDDEN), np.float32)
+
+    def speed(self, updates):
+        """Updates per second."""
+        v, h, w = self.visible, self.hidden, self.weights
+
+        def work():
+            for _ in range(updates):
+                v @ w, h @ w.T, v @ w, v.T @ h, v.T @ h
+
+        return rate(work, updates)
+
+
+class ScikitLearn:
+    """BernoulliRBM, which is PCD-1 with units 0/1; its fit of one epoch."""
+
+    def __init__(self, batch):
+        from sklearn.neural_network import BernoulliRBM
+
+        self.batch, self.data = batch, (spins() > 0).astype(np.float32)
+        self.machine = BernoulliRBM(HIDDEN, learning_rate=0.01, batch_size=batch, n_iter=1, random_state=0)
+        self.machine.fit(self.data[:batch])
+
+    def speed(self, updates):
+        """Updates per second."""
+        samples = self.data[: min(SAMPLES, updates * self.batch)]
+        return rate(lambda: self.machine.fit(samples), len(samples) // self.batch)
+
+
+class Rbms:
+    """The CD-1 gradient and update of rbms with units -1/+1."""
+
+    def __init__(self, batch):
+        import torch
+        from rbms.ising_ising.classes import IIRBM
+        from rbms.sampler.cd import CD
+
+        torch.set_num_threads(1)
+        self.torch, self.batch = torch, batch
+        self.data = torch.from_numpy(spins().astype(np.float32))
+        weights = 0.1 * torch.randn(VISIBLE, HIDDEN)
+        self.machine = IIRBM(weight_matrix=weights, vbias=torch.zeros(VISIBLE), hbias=torch.zeros(HIDDEN))
+        self.sampler = CD(self.machine, 1)
+        self.optimiser = torch.optim.SGD(list(self.machine.parameters()), lr=0.01, maximize=True)
+        self.run(2)
+
+    def speed(self, updates):
+        """Updates per second."""
+        updates = max(2, updates // 4)
+        return rate(lambda: self.run(updates), updates)
+
+    def run(self, updates):
+        """Train on."""
+        machine, batch = self.machine, self.batch
+        for update in range(updates):
+            at = update % (SAMPLES // batch) * batch
+            visible = self.data[at : at + batch]
+            self.optimiser.zero_grad(set_to_none=False)
+            data = machine.init_chains(num_samples=batch, start_v=visible)
+            chains = self.sampler.get_conf_grad(batch=visible)
+            machine.compute_gradient(data=data, chains=chains, centered=False)
+            self.optimiser.step()
+
+
+def installed(package):
+    """Version of a distribution, None if it is not there."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def compare(batch, rounds):
+    """Speeds of every code in rounds: by name, one number a round."""
+    codes = {"rbmflow": Ours(batch), "rbmflow, first and last checkpoint alone": Ours(batch, checkpoints=2)}
+    codes |= {"plain NumPy": PlainNumpy(batch), "matrix-product bound": MatrixProducts(batch)}
+    if installed("scikit-learn"):
+        codes["scikit-learn"] = ScikitLearn(batch)
+    if installed("rbms"):
+        codes["rbms"] = Rbms(batch)
+    updates = 1000 if batch == 100 else 150
+    return {name: [code.speed(updates) for _ in range(rounds)] for name, code in codes.items()}
+
+
+FIRST = """
+import time; started = time.perf_counter()
+import jax, numpy as np, rbmflow as rf
+rf.train(jax.random.key(0), np.ones((25000, 100), np.int8), hidden=64, epochs=1)
+print(time.perf_counter() - started)
+"""
+
+
+def first_call(folder):
+    """Seconds of the first training of one epoch in new processes, imports included: without cache, then with it."""
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(folder)}
+    environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    return [float(subprocess.check_output([sys.executable, "-c", FIRST], env=environment, text=True)) for _ in range(3)]
+
+
+def cores():
+    """Wall time of 16 machines in two processes on two cores, of 8 in one on one."""
+    chosen = sorted(os.sched_getaffinity(0))[:2]
+    code = (
+        f"import sys, time; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import training; one = training.Ours(100); started = time.perf_counter()\n"
+        "for _ in range(8): one.run(10)\n"
+        "print(time.perf_counter() - started)"
+    )
+
+    def work(count):
+        started = [
+            subprocess.Popen(
+                ["taskset", "-c", str(core), sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
             )
-        a, b, c = (statistics.median(column) for column in zip(*rows, strict=True))
-        to_numpy = statistics.median(row[0] / row[1] for row in rows)
-        to_bound = statistics.median(row[0] / row[2] for row in rows)
-        print(f"{batch:5} | {a:9.0f} | {b:9.0f} | {c:9.0f} | {to_numpy:6.2f} | {to_bound:6.2f}")
+            for core in chosen[:count]
+        ]
+        return max(float(process.communicate()[0]) for process in started)
+
+    one, two = work(1), work(2)
+    print(f"machines per second on two cores against one: {2 * one / two:.2f}")
+
+
+def figure(path, measured):
+    """Bars of the speeds."""
+    from matplotlib import pyplot
+
+    drawn, axes = pyplot.subplots(1, len(measured), figsize=(8, 3), layout="constrained")
+    for panel, (batch, speeds) in zip(axes, measured.items(), strict=True):
+        panel.barh(list(speeds), [statistics.median(row) for row in speeds.values()])
+        panel.set(xlabel="updates / s", title=f"CD-1, batch {batch}", xscale="log")
+    drawn.savefig(path)
+
+
+def report(measured):
+    """Lines of the table of results."""
+    versions = {name: installed(name) for name in ("jax", "numpy", "scikit-learn", "rbms")}
+    yield (
+        f"{datetime.datetime.now(datetime.UTC).date()}, {platform.machine()}, {platform.system()}, one thread each; "
+        + (", ".join(f"{name} {version}" for name, version in versions.items() if version))
+    )
+    for batch, speeds in measured.items():
+        yield ""
+        yield f"| batch {batch} | updates / CPU s | rbmflow is faster by | goal |"
+        yield "|---|---|---|---|"
+        for name, row in speeds.items():
+            ratio = statistics.median(a / b for a, b in zip(speeds["rbmflow"], row, strict=True))
+            goal = GOALS[batch].get(name)
+            yield f"| {name} | {statistics.median(row):.0f} | {ratio:.2f} | {f'>= {goal}' if goal else ''} |"
+
+
+def main():
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ensemble", type=int, default=0, help="this many machines at once, nothing else")
+    parser.add_argument("--cores", action="store_true", help="two cores against one")
+    parser.add_argument("--rounds", type=int, default=7)
+    asked = parser.parse_args()
+    if asked.cores:
+        return cores()
     if asked.ensemble:
-        many = Ours(jnp.asarray(data), 100, asked.ensemble)
-        speeds = [many.speed(2) for _ in range(asked.rounds)]
-        print(f"{asked.ensemble} machines at once, batch 100: {statistics.median(speeds):.3g} updates/s in all")
+        many = Ours(100, asked.ensemble)
+        started = time.perf_counter()
+        many.run(2)
+        speed = 2 * many.updates_of_an_epoch / (time.perf_counter() - started)
+        return print(f"{asked.ensemble} machines at once, batch 100: {speed:.3g} updates/s in all")
+    measured = {batch: compare(batch, asked.rounds) for batch in (100, 1000)}
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        calls = first_call(folder)
+    lines = list(report(measured))
+    cold, warm = calls[0], min(calls[1:])
+    text = f"First training of a new process, imports included: {cold:.1f} s without, {warm:.1f} s with"
+    lines += ["", f"{text} the persistent compilation cache."]
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "training.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    figure(RESULTS / "training.svg", measured)
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

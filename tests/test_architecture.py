@@ -20,6 +20,7 @@ SCIENCE = (
     "dataset",
     "sampler",
     "rbm",
+    "tempering",
     "enumeration",
     "likelihood",
     "training",

@@ -184,6 +184,7 @@ def two_patterns(samples=400):
     "choice",
     [
         {"estimator": "PCD", "steps": 2},
+        {"estimator": "PTT"},
         {"estimator": "Exact"},
         {"estimator": "PCD", "units": "0/1", "biases": True, "centred": True},
         {"estimator": "Exact", "units": "0/1", "biases": True, "centred": True},
@@ -221,5 +222,5 @@ def test_bad_choices_name_the_field(choice, field):
 def test_an_unknown_estimator_is_named():
     settings = TrainingSettings()
     object.__setattr__(settings, "estimator", "RDM")
-    with pytest.raises(InvalidInput, match=r"RDM.*CD, PCD, Exact"):
+    with pytest.raises(InvalidInput, match=r"RDM.*CD, PCD, PTT, Exact"):
         settings.__post_init__()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rbmflow.random import Generator, Streams
+from rbmflow.random import Generator, Shuffles, Streams
 
 ONES = 0xFFFFFFFF
 
@@ -106,3 +106,37 @@ def test_same_key_same_words_other_key_others():
     one, two, other = (draw(Generator.seeded(jax.random.key(k), (4,)), 8) for k in (5, 5, 6))
     assert np.array_equal(one, two)
     assert not np.any(one == other)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000, 25_000])
+def test_shuffles_are_permutations_that_change(size):
+    shuffles = Shuffles.seeded(jax.random.key(1))
+    orders = [np.asarray(shuffles.at(count, size)) for count in range(3)]
+    for order in orders:
+        np.testing.assert_array_equal(np.sort(order), np.arange(size))
+    assert size < 100 or (np.mean(orders[0] == orders[1]) < 0.01 and np.mean(orders[1] == orders[2]) < 0.01)
+
+
+def test_shuffles_put_every_pair_anywhere():
+    """Uniform ordered pairs of places over counts and keys: chi^2 within five sigma."""
+    size = 12
+    draw = jax.jit(jax.vmap(lambda key: jax.vmap(lambda count: Shuffles.seeded(key).at(count, size))(jnp.arange(200))))
+    orders = np.asarray(draw(jax.random.split(jax.random.key(2), 500))).reshape(-1, size)
+    for first, second in ((0, 1), (3, 11)):
+        counts = np.bincount(orders[:, first] * size + orders[:, second], minlength=size**2)
+        counts = counts.reshape(size, size)[~np.eye(size, dtype=bool)]
+        expected = len(orders) / counts.size
+        chi2 = np.sum((counts - expected) ** 2 / expected)
+        assert abs(chi2 - (counts.size - 1)) < 5 * np.sqrt(2 * (counts.size - 1))
+
+
+def test_a_batch_of_a_sorted_set_is_a_fair_sample():
+    """The mean place of a batch has the mean and the spread of draws without replacement."""
+    size, batch = 5000, 100
+    shuffles = Shuffles.seeded(jax.random.key(3))
+    means = np.concatenate(
+        [np.asarray(shuffles.at(count, size)).reshape(-1, batch).mean(axis=1) for count in range(200)]
+    )
+    spread = np.sqrt((size + 1) * (size - batch) / (12 * batch))
+    assert abs(means[::2].mean() - (size - 1) / 2) < 5 * spread / np.sqrt(len(means) / 2)
+    assert means.std() == pytest.approx(spread, rel=5 / np.sqrt(2 * len(means)))

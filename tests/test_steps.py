@@ -14,6 +14,7 @@ import xarray as xr
 import rbmflow as rf
 from rbmflow import exact
 from rbmflow.dataset import configurations
+from rbmflow.likelihood import exact_log_partition, excess_nats
 from rbmflow.settings import (
     FlowSettings,
     MachineSettings,
@@ -61,7 +62,7 @@ def test_graph_lists_parents_first_and_results_last():
     assert steps[-1].kind == "results"
     kinds = [step.kind for step in steps]
     machines = 3 * TINY.seeds
-    assert kinds.count("machine") == kinds.count("spectrum") == machines
+    assert kinds.count("machine") == kinds.count("spectrum") == kinds.count("likelihood") == machines
     assert kinds.count("flow") == kinds.count("reading") == machines * 3
     assert len({step.hash for step in steps}) == len(steps)
 
@@ -70,9 +71,9 @@ def test_graph_lists_parents_first_and_results_last():
     ("section", "change", "anew"),
     [
         ("flow", {"iterations": 9}, {"flow", "reading", "results"}),
-        ("training", {"epochs": 4}, {"machine", "spectrum", "flow", "reading", "results"}),
+        ("training", {"epochs": 4}, {"machine", "spectrum", "likelihood", "flow", "reading", "results"}),
         ("thermometer", {"hidden": 9}, {"thermometer", "calibration", "null", "reading", "results"}),
-        ("machine", {"units": "0/1"}, {"machine", "spectrum", "flow", "reading", "results"}),
+        ("machine", {"units": "0/1"}, {"machine", "spectrum", "likelihood", "flow", "reading", "results"}),
     ],
 )
 def test_a_change_recomputes_what_depends_on_it(section, change, anew):
@@ -163,11 +164,31 @@ def test_a_machine_of_units_zero_and_one_is_converted_before_it_is_taken_apart(t
     spec = dataclasses.replace(TINY, machine=dataclasses.replace(TINY.machine, units="0/1"))
     steps = {step.name: step for step in graph(spec)}
     machine = compute(steps["machine V-8 seed 0"], (tiny_run["draws"],), tmp_path, lambda _: None)
-    parents = (machine, tiny_run["two-point functions"], tiny_run["draws"])
+    parents = (machine, *[tiny_run["two-point functions"]] * 2, tiny_run["draws"])
     spectrum = compute(steps["spectrum V-8 seed 0"], parents, tmp_path, lambda _: None)
     values = np.linalg.svd(machine["weights"].values / 4, compute_uv=False)
     np.testing.assert_allclose(spectrum["singular_value"], values, rtol=1e-4)
     assert not np.allclose(spectrum["predicted_gain"], values**2, rtol=1e-3)  # its biases bend the map
+
+
+def test_results_have_the_likelihood_of_every_machine(tiny_run):
+    """The excess of a machine that is summed exactly, on fresh draws; that of the last checkpoint is the same."""
+    results = tiny_run["results"]
+    model = rf.Ising(rf.Square(4))
+    for name in ("V-8", "hot-8"):
+        grid = TINY.type_temperatures(name.split("-")[0])
+        fresh = rf.sample(jax.random.key(7), model, grid, 2000)
+        machine = rf.RBM.from_dataset(tiny_run[f"machine {name} seed 1"])
+        expected = excess_nats(machine, model, grid, fresh, exact_log_partition(machine))
+        row = results.sel(machine=name, seed=1)
+        error = np.hypot(expected.error, float(row["excess_error"]))
+        assert abs(float(row["excess"]) - expected.mean) < 5 * error
+        ladder = row["checkpoint_excess"].dropna("checkpoint")
+        assert float(ladder[-1]) == pytest.approx(float(row["excess"]), abs=1e-9)
+        assert int(row["checkpoint_update"].dropna("checkpoint")[-1]) == int(
+            tiny_run[f"machine {name} seed 1"]["update"][-1]
+        )
+    assert np.isfinite(results[["tau_energy", "energy_overlap", "cold_and_hot_agree"]].to_array()).all()
 
 
 def test_results_average_over_seeds(tiny_run):
@@ -213,9 +234,10 @@ def test_steps_have_their_own_random_streams(tiny_run):
     assert not np.array_equal(*hot)
 
 
-def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path):
+@pytest.mark.parametrize("estimator", ["CD", "PCD", "PTT"])
+def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, estimator):
     data = configurations(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 20_000))
-    machine, training = MachineSettings(hidden=6), TrainingSettings(epochs=60, batch=100)
+    machine, training = MachineSettings(hidden=6), TrainingSettings(epochs=60, batch=100, estimator=estimator)
     key = jax.random.key(5)
     undisturbed, history = train_with_checkpoints(key, data, machine, training, tmp_path / "one", lambda _: None)
     chunks = training_chunks(start_training(key, data, machine, training), data, machine, training)

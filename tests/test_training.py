@@ -15,7 +15,7 @@ from rbmflow.likelihood import free_energy
 from rbmflow.random import key_for
 from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE
 from rbmflow.settings import MachineSettings, TrainingSettings
-from rbmflow.training import held_out, optimiser_of, pseudo_likelihood, rungs, train
+from rbmflow.training import held_out, optimiser_of, pseudo_likelihood, rungs, train, train_ensemble
 
 UNITS = pytest.mark.parametrize("units", [PLUS_MINUS, ZERO_ONE], ids=lambda units: units.name)
 
@@ -147,3 +147,19 @@ def test_bad_settings_are_named(field, value):
 def test_a_batch_must_fit_what_is_left_to_train_on():
     with pytest.raises(InvalidInput, match="160"):
         train(jax.random.key(0), draws(), hidden=2, epochs=1, batch=161, held_out=0.2)
+
+
+@pytest.mark.parametrize("estimator", ["CD", "PTT"])
+def test_machines_of_an_ensemble_are_those_trained_one_by_one(estimator):
+    """Up to rounding: after few updates, since training amplifies what rounding turns over."""
+    data = draws(200)
+    keys = list(jax.random.split(jax.random.key(3), 3))
+    asked = TrainingSettings(epochs=2, batch=50, estimator=estimator, checkpoints=4, held_out=0.1)
+    together = train_ensemble(keys, data, MachineSettings(hidden=5, biases=True), asked)
+    for key, (machine, history) in zip(keys, together, strict=True):
+        choice = {"epochs": 2, "batch": 50, "estimator": estimator, "checkpoints": 4, "held_out": 0.1}
+        alone, seen = train(key, data, hidden=5, biases=True, **choice)
+        for one, other in zip(jax.tree.leaves((machine, history)), jax.tree.leaves((alone, seen)), strict=True):
+            np.testing.assert_allclose(one, other, atol=2e-6)
+    weights = [np.asarray(machine.weights) for machine, _ in together]
+    assert not np.allclose(weights[0], weights[1])

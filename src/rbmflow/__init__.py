@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rbmflow.dataset import Draws
     from rbmflow.flow import Flow, iterate
     from rbmflow.lattice import Square
+    from rbmflow.likelihood import LogPartition, excess_nats, log_partition, log_probability, trajectory_log_partition
     from rbmflow.model import Ising
     from rbmflow.rbm import RBM
     from rbmflow.sampler import TransferMatrix, cold, hot, sample, thermal
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
         NeuralThermometer,
         train_thermometer,
     )
-    from rbmflow.training import History, train
+    from rbmflow.training import History, train, train_ensemble
 
 __version__ = "0.1.0"
 
@@ -52,6 +53,12 @@ _PLACES = {
     "train_thermometer": "thermometer",
     "History": "training",
     "train": "training",
+    "train_ensemble": "training",
+    "LogPartition": "likelihood",
+    "excess_nats": "likelihood",
+    "log_partition": "likelihood",
+    "log_probability": "likelihood",
+    "trajectory_log_partition": "likelihood",
 }
 
 __all__ = [
@@ -63,6 +70,7 @@ __all__ = [
     "Flow",
     "History",
     "Ising",
+    "LogPartition",
     "MagnetizationThermometer",
     "NeuralThermometer",
     "Spectrum",
@@ -71,12 +79,17 @@ __all__ = [
     "cold",
     "decompose",
     "exact",
+    "excess_nats",
     "hot",
     "iterate",
+    "log_partition",
+    "log_probability",
     "sample",
     "thermal",
     "train",
+    "train_ensemble",
     "train_thermometer",
+    "trajectory_log_partition",
 ]
 
 

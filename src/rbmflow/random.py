@@ -13,17 +13,21 @@ C. Wellons, hash-prospector (2018), https://github.com/skeeto/hash-prospector (t
 
 from __future__ import annotations
 
+import math
 import zlib
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt32
+from jaxtyping import Array, Float, Int32, UInt32
 
 from rbmflow._types import Key
 
 _STRIDES = (0x9E3779B9, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F)
+
+_SMALLEST_SIDE = 32
+"""Side of the grid of `Shuffles`: on a smaller one few of all orders could come up."""
 
 
 def _rotate_left(word: Array, count: int) -> Array:
@@ -118,6 +122,62 @@ class Streams(eqx.Module):
         """The generator of every lane at one count in 0 ... 2^32 - 1."""
         turn = jnp.asarray(count, jnp.uint32)
         return Generator(*(_mixed(key + turn * jnp.uint32(a)) for key, a in zip(self.keys, _STRIDES, strict=True)))
+
+
+class Shuffles(eqx.Module):
+    r"""Pseudo-random orders of any set as a function of a counter.
+
+    A place :math:`x = l\,n + r` on a grid of :math:`m \times n` places is moved by a Feistel network,
+    :math:`l \to l + f_1(r) \bmod m,\ r \to r + f_2(l) \bmod n, \dots`, whose six round functions are the hash of
+    `Streams` with keys that depend on the count. Each round is a bijection, so their product is. Places outside the
+    set are moved again until they fall inside. That takes a tenth of the time of sorting random words.
+
+    Examples
+    --------
+    >>> import jax
+    >>> sorted(Shuffles.seeded(jax.random.key(0)).at(3, 5).tolist())
+    [0, 1, 2, 3, 4]
+
+    References
+    ----------
+    M. Luby, C. Rackoff, SIAM J. Comput. 17, 373 (1988), doi:10.1137/0217022; J. Black, P. Rogaway, CT-RSA 2002,
+    doi:10.1007/3-540-45760-7_9 (sets of any size).
+    """
+
+    keys: UInt32[Array, " round"]
+
+    @classmethod
+    def seeded(cls, key: Key) -> Shuffles:
+        """32 threefry bits for each of six rounds."""
+        return cls(jax.random.bits(key, (6,), jnp.uint32))
+
+    def at(self, count: int | Array, size: int) -> Int32[Array, " {size}"]:
+        """All whole numbers below `size` (at most 2^31), in the order of one count in 0 ... 2^32 - 1."""
+        rows = max(_SMALLEST_SIDE, math.isqrt(size - 1) + 1)
+        columns = max(_SMALLEST_SIDE, -(-size // rows))
+        keys = _mixed(self.keys + jnp.asarray(count, jnp.uint32) * jnp.uint32(_STRIDES[0]))
+
+        def moved(place: Array) -> Array:
+            left, right = place // columns, place % columns
+            for number in range(0, 6, 2):
+                left = _shifted(left, right + keys[number], rows)
+                right = _shifted(right, left + keys[number + 1], columns)
+            return left * columns + right
+
+        places = moved(jnp.arange(size, dtype=jnp.uint32))
+        outside = lambda places: places >= size  # noqa: E731
+        places = jax.lax.while_loop(
+            lambda places: jnp.any(outside(places)),
+            lambda places: jnp.where(outside(places), moved(places), places),
+            places,
+        )
+        return places.astype(jnp.int32)
+
+
+def _shifted(place: Array, word: Array, limit: int) -> Array:
+    """Place plus the hash of a word, modulo `limit` < 2^16."""
+    place = place + (((_mixed(word) >> 16) * jnp.uint32(limit)) >> 16)
+    return jnp.where(place >= limit, place - jnp.uint32(limit), place)
 
 
 def key_for(key: Key, purpose: str) -> Key:

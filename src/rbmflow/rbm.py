@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt32
 
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._record import Record
 from rbmflow._types import Fields, Key, Visible
-from rbmflow.random import Generator
+from rbmflow.random import Generator, Streams
 from rbmflow.settings import MachineSettings, UnitsName
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class Units:
     span: float
 
     def mean(self, fields: Fields) -> Fields:
-        r"""Mean unit in each field, :math:`low + span (1 + \tanh(span f / 2)) / 2`."""
-        return self.low + 0.5 * self.span * (1 + jnp.tanh(0.5 * self.span * fields))
+        r"""Mean unit in each field, :math:`low + span / 2 + (span / 2) \tanh(span f / 2)`."""
+        half = 0.5 * self.span
+        return (self.low + half) + half * jnp.tanh(half * fields)
 
     def sample(self, fields: Fields, symmetric: Fields) -> Fields:
         """Unit drawn in each field with uniform numbers of [-1, 1): high where tanh(span f / 2) exceeds them."""
@@ -264,6 +266,13 @@ class RBM(Record):
         return cls(weights, visible_bias, hidden_bias, units_named(dataset.attrs["units_of_both_layers"]))
 
 
+def stacked(arrays: Sequence[Array], units: Units) -> RBM:
+    """Machines with a leading axis on weights and biases, which the shapes of one machine's fields do not allow."""
+    weights, visible_bias, hidden_bias = arrays
+    one = RBM(weights[0], visible_bias[0], hidden_bias[0], units)
+    return jax.tree.unflatten(jax.tree.structure(one), [weights, visible_bias, hidden_bias])
+
+
 class GibbsNoise(eqx.Module):
     """The random numbers of a batch of Gibbs chains: one lane a unit and chain."""
 
@@ -276,6 +285,33 @@ class GibbsNoise(eqx.Module):
         for_hidden, for_visible = jax.random.split(key)
         visible, hidden = machine.weights.shape
         return cls(Generator.seeded(for_hidden, (chains, hidden)), Generator.seeded(for_visible, (chains, visible)))
+
+
+class GibbsStreams(eqx.Module):
+    """The random numbers of a batch of chains as a function of a count: nothing is carried but the count.
+
+    The states of `GibbsNoise` would be read and written in each update of a training; see `Streams`.
+    """
+
+    hidden: Streams
+    visible: Streams
+    count: UInt32[Array, ""]
+
+    @classmethod
+    def seeded(cls, key: Key, machine: RBM, chains: int) -> GibbsStreams:
+        """Streams for `chains` chains of a machine, at count 0."""
+        for_hidden, for_visible = jax.random.split(key)
+        visible, hidden = machine.weights.shape
+        streams = Streams.seeded(for_hidden, (chains, hidden)), Streams.seeded(for_visible, (chains, visible))
+        return cls(*streams, jnp.zeros((), jnp.uint32))
+
+    def now(self) -> GibbsNoise:
+        """Generators of this count."""
+        return GibbsNoise(self.hidden.at(self.count), self.visible.at(self.count))
+
+    def next(self) -> GibbsStreams:
+        """The same streams one count later."""
+        return GibbsStreams(self.hidden, self.visible, self.count + 1)
 
 
 def sample_hidden(
@@ -292,3 +328,20 @@ def sample_visible(
     """Draw v from p(v | h)."""
     generator, symmetric = noise.visible.symmetric()
     return GibbsNoise(noise.hidden, generator), machine.units.sample(machine.visible_fields(hidden), symmetric)
+
+
+def gibbs_steps(
+    machine: RBM,
+    noise: GibbsNoise,
+    visible: Float[Array, "chain visible"],
+    fields: Float[Array, "chain hidden"],
+    steps: int,
+) -> tuple[GibbsNoise, Float[Array, "chain visible"], Float[Array, "chain hidden"]]:
+    """Go k steps v -> h -> v' from v and its hidden fields; the fields returned are those of the last v'."""
+    for _ in range(steps):
+        noise, hidden = sample_hidden(machine, noise, fields)
+        noise, visible = sample_visible(machine, noise, hidden)
+        # Without it the compiler draws the same numbers again wherever the configurations are read.
+        visible = jax.lax.optimization_barrier(visible)
+        fields = machine.hidden_fields(visible)
+    return noise, visible, fields

@@ -11,7 +11,7 @@ from rbmflow._checks import Problems
 type UnitsName = Literal["-1/+1", "0/1"]
 """The two values of a unit, as written in a spec."""
 
-type EstimatorName = Literal["CD", "PCD", "Exact"]
+type EstimatorName = Literal["CD", "PCD", "PTT", "Exact"]
 """Estimators of the gradient, as written in a spec."""
 
 type OptimiserName = Literal["sgd", "momentum", "adam"]
@@ -31,6 +31,9 @@ type HalvesName = Literal["sampled", "mean-hidden", "mean-field"]
 
 LARGEST_SUMMED_LAYER = 20
 """Units of the smaller layer of a machine whose states are summed exactly."""
+
+FEWEST_RUNGS = 5
+"""Rungs that the ladder of "PTT" has before training, the untrained machine included."""
 
 PAPER_GRID = tuple(k / 4 for k in range(25))
 """0, 0.25, ..., 6: the range of the abstract of arXiv:1801.07172, with the step of the code of arXiv:2006.10176."""
@@ -153,9 +156,14 @@ class TrainingSettings:
     learning_rate: float = 0.01
     """Step length of the ascent; with a schedule, that of the first update."""
     steps: int = 1
-    """Gibbs steps of the negative phase, the k of CD-k and PCD-k."""
+    """Gibbs steps of the negative phase, the k of CD-k, PCD-k and PTT."""
     estimator: EstimatorName = "CD"
-    """Estimator of the gradient: "CD" from the batch, "PCD" from persistent chains, "Exact" by summing all states."""
+    """Estimator of the gradient: "CD" from the batch, "PCD" from persistent chains, "PTT" from persistent chains that
+    swap with those of past machines, "Exact" by summing all states."""
+    rungs: int = 24
+    """Most machines on the ladder of "PTT"."""
+    swap_acceptance: float = 0.25
+    """Acceptance of swaps below which the ladder of "PTT" gets another rung."""
     centred: bool = False
     """Whether the gradient is that of the machine with centred units; the machine needs biases for it."""
     optimiser: OptimiserName = "sgd"
@@ -178,6 +186,9 @@ class TrainingSettings:
         for field, known in (("estimator", EstimatorName), ("optimiser", OptimiserName), ("schedule", ScheduleName)):
             names, value = get_args(known.__value__), getattr(self, field)
             problems.unless(value in names, field, value, f"it must be one of {', '.join(names)}")
+        problems.whole("rungs", self.rungs, FEWEST_RUNGS)
+        rare = isinstance(self.swap_acceptance, int | float) and 0 <= self.swap_acceptance < 1
+        problems.unless(rare, "swap_acceptance", self.swap_acceptance, "it must be a number of at least 0 and below 1")
         problems.not_negative("weight_decay", self.weight_decay)
         fraction = isinstance(self.held_out, int | float) and 0 <= self.held_out < 1
         problems.unless(fraction, "held_out", self.held_out, "it must be a number of at least 0 and below 1")

@@ -9,6 +9,7 @@ from rbmflow.likelihood.partition import (
     free_energy,
     log_partition,
 )
+from rbmflow.likelihood.trajectory import trajectory_log_partition
 
 __all__ = [
     "LogPartition",
@@ -21,4 +22,5 @@ __all__ = [
     "log_mixture_probability",
     "log_partition",
     "log_probability",
+    "trajectory_log_partition",
 ]

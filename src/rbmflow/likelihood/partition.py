@@ -33,12 +33,12 @@ class LogPartition:
     method
         How it was found.
     forward, reverse
-        Estimates of the two directions alone; from below and from above on average.
+        Estimates of the two directions of annealing alone; from below and from above on average.
     """
 
     value: float
     error: float = 0.0
-    method: Literal["exact", "annealed"] = "exact"
+    method: Literal["exact", "annealed", "trajectory"] = "exact"
     forward: float = np.nan
     reverse: float = np.nan
 

@@ -50,6 +50,34 @@ def with_error(value: float, error: float) -> str:
     return f"{value:.{decimals}f}({round(error * 10**decimals)})"
 
 
+def likelihood_table(results: xr.Dataset) -> list[list[str]]:
+    """Return how good each machine is as text: excess nats, autocorrelation times, overlaps, agreement.
+
+    Means over seeds, the excess with its standard error over them; no rows where a run did not measure it.
+
+    Parameters
+    ----------
+    results
+        The results of a run.
+    """
+    if "excess" not in results:
+        return []
+    rows = []
+    for machine in results["machine"].values:
+        row = results.sel(machine=machine)
+        excess = row["excess"].values
+        seeds = excess.size
+        error = float(excess.std(ddof=1)) / math.sqrt(seeds) if seeds > 1 else float(row["excess_error"].values[0])
+        cells = [str(machine), with_error(float(excess.mean()), error)]
+        cells += [f"{float(row[name].mean(skipna=False)):.1f}" for name in ("tau_energy", "tau_abs_magnetization")]
+        cells += [
+            f"{float(row[name].mean(skipna=False)):.3f}" for name in ("energy_overlap", "abs_magnetization_overlap")
+        ]
+        agree = row["cold_and_hot_agree"].values
+        rows.append([*cells, "unknown" if math.isnan(agree.sum()) else f"{int(agree.sum())} of {seeds}"])
+    return rows
+
+
 def ends_table(results: xr.Dataset) -> tuple[list[str], list[list[str]]]:
     """Return the ends of the flows as text: one row a machine and start, then the null, then T*.
 

@@ -111,8 +111,10 @@ class Spec:
         small = f"the exact sampler needs model.length of at most {LONGEST_EXACT_ROW}"
         problems.unless(exact, "sampling.method", self.sampling.method, small)
         name, size = min(sizes.items(), key=lambda row: row[1] or math.inf, default=("", 0))
-        fits = self.training.batch <= size or size == 0
-        least = f"it must be at most {size}, the training configurations of type {name}"
+        left = size - round(size * self.training.held_out)
+        fits = self.training.batch <= left or size == 0
+        kept = ", less those held out" if left < size else ""
+        least = f"it must be at most {left}, the training configurations of type {name}{kept}"
         problems.unless(fits, "training.batch", self.training.batch, least)
         before, after = self.renormalization.length, self.model.length
         halved = before == 0 or (before % after == 0 and before > after and (before // after).bit_count() == 1)

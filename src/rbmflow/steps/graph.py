@@ -17,9 +17,10 @@ VERSIONS = {
     "calibration": 2,
     "null": 2,
     "correlation": 1,
-    "machine": 2,
+    "machine": 3,
     "control": 1,
     "spectrum": 2,
+    "likelihood": 1,
     "flow": 2,
     "reading": 2,
     "renormalization": 1,
@@ -45,7 +46,8 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     tuple of Step
         Draws (a type with data of its own has its own), thermometer, its calibration, two-point functions, a mixture
         null for each type, for every machine (type, size, seed) its training, the control that stands in for it if
-        its type is one, its spectrum, one flow a start and one reading a flow, and block spins.
+        its type is one, its spectrum, its likelihood if it was trained on Ising configurations, one flow a start and
+        one reading a flow, and block spins.
     """
     model = asdict(spec.model)
     grid = list(spec.sampling.temperatures)
@@ -125,7 +127,7 @@ def _null(spec: Spec, name: str, thermometer: Step) -> Step:
 def _machine_branch(
     spec: Spec, name: str, hidden: int, seed: int, draws: Step, correlation: Step, thermometer: Step
 ) -> list[Step]:
-    """Training, spectrum, and flow and reading for every start, of one machine."""
+    """Training, spectrum, likelihood, and flow and reading for every start, of one machine."""
     label = f"{name}-{hidden} seed {seed}"
     of_machine = {
         "seed": spec.seed,
@@ -147,6 +149,9 @@ def _machine_branch(
     mixture = _correlation(model, kept, f"two-point functions {name}", draws, _data(kind))
     of_spectrum = {"seed": spec.seed, "model": model, "temperatures": kept}
     branch += [mixture, _step("spectrum", f"spectrum {label}", of_spectrum, machine, correlation, mixture, draws)]
+    if kind.data == "ising" and weights == "trained":
+        of_likelihood = {"seed": spec.seed, "model": model, "mixture": kept}
+        branch.append(_step("likelihood", f"likelihood {label}", of_likelihood, machine))
     for start in spec.flow.starts:
         of_flow = {
             "seed": spec.seed,

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import xarray as xr
 
 from rbmflow import sampler
@@ -23,11 +24,13 @@ from rbmflow.sampler.mean_field import sample_mean_field
 from rbmflow.settings import MachineSettings, SamplingSettings, ThermometerSettings, TrainingSettings
 from rbmflow.steps import reading
 from rbmflow.steps.checkpoint import train_with_checkpoints
+from rbmflow.steps.likelihood import likelihood
 from rbmflow.steps.results import gather
 from rbmflow.steps.streams import step_key
 from rbmflow.steps.weights import correlation, spectrum
 from rbmflow.store import Step
 from rbmflow.thermometer import train_thermometer
+from rbmflow.training import History
 
 type Progress = Callable[[float], None]
 type Parents = tuple[xr.Dataset, ...]
@@ -105,13 +108,7 @@ def _machine(step: Step, parents: Parents, work: Path, progress: Progress) -> xr
     of_machine = MachineSettings(**step.settings["machine"])
     of_training = TrainingSettings(**step.settings["training"])
     machine, history = train_with_checkpoints(step_key(step), data, of_machine, of_training, work, progress)
-    flags = []
-    if not bool(jnp.all(jnp.isfinite(machine.weights))):
-        flags.append(flag(step.name, "diverged", "the weights are no longer finite; use a smaller learning rate"))
-    elif float(history.largest_weight[-1]) > SATURATED_WEIGHT:
-        largest = float(history.largest_weight[-1])
-        text = f"a weight has grown to {largest:.1f}: a hidden unit copies a single spin, which CD cannot see"
-        flags.append(flag(step.name, "saturated", text))
+    flags = _training_flags(step, history)
     return _flagged(xr.merge([machine.to_dataset(), history.to_dataset()], combine_attrs="override"), flags)
 
 
@@ -124,6 +121,28 @@ def _control(step: Step, parents: Parents) -> xr.Dataset:
         norm = jnp.linalg.norm(trained.weights) / jnp.linalg.norm(machine.weights)
         machine = RBM(machine.weights * norm, machine.visible_bias, machine.hidden_bias, machine.units)
     return machine.to_dataset()
+
+
+def _likelihood(step: Step, parents: Parents) -> xr.Dataset:
+    return likelihood(step_key(step), parents[0], _model(step.settings["model"]), step.settings["mixture"])
+
+
+def _training_flags(step: Step, history: History) -> list[dict[str, str]]:
+    """What went wrong along the ladder of checkpoints, with the update by which it had."""
+    flags = []
+    largest, updates = np.asarray(history.ladder.largest_weight), np.asarray(history.ladder.update)
+    if (broken := ~np.isfinite(largest)).any():
+        text = f"the weights are no longer finite by update {updates[broken][0]}; use a smaller learning rate"
+        flags.append(flag(step.name, "diverged", text))
+    with np.errstate(invalid="ignore"):
+        saturated = largest > SATURATED_WEIGHT
+    if saturated.any() and np.isfinite(largest[-1]):
+        text = f"a weight has grown to {largest[-1]:.1f}, past {SATURATED_WEIGHT:g} by update {updates[saturated][0]}"
+        flags.append(flag(step.name, "saturated", f"{text}: a hidden unit copies a single spin, which CD cannot see"))
+    if history.trajectory is not None and len(history.trajectory.acceptance) == step.settings["training"]["rungs"]:
+        text = f"the ladder of PTT is full; its last swaps are accepted at {history.trajectory.acceptance[-2]:.2f}"
+        flags.append(flag(step.name, "tempering", text))
+    return flags
 
 
 def _flow(step: Step, parents: Parents, progress: Progress) -> xr.Dataset:
@@ -158,6 +177,7 @@ _QUICK = {
     "correlation": correlation,
     "control": _control,
     "spectrum": spectrum,
+    "likelihood": _likelihood,
     "reading": reading.reading,
     "renormalization": reading.renormalization,
     "results": gather,

@@ -34,8 +34,8 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
     step
         The results step; its settings list machines, seeds and starts in the order of its parents.
     parents
-        Calibration; then for each machine its null, and for each seed training, spectrum, and readings by start
-        (the first seed has each flow before its reading).
+        Calibration; then for each machine its null, and for each seed training, spectrum, likelihood, and
+        readings by start (the first seed has each flow before its reading).
 
     Returns
     -------
@@ -64,6 +64,7 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
         _off_manifold(read),
         _training(by_kind, machines, seeds),
         weights_of_all(by_kind["spectrum"], by_kind["machine"], len(machines), seeds),
+        _likelihood(step, by_kind.get("likelihood", []), len(machines), seeds),
         _examples(by_kind["flow"], len(machines), len(starts)),
         _references(step),
         *by_kind.get("renormalization", []),
@@ -240,6 +241,18 @@ def _training(by_kind: Gathered, machines: list[dict], seeds: int) -> xr.Dataset
     curves = xr.concat([run[["reconstruction", "weight_norm"]] for run in by_kind["machine"]], "flat", join="outer")
     split = _unflatten(curves, "flat", ("machine", "seed"), (len(machines), seeds))
     return split.where(xr.DataArray([machine["weights"] == "trained" for machine in machines], dims="machine"))
+
+
+def _likelihood(step: Step, found: list[xr.Dataset], machines: int, seeds: int) -> xr.Dataset:
+    """Excess nats and equilibrium checks; NaN for machines that have none, and where ladders have fewer checkpoints."""
+    if not found:
+        return xr.Dataset()
+    labels = [machine["label"] for machine in step.settings["machines"]]
+    names = [parent.name for parent in step.parents if parent.kind == "likelihood"]
+    by_name = dict(zip(names, found, strict=True))
+    nothing = xr.full_like(found[0], np.nan)
+    every = [by_name.get(f"likelihood {label} seed {seed}", nothing) for label in labels for seed in range(seeds)]
+    return _unflatten(xr.concat(every, "flat", join="outer"), "flat", ("machine", "seed"), (machines, seeds))
 
 
 def _examples(flows: list[xr.Dataset], machines: int, starts: int) -> xr.Dataset:

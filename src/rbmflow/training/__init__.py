@@ -1,19 +1,23 @@
 """Training: estimators of the gradient, the epochs that use them, the ladder of checkpoints."""
 
+from rbmflow.training.ensemble import train_ensemble
 from rbmflow.training.epochs import Epochs, History, TrainingState, finished, start_training, train, training_chunks
-from rbmflow.training.estimators import CD, PCD, Estimator, Exact, contrastive_divergence, estimator_of
+from rbmflow.training.estimators import CD, PCD, PTT, Estimator, Exact, contrastive_divergence, estimator_of
 from rbmflow.training.ladder import Ladder, held_out, pseudo_likelihood, rungs
 from rbmflow.training.optimisers import optimiser_of
+from rbmflow.training.trajectory import Trajectory
 
 __all__ = [
     "CD",
     "PCD",
+    "PTT",
     "Epochs",
     "Estimator",
     "Exact",
     "History",
     "Ladder",
     "TrainingState",
+    "Trajectory",
     "contrastive_divergence",
     "estimator_of",
     "finished",
@@ -23,5 +27,6 @@ __all__ = [
     "rungs",
     "start_training",
     "train",
+    "train_ensemble",
     "training_chunks",
 ]

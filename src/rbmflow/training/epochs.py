@@ -18,7 +18,7 @@ from rbmflow._checks import InvalidInput, Problem
 from rbmflow._record import Record
 from rbmflow._types import Key
 from rbmflow.dataset import Draws, configurations
-from rbmflow.random import Generator, key_for
+from rbmflow.random import Shuffles, key_for
 from rbmflow.rbm import RBM
 from rbmflow.settings import (
     EstimatorName,
@@ -30,8 +30,9 @@ from rbmflow.settings import (
 )
 from rbmflow.training import estimators, ladder
 from rbmflow.training.estimators import estimator_of
-from rbmflow.training.ladder import Ladder, read_ladder, rungs
+from rbmflow.training.ladder import Ladder, read_ladder
 from rbmflow.training.optimisers import optimiser_of
+from rbmflow.training.trajectory import TemperedChains, Trajectory
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,12 +62,15 @@ class History(Record):
         Largest absolute weight after the epoch.
     ladder
         The machine at updates spaced evenly in their logarithm, with diagnostics.
+    trajectory
+        The ladder of "PTT"; None with other estimators.
     """
 
     reconstruction: Float[Array, " epoch"]
     weight_norm: Float[Array, " epoch"]
     largest_weight: Float[Array, " epoch"]
     ladder: Ladder
+    trajectory: Trajectory | None = None
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy with the epoch as coordinate, from 1, and the axis `checkpoint`."""
@@ -79,14 +83,15 @@ class History(Record):
         }
         arrays = {name: ("epoch", np.asarray(getattr(self, name)), {"long_name": text}) for name, text in names.items()}
         epochs = xr.Dataset(arrays, {"epoch": np.arange(1, self.reconstruction.size + 1)})
-        return self.ladder.to_dataset().merge(epochs)
+        read = self.ladder.to_dataset().merge(epochs)
+        return read if self.trajectory is None else read.merge(self.trajectory.to_dataset())
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> History:
         """History from the data written by `to_dataset`."""
         names = ("reconstruction", "weight_norm", "largest_weight")
         reconstruction, norm, largest = (jnp.asarray(dataset[name].values) for name in names)
-        return cls(reconstruction, norm, largest, Ladder.from_dataset(dataset))
+        return cls(reconstruction, norm, largest, Ladder.from_dataset(dataset), Trajectory.from_dataset(dataset))
 
 
 class TrainingState(eqx.Module):
@@ -98,12 +103,22 @@ class TrainingState(eqx.Module):
     machine: RBM
     optimiser: optax.OptState
     chains: Any
-    order: Generator
+    order: Shuffles
     updates: Int[Array, ""]
     ladder: RBM
 
 
-class _Epoch(eqx.Module):
+class _Working(eqx.Module):
+    """What every update changes."""
+
+    machine: RBM
+    optimiser: optax.OptState
+    chains: Any
+    changed: Float[Array, ""]
+    """Fractions of changed units, summed over the epoch so far."""
+
+
+class Epoch(eqx.Module):
     """One pass through the training set, a step of the chunked driver."""
 
     data: Int8[Array, "sample visible"]
@@ -118,21 +133,40 @@ class _Epoch(eqx.Module):
     @property
     def rungs(self) -> tuple[int, ...]:
         """Updates of the checkpoints."""
-        return rungs(self.batches * self.settings.epochs, self.settings.checkpoints)
+        return ladder.rungs(self.batches * self.settings.epochs, self.settings.checkpoints)
 
     def __call__(self, state: TrainingState) -> tuple[TrainingState, Epochs]:
-        order, words = state.order.words()
-        samples = jnp.argsort(words)[: self.batches * self.settings.batch].reshape(self.batches, -1)
-        state = eqx.tree_at(lambda at: at.order, state, order)
-        state, changed = jax.lax.scan(lambda at, rows: self._update(at, rows), state, samples)
-        weights = state.machine.weights
-        norm = jnp.sqrt(jnp.mean(weights**2))
-        return state, Epochs(jnp.mean(changed), norm, jnp.max(jnp.abs(weights)))
+        """State after the epoch, and what was seen in it."""
+        last = state.updates + self.batches
+        updates = jnp.asarray(self.rungs)
+        batches = self._batches(state)
 
-    def _update(self, state: TrainingState, samples: Array) -> tuple[TrainingState, Array]:
-        machine = state.machine
-        visible = machine.units.from_spins(self.data[samples])
-        chains, gradient, changed = estimator_of(self.settings).gradient(machine, state.chains, visible)
+        def to_next_rung(carry: tuple[Array, _Working, RBM]) -> tuple[Array, _Working, RBM]:
+            done, working, kept = carry
+            rung = jnp.searchsorted(updates, done, side="right")
+            until = jnp.minimum(updates[rung], last)
+            working = jax.lax.fori_loop(done, until, lambda at, now: self._update(at, now, batches), working)
+            kept = jax.tree.map(lambda rows, leaf: rows.at[rung].set(leaf), kept, working.machine)
+            return until, working, kept
+
+        working = _Working(state.machine, state.optimiser, state.chains, jnp.zeros(()))
+        carry = (state.updates, working, state.ladder)
+        _, working, kept = jax.lax.while_loop(lambda carry: carry[0] < last, to_next_rung, carry)
+        weights = working.machine.weights
+        norm = jnp.sqrt(jnp.mean(weights**2))
+        seen = Epochs(working.changed / self.batches, norm, jnp.max(jnp.abs(weights)))
+        return TrainingState(working.machine, working.optimiser, working.chains, state.order, last, kept), seen
+
+    def _batches(self, state: TrainingState) -> Int8[Array, "batch sample visible"]:
+        """All batches of an epoch in their order, so that an update reads contiguous memory."""
+        order = state.order.at(state.updates // self.batches, self.data.shape[0])
+        chosen = order[: self.batches * self.settings.batch]
+        return self.data[chosen].reshape(self.batches, self.settings.batch, -1)
+
+    def _update(self, at: Array, now: _Working, batches: Int8[Array, "batch sample visible"]) -> _Working:
+        machine = now.machine
+        visible = machine.units.from_spins(batches[at % self.batches])
+        chains, gradient, changed = estimator_of(self.settings).gradient(machine, now.chains, visible)
         if self.settings.centred:
             gradient = estimators.centred(machine, gradient, visible)
         if not self.biases:
@@ -141,13 +175,8 @@ class _Epoch(eqx.Module):
         # optax descends; the gradient is that of a log-likelihood to be climbed.
         downhill = jax.tree.map(jnp.negative, gradient)
         ascent = optimiser_of(self.settings, self.batches * self.settings.epochs)
-        change, optimiser = ascent.update(downhill, state.optimiser, machine)  # pyright: ignore[reportArgumentType]
-        machine = eqx.apply_updates(machine, change)
-        updates = state.updates + 1
-        # Written after every update, since a branch costs more than a row.
-        rung = jnp.searchsorted(jnp.asarray(self.rungs), updates)
-        kept = jax.tree.map(lambda rows, leaf: rows.at[rung].set(leaf), state.ladder, machine)
-        return TrainingState(machine, optimiser, chains, state.order, updates, kept), changed
+        change, optimiser = ascent.update(downhill, now.optimiser, machine)  # pyright: ignore[reportArgumentType]
+        return _Working(eqx.apply_updates(machine, change), optimiser, chains, now.changed + changed)
 
 
 def start_training(
@@ -169,13 +198,13 @@ def start_training(
         raise InvalidInput(Problem("centred", training.centred, allowed))
     for_weights, for_chains, for_order = jax.random.split(key_for(key, "train"), 3)
     untrained = RBM.random(for_weights, data.shape[1], machine)
-    epoch = _Epoch(data, training, machine.biases)
+    epoch = Epoch(data, training, machine.biases)
     ascent = optimiser_of(training, epoch.batches * training.epochs)
     return TrainingState(
         untrained,
         ascent.init(eqx.filter(untrained, eqx.is_array)),
         estimator_of(training).start(for_chains, untrained, training.batch),
-        Generator.seeded(for_order, (data.shape[0],)),
+        Shuffles.seeded(for_order),
         jnp.zeros((), jnp.int32),
         jax.tree.map(lambda leaf: jnp.repeat(leaf[None], len(epoch.rungs), axis=0), untrained),
     )
@@ -189,9 +218,13 @@ def training_chunks(
     done: int = 0,
 ) -> Iterator[tuple[int, TrainingState, Epochs]]:
     """Train on from `state`, which has gone through `done` epochs, yielding every few thousand updates."""
-    epoch = _Epoch(jnp.asarray(data), training, machine.biases)
-    size = max(1, UPDATES_IN_A_CHUNK // epoch.batches)
-    return _scan.chunks(epoch, state, training.epochs, size, done)
+    epoch = Epoch(jnp.asarray(data), training, machine.biases)
+    return _scan.chunks(epoch, state, training.epochs, chunk_size(epoch), done)
+
+
+def chunk_size(epoch: Epoch) -> int:
+    """Epochs between two looks at a training."""
+    return max(1, UPDATES_IN_A_CHUNK // epoch.batches)
 
 
 def finished(
@@ -203,8 +236,10 @@ def finished(
 ) -> tuple[RBM, History]:
     """Trained machine and history of a training that has gone through all its epochs."""
     joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), *epochs)
-    read = read_ladder(_Epoch(data, training, False).rungs, state.ladder, data, unseen)
-    return state.machine, History(joined.reconstruction, joined.weight_norm, joined.largest_weight, read)
+    read = read_ladder(Epoch(data, training, False).rungs, state.ladder, data, unseen)
+    tempered = state.chains.trajectory(state.machine) if isinstance(state.chains, TemperedChains) else None
+    history = History(joined.reconstruction, joined.weight_norm, joined.largest_weight, read, tempered)
+    return state.machine, history
 
 
 def train(
@@ -217,6 +252,8 @@ def train(
     learning_rate: float = 0.01,
     steps: int = 1,
     estimator: EstimatorName = "CD",
+    rungs: int = 24,
+    swap_acceptance: float = 0.25,
     centred: bool = False,
     optimiser: OptimiserName = "sgd",
     schedule: ScheduleName = "constant",
@@ -238,7 +275,8 @@ def train(
         Configurations of -1/+1; draws of all temperatures are taken together.
     hidden, units, biases, initial_scale
         The machine, see `MachineSettings`.
-    epochs, batch, learning_rate, steps, estimator, centred, optimiser, schedule, weight_decay, held_out, checkpoints
+    epochs, batch, learning_rate, steps, estimator, rungs, swap_acceptance, centred, optimiser, schedule, \
+    weight_decay, held_out, checkpoints
         The training, see `TrainingSettings`.
     progress
         Called between chunks with the fraction done.
@@ -269,6 +307,8 @@ def train(
         learning_rate=learning_rate,
         steps=steps,
         estimator=estimator,
+        rungs=rungs,
+        swap_acceptance=swap_acceptance,
         centred=centred,
         optimiser=optimiser,
         schedule=schedule,

@@ -12,8 +12,9 @@ from jaxtyping import Array, Float
 
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow._types import Key
-from rbmflow.rbm import RBM, GibbsNoise, sample_hidden, sample_visible
+from rbmflow.rbm import RBM, GibbsNoise, GibbsStreams, gibbs_steps
 from rbmflow.settings import LARGEST_SUMMED_LAYER, TrainingSettings
+from rbmflow.training.trajectory import TemperedChains
 
 STATES_IN_A_BLOCK = 12
 """States of the smaller layer are summed in blocks of 2^12, which keeps them in the cache."""
@@ -72,21 +73,6 @@ def contrastive_divergence(
     return noise, gradient, jnp.mean(visible != negative_visible, dtype=jnp.float32)
 
 
-def gibbs_steps(
-    machine: RBM,
-    noise: GibbsNoise,
-    visible: Float[Array, "chain visible"],
-    fields: Float[Array, "chain hidden"],
-    steps: int,
-) -> tuple[GibbsNoise, Float[Array, "chain visible"], Float[Array, "chain hidden"]]:
-    """Go k steps v -> h -> v' from v and its hidden fields; the fields returned are those of the last v'."""
-    for _ in range(steps):
-        noise, hidden = sample_hidden(machine, noise, fields)
-        noise, visible = sample_visible(machine, noise, hidden)
-        fields = machine.hidden_fields(visible)
-    return noise, visible, fields
-
-
 def _difference(machine: RBM, visible: Array, positive: Array, negative_visible: Array, negative: Array) -> RBM:
     """Moments of the data minus moments of as many chains, in the shape of a machine."""
     chains = visible.shape[0]
@@ -109,28 +95,28 @@ class CD(Estimator):
 
     steps: int = 1
 
-    def start(self, key: Key, machine: RBM, batch: int) -> GibbsNoise:
-        """Generators alone: the chains start from each batch."""
-        return GibbsNoise.seeded(key, machine, batch)
+    def start(self, key: Key, machine: RBM, batch: int) -> GibbsStreams:
+        """Random numbers alone: the chains start from each batch."""
+        return GibbsStreams.seeded(key, machine, batch)
 
     def gradient(self, machine: RBM, chains: Any, visible: Array) -> tuple[Any, RBM, Array]:
         """CD-k gradient; the fraction is that of units which k steps from the data changed."""
-        return contrastive_divergence(machine, chains, visible, self.steps)
+        _, gradient, changed = contrastive_divergence(machine, chains.now(), visible, self.steps)
+        return chains.next(), gradient, changed
 
 
 class PersistentChains(eqx.Module):
     """Gibbs chains that live from update to update."""
 
-    noise: GibbsNoise
+    noise: GibbsStreams
     visible: Float[Array, "chain visible"]
 
     @classmethod
     def random(cls, key: Key, machine: RBM, count: int) -> PersistentChains:
         """Chains that start from independent uniform configurations."""
-        noise = GibbsNoise.seeded(key, machine, count)
-        generator, symmetric = noise.visible.symmetric()
-        start = machine.units.sample(jnp.zeros_like(symmetric), symmetric)
-        return cls(GibbsNoise(noise.hidden, generator), start)
+        for_noise, for_start = jax.random.split(key)
+        spins = jax.random.rademacher(for_start, (count, machine.weights.shape[0]), jnp.int8)
+        return cls(GibbsStreams.seeded(for_noise, machine, count), machine.units.from_spins(spins))
 
 
 class PCD(Estimator):
@@ -160,9 +146,56 @@ class PCD(Estimator):
         """PCD-k gradient; the fraction is that of units which k steps of the chains changed."""
         positive = machine.units.mean(machine.hidden_fields(visible))
         fields = machine.hidden_fields(chains.visible)
-        noise, later, fields = gibbs_steps(machine, chains.noise, chains.visible, fields, self.steps)
+        _, later, fields = gibbs_steps(machine, chains.noise.now(), chains.visible, fields, self.steps)
         gradient = _difference(machine, visible, positive, later, machine.units.mean(fields))
-        return PersistentChains(noise, later), gradient, jnp.mean(later != chains.visible, dtype=jnp.float32)
+        return (
+            PersistentChains(chains.noise.next(), later),
+            gradient,
+            jnp.mean(later != chains.visible, dtype=jnp.float32),
+        )
+
+
+class PTT(Estimator):
+    r"""Parallel trajectory tempering: persistent chains that also swap with chains of past machines.
+
+    The ladder begins with powers 0, 1/4, 1/2, 3/4 of the untrained machine; the first is uniform. The machine in
+    training stands on top. An update moves the chains of every rung by k Gibbs steps, then proposes one swap of each
+    pair of neighbours, see `rbmflow.tempering.swap_probability`. Where the swaps of the top with the rung below are
+    accepted less often than the target, the machine of that update stays for good as a rung, until the ladder is
+    full. The gradient is that of `PCD` with the chains of the top.
+
+    Parameters
+    ----------
+    steps
+        k.
+    rungs
+        Most rungs of the ladder.
+    acceptance
+        Target of the acceptance of swaps.
+
+    References
+    ----------
+    N. Béreux, A. Decelle, C. Furtlehner, L. Rosset, B. Seoane, arXiv:2405.15376; arXiv:2607.27077 (as an estimator
+    during training).
+    """
+
+    steps: int = 1
+    rungs: int = 24
+    acceptance: float = 0.25
+
+    def start(self, key: Key, machine: RBM, batch: int) -> TemperedChains:
+        """Chains at uniform configurations on every rung."""
+        return TemperedChains.start(key, machine, batch, self.rungs)
+
+    def gradient(self, machine: RBM, chains: Any, visible: Array) -> tuple[Any, RBM, Array]:
+        """Gradient with the tempered chains; the fraction is that of units that their sweep changed."""
+        before = chains.visible
+        # The top may leave its place to the next rung, which then has the same chains.
+        chains = chains.advance(machine, self.steps, self.acceptance)
+        later = chains.visible
+        positive, negative = (machine.units.mean(machine.hidden_fields(units)) for units in (visible, later))
+        gradient = _difference(machine, visible, positive, later, negative)
+        return chains, gradient, jnp.mean(later != before, dtype=jnp.float32)
 
 
 class Exact(Estimator):
@@ -279,5 +312,7 @@ def estimator_of(settings: TrainingSettings) -> Estimator:
             return CD(settings.steps)
         case "PCD":
             return PCD(settings.steps)
+        case "PTT":
+            return PTT(settings.steps, settings.rungs, settings.swap_acceptance)
         case "Exact":
             return Exact()

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Int8
 
 from rbmflow._record import Record
-from rbmflow.rbm import RBM, Units, units_named
+from rbmflow.rbm import RBM, stacked, units_named
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,6 +28,7 @@ _LONG_NAMES = {
     "free_energy_gap": "mean free energy of held-out minus training configurations",
     "pseudo_likelihood": "mean log pseudo-likelihood of a visible unit, nats",
     "checkpoint_singular_value": "singular values of W",
+    "checkpoint_largest_weight": "largest absolute weight",
 }
 _DIMS = {
     "checkpoint_weights": ("checkpoint", "visible", "hidden"),
@@ -55,6 +56,8 @@ class Ladder(Record):
         :math:`\langle \frac1N \sum_i \ln p(v_i | v_{\ne i}) \rangle` over training configurations, in nats.
     singular_value : float32 [checkpoint, mode]
         Singular values of W, largest first.
+    largest_weight : float32 [checkpoint]
+        Largest absolute weight; not finite where the training had diverged.
 
     References
     ----------
@@ -68,6 +71,7 @@ class Ladder(Record):
     free_energy_gap: Float[Array, " checkpoint"]
     pseudo_likelihood: Float[Array, " checkpoint"]
     singular_value: Float[Array, "checkpoint mode"]
+    largest_weight: Float[Array, " checkpoint"]
 
     def machine(self, checkpoint: int) -> RBM:
         """Machine of one checkpoint; -1 is the last."""
@@ -88,15 +92,8 @@ class Ladder(Record):
     def from_dataset(cls, dataset: xr.Dataset) -> Ladder:
         """Ladder from the data written by `to_dataset`."""
         update, weights, visible, hidden, *rest = (jnp.asarray(dataset[name].values) for name in _LONG_NAMES)
-        return cls(
-            update, _stacked(weights, visible, hidden, units_named(dataset.attrs["units_of_both_layers"])), *rest
-        )
-
-
-def _stacked(weights: Array, visible_bias: Array, hidden_bias: Array, units: Units) -> RBM:
-    """Machines with a leading axis on every array, which the shapes of one machine's fields do not allow."""
-    one = RBM(weights[0], visible_bias[0], hidden_bias[0], units)
-    return jax.tree.unflatten(jax.tree.structure(one), [weights, visible_bias, hidden_bias])
+        units = units_named(dataset.attrs["units_of_both_layers"])
+        return cls(update, stacked((weights, visible, hidden), units), *rest)
 
 
 def rungs(updates: int, count: int) -> tuple[int, ...]:
@@ -170,7 +167,7 @@ def _readings(machines: RBM, seen: Array, unseen: Array) -> tuple[Array, ...]:
         gap = jnp.mean(machine.free_energy(fresh)) - jnp.mean(machine.free_energy(visible))
         norm = jnp.sqrt(jnp.mean(machine.weights**2))
         values = jnp.linalg.svd(machine.weights, compute_uv=False)
-        return norm, gap, pseudo_likelihood(machine, visible), values
+        return norm, gap, pseudo_likelihood(machine, visible), values, jnp.max(jnp.abs(machine.weights))
 
     return jax.lax.map(of_one, machines)
 
@@ -192,5 +189,5 @@ def read_ladder(
     trained_on, unseen
         Training and held-out configurations of -1/+1; there may be none of the latter.
     """
-    norm, gap, likelihood, values = _readings(machines, _some(trained_on), _some(unseen))
-    return Ladder(jnp.asarray(update, jnp.int32), machines, norm, gap, likelihood, values)
+    readings = _readings(machines, _some(trained_on), _some(unseen))
+    return Ladder(jnp.asarray(update, jnp.int32), machines, *readings)

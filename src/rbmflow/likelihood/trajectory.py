@@ -1,0 +1,103 @@
+"""The partition function of a machine from the ladder of machines that it was trained through."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.special import expit
+
+from rbmflow._checks import Problems
+from rbmflow._types import Key
+from rbmflow.likelihood.partition import LogPartition, bennett
+from rbmflow.rbm import RBM
+from rbmflow.tempering import Replicas, machine_at
+
+
+@eqx.filter_jit
+def _works(replicas: Replicas, burn_in: int, sweeps: int) -> tuple[Array, Array]:
+    """Log weights between neighbouring rungs, up from the lower and down from the higher one, [sweep, pair, chain]."""
+    rungs = replicas.visible.shape[0]
+
+    def between(pair: Array, visible: Array) -> tuple[Array, Array]:
+        low, high = (machine_at(replicas.machines, at) for at in (pair, pair + 1))
+        up = low.free_energy(visible[pair]) - high.free_energy(visible[pair])
+        return up, high.free_energy(visible[pair + 1]) - low.free_energy(visible[pair + 1])
+
+    def step(replicas: Replicas, _: Array | None) -> tuple[Replicas, tuple[Array, Array]]:
+        replicas, _ = replicas.sweep(rungs)
+        return replicas, jax.lax.map(lambda pair: between(pair, replicas.visible), jnp.arange(rungs - 1))
+
+    replicas = jax.lax.fori_loop(0, burn_in, lambda _, at: at.sweep(rungs)[0], replicas)
+    return jax.lax.scan(step, replicas, None, length=sweeps)[1]
+
+
+def trajectory_log_partition(
+    key: Key, machines: RBM, *, chains: int = 200, sweeps: int = 200, burn_in: int = 100
+) -> LogPartition:
+    r"""Partition function of the last machine of a ladder, by Bennett's ratio under parallel tempering.
+
+    .. math:: \ln Z_R = \ln Z_0 + \sum_r \ln \frac{Z_{r+1}}{Z_r},
+
+    where the first machine has no weights, so that Z_0 is known. Chains of different numbers never meet; the error
+    is that of the mean over them, to first order in the noise.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    machines
+        The ladder, with a leading axis on every array, such as `History.trajectory.machines` of a training by "PTT".
+    chains
+        Independent chains of every rung.
+    sweeps
+        Sweeps that are averaged over: one Gibbs step of every chain and one swap of every pair of neighbours.
+    burn_in
+        Sweeps before.
+
+    Raises
+    ------
+    InvalidInput
+        If the first machine has weights, there are fewer than two machines or chains, or no sweeps.
+
+    References
+    ----------
+    N. Béreux, A. Decelle, C. Furtlehner, L. Rosset, B. Seoane, arXiv:2405.15376 (the trajectory as a ladder);
+    C. H. Bennett, J. Comput. Phys. 22, 245 (1976), doi:10.1016/0021-9991(76)90078-4.
+    """
+    problems = Problems()
+    for name, value, least in (("chains", chains, 2), ("sweeps", sweeps, 1), ("burn_in", burn_in, 0)):
+        problems.whole(name, value, least)
+    ladder = machines.weights.ndim == 3 and machines.weights.shape[0] > 1
+    problems.unless(ladder, "shape of weights", machines.weights.shape, "it must be [rung, visible, hidden]")
+    problems.done()
+    free = not bool(jnp.any(machines.weights[0]))
+    largest = float(jnp.abs(machines.weights[0]).max())
+    problems.unless(free, "largest weight of the first machine", largest, "it must be 0, so that its ln Z is known")
+    problems.done()
+    replicas = Replicas.uniform(key, machines, chains)
+    ups, downs = (np.asarray(works, np.float64) for works in _works(replicas, burn_in, sweeps))
+    total, spread = _independent(machine_at(machines, 0)), np.zeros(chains)
+    for up, down in zip(ups.swapaxes(0, 1), downs.swapaxes(0, 1), strict=True):
+        ratio, _ = bennett(up.ravel(), down.ravel())
+        total += ratio
+        spread += _influence(up - ratio, down + ratio)
+    error = float(spread.std(ddof=1) * np.sqrt(chains))
+    return LogPartition(total, error, "trajectory")
+
+
+def _influence(up: Float[np.ndarray, "sweep chain"], down: Float[np.ndarray, "sweep chain"]) -> np.ndarray:
+    """First-order change of Bennett's estimate by each chain, for log weights relative to the estimate."""
+    forward, reverse = expit(up), expit(down)
+    slope = np.sum(forward * (1 - forward)) + np.sum(reverse * (1 - reverse))
+    # Where two rungs are the same machine to rounding, every chain says the same.
+    return (forward - reverse).sum(axis=0) / slope
+
+
+def _independent(machine: RBM) -> float:
+    """Exact ln Z of a machine without weights, in float64."""
+    units = machine.units
+    biases = np.concatenate([np.asarray(machine.visible_bias), np.asarray(machine.hidden_bias)]).astype(np.float64)
+    return float(np.sum(units.low * biases + np.logaddexp(0, units.span * biases)))

@@ -1,0 +1,105 @@
+"""Parallel trajectory tempering: a machine in training swaps configurations with its own past."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from rbmflow._types import Key
+from rbmflow.rbm import RBM, stacked, units_named
+from rbmflow.tempering import Replicas
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FIRST_POWERS = (0.0, 0.25, 0.5, 0.75)
+"""Powers of the untrained machine that the ladder begins with: the first is uniform and draws afresh in every step."""
+
+MEMORY = 0.5
+"""Weight of the past in the running acceptance of swaps."""
+
+
+class Trajectory(eqx.Module):
+    """The ladder of machines that chains were tempered with, from the uniform one to the last.
+
+    Parameters
+    ----------
+    machines : RBM
+        All of them, with a leading axis `rung` on every array.
+    acceptance : float32 [rung]
+        Running mean of the acceptance of swaps of each rung with the next, NaN for the last.
+    """
+
+    machines: RBM
+    acceptance: Float[Array, " rung"]
+
+    def to_dataset(self) -> xr.Dataset:
+        """Labelled copy with the axis `rung`."""
+        import xarray as xr
+
+        arrays = (*jax.tree.leaves(self.machines), self.acceptance)
+        names = ("trajectory_weights", "trajectory_visible_bias", "trajectory_hidden_bias", "swap_acceptance")
+        dims = (("rung", "visible", "hidden"), ("rung", "visible"), ("rung", "hidden"), ("rung",))
+        texts = ("weights W", "visible biases b", "hidden biases c", "acceptance of swaps with the next rung")
+        rows = zip(names, dims, arrays, texts, strict=True)
+        variables = {name: (axes, np.asarray(array), {"long_name": text}) for name, axes, array, text in rows}
+        return xr.Dataset(variables, attrs={"units_of_both_layers": self.machines.units.name})
+
+    @classmethod
+    def from_dataset(cls, dataset: xr.Dataset) -> Trajectory | None:
+        """Trajectory from the data written by `to_dataset`, None if there is none."""
+        if "trajectory_weights" not in dataset:
+            return None
+        names = ("trajectory_weights", "trajectory_visible_bias", "trajectory_hidden_bias", "swap_acceptance")
+        *arrays, acceptance = (jnp.asarray(dataset[name].values) for name in names)
+        return cls(stacked(arrays, units_named(dataset.attrs["units_of_both_layers"])), acceptance)
+
+
+class TemperedChains(eqx.Module):
+    """Chains on all rungs; the machine in training stands on rung `top`, what is above is not in use yet."""
+
+    replicas: Replicas
+    top: Int[Array, ""]
+    acceptance: Float[Array, " rung"]
+
+    @classmethod
+    def start(cls, key: Key, machine: RBM, chains: int, rungs: int) -> TemperedChains:
+        """Ladder of powers of the untrained machine, with chains at uniform configurations."""
+        powers = jnp.asarray([*FIRST_POWERS, *[1.0] * (rungs - len(FIRST_POWERS))], jnp.float32)
+        leaves = [powers.reshape(-1, *[1] * leaf.ndim) * leaf[None] for leaf in jax.tree.leaves(machine)]
+        replicas = Replicas.uniform(key, stacked(leaves, machine.units), chains)
+        return cls(replicas, jnp.asarray(len(FIRST_POWERS), jnp.int32), jnp.ones(rungs))
+
+    def advance(self, machine: RBM, steps: int, target: float) -> TemperedChains:
+        """Sweep with the machine as it is now on the top; leave it there for good where swaps have become rare."""
+        top, last = self.top, self.acceptance.shape[0] - 1
+        machines = jax.tree.map(lambda rows, leaf: rows.at[top].set(leaf), self.replicas.machines, machine)
+        replicas = eqx.tree_at(lambda at: at.machines, self.replicas, machines)
+        replicas, seen = replicas.sweep(top + 1, steps)
+        acceptance = jnp.where(jnp.arange(last + 1) < top, MEMORY * self.acceptance + (1 - MEMORY) * seen, 1.0)
+        grows = (acceptance[top - 1] < target) & (top < last)
+        above = jnp.minimum(top + 1, last)
+        chains = jnp.where(grows, replicas.visible[top], replicas.visible[above])
+        replicas = eqx.tree_at(lambda at: at.visible, replicas, replicas.visible.at[above].set(chains))
+        return TemperedChains(replicas, top + grows, acceptance)
+
+    @property
+    def visible(self) -> Float[Array, "chain visible"]:
+        """Chains of the machine in training."""
+        return self.replicas.visible[self.top]
+
+    def trajectory(self, machine: RBM) -> Trajectory:
+        """The ladder up to the trained machine."""
+        top = int(self.top)
+        below = jax.tree.map(lambda rows: rows[:top], self.replicas.machines)
+        leaves = [
+            jnp.concatenate([rows, leaf[None]])
+            for rows, leaf in zip(jax.tree.leaves(below), jax.tree.leaves(machine), strict=True)
+        ]
+        acceptance = jnp.append(self.acceptance[:top], jnp.nan)
+        return Trajectory(stacked(leaves, machine.units), acceptance)
