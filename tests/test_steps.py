@@ -118,7 +118,7 @@ def test_results_have_every_machine_seed_and_start(tiny_run):
         "seed": 2,
         "start": 3,
         "iteration": 9,
-        "thermometer": 4,
+        "thermometer": 5,
     }
     probability = results["probability_mean"].sum("bin")
     np.testing.assert_allclose(probability, 1, atol=1e-5)
@@ -210,7 +210,7 @@ def test_a_machine_sees_only_the_temperatures_of_its_type(tmp_path, tiny_run):
     assert steps["draws"].hash == hashes(TINY)["draws"]
     machine = compute(steps["machine L-8 seed 0"], (tiny_run["draws"],), tmp_path, lambda _: None)
     flow = compute(steps["flow L-8 seed 0 cold"], (machine,), tmp_path, lambda _: None)
-    assert np.abs(flow["spins"].isel(iteration=-1).mean(["y", "x"])).mean() > 0.98
+    assert np.abs(flow["spins"].isel(snapshot=-1).mean(["y", "x"])).mean() > 0.98
 
 
 def test_nulls_of_the_classifiers_are_exact(tiny_run):

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float64, Shaped
 
 from rbmflow._checks import Problems
 from rbmflow._types import Key
@@ -39,8 +39,8 @@ class Comparison(NamedTuple):
 
 def compare(
     key: Key,
-    one: Float[np.ndarray, "sample feature"],
-    other: Float[np.ndarray, "sample feature"],
+    one: Shaped[np.ndarray, "n feature"],
+    other: Shaped[np.ndarray, "m feature"],
     permutations: int = PERMUTATIONS,
 ) -> Comparison:
     """Compare two samples of independent points by their energy distance.

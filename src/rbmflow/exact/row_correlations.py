@@ -145,10 +145,12 @@ def _structure_factors(side: int, coupling: float) -> tuple[float, float]:
     return uniform / partition / side, wave / partition / side
 
 
-type _Modes = tuple[Float64[np.ndarray, " _"], Complex128[np.ndarray, "row _"]]
-
-
-def _sums(side: int, magnetization: Float64[np.ndarray, " row"], even: _Modes, odd: _Modes) -> np.ndarray:
+def _sums(
+    side: int,
+    magnetization: Float64[np.ndarray, " row"],
+    even: tuple[Float64[np.ndarray, " even"], Complex128[np.ndarray, "row even"]],
+    odd: tuple[Float64[np.ndarray, " odd"], Complex128[np.ndarray, "row odd"]],
+) -> Float64[np.ndarray, "3"]:
     """Parts of one momentum in Z and in both structure factors, times Z and the side."""
     (some, of_even), (others, of_odd) = even, odd
     # The magnetization is odd under reversal: it joins states of different parity, and is zero in rows of one alone.

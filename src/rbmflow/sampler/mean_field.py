@@ -24,7 +24,7 @@ from rbmflow.random import host_generator, key_for
 NEIGHBOURS = 4
 
 
-def curie_weiss_magnetization(temperatures: Sequence[float]) -> Float64[np.ndarray, " temperature"]:
+def curie_weiss_magnetization(temperatures: Sequence[float] | np.ndarray) -> Float64[np.ndarray, " temperature"]:
     r"""Spontaneous magnetization of the mean field of four neighbours, :math:`m = \tanh(4 m / T)`; 0 from T = 4 up.
 
     Examples
