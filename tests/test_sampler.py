@@ -176,6 +176,7 @@ def test_signs_are_symmetrised():
 class Frozen:
     """An update that never moves and starts its replicas apart."""
 
+    word = 32
     replicas = (32, 32)
 
     def start(self, key, replicas, up):

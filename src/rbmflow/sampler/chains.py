@@ -28,7 +28,6 @@ from rbmflow.dataset import Chains
 from rbmflow.diagnostics import rhat, tau_int
 from rbmflow.exact.infinite import critical_temperature, magnetization
 from rbmflow.model import Ising
-from rbmflow.sampler.multispin import REPLICAS
 
 THERMAL = 20
 """Autocorrelation times before the window on which tau is measured."""
@@ -48,8 +47,13 @@ class Kernel(Protocol):
     """A Markov update at one temperature on many replicas."""
 
     @property
+    def word(self) -> int:
+        """Replicas in a word: they come in multiples of it."""
+        ...
+
+    @property
     def replicas(self) -> tuple[int, int]:
-        """Fewest and most replicas that are worth running side by side, multiples of 32."""
+        """Fewest and most replicas that are worth running side by side."""
         ...
 
     def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Any:
@@ -71,11 +75,11 @@ class Kernel(Protocol):
 
 def replicas_for(model: Ising, kernel: Kernel, draws: int) -> int:
     """Replicas that run side by side: whole words, eight draws each if there are many draws, in bounded memory."""
-    # A word of 32 replicas holds the spins and a generator of four words at every site.
-    room = max(1, WORKSPACE_BYTES // (20 * model.lattice.sites))
+    # A word holds the spins and, of single-spin updates, a generator of four words at every site.
+    room = max(1, 8 * WORKSPACE_BYTES // (5 * kernel.word * model.lattice.sites))
     fewest, most = kernel.replicas
     wanted = min(draws, max(fewest, min(most, draws // 8)))
-    return REPLICAS * min(math.ceil(wanted / REPLICAS), room)
+    return kernel.word * min(math.ceil(wanted / kernel.word), room)
 
 
 def first_signs(model: Ising, temperature: float, replicas: int) -> Bool[np.ndarray, " replica"] | None:
