@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rbmflow.lattice import Square
     from rbmflow.model import Ising
     from rbmflow.rbm import RBM
-    from rbmflow.sampler import TransferMatrix, cold, hot, sample, thermal
+    from rbmflow.sampler import HeatBath, Metropolis, SwendsenWang, TransferMatrix, Wolff, cold, hot, sample, thermal
+    from rbmflow.sampler.on_disk import sample_to
     from rbmflow.spectrum import Spectrum, decompose
     from rbmflow.thermometer import (
         BayesThermometer,
@@ -36,7 +37,12 @@ _PLACES = {
     "Square": "lattice",
     "Ising": "model",
     "RBM": "rbm",
+    "HeatBath": "sampler",
+    "Metropolis": "sampler",
+    "SwendsenWang": "sampler",
     "TransferMatrix": "sampler",
+    "Wolff": "sampler",
+    "sample_to": "sampler.on_disk",
     "cold": "sampler",
     "hot": "sampler",
     "sample": "sampler",
@@ -58,19 +64,24 @@ __all__ = [
     "Draws",
     "EnergyThermometer",
     "Flow",
+    "HeatBath",
     "History",
     "Ising",
     "MagnetizationThermometer",
+    "Metropolis",
     "NeuralThermometer",
     "Spectrum",
     "Square",
+    "SwendsenWang",
     "TransferMatrix",
+    "Wolff",
     "cold",
     "decompose",
     "exact",
     "hot",
     "iterate",
     "sample",
+    "sample_to",
     "thermal",
     "train",
     "train_thermometer",

@@ -18,6 +18,7 @@ thinning
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -161,8 +162,13 @@ def _checked(series: Float[np.ndarray, "2 draw replica"], draws: int, tau: float
 
 
 def run(
-    key: Key, model: Ising, kernel: Kernel, temperature: float, draws: int
-) -> tuple[Int8[np.ndarray, "draw y x"], Chains]:
+    key: Key,
+    model: Ising,
+    kernel: Kernel,
+    temperature: float,
+    draws: int,
+    deliver: Callable[[Int8[np.ndarray, "replica y x"]], None],
+) -> Chains:
     """Draw from the Boltzmann distribution by Markov chains.
 
     Parameters
@@ -177,25 +183,24 @@ def run(
         In J/k_B, above 0; it decides how the chains start.
     draws
         How many.
+    deliver
+        Is handed the configurations as they come: the first draws of all replicas, then the second ones, ...
 
     Returns
     -------
-    spins, report
-        int8 [draw, y, x]: the first draws of all replicas, then the second ones, ...; and what was measured.
+    Chains
+        What was measured.
     """
     replicas = replicas_for(model, kernel, draws)
     state = kernel.start(key, replicas, first_signs(model, temperature, replicas))
     state, tau, thinning, discarded, flags = thermalise(model, kernel, state)
     rounds = math.ceil(draws / replicas)
     thinning = thinning if rounds > 1 else 0
-    spins = np.empty((draws, *model.lattice.shape), np.int8)
     series = []
     for number in range(rounds):
         if number:
             state = kernel.advance(state, thinning)
-        rest = spins[number * replicas : (number + 1) * replicas]
-        rest[:] = kernel.spins(state)[: len(rest)]
+        deliver(kernel.spins(state)[: draws - number * replicas])
         series.append(_observables(model, kernel, state))
     correlation, ess, disagreement, against = _checked(np.stack(series, axis=1), draws, tau)
-    report = Chains(tau, discarded, thinning, correlation, ess, disagreement, (*flags, *against))
-    return spins, report
+    return Chains(tau, discarded, thinning, correlation, ess, disagreement, (*flags, *against))

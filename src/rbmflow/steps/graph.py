@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from rbmflow.spec import Spec
 
 VERSIONS = {
-    "draws": 1,
-    "thermometer": 1,
-    "calibration": 1,
-    "null": 1,
+    "draws": 2,
+    "thermometer": 2,
+    "calibration": 2,
+    "null": 2,
     "machine": 2,
     "spectrum": 1,
-    "flow": 1,
+    "flow": 2,
     "reading": 1,
     "results": 1,
 }
