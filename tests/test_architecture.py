@@ -59,8 +59,10 @@ def allowed_inside(room: str) -> set[str]:
 def allowed_outside(room: str) -> set[str] | None:
     """Libraries that a room may import; None where any dependency may be."""
     if room in VOCABULARY or room in SCIENCE:
-        # arviz-stats for the health of chains; numba for cluster updates, which do without where it is missing.
-        return SCIENCE_LIBRARIES | {"diagnostics": {"arviz_stats"}, "sampler": {"numba"}}.get(room, set())
+        # arviz-stats for the health of chains; numba for cluster updates, which do without where it is missing;
+        # h5netcdf, which xarray writes files with, to fill one part by part.
+        further = {"diagnostics": {"arviz_stats"}, "sampler": {"numba"}, "_netcdf": {"h5netcdf"}}
+        return SCIENCE_LIBRARIES | further.get(room, set())
     if room in PRESENTATION:
         return {"numpy", "xarray", "matplotlib", "jinja2", "pandas", "markupsafe"}
     if room == "steps":

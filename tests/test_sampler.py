@@ -160,6 +160,11 @@ def test_automatic_choice_says_why():
     assert method_for(large, 1.5)[0] == Metropolis()
     assert method_for(large, 4.0)[0] == HeatBath()
     assert method_for(field, 2.0)[0] == Metropolis()
+    assert method_for(rf.Ising(rf.Square(32)), CRITICAL)[0] == method_for(large, CRITICAL)[0]
+    assert method_for(rf.Ising(rf.Square(32)), 2.6)[0] == Metropolis()
+    chosen, why = method_for(small, CRITICAL, draws=200_000)
+    assert chosen == Metropolis()
+    assert "more than 100000 draws" in why
     chosen, why = method_for(large, CRITICAL)
     assert chosen == Wolff() or "numba" in why
     drawn = sample(jax.random.key(0), rf.Ising(rf.Square(14)), [0.0, 3.0, math.inf], 40)
@@ -176,6 +181,7 @@ def test_signs_are_symmetrised():
 class Frozen:
     """An update that never moves and starts its replicas apart."""
 
+    word = 32
     replicas = (32, 32)
 
     def start(self, key, replicas, up):
@@ -193,7 +199,7 @@ class Frozen:
 
 def test_broken_promises_are_flagged(monkeypatch):
     monkeypatch.setattr(chains, "LONGEST", 1000)
-    _, report = chains.run(jax.random.key(0), rf.Ising(rf.Square(4)), Frozen(), 2.0, 100)
+    report = chains.run(jax.random.key(0), rf.Ising(rf.Square(4)), Frozen(), 2.0, 100, lambda _: None)
     assert [flag.split(":")[0] for flag in report.flags] == [
         "not thermalised",
         "successive draws are correlated",

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from rbmflow.likelihood import LogPartition, excess_nats, log_partition, log_probability, trajectory_log_partition
     from rbmflow.model import Ising
     from rbmflow.rbm import RBM
-    from rbmflow.sampler import TransferMatrix, cold, hot, sample, thermal
+    from rbmflow.sampler import HeatBath, Metropolis, SwendsenWang, TransferMatrix, Wolff, cold, hot, sample, thermal
+    from rbmflow.sampler.on_disk import sample_to
     from rbmflow.spectrum import Spectrum, decompose
     from rbmflow.thermometer import (
         BayesThermometer,
@@ -38,7 +39,12 @@ _PLACES = {
     "Square": "lattice",
     "Ising": "model",
     "RBM": "rbm",
+    "HeatBath": "sampler",
+    "Metropolis": "sampler",
+    "SwendsenWang": "sampler",
     "TransferMatrix": "sampler",
+    "Wolff": "sampler",
+    "sample_to": "sampler.on_disk",
     "cold": "sampler",
     "hot": "sampler",
     "sample": "sampler",
@@ -68,14 +74,18 @@ __all__ = [
     "Draws",
     "EnergyThermometer",
     "Flow",
+    "HeatBath",
     "History",
     "Ising",
     "LogPartition",
     "MagnetizationThermometer",
+    "Metropolis",
     "NeuralThermometer",
     "Spectrum",
     "Square",
+    "SwendsenWang",
     "TransferMatrix",
+    "Wolff",
     "cold",
     "decompose",
     "exact",
@@ -85,6 +95,7 @@ __all__ = [
     "log_partition",
     "log_probability",
     "sample",
+    "sample_to",
     "thermal",
     "train",
     "train_ensemble",

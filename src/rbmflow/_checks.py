@@ -71,7 +71,10 @@ class Problems:
 
     def temperatures(self, name: str, values: object) -> None:
         """Note a problem unless `values` are increasing temperatures, 0 and infinity included."""
-        rows = [float(t) for t in values]  # pyright: ignore[reportGeneralTypeIssues]
+        try:
+            rows = [float(t) for t in values]  # pyright: ignore[reportGeneralTypeIssues]
+        except (TypeError, ValueError):
+            rows = []
         allowed = "it must hold at least one temperature, none negative or NaN, in increasing order"
         ok = bool(rows) and not any(math.isnan(t) or t < 0 for t in rows)
         self.unless(ok and all(a < b for a, b in itertools.pairwise(rows)), name, values, allowed)

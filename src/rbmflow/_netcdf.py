@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,3 +34,38 @@ def read_dataset(path: str | Path) -> xr.Dataset:
     import xarray as xr
 
     return xr.load_dataset(path, engine="h5netcdf")
+
+
+@contextmanager
+def growing_variable(
+    path: str | Path,
+    name: str,
+    dims: tuple[str, ...],
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    attributes: dict[str, str],
+) -> Iterator[Any]:
+    """Make a netCDF-4 file with one packed int8 variable, to be filled part by part inside the context.
+
+    Parameters
+    ----------
+    path
+        The file, made anew.
+    name, dims, shape, attributes
+        Of the variable.
+    chunks
+        Parts that are packed each for itself; filling them whole is fastest.
+    """
+    import h5netcdf
+
+    with h5netcdf.File(str(path), "w") as file:
+        file.dimensions = dict(zip(dims, shape, strict=True))
+        packing = {"compression": "gzip", "compression_opts": 1}
+        variable = file.create_variable(name, dims, "i1", chunks=chunks, **packing)
+        variable.attrs.update(attributes)
+        yield variable
+
+
+def extend_dataset(path: str | Path, dataset: xr.Dataset) -> None:
+    """Write further variables and attributes into a netCDF-4 file."""
+    dataset.to_netcdf(path, mode="a", engine="h5netcdf")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import zipfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
@@ -14,6 +16,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Int8
 
 from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._netcdf import read_dataset
 from rbmflow._record import Record
 
 if TYPE_CHECKING:
@@ -69,7 +72,7 @@ class Draws(Record):
         return tuple(f"T = {temperature:g}: {flag}" for temperature, one in measured for flag in one.flags)
 
     @classmethod
-    def from_array(cls, spins: Any, temperatures: Sequence[float]) -> Draws:
+    def from_array(cls, spins: Any, temperatures: Sequence[float] | np.ndarray) -> Draws:
         """Draws from configurations made elsewhere.
 
         Parameters
@@ -86,7 +89,7 @@ class Draws(Record):
         """
         array = np.asarray(spins)
         problems = Problems()
-        problems.temperatures("temperatures", temperatures)
+        problems.temperatures("temperatures", np.ravel(temperatures))
         fits = array.ndim == 4 and array.shape[0] == len(temperatures) and array.size > 0
         allowed = f"it must be [temperature, draw, y, x] with {len(temperatures)} temperatures and no empty axis"
         problems.unless(fits, "shape of spins", array.shape, allowed)
@@ -94,6 +97,45 @@ class Draws(Record):
         problems.unless(odd.size == 0, "spins", odd.flat[0] if odd.size else None, "every spin must be -1 or +1")
         problems.done()
         return cls(jnp.asarray(array.astype(np.int8)), tuple(float(t) for t in temperatures))
+
+    @classmethod
+    def read(cls, path: str | Path) -> Draws:
+        """Draws from a file: one that `save` or `sample_to` wrote, or configurations made elsewhere.
+
+        Parameters
+        ----------
+        path
+            A netCDF-4 file with the variable `spins` [temperature, draw, y, x] and the coordinate `temperature`, or
+            a NumPy archive `.npz` with the arrays `spins` and `temperatures`. Objects in an archive are never loaded.
+
+        Raises
+        ------
+        InvalidInput
+            If the file is not there, is of another kind, lacks a name, or holds what `from_array` refuses.
+
+        Examples
+        --------
+        >>> import numpy as np, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(folder + "/mine.npz", spins=np.ones((1, 5, 4, 4)), temperatures=[2.0])
+        ...     Draws.read(folder + "/mine.npz").spins.shape
+        (1, 5, 4, 4)
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InvalidInput(Problem("path", str(path), "there must be a file"))
+        if path.suffix == ".npz":
+            return cls.from_array(**_archived(path))
+        try:
+            dataset = read_dataset(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise InvalidInput(Problem("path", str(path), f"it must be a netCDF-4 or .npz file ({error})")) from error
+        missing = {"spins", "temperature"} - set(dataset.variables)
+        if missing:
+            allowed = f"it must hold spins [temperature, draw, y, x] and temperature; {min(missing)} is missing"
+            raise InvalidInput(Problem("path", str(path), allowed))
+        given = cls.from_array(dataset["spins"].values, dataset["temperature"].values)
+        return cls.from_dataset(dataset) if "method" in dataset.attrs else given
 
     def select(self, minimum: float = 0.0, maximum: float = math.inf) -> Draws:
         """The draws with `minimum <= T <= maximum`.
@@ -155,6 +197,16 @@ class Draws(Record):
         columns["flags"] = [tuple(flags) for flags in json.loads(dataset.attrs["sampling_flags"])]
         chains = tuple(Chains(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True))
         return cls(spins, temperatures, method, tuple(map(str, dataset["sampling_method"].values)), chains)
+
+
+def _archived(path: Path) -> dict[str, np.ndarray]:
+    """Arrays `spins` and `temperatures` of a NumPy archive."""
+    allowed = "it must be a NumPy archive of the plain arrays spins and temperatures"
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in ("spins", "temperatures")}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InvalidInput(Problem("path", str(path), f"{allowed} ({error})")) from error
 
 
 _MEASURED = {

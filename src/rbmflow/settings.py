@@ -29,6 +29,9 @@ type WeightsName = Literal["trained", "initial", "gaussian"]
 type HalvesName = Literal["sampled", "mean-hidden", "mean-field"]
 """How one iteration of a flow passes through the layers, as written in a spec."""
 
+type MethodName = Literal["auto", "transfer-matrix", "metropolis", "heat-bath", "swendsen-wang", "wolff"]
+"""Samplers, as written in a spec."""
+
 LARGEST_SUMMED_LAYER = 20
 """Units of the smaller layer of a machine whose states are summed exactly."""
 
@@ -75,13 +78,15 @@ class SamplingSettings:
     """Temperatures in J/k_B, increasing; 0 and inf are allowed."""
     draws: int = 1000
     """Configurations drawn at each temperature."""
-    method: Literal["auto", "transfer-matrix"] = "auto"
+    method: MethodName = "auto"
     """How configurations are drawn; "auto" takes the exact sampler where the lattice is small enough."""
 
     def __post_init__(self):
         problems = Problems()
         problems.temperatures("temperatures", self.temperatures)
         problems.whole("draws", self.draws, 1)
+        names = get_args(MethodName.__value__)
+        problems.unless(self.method in names, "method", self.method, f"it must be one of {', '.join(names)}")
         problems.done()
         object.__setattr__(self, "temperatures", tuple(float(t) for t in self.temperatures))
 

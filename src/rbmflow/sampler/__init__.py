@@ -2,10 +2,12 @@
 
 "auto" takes, for every temperature,
 
-- the exact sampler if there is no field and a side is at most 12;
-- a cluster update if there is no field, both sides and 3 xi are at least 64, with xi the correlation length of the
-  infinite lattice, and the package numba is there: a Metropolis autocorrelation time, about
-  0.02 min(L, 3 xi)^2.17 sweeps, then costs more than clusters do. Wolff up to sides of 10 xi, else Swendsen-Wang;
+- the exact sampler if there is no field, a side is at most 12 and there are at most 100 000 draws, which take seconds;
+  beyond that a chain with its measured thinning is about ten times as fast;
+- a cluster update if there is no field, the package numba is there, and Metropolis is slowed down: sides from 20 up
+  to 3 xi, with xi the correlation length of the infinite lattice, or both sides and 3 xi at least 64. (A Metropolis
+  autocorrelation time is about 0.02 min(L, 3 xi)^2.17 sweeps; a Wolff cluster costs about as much as four sweeps.)
+  Wolff up to sides of 10 xi, beyond which its clusters are small parts of the lattice, else Swendsen-Wang;
 - heat bath at T >= 4, where Metropolis flips most spins in every sweep;
 - Metropolis everywhere else.
 
@@ -43,11 +45,15 @@ __all__ = [
     "thermal",
 ]
 
+type Deliver = Callable[[np.ndarray], None]
+
 type Method = TransferMatrix | Metropolis | HeatBath | SwendsenWang | Wolff
 """How configurations are drawn; each is a value with a `name` and a `refusal`."""
 
 METHODS = {method.name: method() for method in (TransferMatrix, Metropolis, HeatBath, SwendsenWang, Wolff)}
+CRITICAL_SIDE = 20
 CLUSTER_SIDE = 64
+MOST_EXACT_DRAWS = 100_000
 HEAT_BATH_TEMPERATURE = 4.0
 
 
@@ -66,26 +72,30 @@ def correlation_length(temperature: float) -> float:
     return 1 / (rate if rate > 0 else -2 * rate) if rate else math.inf
 
 
-def automatic(model: Ising, temperature: float) -> tuple[Method, str]:
-    """The method that "auto" takes at a temperature, and why."""
+def automatic(model: Ising, temperature: float, draws: int = 1) -> tuple[Method, str]:
+    """The method that "auto" takes for so many draws at a temperature, and why."""
     exact = TransferMatrix()
-    if exact.refusal(model) is None:
+    many = draws > MOST_EXACT_DRAWS
+    if exact.refusal(model) is None and not many:
         return exact, "exact and independent at this size"
     if temperature == 0 or math.isinf(temperature):
         return Metropolis(), "no chain is needed"
     length = correlation_length(temperature)
     side = min(model.lattice.shape)
-    if model.field == 0 and min(side, 3 * length) >= CLUSTER_SIDE:
+    near = CRITICAL_SIDE <= side <= 3 * length
+    if model.field == 0 and (near or min(side, 3 * length) >= CLUSTER_SIDE):
         cluster = Wolff() if side <= 10 * length else SwendsenWang()
         if cluster.refusal(model) is None:
             return cluster, f"large lattice with a correlation length of {length:.3g}"
         return Metropolis(), f"clusters would be faster, but {cluster.refusal(model)}"
     if temperature >= HEAT_BATH_TEMPERATURE:
         return HeatBath(), "high temperature"
+    if exact.refusal(model) is None:
+        return Metropolis(), f"more than {MOST_EXACT_DRAWS} draws, for which exact ones take longer"
     return Metropolis(), "in a field" if model.field else "short correlations or moderate size"
 
 
-def method_for(model: Ising, temperature: float, method: Method | str = "auto") -> tuple[Method, str]:
+def method_for(model: Ising, temperature: float, method: Method | str = "auto", draws: int = 1) -> tuple[Method, str]:
     """The method that `method` stands for, and why.
 
     Raises
@@ -94,7 +104,7 @@ def method_for(model: Ising, temperature: float, method: Method | str = "auto") 
         If the method is unknown or cannot draw from the model.
     """
     if method == "auto":
-        return automatic(model, temperature)
+        return automatic(model, temperature, draws)
     chosen = METHODS.get(method) if isinstance(method, str) else method
     if not isinstance(chosen, TransferMatrix | Metropolis | HeatBath | SwendsenWang | Wolff):
         allowed = f'it must be "auto", {", ".join(METHODS)} or a method such as Metropolis()'
@@ -108,8 +118,16 @@ def method_for(model: Ising, temperature: float, method: Method | str = "auto") 
     return chosen, "asked for"
 
 
-def _trivial(generator: np.random.Generator, model: Ising, temperature: float, draws: int) -> np.ndarray:
-    """Ground states (T = 0) or independent random spins (T = infinity)."""
+BLOCK_BYTES = 64_000_000
+"""Most of a block of draws that needs no chain."""
+
+
+def _independent(
+    generator: np.random.Generator, model: Ising, temperature: float, draws: int, method: Method
+) -> np.ndarray:
+    """Draws without a chain: exact ones, ground states (T = 0), independent random spins (T = infinity)."""
+    if isinstance(method, TransferMatrix):
+        return method.draw(generator, model, temperature, draws)
     shape = model.lattice.shape
     if temperature > 0:
         return generator.integers(0, 2, (draws, *shape), np.int8) * 2 - 1
@@ -117,17 +135,30 @@ def _trivial(generator: np.random.Generator, model: Ising, temperature: float, d
     return np.broadcast_to(sign, (draws, *shape)).astype(np.int8)
 
 
-def _draw(key: Key, model: Ising, temperature: float, draws: int, method: Method) -> tuple[np.ndarray, Chains]:
-    """Configurations int8 [draw, y, x] at one temperature, and what was measured on the chains."""
-    generator = host_generator(key)
-    if isinstance(method, TransferMatrix):
-        return method.draw(generator, model, temperature, draws), Chains(ess=float(draws))
-    if temperature == 0 or math.isinf(temperature):
-        return _trivial(generator, model, temperature, draws), Chains(ess=float(draws))
-    spins, chains = run(key, model, method.sweep(model, temperature), temperature, draws)
-    if model.field == 0:
-        spins *= generator.integers(0, 2, (draws, 1, 1), np.int8) * 2 - 1
-    return spins, chains
+def draw(key: Key, model: Ising, temperature: float, draws: int, method: Method, deliver: Deliver) -> Chains:
+    """Hand over configurations int8 [draw, y, x] at one temperature block by block; what was measured on the chains."""
+    of_temperature = jax.random.fold_in(key_for(key, "sample"), int(np.float32(temperature).view(np.uint32)))
+    generator = host_generator(of_temperature)
+    if isinstance(method, TransferMatrix) or temperature == 0 or math.isinf(temperature):
+        block = max(1, BLOCK_BYTES // model.lattice.sites)
+        for first in range(0, draws, block):
+            deliver(_independent(generator, model, temperature, min(block, draws - first), method))
+        return Chains(ess=float(draws))
+
+    def symmetrised(spins: np.ndarray) -> None:
+        signs = generator.integers(0, 2, (len(spins), 1, 1), np.int8) * 2 - 1
+        deliver(spins if model.field else spins * signs)
+
+    return run(of_temperature, model, method.sweep(model, temperature), temperature, draws, symmetrised)
+
+
+def checked(model: Ising, temperatures: Sequence[float], draws: int, method: Method | str) -> list[tuple[Method, str]]:
+    """The method for every temperature, and why; bad input is refused before anything is drawn."""
+    problems = Problems()
+    problems.temperatures("temperatures", temperatures)
+    problems.whole("draws", draws, 1)
+    problems.done()
+    return [method_for(model, float(temperature), method, draws) for temperature in temperatures]
 
 
 def sample(
@@ -177,19 +208,13 @@ def sample(
     >>> draws.spins.shape
     (2, 5, 4, 4)
     """
-    problems = Problems()
-    problems.temperatures("temperatures", temperatures)
-    problems.whole("draws", draws, 1)
-    problems.done()
-    chosen = [method_for(model, float(temperature), method) for temperature in temperatures]
+    chosen = checked(model, temperatures, draws, method)
     methods = tuple(f"{one.name} ({why})" for one, why in chosen)
-    of_sampling = key_for(key, "sample")
     spins, chains = [], []
     for number, (temperature, (one, _)) in enumerate(zip(temperatures, chosen, strict=True)):
-        bits = int(np.float32(temperature).view(np.uint32))
-        drawn, measured = _draw(jax.random.fold_in(of_sampling, bits), model, float(temperature), draws, one)
-        spins.append(drawn)
-        chains.append(measured)
+        blocks: list[np.ndarray] = []
+        chains.append(draw(key, model, float(temperature), draws, one, blocks.append))
+        spins.append(np.concatenate(blocks))
         if progress is not None:
             progress((number + 1) / len(temperatures))
     named = "; ".join(dict.fromkeys(methods))

@@ -1,13 +1,17 @@
-"""Cluster updates of one replica after another, compiled for the CPU by numba.
+"""Cluster updates of 64 replicas in the bits of a word, compiled for the CPU by numba.
 
-Growing or labelling clusters is a walk with data-dependent steps: XLA has no form of it that comes within a factor
-of five of this loop. Each replica has its own SplitMix64
-generator: a 64-bit counter, started at random, and a hash; it stays in a register where four words would not.
+The bonds of all replicas are drawn together, bit by bit. For Wolff the cluster of one site of every replica then
+spreads through them, row after row, by bitwise operations; Swendsen-Wang needs all clusters, and labels those of one
+replica after another. Spreading is a walk with data-dependent steps: XLA has no form of it that comes within a factor
+of five of these loops.
+
+Random words come from xoshiro256++, `LANES` states a word of replicas.
 
 References
 ----------
-G. L. Steele, D. Lea, C. H. Flood, Fast splittable pseudorandom number generators, OOPSLA 2014,
-doi:10.1145/2660193.2660195, figure 17 (with the 64-bit mixer of its reference code).
+D. Blackman, S. Vigna, Scrambled linear pseudorandom number generators, ACM Trans. Math. Softw. 47, 36 (2021),
+doi:10.1145/3460772 (xoshiro256++, constants 23, 17, 45).
+J. Hoshen, R. Kopelman, Phys. Rev. B 14, 3438 (1976), doi:10.1103/PhysRevB.14.3438 (labels by union of classes).
 """
 
 # numba gives every compiled function its own dynamic type, which no checker follows.
@@ -23,17 +27,156 @@ import numpy as np
 
 compiled = numba.njit(cache=True, nogil=True, boundscheck=False)
 
-
-STRIDE = np.uint64(0x9E3779B97F4A7C15)
+LANES = 64
+NONE = np.uint64(0)
+ONE = np.uint64(1)
+SETTLED, NEIGHBOUR_GREW, UNFILLED = 0, 1, 2
 
 
 @compiled
 @no_type_check
-def word_at(counter):
-    """SplitMix64: 32 random bits of a counter that advances by `STRIDE`."""
-    word = (counter ^ (counter >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (word ^ (word >> np.uint64(31))) >> np.uint64(32)
+def advanced(s0, s1, s2, s3):
+    """xoshiro256++: 64 random bits, and the next state."""
+    total = s0 + s3
+    word = ((total << np.uint64(23)) | (total >> np.uint64(41))) + s0
+    s2, s3, shifted = s2 ^ s0, s3 ^ s1, s1 << np.uint64(17)
+    s1, s0 = s1 ^ s2, s0 ^ s3
+    return word, s0, s1, s2 ^ shifted, (s3 << np.uint64(45)) | (s3 >> np.uint64(19))
+
+
+@compiled
+@no_type_check
+def word_of(lanes, lane):
+    """64 random bits of one lane, whose state advances."""
+    word, s0, s1, s2, s3 = advanced(lanes[0, lane], lanes[1, lane], lanes[2, lane], lanes[3, lane])
+    lanes[0, lane], lanes[1, lane], lanes[2, lane], lanes[3, lane] = s0, s1, s2, s3
+    return word
+
+
+@compiled
+@no_type_check
+def thin(words, lanes, digits):
+    """Keep every bit that is 1 with the probability of these binary digits, most significant first, in place.
+
+    A random number is compared digit by digit until it differs from the probability, in all bits of a block of words
+    together: about 14 digits, however many are given.
+    """
+    less, undecided = np.empty(LANES, np.uint64), np.empty(LANES, np.uint64)
+    for first in range(0, words.size, LANES):
+        count = min(LANES, words.size - first)
+        for i in range(count):
+            less[i] = NONE
+            undecided[i] = words[first + i]
+        for group in range(0, digits.size, 4):
+            left = NONE
+            for i in range(count):
+                # Four digits at a time: the state of a lane stays in registers meanwhile.
+                s0, s1, s2, s3 = lanes[0, i], lanes[1, i], lanes[2, i], lanes[3, i]
+                below, equal = less[i], undecided[i]
+                for place in range(4):
+                    word, s0, s1, s2, s3 = advanced(s0, s1, s2, s3)
+                    below |= equal & digits[group + place] & ~word
+                    equal &= ~(word ^ digits[group + place])
+                lanes[0, i], lanes[1, i], lanes[2, i], lanes[3, i] = s0, s1, s2, s3
+                less[i], undecided[i] = below, equal
+                left |= equal
+            if left == NONE:
+                break
+        for i in range(count):
+            words[first + i] = less[i]
+
+
+@compiled
+@no_type_check
+def draw_bonds(spin, lanes, bond, right, down):
+    """Bonds of every site to the right and downwards."""
+    ly, lx = spin.shape
+    for y in range(ly):
+        row, below = spin[y], spin[y + 1 if y + 1 < ly else 0]
+        for x in range(lx - 1):
+            right[y, x] = ~(row[x] ^ row[x + 1])
+        right[y, lx - 1] = ~(row[lx - 1] ^ row[0])
+        for x in range(lx):
+            down[y, x] = ~(row[x] ^ below[x])
+    thin(right.ravel(), lanes, bond)
+    thin(down.ravel(), lanes, bond)
+
+
+@compiled
+@no_type_check
+def _fill_row(here, above, below, from_above, from_below, right, both_ways):
+    """Let clusters spread into a row and along it; says whether they grew, and whether they may still grow."""
+    last = here.size - 1
+    grown, carry = NONE, here[last] & right[last]
+    for x in range(here.size):
+        before = here[x]
+        after = before | carry | (above[x] & from_above[x]) | (below[x] & from_below[x])
+        here[x] = after
+        grown |= before ^ after
+        carry = after & right[x]
+    if grown == NONE and not both_ways:
+        return False, False
+    carry = here[0]
+    for x in range(last, -1, -1):
+        carry = here[x] | (carry & right[x])
+        here[x] = carry
+    return True, ((here[0] ^ here[last]) & right[last]) != NONE
+
+
+@compiled
+@no_type_check
+def spread(cluster, right, down, state):
+    """Let every cluster spread along its bonds until none grows, in sweeps down and up over rows not yet settled."""
+    ly = state.size
+    state[:] = UNFILLED
+    downwards, unsettled = True, True
+    while unsettled:
+        unsettled = False
+        for step in range(ly):
+            y = step if downwards else ly - 1 - step
+            if state[y] == SETTLED:
+                continue
+            unsettled = True
+            above, below = y - 1 if y > 0 else ly - 1, y + 1 if y + 1 < ly else 0
+            rows = cluster[y], cluster[above], cluster[below], down[above], down[y], right[y]
+            grown, unfilled = _fill_row(*rows, state[y] == UNFILLED)
+            state[y] = UNFILLED if unfilled else SETTLED
+            if grown:
+                state[above] = max(state[above], NEIGHBOUR_GREW)
+                state[below] = max(state[below], NEIGHBOUR_GREW)
+        downwards = not downwards
+
+
+@compiled
+@no_type_check
+def wolff(spins, lanes, bond, ghost, favoured, steps):
+    """Flip the cluster of one random site of every replica unless it is tied to the ghost spin, in place.
+
+    `spins` is uint64 [word, y, x], `lanes` uint64 [word, 4, lane]; `favoured` has all bits of the spin along the field.
+    """
+    _, ly, lx = spins.shape
+    right, down = np.empty((ly, lx), np.uint64), np.empty((ly, lx), np.uint64)
+    cluster, ties = np.empty((ly, lx), np.uint64), np.empty(ly * lx, np.uint64)
+    state = np.empty(ly, np.int64)
+    for word in range(len(spins)):
+        spin, sites = spins[word], spins[word].ravel()
+        members = cluster.ravel()
+        for _ in range(steps):
+            draw_bonds(spin, lanes[word], bond, right, down)
+            members[:] = NONE
+            for replica in range(64):
+                site = ((word_of(lanes[word], replica) >> np.uint64(32)) * np.uint64(members.size)) >> np.uint64(32)
+                members[site] |= ONE << np.uint64(replica)
+            spread(cluster, right, down, state)
+            tied = NONE
+            if ghost.size > 0:
+                for site in range(members.size):
+                    ties[site] = members[site] & ~(sites[site] ^ favoured)
+                thin(ties, lanes[word], ghost)
+                for site in range(members.size):
+                    tied |= ties[site]
+            for site in range(members.size):
+                sites[site] ^= members[site] & ~tied
 
 
 @compiled
@@ -47,86 +190,48 @@ def _root(parent, site):
 
 @compiled
 @no_type_check
-def _label(spin, counter, neighbours, bond, parent):
-    """Clusters of one configuration: afterwards `parent` is the smallest site of each site's cluster."""
-    for site in range(spin.size):
+def label(right, down, replica, parent):
+    """Clusters of one replica: afterwards `parent` is the smallest site of each site's cluster."""
+    ly, lx = right.shape
+    for site in range(parent.size):
         parent[site] = site
-    for site in range(spin.size):
-        for end in range(2):
-            other = neighbours[site, end]
-            if spin[site] == spin[other]:
-                counter += STRIDE
-                if word_at(counter) < bond:
-                    one, two = _root(parent, np.uint32(site)), _root(parent, other)
-                    parent[max(one, two)] = min(one, two)
-    for site in range(spin.size):
+    for y in range(ly):
+        below = (y + 1 if y + 1 < ly else 0) * lx
+        for x in range(lx):
+            site = y * lx + x
+            if (right[y, x] >> replica) & ONE:
+                one, two = _root(parent, site), _root(parent, site + 1 if x + 1 < lx else y * lx)
+                parent[max(one, two)] = min(one, two)
+            if (down[y, x] >> replica) & ONE:
+                one, two = _root(parent, site), _root(parent, below + x)
+                parent[max(one, two)] = min(one, two)
+    for site in range(parent.size):
         parent[site] = parent[parent[site]]
-    return counter
 
 
 @compiled
 @no_type_check
-def swendsen_wang(spins, counters, neighbours, bond, ghost, favoured, steps):
-    """Flip every cluster not tied to the ghost spin with probability 1/2, `steps` times, in place."""
-    parent = np.empty(spins.shape[1], np.uint32)
-    flip = np.empty(spins.shape[1], np.bool_)
-    for replica in range(spins.shape[0]):
-        spin, counter = spins[replica], counters[replica]
+def swendsen_wang(spins, lanes, bond, ghost, favoured, steps):
+    """Flip every cluster not tied to the ghost spin with probability 1/2, in place; arguments as of `wolff`."""
+    _, ly, lx = spins.shape
+    right, down = np.empty((ly, lx), np.uint64), np.empty((ly, lx), np.uint64)
+    coins, ties = np.empty(ly * lx, np.uint64), np.zeros(ly * lx, np.uint64)
+    parent = np.empty(ly * lx, np.int64)
+    for word in range(len(spins)):
+        spin, sites = spins[word], spins[word].ravel()
         for _ in range(steps):
-            counter = _label(spin, counter, neighbours, bond, parent)
-            for site in range(spin.size):
-                counter += STRIDE
-                flip[site] = word_at(counter) >> np.uint64(31)
-            if ghost > 0:
-                for site in range(spin.size):
-                    counter += STRIDE
-                    if spin[site] == favoured and word_at(counter) < ghost:
-                        flip[parent[site]] = False
-            for site in range(spin.size):
-                if flip[parent[site]]:
-                    spin[site] = -spin[site]
-        counters[replica] = counter
-
-
-@compiled
-@no_type_check
-def _turn_cluster(spin, counter, neighbours, bond, cluster):
-    """Flip the cluster of one random site; its sites go into `cluster`, their number comes back."""
-    counter += STRIDE
-    first = (word_at(counter) * np.uint64(spin.size)) >> np.uint64(32)
-    cluster[0] = first
-    sign = spin[first]
-    spin[first] = -sign
-    size, at = 1, 0
-    while at < size:
-        site = cluster[at]
-        for end in range(4):
-            other = neighbours[site, end]
-            if spin[other] == sign:
-                counter += STRIDE
-                if word_at(counter) < bond:
-                    spin[other] = -sign
-                    cluster[size] = other
-                    size += 1
-        at += 1
-    return counter, size
-
-
-@compiled
-@no_type_check
-def wolff(spins, counters, neighbours, bond, ghost, favoured, steps):
-    """Flip the cluster of one random site unless it is tied to the ghost spin, `steps` times, in place."""
-    cluster = np.empty(spins.shape[1], np.uint32)
-    for replica in range(spins.shape[0]):
-        spin, counter = spins[replica], counters[replica]
-        for _ in range(steps):
-            counter, size = _turn_cluster(spin, counter, neighbours, bond, cluster)
-            if ghost > 0 and spin[cluster[0]] != favoured:
-                tied = False
-                for _member in range(size):
-                    counter += STRIDE
-                    tied |= word_at(counter) < ghost
-                if tied:
-                    for member in range(size):
-                        spin[cluster[member]] = favoured
-        counters[replica] = counter
+            draw_bonds(spin, lanes[word], bond, right, down)
+            for site in range(coins.size):
+                coins[site] = word_of(lanes[word], site % LANES)
+            if ghost.size > 0:
+                for site in range(coins.size):
+                    ties[site] = ~(sites[site] ^ favoured)
+                thin(ties, lanes[word], ghost)
+            for replica in range(64):
+                bit = ONE << np.uint64(replica)
+                label(right, down, np.uint64(replica), parent)
+                if ghost.size > 0:
+                    for site in range(coins.size):
+                        coins[parent[site]] &= ~(ties[site] & bit)
+                for site in range(coins.size):
+                    sites[site] ^= coins[parent[site]] & bit

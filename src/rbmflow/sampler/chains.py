@@ -18,6 +18,7 @@ thinning
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -28,7 +29,6 @@ from rbmflow.dataset import Chains
 from rbmflow.diagnostics import rhat, tau_int
 from rbmflow.exact.infinite import critical_temperature, magnetization
 from rbmflow.model import Ising
-from rbmflow.sampler.multispin import REPLICAS
 
 THERMAL = 20
 """Autocorrelation times before the window on which tau is measured."""
@@ -48,8 +48,13 @@ class Kernel(Protocol):
     """A Markov update at one temperature on many replicas."""
 
     @property
+    def word(self) -> int:
+        """Replicas in a word: they come in multiples of it."""
+        ...
+
+    @property
     def replicas(self) -> tuple[int, int]:
-        """Fewest and most replicas that are worth running side by side, multiples of 32."""
+        """Fewest and most replicas that are worth running side by side."""
         ...
 
     def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Any:
@@ -71,11 +76,11 @@ class Kernel(Protocol):
 
 def replicas_for(model: Ising, kernel: Kernel, draws: int) -> int:
     """Replicas that run side by side: whole words, eight draws each if there are many draws, in bounded memory."""
-    # A word of 32 replicas holds the spins and a generator of four words at every site.
-    room = max(1, WORKSPACE_BYTES // (20 * model.lattice.sites))
+    # A word holds the spins and, of single-spin updates, a generator of four words at every site.
+    room = max(1, 8 * WORKSPACE_BYTES // (5 * kernel.word * model.lattice.sites))
     fewest, most = kernel.replicas
     wanted = min(draws, max(fewest, min(most, draws // 8)))
-    return REPLICAS * min(math.ceil(wanted / REPLICAS), room)
+    return kernel.word * min(math.ceil(wanted / kernel.word), room)
 
 
 def first_signs(model: Ising, temperature: float, replicas: int) -> Bool[np.ndarray, " replica"] | None:
@@ -157,8 +162,13 @@ def _checked(series: Float[np.ndarray, "2 draw replica"], draws: int, tau: float
 
 
 def run(
-    key: Key, model: Ising, kernel: Kernel, temperature: float, draws: int
-) -> tuple[Int8[np.ndarray, "draw y x"], Chains]:
+    key: Key,
+    model: Ising,
+    kernel: Kernel,
+    temperature: float,
+    draws: int,
+    deliver: Callable[[Int8[np.ndarray, "replica y x"]], None],
+) -> Chains:
     """Draw from the Boltzmann distribution by Markov chains.
 
     Parameters
@@ -173,25 +183,24 @@ def run(
         In J/k_B, above 0; it decides how the chains start.
     draws
         How many.
+    deliver
+        Is handed the configurations as they come: the first draws of all replicas, then the second ones, ...
 
     Returns
     -------
-    spins, report
-        int8 [draw, y, x]: the first draws of all replicas, then the second ones, ...; and what was measured.
+    Chains
+        What was measured.
     """
     replicas = replicas_for(model, kernel, draws)
     state = kernel.start(key, replicas, first_signs(model, temperature, replicas))
     state, tau, thinning, discarded, flags = thermalise(model, kernel, state)
     rounds = math.ceil(draws / replicas)
     thinning = thinning if rounds > 1 else 0
-    spins = np.empty((draws, *model.lattice.shape), np.int8)
     series = []
     for number in range(rounds):
         if number:
             state = kernel.advance(state, thinning)
-        rest = spins[number * replicas : (number + 1) * replicas]
-        rest[:] = kernel.spins(state)[: len(rest)]
+        deliver(kernel.spins(state)[: draws - number * replicas])
         series.append(_observables(model, kernel, state))
     correlation, ess, disagreement, against = _checked(np.stack(series, axis=1), draws, tau)
-    report = Chains(tau, discarded, thinning, correlation, ess, disagreement, (*flags, *against))
-    return spins, report
+    return Chains(tau, discarded, thinning, correlation, ess, disagreement, (*flags, *against))

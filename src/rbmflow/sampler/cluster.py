@@ -12,23 +12,34 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int8, UInt64
+from jaxtyping import Bool, Float, Int8, UInt32, UInt64
 
 from rbmflow._types import Key
 from rbmflow.model import Ising
+from rbmflow.sampler.multispin import aligned_bonds_and_up_spins, unpack
 
 type Update = Callable[..., None]
 
+DIGITS = 32
+LANES = 64
+
 
 class Walkers(NamedTuple):
-    """The state of cluster chains on the host: spins and generator of every replica."""
+    """The state of cluster chains on the host: spins of 64 replicas a word, and generators for each word."""
 
-    spins: Int8[np.ndarray, "replica site"]
-    counters: UInt64[np.ndarray, " replica"]
+    words: UInt64[np.ndarray, "word y x"]
+    lanes: UInt64[np.ndarray, "word 4 lane"]
 
 
-def _threshold(probability: float) -> np.uint64:
-    return np.uint64(np.rint(probability * 2**32))
+def _random_words(key: Key, shape: tuple[int, ...]) -> UInt64[np.ndarray, "..."]:
+    return np.array(jax.random.bits(key, (*shape, 2), jnp.uint32)).view(np.uint64)[..., 0]
+
+
+def _digits(probability: float) -> UInt64[np.ndarray, " digit"]:
+    """Binary digits of a probability below 1 as masks 0 or ~0, most significant first; none for probability 0."""
+    level = min(round(probability * 2**DIGITS), 2**DIGITS - 1)
+    masks = [0xFFFF_FFFF_FFFF_FFFF * (level >> place & 1) for place in reversed(range(DIGITS))]
+    return np.array(masks if level else [], np.uint64)
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,8 @@ class ClusterUpdate:
     update: Update
     steps: int = 1
 
+    word = 64
+
     @property
     def bond_probability(self) -> float:
         """Probability that two equal neighbours belong together."""
@@ -57,43 +70,50 @@ class ClusterUpdate:
 
     @property
     def replicas(self) -> tuple[int, int]:
-        """Fewest and most replicas side by side: they take turns, so each costs its own thermalisation."""
-        return 32, 128
+        """Fewest and most replicas side by side: words take turns, so each costs its own thermalisation."""
+        return 64, 512
 
     def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Walkers:
-        """All spins of a replica up or down, or (None) random in all."""
+        """All spins of a replica up or down, or (None) random in all; `replicas` is a multiple of 64."""
         seed, last = jax.random.split(key)
-        shape = (replicas, self.model.lattice.sites)
-        chosen = np.asarray(jax.random.bits(last, shape, jnp.uint8)) & 1 if up is None else up[:, None]
-        spins = np.where(np.broadcast_to(chosen, shape), np.int8(1), np.int8(-1))
-        return Walkers(spins, np.asarray(jax.random.bits(seed, (replicas, 2), jnp.uint32)).view(np.uint64)[:, 0])
+        shape = (replicas // self.word, *self.model.lattice.shape)
+        lanes = _random_words(seed, (shape[0], 4, LANES))
+        if up is None:
+            return Walkers(_random_words(last, shape), lanes)
+        signs = np.packbits(up.reshape(-1, self.word), axis=1, bitorder="little").view(np.uint64)
+        return Walkers(np.broadcast_to(signs[:, :, None], shape).copy(), lanes)
 
     def advance(self, state: Walkers, count: int) -> Walkers:
-        """The state `count` updates later; replicas are shared out among the cores."""
-        spins, counters = state.spins.copy(), state.counters.copy()
-        neighbours = self.model.lattice.neighbours.astype(np.uint32)
-        favoured = np.int8(1 if self.model.field > 0 else -1)
-        bond, ghost = _threshold(self.bond_probability), _threshold(self.ghost_probability)
+        """The state `count` updates later; words are shared out among the cores."""
+        words, lanes = state.words.copy(), state.lanes.copy()
+        favoured = np.uint64(0xFFFF_FFFF_FFFF_FFFF if self.model.field > 0 else 0)
+        bond, ghost = _digits(self.bond_probability), _digits(self.ghost_probability)
 
         def block(rows: slice) -> None:
-            self.update(spins[rows], counters[rows], neighbours, bond, ghost, favoured, np.int64(count * self.steps))
+            self.update(words[rows], lanes[rows], bond, ghost, favoured, np.int64(count * self.steps))
 
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        edges = np.linspace(0, len(spins), min(cores, len(spins)) + 1).astype(int)
+        edges = np.linspace(0, len(words), min(cores, len(words)) + 1).astype(int)
         with ThreadPoolExecutor(cores) as threads:
             list(threads.map(block, map(slice, edges[:-1], edges[1:])))
-        return Walkers(spins, counters)
+        return Walkers(words, lanes)
+
+    def _planes(self, state: Walkers) -> UInt32[np.ndarray, "site word"]:
+        """The same bits as words of 32 replicas, as `multispin` has them."""
+        halves = state.words.reshape(len(state.words), -1, 1).view(np.uint32)
+        return np.ascontiguousarray(halves.swapaxes(0, 1)).reshape(halves.shape[1], -1)
 
     def spins(self, state: Walkers) -> Int8[np.ndarray, "replica y x"]:
         """Configurations of all replicas."""
-        return state.spins.reshape(-1, *self.model.lattice.shape)
+        return np.asarray(unpack(jnp.asarray(self._planes(state)))).reshape(-1, *self.model.lattice.shape)
 
     def observe(self, state: Walkers) -> tuple[Float[np.ndarray, " replica"], Float[np.ndarray, " replica"]]:
         """Energy and magnetization per site of all replicas."""
-        spins = self.spins(state)
-        bonds = sum((spins * np.roll(spins, -1, axis)).mean(axis=(1, 2)) for axis in (1, 2))
-        magnetization = spins.mean(axis=(1, 2))
-        return -bonds - self.model.field * magnetization, magnetization
+        sites = self.model.lattice.sites
+        planes = jnp.asarray(self._planes(state)).reshape(*self.model.lattice.shape, -1)
+        aligned, up = aligned_bonds_and_up_spins(planes)
+        magnetization = 2 * np.asarray(up, float) / sites - 1
+        return 2 - 2 * np.asarray(aligned, float) / sites - self.model.field * magnetization, magnetization
 
 
 def _refusal() -> str | None:
@@ -128,11 +148,12 @@ class SwendsenWang:
 
 @dataclass(frozen=True)
 class Wolff:
-    r"""Wolff updates: the cluster of one random site turns over.
+    r"""Wolff updates: the cluster of one random site turns over, in 64 replicas at once.
 
     A step is a fixed number of clusters. (Stopping after a number of flipped spins would weigh configurations by
     their cluster sizes and bias :math:`\langle |m| \rangle` upwards.) A field acts through a ghost spin: a cluster
-    tied to it stays.
+    tied to it stays. The bonds of the whole lattice are drawn for every cluster, bit by bit for all replicas; this
+    costs less than the walk over the sites of one large cluster, and more than that over a small one.
 
     Parameters
     ----------

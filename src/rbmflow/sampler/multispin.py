@@ -138,6 +138,11 @@ class LocalSweep(eqx.Module):
         return Replicas(words, state.streams, state.sweeps + 1)
 
     @property
+    def word(self) -> int:
+        """Replicas in a word."""
+        return REPLICAS
+
+    @property
     def replicas(self) -> tuple[int, int]:
         """Fewest and most replicas side by side: fewer leave vector registers empty, more leave the cache."""
         return 256, 1024

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from rbmflow.spec import Spec
 
 VERSIONS = {
-    "draws": 1,
-    "thermometer": 1,
-    "calibration": 2,
-    "null": 2,
+    "draws": 2,
+    "thermometer": 2,
+    "calibration": 3,
+    "null": 3,
     "correlation": 1,
     "machine": 3,
     "control": 1,
     "spectrum": 2,
     "likelihood": 1,
-    "flow": 2,
+    "flow": 3,
     "reading": 2,
     "renormalization": 1,
     "results": 2,

@@ -1,0 +1,115 @@
+"""Sets written block by block, and configurations made elsewhere."""
+
+import shutil
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+import rbmflow as rf
+from rbmflow._checks import InvalidInput
+from rbmflow.sampler import on_disk
+
+KEY = jax.random.key(3)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 64, 1000])
+@pytest.mark.parametrize("method", ["auto", "metropolis"])
+def test_file_holds_the_bits_of_sample_however_chunked(tmp_path, monkeypatch, rows, method):
+    model, temperatures = rf.Ising(rf.Square(4, 6)), [0.0, 2.0, 3.0, np.inf]
+    monkeypatch.setattr(on_disk, "CHUNK_BYTES", rows * model.lattice.sites)
+    done, told = [], []
+    path = rf.sample_to(
+        tmp_path / "draws.nc", KEY, model, temperatures, 600, method, progress=done.append, tell=told.append
+    )
+    drawn, read = rf.sample(KEY, model, temperatures, 600, method), rf.Draws.read(path)
+    assert np.array_equal(read.spins, drawn.spins)
+    assert (read.temperatures, read.methods, read.chains) == (drawn.temperatures, drawn.methods, drawn.chains)
+    assert (read.method, read.flags) == (drawn.method, drawn.flags)
+    assert done == sorted(done)
+    assert done[-1] == 1
+    assert "GB on disk" in told[0]
+    assert [one.name for one in tmp_path.iterdir()] == ["draws.nc"]
+    with xr.open_dataset(path, engine="h5netcdf") as lazy:
+        assert lazy["spins"].dims == ("temperature", "draw", "y", "x")
+        assert np.array_equal(lazy["spins"].isel(temperature=1, draw=slice(3, 9)).values, drawn.spins[1, 3:9])
+
+
+@pytest.mark.parametrize("method", ["wolff", "swendsen-wang"])
+def test_cluster_draws_on_disk(tmp_path, method):
+    model = rf.Ising(rf.Square(6))
+    if rf.Wolff().refusal(model) is not None:
+        pytest.skip("numba is not installed")
+    path = rf.sample_to(tmp_path / "draws.nc", KEY, model, [2.2], 700, method, tell=None)
+    assert np.array_equal(rf.Draws.read(path).spins, rf.sample(KEY, model, [2.2], 700, method).spins)
+
+
+def test_a_full_disk_is_refused_before_anything_is_drawn(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=10_000_000)
+    monkeypatch.setattr(on_disk.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(InvalidInput, match=r"path = .* up to 0\.101 GB and its disk has 0\.01 GB free"):
+        rf.sample_to(tmp_path / "draws.nc", KEY, rf.Ising(rf.Square(64)), [2.0], 97_700)
+    with pytest.raises(InvalidInput, match="its folder must be there"):
+        rf.sample_to(tmp_path / "no" / "draws.nc", KEY, rf.Ising(rf.Square(4)), [2.0], 10)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_random_spins_take_less_than_is_promised(tmp_path):
+    path = rf.sample_to(tmp_path / "draws.nc", KEY, rf.Ising(rf.Square(64)), [np.inf], 1000, tell=None)
+    assert path.stat().st_size < on_disk.PACKED * 1000 * 64**2
+
+
+def test_an_interrupted_set_leaves_nothing(tmp_path):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rf.sample_to(tmp_path / "draws.nc", KEY, rf.Ising(rf.Square(4)), [2.0], 10, progress=stop, tell=None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flow_on_configurations_made_elsewhere(tmp_path):
+    """Independent random spins of a NumPy archive and of a netCDF file of another program, to the end of a flow."""
+    spins = np.random.default_rng(0).choice([-1.0, 1.0], (2, 50, 4, 4))
+    np.savez(tmp_path / "mine.npz", spins=spins, temperatures=[2.0, 4.0])
+    dims = ("temperature", "draw", "y", "x")
+    xr.Dataset({"spins": (dims, spins)}, {"temperature": [2.0, 4.0]}).to_netcdf(tmp_path / "mine.nc", engine="h5netcdf")
+    for name in ("mine.npz", "mine.nc"):
+        draws = rf.Draws.read(tmp_path / name)
+        assert np.array_equal(draws.spins, spins)
+        assert (draws.temperatures, draws.method) == ((2.0, 4.0), "given")
+        machine, _ = rf.train(KEY, draws, hidden=4, epochs=2)
+        flow = rf.iterate(KEY, machine, start=draws.spins[0], iterations=3)
+        assert rf.BayesThermometer(rf.Ising(rf.Square(4)), draws.temperatures).read(flow.spins).shape == (50, 2)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"spins": np.ones((1, 2, 4, 4)), "temperatures": [2.0, 3.0]}, "shape of spins"),
+        ({"spins": np.zeros((1, 2, 4, 4)), "temperatures": [2.0]}, "every spin must be -1 or \\+1"),
+        ({"spins": np.ones((1, 2, 4, 4)), "temperatures": [np.nan]}, "temperatures"),
+        ({"spins": np.ones((1, 2, 4, 4)), "temperatures": ["warm"]}, "temperatures"),
+        ({"spins": np.ones((1, 2, 4, 4))}, "plain arrays spins and temperatures"),
+        ({"spins": np.array([{}], object), "temperatures": [2.0]}, "plain arrays"),
+    ],
+)
+def test_bad_archives(tmp_path, arrays, message):
+    np.savez(tmp_path / "mine.npz", **arrays)
+    with pytest.raises(InvalidInput, match=message):
+        rf.Draws.read(tmp_path / "mine.npz")
+
+
+def test_bad_files(tmp_path):
+    with pytest.raises(InvalidInput, match="there must be a file"):
+        rf.Draws.read(tmp_path / "none.nc")
+    (tmp_path / "text.nc").write_text("no data")
+    with pytest.raises(InvalidInput, match=r"netCDF-4 or \.npz"):
+        rf.Draws.read(tmp_path / "text.nc")
+    (tmp_path / "text.npz").write_text("no data")
+    with pytest.raises(InvalidInput, match="NumPy archive"):
+        rf.Draws.read(tmp_path / "text.npz")
+    xr.Dataset({"spin": ("x", [1])}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
+    with pytest.raises(InvalidInput, match="spins is missing"):
+        rf.Draws.read(tmp_path / "other.nc")
