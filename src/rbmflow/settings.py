@@ -215,6 +215,8 @@ class FlowSettings:
     """Both layers "sampled"; the hidden one replaced by its mean, "mean-hidden"; or both replaced, "mean-field"."""
     keep: tuple[int, ...] = ()
     """Iterations whose configurations are kept, all if none is named; observables are kept at every one."""
+    along_training: bool = False
+    """Whether the machines of all checkpoints are iterated too, so that the ends are known against training time."""
 
     def __post_init__(self):
         problems = Problems()

@@ -79,12 +79,14 @@ def write_reports(record: dict[str, Any], store: Store, processes: int, computed
         Steps that this invocation computed.
     """
     from rbmflow import report
+    from rbmflow.steps.study import verdicts_of_sweep
 
-    rows, wanted = [], []
+    rows, wanted, there = [], [], []
     for point in _points(record, store, computed):
         row = {"run": point.record["run"], "values": point.values, "left": point.left, "summary": None}
         if point.results is not None:
             row["summary"] = report.summary(point.results, point.record)
+            there.append((point.values, point.results))
             page = store.run_folder(point.record["run"]) / "report.html"
             if not page.exists():
                 wanted.append((page, str(store.path), point.record))
@@ -93,7 +95,8 @@ def write_reports(record: dict[str, Any], store: Store, processes: int, computed
         for _ in write(_write_point, wanted):
             pass
     page = store.run_folder(record["run"]) / "report.html"
-    report.write_sweep(page, record, rows)
+    verdicts, machines = verdicts_of_sweep(there) if there else ([], None)
+    report.write_sweep(page, record, rows, verdicts, machines)
     return page
 
 

@@ -15,6 +15,7 @@ from rbmflow.figures.flow import (
 )
 from rbmflow.figures.manifold import correlations, flow_observables, off_manifold, renormalization
 from rbmflow.figures.modes import fourier_content, leading_vectors, mode_growth, projections, receptive_fields
+from rbmflow.figures.study import study_ends, study_excess
 from rbmflow.figures.style import start_looks, to_svg
 from rbmflow.figures.tables import table_of
 from rbmflow.figures.weights import product_profiles, spectra, weight_products, weights_along_training
@@ -38,6 +39,8 @@ __all__ = [
     "shown_iterations",
     "spectra",
     "start_looks",
+    "study_ends",
+    "study_excess",
     "table_of",
     "temperature_flow",
     "to_svg",

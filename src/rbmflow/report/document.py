@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import os
 import tempfile
@@ -137,6 +138,7 @@ def render(results: xr.Dataset, run: Mapping[str, Any]) -> str:
         settling=settling_table(results)[1],
         off_header=off_table(results)[0],
         off=off_table(results)[1],
+        verdicts=_linked(json.loads(results.attrs.get("verdicts", "[]"))),
         flags=flags(results),
         kinds=_kinds(run["steps"] or []),
         drawings=drawings(results),
@@ -201,6 +203,29 @@ def drawings(results: xr.Dataset) -> dict[str, list[Drawing]]:
     if BLOCKED in results:
         add("renormalization", "renormalization", results)
     return drawn
+
+
+PLACES = {
+    "flow_ends": "flow_ends-1",
+    "class_probabilities": "probabilities",
+    "temperature_flow": "temperatures",
+    "block_spins": "renormalization",
+    "weight_products": "product",
+    "spectra": "spectrum",
+    "leading_vectors": "vectors",
+    "manifold": "manifold",
+    "training_time": "along-training",
+    "energy_flow": "energy",
+    "excess": "likelihood",
+}
+"""Where in a report the figure of a verdict stands."""
+
+
+def _linked(verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Verdicts with the place of their figure; none for a claim that the run cannot test."""
+    return [
+        row | {"figure": "" if row["verdict"] == "not tested" else PLACES.get(row["figure"], "")} for row in verdicts
+    ]
 
 
 def _drawing(name: str, figure: str, part: xr.Dataset, *selected: str) -> Drawing:

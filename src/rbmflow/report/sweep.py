@@ -7,10 +7,13 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rbmflow.report.document import TEMPLATES, write_whole
 from rbmflow.report.quantities import HEADINGS, with_error
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _NUMBERS = ("temperature", "error", "chain_error", "drift", "drift_error")
 
@@ -51,7 +54,13 @@ def sweep_table(points: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[li
     return header, rows
 
 
-def write_sweep(path: Path, record: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> None:
+def write_sweep(
+    path: Path,
+    record: Mapping[str, Any],
+    points: Sequence[Mapping[str, Any]],
+    verdicts: Sequence[Mapping[str, Any]] = (),
+    machines: xr.Dataset | None = None,
+) -> None:
     """Write the page of a sweep, and `table.csv` with the rows of `sweep_table` beside it.
 
     Parameters
@@ -62,6 +71,10 @@ def write_sweep(path: Path, record: Mapping[str, Any], points: Sequence[Mapping[
         `run.json` of the sweep.
     points
         As for `sweep_table`, with `left`, the number of steps that are missing for a point.
+    verdicts
+        What the machines that are there say of each claim.
+    machines
+        These machines side by side, for the figures; None where there are none yet.
     """
     import jinja2
 
@@ -84,9 +97,28 @@ def write_sweep(path: Path, record: Mapping[str, Any], points: Sequence[Mapping[
         there=[point for point in points if point["summary"]],
         missing=[point for point in points if not point["summary"]],
         fields=list(points[0]["values"]),
+        verdicts=[
+            row | {"figure": row["figure"] if row["figure"] in ("flow_ends", "excess") else ""} for row in verdicts
+        ],
+        drawn=_drawn(machines),
         **_ends(points),
     )
     write_whole(path, page)
+
+
+def _drawn(machines: xr.Dataset | None) -> dict[str, str]:
+    from rbmflow import figures
+
+    if machines is None:
+        return {}
+    drawn = {"study_ends": figures.study_ends(machines), "study_excess": figures.study_excess(machines)}
+    return {name: figures.to_svg(figure, name) for name, figure in drawn.items()}
+
+
+def _short(value: Any) -> Any:
+    """A swept value for reading: of a long list its ends and how many there are."""
+    long = isinstance(value, list) and len(value) > 4
+    return f"{value[0]} .. {value[-1]} ({len(value)})" if long else "" if value is None else value
 
 
 def _ends(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -100,7 +132,7 @@ def _ends(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             for flow in machine["flows"]:
                 cells = [_cell(flow["end"].get(name), machine["converged"].get(name)) for name in thermometers]
                 lines.append({"machine": machine["machine"], "start": flow["start"], "cells": cells})
-        blocks.append({"run": point["run"], "values": list(point["values"].values()), "lines": lines})
+        blocks.append({"run": point["run"], "values": list(map(_short, point["values"].values())), "lines": lines})
     return {"thermometers": [HEADINGS.get(name, name) for name in thermometers], "blocks": blocks}
 
 

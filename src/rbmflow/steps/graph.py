@@ -21,6 +21,7 @@ VERSIONS = {
     "control": 1,
     "spectrum": 2,
     "likelihood": 1,
+    "ladder": 1,
     "flow": 3,
     "reading": 2,
     "renormalization": 1,
@@ -65,8 +66,7 @@ def graph(spec: Spec) -> tuple[Step, ...]:
         data = _own_draws(spec, name) or draws
         steps += [null, data]
         for hidden in spec.hidden_units(name):
-            weights = spec.types[name].weights
-            machines.append({"label": f"{name}-{hidden}", "type": name, "hidden": hidden, "weights": weights})
+            machines.append(_labels(spec, name, hidden))
             gathered.append(null)
             for seed in range(spec.seeds):
                 branch = _machine_branch(spec, name, hidden, seed, data, correlation, thermometer)
@@ -78,12 +78,20 @@ def graph(spec: Spec) -> tuple[Step, ...]:
         gathered.append(_step("renormalization", "block spins", blocked, thermometer))
         steps.append(gathered[-1])
     layout = {"machines": machines, "seeds": spec.seeds, "starts": [start_label(s) for s in spec.flow.starts]}
-    settings = {"model": model, "temperatures": grid, "chains": spec.flow.chains, **layout}
+    recipe = {"estimator": spec.training.estimator, "steps": spec.training.steps}
+    settings = {"model": model, "temperatures": grid, "chains": spec.flow.chains, "recipe": recipe, **layout}
     # Types that differ in their weights alone share their trained machines.
     once: dict[str, Step] = {}
     for step in steps:
         once.setdefault(step.hash, step)
     return (*once.values(), _step("results", "results", settings, *gathered))
+
+
+def _labels(spec: Spec, name: str, hidden: int) -> dict[str, Any]:
+    """What the results say of a machine: its label, its type, and what it has learnt from."""
+    kind = spec.types[name]
+    of_type = {"data": kind.data, "weights": kind.weights, "temperatures": list(spec.type_temperatures(name))}
+    return {"label": f"{name}-{hidden}", "type": name, "hidden": hidden, **of_type}
 
 
 def start_label(start: str | float) -> str:
@@ -152,6 +160,9 @@ def _machine_branch(
     if kind.data == "ising" and weights == "trained":
         of_likelihood = {"seed": spec.seed, "model": model, "mixture": kept}
         branch.append(_step("likelihood", f"likelihood {label}", of_likelihood, machine))
+    if spec.flow.along_training and weights == "trained":
+        asked = {"starts": list(spec.flow.starts), "chains": spec.flow.chains, "iterations": spec.flow.iterations}
+        branch.append(_step("ladder", f"ladder {label}", {"seed": spec.seed, "model": model, **asked}, machine))
     for start in spec.flow.starts:
         of_flow = {
             "seed": spec.seed,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from rbmflow.sampler.mean_field import sample_mean_field
 from rbmflow.settings import MachineSettings, SamplingSettings, ThermometerSettings, TrainingSettings
 from rbmflow.steps import reading
 from rbmflow.steps.checkpoint import train_with_checkpoints
+from rbmflow.steps.ladder import flows_along, temperature_of
 from rbmflow.steps.likelihood import likelihood
 from rbmflow.steps.results import gather
 from rbmflow.steps.streams import step_key
@@ -64,6 +64,8 @@ def compute(step: Step, parents: Parents, work: Path, progress: Progress) -> xr.
             return _machine(step, parents, work, progress)
         case "flow":
             return _flow(step, parents, progress)
+        case "ladder":
+            return flows_along(step_key(step), _model(step.settings["model"]), parents[0], step.settings, progress)
         case _ if step.kind in _QUICK:
             return _QUICK[step.kind](step, parents)
         case _:
@@ -147,8 +149,7 @@ def _training_flags(step: Step, history: History) -> list[dict[str, str]]:
 
 def _flow(step: Step, parents: Parents, progress: Progress) -> xr.Dataset:
     settings = step.settings
-    named = {"cold": 0.0, "hot": math.inf}
-    start = named[settings["start"]] if settings["start"] in named else float(settings["start"])
+    start = temperature_of(settings["start"])
     for_start, for_flow = jax.random.split(step_key(step))
     spins = sampler.thermal(for_start, _model(settings["model"]), start, settings["chains"])
     measured, last = [], []

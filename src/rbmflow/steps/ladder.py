@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ STAGES = ("start", "third quarter", "last quarter")
 
 
 def flows_along(
-    key: jax.Array, model: Ising, trained: xr.Dataset, settings: dict[str, Any], progress: Callable[[float], None]
+    key: jax.Array, model: Ising, trained: xr.Dataset, settings: Mapping[str, Any], progress: Callable[[float], None]
 ) -> xr.Dataset:
     """Iterate the machine of every checkpoint from every start and keep its energy, magnetization and T(E).
 
@@ -65,7 +65,7 @@ def flows_along(
     return xr.Dataset(
         {f"ladder_{name}": (dims, values[..., at]) for at, name in enumerate(names)}
         | {"ladder_update": ("checkpoint", np.asarray(ladder.update))},
-        {"stage": list(STAGES)},
+        {"stage": list(STAGES), "checkpoint": np.arange(ladder.update.size)},
     )
 
 

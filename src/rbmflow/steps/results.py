@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,6 +13,7 @@ from rbmflow import exact
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
+from rbmflow.steps.study import verdicts_of
 from rbmflow.steps.weights import weights_of_all
 from rbmflow.store import Step
 
@@ -50,6 +52,8 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
         "machine": [machine["label"] for machine in machines],
         "machine_type": ("machine", [machine["type"] for machine in machines]),
         "hidden_units": ("machine", [machine["hidden"] for machine in machines]),
+        "data": ("machine", [_data(machine) for machine in machines]),
+        "training_temperatures": ("machine", [json.dumps(machine["temperatures"]) for machine in machines]),
         "seed": np.arange(seeds),
         "start": starts,
     }
@@ -64,7 +68,8 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
         _off_manifold(read),
         _training(by_kind, machines, seeds),
         weights_of_all(by_kind["spectrum"], by_kind["machine"], len(machines), seeds),
-        _likelihood(step, by_kind.get("likelihood", []), len(machines), seeds),
+        _likelihood(step, by_kind.get("likelihood", [])),
+        _along_training(step, by_kind.get("ladder", []), starts),
         _examples(by_kind["flow"], len(machines), len(starts)),
         _references(step),
         *by_kind.get("renormalization", []),
@@ -72,10 +77,12 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
     dataset = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="drop").assign_coords(coordinates)
     dataset = dataset.drop_vars(["visible", "visible_other"], errors="ignore")
     length = step.settings["model"]["length"]
+    dataset = dataset.assign_attrs(length=length, **step.settings["recipe"])
     return dataset.assign_attrs(
         title="RBM flows",
         model="Ising",
         lattice=f"square torus {length} x {length}",
+        verdicts=json.dumps(verdicts_of(dataset)),
         flags=json.dumps(_flags(step, parents, dataset)),
     )
 
@@ -192,7 +199,9 @@ def _off_manifold(read: xr.Dataset) -> xr.Dataset:
         "off_p_value": chi2.sf(statistic, 2 * read.sizes["seed"]),
     }
     coordinates = {name: read[name] for name in ("compared", "feature")}
-    return xr.Dataset({name: (dims, values) for name, values in found.items()}, coordinates)
+    joined = xr.Dataset({name: (dims, values) for name, values in found.items()}, coordinates)
+    last = read["off_p_value"].isel(compared=-1).sel(feature="joint")
+    return joined.assign(off_p_of_seed=(last.dims, last.values))
 
 
 DOUBTS = {
@@ -243,16 +252,51 @@ def _training(by_kind: Gathered, machines: list[dict], seeds: int) -> xr.Dataset
     return split.where(xr.DataArray([machine["weights"] == "trained" for machine in machines], dims="machine"))
 
 
-def _likelihood(step: Step, found: list[xr.Dataset], machines: int, seeds: int) -> xr.Dataset:
-    """Excess nats and equilibrium checks; NaN for machines that have none, and where ladders have fewer checkpoints."""
+def _data(machine: dict[str, Any]) -> str:
+    """What a machine has learnt from; a control, which has learnt nothing, is called by its weights."""
+    return machine["data"] if machine["weights"] == "trained" else machine["weights"]
+
+
+def _of_all(step: Step, kind: str, found: list[xr.Dataset]) -> xr.Dataset:
+    """Data of a kind of step that not every machine has, with the axes machine and seed; NaN for those without."""
+    labels = [machine["label"] for machine in step.settings["machines"]]
+    names = [parent.name for parent in step.parents if parent.kind == kind]
+    by_name = dict(zip(names, found, strict=True))
+    seeds = step.settings["seeds"]
+    nothing = xr.full_like(found[0].astype(float), np.nan)
+    every = [by_name.get(f"{kind} {label} seed {seed}", nothing) for label in labels for seed in range(seeds)]
+    return _unflatten(xr.concat(every, "flat", join="outer"), "flat", ("machine", "seed"), (len(labels), seeds))
+
+
+def _along_training(step: Step, found: list[xr.Dataset], starts: list[str]) -> xr.Dataset:
+    """Where the flows of every checkpoint end by T(E), as `_ends` tells it of the last; NaN where there is none."""
     if not found:
         return xr.Dataset()
-    labels = [machine["label"] for machine in step.settings["machines"]]
-    names = [parent.name for parent in step.parents if parent.kind == "likelihood"]
-    by_name = dict(zip(names, found, strict=True))
-    nothing = xr.full_like(found[0], np.nan)
-    every = [by_name.get(f"likelihood {label} seed {seed}", nothing) for label in labels for seed in range(seeds)]
-    return _unflatten(xr.concat(every, "flat", join="outer"), "flat", ("machine", "seed"), (machines, seeds))
+    ladder = _of_all(
+        step, "ladder", [one.assign_coords(checkpoint=np.arange(one.sizes["checkpoint"])) for one in found]
+    )
+    read = ladder[["ladder_temperature_read", "ladder_temperature_read_error"]].rename(
+        ladder_temperature_read="temperature_read",
+        ladder_temperature_read_error="temperature_read_error",
+        stage="iteration",
+    )
+    read = read.drop_vars("iteration").expand_dims(thermometer=["energy"], axis=-1)
+    ends = [_ends(read.isel(checkpoint=rung)) for rung in range(ladder.sizes["checkpoint"])]
+    told = xr.concat(ends, "checkpoint").isel(thermometer=0, drop=True)
+    energy = ladder["ladder_energy"].isel(stage=-1)
+    return xr.Dataset(
+        {f"ladder_{name}": told[name] for name in ("end_temperature", "end_error", "end_chain_error", "converged")}
+        | {
+            "ladder_energy": (energy.dims, energy.values),
+            "ladder_update": (("machine", "checkpoint"), ladder["ladder_update"].isel(seed=0).values),
+        },
+        {"checkpoint": ladder["checkpoint"], "start": starts},
+    )
+
+
+def _likelihood(step: Step, found: list[xr.Dataset]) -> xr.Dataset:
+    """Excess nats and equilibrium checks; NaN for machines that have none, and where ladders have fewer checkpoints."""
+    return _of_all(step, "likelihood", found) if found else xr.Dataset()
 
 
 def _examples(flows: list[xr.Dataset], machines: int, starts: int) -> xr.Dataset:

@@ -3,6 +3,7 @@
 from rbmflow.verdict.claims import CLAIMS, Claim, judge
 from rbmflow.verdict.judgement import Judgement, Measured, Verdict
 from rbmflow.verdict.machines import BlockSpins, Machine, StartedFlow
+from rbmflow.verdict.reading import blocks_of, machines_of
 from rbmflow.verdict.table import study
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "Measured",
     "StartedFlow",
     "Verdict",
+    "blocks_of",
     "judge",
+    "machines_of",
     "study",
 ]

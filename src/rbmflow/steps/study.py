@@ -1,0 +1,60 @@
+"""What a run, or a whole sweep, says of the claims: verdicts and machines side by side, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import xarray as xr
+
+from rbmflow.verdict import blocks_of, judge, machines_of, study
+
+type Verdicts = list[dict[str, Any]]
+
+
+def verdicts_of(results: xr.Dataset) -> Verdicts:
+    """Return a verdict on every claim by the machines of one run.
+
+    Parameters
+    ----------
+    results
+        The results of the run.
+    """
+    return [asdict(verdict) for verdict in judge(machines_of(results), blocks_of(results))]
+
+
+def verdicts_of_sweep(points: Sequence[tuple[Mapping[str, Any], xr.Dataset]]) -> tuple[Verdicts, xr.Dataset]:
+    """Return a verdict on every claim by the machines of all points of a sweep, and these machines side by side.
+
+    Parameters
+    ----------
+    points
+        For each point the values of its swept fields and its results; at least one.
+    """
+    fields = {field for values, _ in points for field in values}
+    changing = [f for f in fields if len({str(values.get(f)) for values, _ in points}) > 1]
+    base = {f: _commonest([str(values.get(f)) for values, _ in points]) for f in changing}
+    machines, blocks = [], []
+    for values, results in points:
+        told = [f"{_short(f)} {_value(values[f])}" for f in values if f in base and str(values[f]) != base[f]]
+        machines += machines_of(results, f" ({', '.join(told)})" if told else "")
+        blocks += blocks_of(results)
+    return [asdict(verdict) for verdict in judge(machines, blocks)], study(machines)
+
+
+def _commonest(values: list[str]) -> str:
+    return max(dict.fromkeys(values), key=values.count)
+
+
+def _short(field: str) -> str:
+    """The last name of a field, with the one before it where that alone says nothing."""
+    *_, section, name = ("", *field.split("."))
+    return f"{section} {name}" if name in ("temperatures", "minimum", "maximum") else name
+
+
+def _value(value: Any) -> str:
+    """A value for people; of a list of temperatures its ends."""
+    if isinstance(value, list) and value and all(isinstance(entry, int | float) for entry in value):
+        return f"{value[0]:g}..{value[-1]:g}"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
