@@ -148,7 +148,7 @@ def test_observables_are_those_of_the_model():
     for method in METHODS:
         if method.refusal(model) is None:
             kernel = method.sweep(model, 3.0)
-            state = kernel.advance(kernel.start(jax.random.key(1), 32, None), 3)
+            state = kernel.advance(kernel.start(jax.random.key(1), kernel.word, None), 3)
             energy, magnetization = kernel.observe(state)
             assert np.allclose(energy, model.energy(kernel.spins(state)), atol=1e-6)
             assert np.allclose(magnetization, model.magnetization(kernel.spins(state)), atol=1e-6)
