@@ -148,7 +148,7 @@ def test_observables_are_those_of_the_model():
     for method in METHODS:
         if method.refusal(model) is None:
             kernel = method.sweep(model, 3.0)
-            state = kernel.advance(kernel.start(jax.random.key(1), 32, None), 3)
+            state = kernel.advance(kernel.start(jax.random.key(1), kernel.word, None), 3)
             energy, magnetization = kernel.observe(state)
             assert np.allclose(energy, model.energy(kernel.spins(state)), atol=1e-6)
             assert np.allclose(magnetization, model.magnetization(kernel.spins(state)), atol=1e-6)
@@ -254,11 +254,11 @@ def exponent(method, replicas):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="corrections to scaling: L = 8 ... 64 gives 1.96 and 1.99 (two seeds), not 2.17 +- 0.15")
+@pytest.mark.xfail(reason="corrections to scaling: L = 8 ... 64 gives 1.95 to 1.99 (three estimates), not 2.17 +- 0.15")
 def test_dynamic_exponent_of_metropolis():
     assert abs(exponent(Metropolis(), 256) - 2.17) < 0.15
 
 
 @pytest.mark.slow
 def test_dynamic_exponent_of_swendsen_wang():
-    assert 0 < exponent(SwendsenWang(), 32) < 0.5
+    assert 0 < exponent(SwendsenWang(), 64) < 0.5
