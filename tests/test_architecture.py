@@ -29,6 +29,7 @@ SCIENCE = (
     "thermometer",
     "spectrum",
     "renormalization",
+    "verdict",
     "diagnostics",
 )
 PRESENTATION = ("figures", "report")

@@ -15,6 +15,9 @@ from rbmflow.report.quantities import HEADINGS, with_error
 if TYPE_CHECKING:
     import xarray as xr
 
+FIGURES = ("flow_ends", "excess")
+"""Figures of verdicts that the page of a sweep has."""
+
 _NUMBERS = ("temperature", "error", "chain_error", "drift", "drift_error")
 
 
@@ -97,9 +100,7 @@ def write_sweep(
         there=[point for point in points if point["summary"]],
         missing=[point for point in points if not point["summary"]],
         fields=list(points[0]["values"]),
-        verdicts=[
-            row | {"figure": row["figure"] if row["figure"] in ("flow_ends", "excess") else ""} for row in verdicts
-        ],
+        verdicts=[{**row, "figure": row["figure"] if row["figure"] in FIGURES else ""} for row in verdicts],
         drawn=_drawn(machines),
         **_ends(points),
     )
