@@ -21,7 +21,7 @@ from rbmflow.settings import (
     TrainingSettings,
     TypeSettings,
 )
-from rbmflow.spec import Spec
+from rbmflow.spec import Spec, parse
 from rbmflow.steps import compute, graph
 
 SMALL = Spec(
@@ -111,13 +111,17 @@ def test_what_does_not_fit_is_refused(change, message):
     [
         ({"temperatures": (2.0, 1.0)}, "temperatures"),
         ({"temperatures": (1.0, 2.0), "minimum": 1.5}, "temperatures"),
-        ({"data": "potts"}, "data"),
-        ({"weights": "old"}, "weights"),
     ],
 )
 def test_types_check_themselves(settings, field):
     with pytest.raises(InvalidInput, match=f"{field} = .* is not allowed"):
         TypeSettings(**settings)
+
+
+@pytest.mark.parametrize(("field", "value"), [("data", "potts"), ("weights", "old")])
+def test_types_know_their_choices(field, value):
+    with pytest.raises(InvalidInput, match=f"types.V.{field} = '{value}' is not allowed"):
+        parse({"name": "x", "types": {"V": {field: value}}})
 
 
 def test_halves_replaced_by_means_give_the_means_of_enumeration():

@@ -77,7 +77,7 @@ def test_ends_table_tells_ends_nulls_and_refusals():
 
 def test_ends_table_of_one_seed_has_no_errors():
     results = synthetic_results.results(machines=("odd-4",), seeds=1, length=4, thermometers=("bayes", "energy"))
-    _, rows = report.ends_table(results)
+    header, rows = report.ends_table(results)
     assert header[2:] == ["Bayes", "T(E)"]
     assert all(cell.endswith("(n/a)") for cell in rows[0][2:])
 

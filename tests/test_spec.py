@@ -35,7 +35,7 @@ def test_paper_has_the_types_of_the_paper():
     assert paper.type_temperatures("H") == tuple(4 + k / 4 for k in range(9))
     assert paper.type_temperatures("L") == (0.0,)
     assert (paper.seeds, paper.training.epochs) == (5, 1000)
-    assert spec.shipped() == ("nulls", "paper", "quick", "veiga-vicente")
+    assert spec.shipped() == ("fixed-point", "nulls", "paper", "quick", "veiga-vicente")
 
 
 def test_further_sizes_that_repeat_the_main_one_are_merged():
@@ -214,7 +214,7 @@ def test_files_that_are_no_specs(tmp_path):
         broken / "below": "Not a directory",
         broken: "it must be TOML: Expected '=' after a key in a key/value pair (at line 2, column 6)",
         latin: "it must be TOML, which is UTF-8 text, and byte 8 is not",
-        "qick": "it must be one of nulls, paper, quick, veiga-vicente or the path of a TOML file",
+        "qick": "it must be one of fixed-point, nulls, paper, quick, veiga-vicente or the path of a TOML file",
     }.items():
         with pytest.raises(InvalidInput, match=re.escape(sentence)) as caught:
             spec.load(source)

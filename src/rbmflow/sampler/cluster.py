@@ -42,6 +42,13 @@ def _digits(probability: float) -> UInt64[np.ndarray, " digit"]:
     return np.array(masks if level else [], np.uint64)
 
 
+def _cores() -> int:
+    """Threads to use: `NPROC`, which bounds those of XLA too, or all cores that this process may run on."""
+    if told := os.environ.get("NPROC", ""):
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class ClusterUpdate:
     r"""A cluster update at one temperature, as `chains` drives it.
@@ -92,7 +99,7 @@ class ClusterUpdate:
         def block(rows: slice) -> None:
             self.update(words[rows], lanes[rows], bond, ghost, favoured, np.int64(count * self.steps))
 
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = _cores()
         edges = np.linspace(0, len(words), min(cores, len(words)) + 1).astype(int)
         with ThreadPoolExecutor(cores) as threads:
             list(threads.map(block, map(slice, edges[:-1], edges[1:])))

@@ -86,7 +86,8 @@ def _flagged(dataset: xr.Dataset, flags: list[dict[str, str]]) -> xr.Dataset:
 
 
 def _draws(step: Step, progress: Progress) -> xr.Dataset:
-    asked = SamplingSettings(**step.settings["sampling"])
+    sampling = step.settings["sampling"]
+    asked = SamplingSettings(**sampling | {"temperatures": tuple(sampling["temperatures"])})
     model = _model(step.settings["model"])
     if step.settings.get("data", "ising") == "mean-field":
         return sample_mean_field(step_key(step), model.lattice, asked.temperatures, asked.draws).to_dataset()
