@@ -66,3 +66,8 @@ def compute(step, parents, work, progress):
 
 def doctor():
     return [("two and two", 4, 2 + 2, True)]
+
+
+def verdicts_of_sweep(points):
+    """No verdicts: there are no machines."""
+    return [], None

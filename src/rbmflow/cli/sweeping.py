@@ -79,7 +79,7 @@ def write_reports(record: dict[str, Any], store: Store, processes: int, computed
         Steps that this invocation computed.
     """
     from rbmflow import report
-    from rbmflow.steps.study import verdicts_of_sweep
+    from rbmflow.steps import verdicts_of_sweep
 
     rows, wanted, there = [], [], []
     for point in _points(record, store, computed):

@@ -9,11 +9,16 @@ from rbmflow.steps.graph import graph
 if TYPE_CHECKING:
     from rbmflow.steps.checkup import doctor
     from rbmflow.steps.kinds import compute
+    from rbmflow.steps.study import verdicts_of_sweep
 
-__all__ = ["compute", "doctor", "graph"]
+__all__ = ["compute", "doctor", "graph", "verdicts_of_sweep"]
 
 
-_PLACES = {"compute": "rbmflow.steps.kinds", "doctor": "rbmflow.steps.checkup"}
+_PLACES = {
+    "compute": "rbmflow.steps.kinds",
+    "doctor": "rbmflow.steps.checkup",
+    "verdicts_of_sweep": "rbmflow.steps.study",
+}
 
 
 def __getattr__(name: str) -> Any:
