@@ -109,6 +109,19 @@ def _own_draws(spec: Spec, name: str) -> Step | None:
     return _step("draws", f"draws {name}", settings | _data(kind))
 
 
+UNSEEN = 200
+"""Configurations at each temperature that likelihoods are averaged over."""
+
+
+def _unseen(spec: Spec, name: str) -> Step:
+    """Configurations that no machine is trained on; all types share those of the run's temperatures."""
+    grid, own = spec.sampling.temperatures, spec.type_temperatures(name)
+    among = set(own) <= set(grid)
+    sampling = asdict(spec.sampling) | {"temperatures": list(grid if among else own), "draws": UNSEEN}
+    settings = {"seed": spec.seed, "model": asdict(spec.model), "sampling": sampling, "purpose": "unseen"}
+    return _step("draws", "unseen draws" if among else f"unseen draws {name}", settings)
+
+
 def _correlation(
     model: dict[str, Any], temperatures: list[float], name: str, draws: Step, data: dict[str, str] | None = None
 ) -> Step:
@@ -159,7 +172,8 @@ def _machine_branch(
     branch += [mixture, _step("spectrum", f"spectrum {label}", of_spectrum, machine, correlation, mixture, draws)]
     if kind.data == "ising" and weights == "trained":
         of_likelihood = {"seed": spec.seed, "model": model, "mixture": kept}
-        branch.append(_step("likelihood", f"likelihood {label}", of_likelihood, machine))
+        unseen = _unseen(spec, name)
+        branch += [unseen, _step("likelihood", f"likelihood {label}", of_likelihood, machine, unseen)]
     if spec.flow.along_training and weights == "trained":
         asked = {"starts": list(spec.flow.starts), "chains": spec.flow.chains, "iterations": spec.flow.iterations}
         branch.append(_step("ladder", f"ladder {label}", {"seed": spec.seed, "model": model, **asked}, machine))

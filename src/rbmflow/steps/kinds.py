@@ -127,7 +127,8 @@ def _control(step: Step, parents: Parents) -> xr.Dataset:
 
 
 def _likelihood(step: Step, parents: Parents) -> xr.Dataset:
-    return likelihood(step_key(step), parents[0], _model(step.settings["model"]), step.settings["mixture"])
+    trained, unseen = parents
+    return likelihood(step_key(step), trained, unseen, _model(step.settings["model"]), step.settings["mixture"])
 
 
 def _training_flags(step: Step, history: History) -> list[dict[str, str]]:

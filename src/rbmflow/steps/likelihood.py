@@ -8,7 +8,8 @@ import jax
 import numpy as np
 import xarray as xr
 
-from rbmflow import exact, sampler
+from rbmflow import exact
+from rbmflow.dataset import Draws
 from rbmflow.equilibrium import equilibrium
 from rbmflow.likelihood import LogPartition, annealed_log_partition, exact_log_partition, excess_nats
 from rbmflow.model import Ising
@@ -16,13 +17,10 @@ from rbmflow.rbm import RBM
 from rbmflow.settings import LARGEST_SUMMED_LAYER
 from rbmflow.training import Ladder
 
-FRESH = 200
-"""Configurations drawn anew at each temperature."""
-
-ALONG = {"chains": 200, "levels": 300, "equilibration": 100}
+ALONG = {"chains": 100, "levels": 200, "equilibration": 50}
 """Annealing of a checkpoint; the last machine is annealed with `LAST`."""
 
-LAST = {"chains": 500, "levels": 1000, "equilibration": 200}
+LAST = {"chains": 250, "levels": 1000, "equilibration": 200}
 
 NAMES = {
     "excess": "excess nats over the training mixture on fresh configurations",
@@ -43,7 +41,9 @@ NAMES = {
 """Variables of the step with their meaning."""
 
 
-def likelihood(key: jax.Array, trained: xr.Dataset, model: Ising, temperatures: list[float]) -> xr.Dataset:
+def likelihood(
+    key: jax.Array, trained: xr.Dataset, drawn: xr.Dataset, model: Ising, temperatures: list[float]
+) -> xr.Dataset:
     """Excess nats of the machine and its checkpoints, and the equilibrium checks; NaN where there is no number.
 
     Parameters
@@ -52,12 +52,14 @@ def likelihood(key: jax.Array, trained: xr.Dataset, model: Ising, temperatures: 
         JAX random key.
     trained
         The data of a machine and of its training.
+    drawn
+        Configurations that were not trained on, at these temperatures among others.
     model, temperatures
         The mixture that it was trained on.
     """
-    for_draws, for_last, for_chains, *for_checkpoints = jax.random.split(key, 3 + trained.sizes["checkpoint"])
+    for_last, for_chains, *for_checkpoints = jax.random.split(key, 2 + trained.sizes["checkpoint"])
     grid = tuple(temperatures)
-    fresh = sampler.sample(for_draws, model, grid, FRESH)
+    fresh = Draws.from_dataset(drawn).at(grid)
     machine, ladder = RBM.from_dataset(trained), Ladder.from_dataset(trained)
 
     def excess(machine: RBM, partition: LogPartition) -> tuple[float, float]:
