@@ -22,6 +22,9 @@ def against_rg(machines: Sequence[Machine], blocks: Sequence[BlockSpins]) -> lis
     """Block spins leave T_c on both sides, machines approach it from both sides."""
     found = []
     for block in blocks:
+        # Decimation of the square lattice has no fixed point, so it has no direction from T_c.
+        if block.rule != "majority":
+            continue
         grows = {side: change.differs and change.value > 0 for side, change in block.changes.items()}
         falls = {side: change.differs and change.value < 0 for side, change in block.changes.items()}
         side: Side = "supports" if all(grows.values()) else "contradicts" if any(falls.values()) else "open"
