@@ -59,7 +59,7 @@ class Observables(Record):
     sites: int = eqx.field(static=True)
 
     def averages(self) -> dict[str, tuple[Float64[np.ndarray, " iteration"], Float64[np.ndarray, " iteration"]]]:
-        """Means over the chains with their standard errors, per site: energy, absolute, squared and quartic m, domains, steps."""
+        """Means over the chains with their standard errors, per site: energy, powers of m, domains, step distance."""
         size = np.abs(self.magnetization) / self.sites
         values = {
             "energy": self.energy / self.sites,
