@@ -29,6 +29,7 @@ from rbmflow.steps import checkup, compute, doctor, graph
 from rbmflow.steps.checkpoint import FILE, _load, _save, train_with_checkpoints
 from rbmflow.steps.results import DOUBTS, _ends
 from rbmflow.training import start_training, training_chunks
+from rbmflow.verdict import CLAIMS, machines_of
 
 TINY = Spec(
     name="tiny",
@@ -38,7 +39,7 @@ TINY = Spec(
     machine=MachineSettings(hidden=8),
     types={"V": TypeSettings(also_hidden=(4,)), "hot": TypeSettings(minimum=6.0)},
     training=TrainingSettings(epochs=3, batch=20),
-    flow=FlowSettings(starts=("cold", "hot", 2.5), chains=50, iterations=8),
+    flow=FlowSettings(starts=("cold", "hot", 2.5), chains=50, iterations=8, along_training=True),
     thermometer=ThermometerSettings(hidden=8, draws=100, epochs=2, batch=50),
 )
 
@@ -169,6 +170,35 @@ def test_a_machine_of_units_zero_and_one_is_converted_before_it_is_taken_apart(t
     values = np.linalg.svd(machine["weights"].values / 4, compute_uv=False)
     np.testing.assert_allclose(spectrum["singular_value"], values, rtol=1e-4)
     assert not np.allclose(spectrum["predicted_gain"], values**2, rtol=1e-3)  # its biases bend the map
+
+
+def test_flows_of_every_checkpoint_end_where_those_of_its_machine_do(tiny_run):
+    """The last checkpoint is the machine itself; the first is the untrained one, whose flows end hot."""
+    results, model = tiny_run["results"], rf.Ising(rf.Square(4))
+    here = results.sel(machine="V-8")
+    assert here["ladder_update"].dropna("checkpoint")[-1] == tiny_run["machine V-8 seed 0"]["update"][-1]
+    last = int(here["ladder_update"].notnull().sum()) - 1
+    machine = rf.RBM.from_dataset(tiny_run["machine V-8 seed 1"])
+    for start in ("cold", "hot"):
+        begin = rf.cold(jax.random.key(3), model, 2000) if start == "cold" else rf.hot(jax.random.key(3), model, 2000)
+        flow = rf.iterate(jax.random.key(4), machine, begin, 8, keep=(7, 8))
+        energy = np.asarray(model.energy(flow.configurations), np.float64).mean(axis=0)
+        found = float(here["ladder_energy"].isel(checkpoint=last).sel(seed=1, start=start))
+        assert abs(found - energy.mean()) < 5 * energy.std() * np.sqrt(1 / 2000 + 1 / 50)
+    untrained = here["ladder_energy"].isel(checkpoint=0, seed=0).values
+    assert (np.abs(untrained) < 5 * np.sqrt(2 / 16 / 50)).all()
+
+
+def test_results_have_a_verdict_on_every_claim(tiny_run):
+    results = tiny_run["results"]
+    verdicts = json.loads(results.attrs["verdicts"])
+    assert [row["id"] for row in verdicts] == [claim.id for claim in CLAIMS]
+    machines = {machine.name: machine for machine in machines_of(results)}
+    assert machines["hot-8"].lowest == 6.0
+    assert machines["V-4"].updates == 45
+    by_energy = results.sel(machine="V-8", thermometer="energy")
+    assert machines["V-8"].flows[1].end.value == pytest.approx(float(by_energy["end_temperature"].sel(start="hot")))
+    assert len(machines["V-8"].ladder) <= int(results["ladder_update"].sel(machine="V-8").notnull().sum())
 
 
 def test_results_have_the_likelihood_of_every_machine(tiny_run):

@@ -128,3 +128,15 @@ def test_one_run_has_no_sweep():
 def test_a_sweep_without_a_name_misses_its_name():
     with pytest.raises(InvalidInput, match=re.escape("name = (nothing) is not allowed: it must be given")):
         spec.parse_sweep({"sweep": {"product": {"seed": [1]}}})
+
+
+def test_the_deciding_study_changes_one_thing_at_a_time():
+    study = spec.load_sweep("fixed-point")
+    assert len(study.points) == 15
+    assert {point.spec.seeds for point in study.points} == {3}
+    for point in study.points:
+        training, temperatures = point.spec.training, point.spec.type_temperatures("V")
+        updates = training.epochs * (point.spec.sampling.draws * len(temperatures) // training.batch)
+        assert abs(updates - 50_000) < 200
+    lengths = sorted({point.spec.model.length for point in study.points})
+    assert lengths == [4, 6, 8, 10, 12, 16]
