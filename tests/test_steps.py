@@ -71,10 +71,10 @@ def test_graph_lists_parents_first_and_results_last():
 @pytest.mark.parametrize(
     ("section", "change", "anew"),
     [
-        ("flow", {"iterations": 9}, {"flow", "reading", "results"}),
-        ("training", {"epochs": 4}, {"machine", "spectrum", "likelihood", "flow", "reading", "results"}),
+        ("flow", {"iterations": 9}, {"flow", "ladder", "reading", "results"}),
+        ("training", {"epochs": 4}, {"machine", "spectrum", "likelihood", "ladder", "flow", "reading", "results"}),
         ("thermometer", {"hidden": 9}, {"thermometer", "calibration", "null", "reading", "results"}),
-        ("machine", {"units": "0/1"}, {"machine", "spectrum", "likelihood", "flow", "reading", "results"}),
+        ("machine", {"units": "0/1"}, {"machine", "spectrum", "likelihood", "ladder", "flow", "reading", "results"}),
     ],
 )
 def test_a_change_recomputes_what_depends_on_it(section, change, anew):
