@@ -27,6 +27,7 @@ from rbmflow.report.quantities import (
 )
 
 if TYPE_CHECKING:
+    import jinja2
     import xarray as xr
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -98,20 +99,13 @@ def render(results: xr.Dataset, run: Mapping[str, Any]) -> str:
     --------
     >>> page = render(results, run)  # doctest: +SKIP
     """
-    import jinja2
-
     _require(results)
     run = {**dict.fromkeys(RUN_FIELDS), **run}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment()
     environment.filters["duration"] = lambda seconds: duration(seconds).replace(" ", "\N{NO-BREAK SPACE}")
     header, rows = ends_table(results)
     drift_header, drift_rows = drift_table(results)
+    off_header, off_rows = off_table(results)
     return environment.get_template("report.html.j2").render(
         style=(TEMPLATES / "report.css").read_text("utf-8"),
         script=(TEMPLATES / "explorer.js").read_text("utf-8"),
@@ -136,13 +130,26 @@ def render(results: xr.Dataset, run: Mapping[str, Any]) -> str:
         drifts=drift_rows,
         measures=measures_table(results),
         settling=settling_table(results)[1],
-        off_header=off_table(results)[0],
-        off=off_table(results)[1],
+        off_header=off_header,
+        off=off_rows,
         verdicts=_linked(json.loads(results.attrs.get("verdicts", "[]"))),
         flags=flags(results),
         kinds=_kinds(run["steps"] or []),
         drawings=drawings(results),
         explorer=explorer_data(results),
+    )
+
+
+def template_environment() -> jinja2.Environment:
+    """How every page is made from its template: text is escaped, a name that is missing is an error."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rbmflow.report.document import TEMPLATES, write_whole
+from rbmflow.report.document import TEMPLATES, template_environment, write_whole
 from rbmflow.report.quantities import HEADINGS, with_error
 
 if TYPE_CHECKING:
@@ -79,21 +79,13 @@ def write_sweep(
     machines
         These machines side by side, for the figures; None where there are none yet.
     """
-    import jinja2
-
     header, rows = sweep_table(points)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([header, *(["" if cell is None else cell for cell in row] for row in rows)])
     write_whole(path.with_name("table.csv"), text.getvalue())
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("sweep.html.j2").render(
+    template = template_environment().get_template("sweep.html.j2")
+    page = template.render(
         style=(TEMPLATES / "report.css").read_text("utf-8"),
         run=record,
         points=points,
