@@ -172,6 +172,18 @@ def _beyond_temperatures(machines, starts, iterations, length, converged, end):
         variables[f"blocked_{name}"] = _labelled("rule side blocked_temperature thermometer", values)
     for name in ("energy", "energy_error", "abs_magnetization", "abs_magnetization_error"):
         variables[f"blocked_{name}"] = _labelled("rule side blocked_temperature", 0.1 + 0 * read[..., 0])
+    return variables | _along_training(len(machines), len(starts))
+
+
+def _along_training(machines, starts):
+    """Ends of the flows and excess of six checkpoints."""
+    updates, excess = [0, 1, 10, 100, 1000, 10000], [9, 8, 5, 3, 2, 1]
+    variables = {}
+    for name, value in (("end_temperature", 2.3), ("end_error", 0.02), ("end_chain_error", 0.01)):
+        variables[f"ladder_{name}"] = _labelled("machine start checkpoint", np.full((machines, starts, 6), value))
+    rows = (("converged", 1), ("update", updates), ("excess_update", updates), ("excess_mean", excess))
+    for name, values in (*rows, ("excess_error", 0.05)):
+        variables[f"ladder_{name}"] = _labelled("machine checkpoint", np.ones((machines, 6)) * values)
     return variables
 
 

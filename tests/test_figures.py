@@ -34,6 +34,7 @@ NAMES = (
     "mode_growth",
     "weights_along_training",
     "training_curves",
+    "training_time",
     "calibration",
 )
 

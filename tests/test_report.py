@@ -213,8 +213,8 @@ def browser_page(page, tmp_path):
 def test_page_in_a_browser(browser_page, results):
     tab = browser_page
     boxes = [figure.bounding_box() for figure in tab.locator("figure svg").all()]
-    # all kinds by machine, two classifiers, one figure of configurations a machine, block spins, one calibration
-    assert len(boxes) == len(document.BY_MACHINE) + 2 + len(MACHINES) + 2
+    # kinds by machine, two classifiers, one figure of configurations a machine, training time, block spins, calibration
+    assert len(boxes) == len(document.BY_MACHINE) + 2 + len(MACHINES) + 3
     assert all(box and box["width"] > 200 and box["height"] > 60 for box in boxes)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 1200
     for link in tab.locator("nav a").all():
@@ -259,7 +259,7 @@ def test_page_in_a_browser_without_scripts(browser_page):
 
 def test_every_data_link_holds_the_rows_it_announces(page):
     links = re.findall(r'<a class="csv" href="(data:[^"]*)" download="([^"]*)">data \(CSV\)</a>, (\d+) rows', page)
-    assert len(links) == len(document.BY_MACHINE) + 2 + len(MACHINES) + 2
+    assert len(links) == len(document.BY_MACHINE) + 2 + len(MACHINES) + 3
     for address, name, announced in links:
         head, body = address.split(",", 1)
         assert head == "data:text/csv;charset=utf-8"
@@ -270,7 +270,7 @@ def test_every_data_link_holds_the_rows_it_announces(page):
 
 def test_page_itself_holds_every_figure_and_the_table_of_ends(page, results):
     still = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
-    assert still.count("<figure ") == still.count("<svg role") == len(document.BY_MACHINE) + 2 + len(MACHINES) + 2
+    assert still.count("<figure ") == still.count("<svg role") == len(document.BY_MACHINE) + 2 + len(MACHINES) + 3
     for row in report.ends_table(results)[1]:
         assert all(f">{cell}<" in still for cell in row[2:])
 

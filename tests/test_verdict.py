@@ -5,9 +5,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from rbmflow.verdict import CLAIMS, BlockSpins, Machine, Measured, StartedFlow, judge
+from rbmflow import figures
+from rbmflow.verdict import CLAIMS, BlockSpins, Machine, Measured, StartedFlow, judge, study
 
 GRID = tuple(0.25 * step for step in range(25))
 CLAIMS_PAGE = Path(__file__).parents[1] / "docs" / "claims.md"
@@ -191,3 +193,17 @@ def test_the_page_of_claims_has_every_claim_and_no_other():
     page = CLAIMS_PAGE.read_text(encoding="utf-8").replace(r"\*", "*")
     rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*?) \|", page, re.MULTILINE))
     assert rows == {claim.id: claim.claim for claim in CLAIMS}
+
+
+def test_machines_side_by_side_keep_their_ladders():
+    """Ladders of different lengths are padded; the figure has one panel a machine with its own points."""
+    ladder = ((0, Measured(4.0, 0.1, 3)), (10, Measured(2.5, 0.02, 3)))
+    table = study([machine(ladder=ladder), machine(name="V-16"), machine(name="V-36", ladder=ladder[:1])])
+    assert table["ladder_end"].sel(machine="V-64").values.tolist() == [4.0, 2.5]
+    assert table["ladder_end"].sel(machine="V-36").values[0] == 4.0
+    assert [int(table["ladder_end"].sel(machine=name).notnull().sum()) for name in table["machine"].values] == [2, 0, 1]
+    panels = [axes for axes in figures.study_training_time(table).axes if axes.get_title("left")]
+    assert [axes.get_title("left") for axes in panels] == ["V-64", "V-16", "V-36"]
+    drawn = {float(y) for line in panels[0].lines for y in np.asarray(line.get_ydata(), float)}
+    assert {4.0, 2.5} <= drawn
+    assert [text.get_text() for text in panels[1].texts] == ["no reading"]

@@ -18,6 +18,7 @@ from rbmflow.figures.modes import fourier_content, leading_vectors, mode_growth,
 from rbmflow.figures.study import study_ends, study_excess
 from rbmflow.figures.style import start_looks, to_svg
 from rbmflow.figures.tables import table_of
+from rbmflow.figures.training_time import study_training_time, training_time
 from rbmflow.figures.weights import product_profiles, spectra, weight_products, weights_along_training
 
 __all__ = [
@@ -41,10 +42,12 @@ __all__ = [
     "start_looks",
     "study_ends",
     "study_excess",
+    "study_training_time",
     "table_of",
     "temperature_flow",
     "to_svg",
     "training_curves",
+    "training_time",
     "weight_products",
     "weights_along_training",
 ]

@@ -58,8 +58,8 @@ RUN_FIELDS = (
 )
 """What is told of a run; a field that was not recorded is said to be unknown."""
 
-BLOCKED = "blocked_read"
-"""What results have only if the run had block spins."""
+BLOCKED, LADDER = "blocked_read", "ladder_end_temperature"
+"""What results have only if the run had block spins, or flows along the training."""
 
 MACHINES_IN_A_FIGURE = 4
 """More machines than this make further figures, so that each fits a screen and a printed page."""
@@ -197,6 +197,8 @@ def drawings(results: xr.Dataset) -> dict[str, list[Drawing]]:
     for part in _groups(results):
         for figure in BY_MACHINE:
             add(figure, figure, part)
+        if LADDER in part and bool(part[LADDER].notnull().any()):
+            add("training_time", "training_time", part)
         for classifier in map(str, results["classifier"].values):
             add(
                 f"class_probabilities-{classifier}",
@@ -221,7 +223,7 @@ PLACES = {
     "spectra": "spectrum",
     "leading_vectors": "vectors",
     "manifold": "manifold",
-    "training_time": "along-training",
+    "training_time": "training-time",
     "energy_flow": "energy",
     "excess": "likelihood",
 }
@@ -257,7 +259,7 @@ def _groups(results: xr.Dataset) -> Iterator[xr.Dataset]:
 def _require(results: xr.Dataset) -> None:
     from rbmflow.figures.tables import COLUMNS
 
-    needed = {name for names in COLUMNS.values() for name in names if not name.startswith("blocked_")}
+    needed = {name for names in COLUMNS.values() for name in names if not name.startswith(("blocked_", "ladder_"))}
     needed |= {"cross_entropy", "accuracy", "bayes_cross_entropy_exact", "bayes_accuracy_exact", "chains"}
     needed |= {
         "leading_uniformity",

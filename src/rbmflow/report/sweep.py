@@ -15,7 +15,7 @@ from rbmflow.report.quantities import HEADINGS, with_error
 if TYPE_CHECKING:
     import xarray as xr
 
-FIGURES = ("flow_ends", "excess")
+FIGURES = ("flow_ends", "excess", "training_time")
 """Figures of verdicts that the page of a sweep has."""
 
 _NUMBERS = ("temperature", "error", "chain_error", "drift", "drift_error")
@@ -105,6 +105,8 @@ def _drawn(machines: xr.Dataset | None) -> dict[str, str]:
     if machines is None:
         return {}
     drawn = {"study_ends": figures.study_ends(machines), "study_excess": figures.study_excess(machines)}
+    if bool(machines["ladder_end"].notnull().any()):
+        drawn["study_training_time"] = figures.study_training_time(machines)
     return {name: figures.to_svg(figure, name) for name, figure in drawn.items()}
 
 

@@ -296,7 +296,13 @@ def _along_training(step: Step, found: list[xr.Dataset], starts: list[str]) -> x
 
 def _likelihood(step: Step, found: list[xr.Dataset]) -> xr.Dataset:
     """Excess nats and equilibrium checks; NaN for machines that have none, and where ladders have fewer checkpoints."""
-    return _of_all(step, "likelihood", found) if found else xr.Dataset()
+    if not found:
+        return xr.Dataset()
+    every = _of_all(step, "likelihood", found)
+    excess = every["checkpoint_excess"]
+    mean, error = mean_and_error(excess.values, excess.dims.index("seed"))
+    told = {"mean": mean, "error": error, "update": every["checkpoint_update"].isel(seed=0).values}
+    return every.assign({f"ladder_excess_{part}": (("machine", "checkpoint"), told[part]) for part in told})
 
 
 def _examples(flows: list[xr.Dataset], machines: int, starts: int) -> xr.Dataset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import xarray as xr
 
 from rbmflow.verdict.judgement import Measured
@@ -22,7 +23,8 @@ def study(machines: Sequence[Machine]) -> xr.Dataset:
     -------
     xr.Dataset
         Axes `machine start`; `end_temperature` by T(E) with `end_error`, `converged`, the candidates for T*, and
-        `excess` and `energy_from_mixture` with their errors. Temperatures in J/k_B, energies per site.
+        `excess` and `energy_from_mixture` with their errors; `ladder_end` by `ladder_update` along the training, axis
+        `rung`, padded with NaN. Temperatures in J/k_B, energies per site.
 
     Examples
     --------
@@ -58,5 +60,16 @@ def study(machines: Sequence[Machine]) -> xr.Dataset:
     }
     for name in ("excess", "energy_from_mixture"):
         variables |= {name: number(name, "value"), f"{name}_error": number(name, "error")}
+    variables |= _along_training(machines)
     coordinates = {"machine": [machine.name for machine in machines], "start": starts}
     return xr.Dataset(variables, coordinates)
+
+
+def _along_training(machines: Sequence[Machine]) -> dict[str, tuple[tuple[str, str], np.ndarray]]:
+    """Ends of the flows along the training, one row a machine."""
+    found = np.full((3, len(machines), max(len(machine.ladder) for machine in machines)), np.nan)
+    for row, machine in enumerate(machines):
+        for rung, (update, end) in enumerate(machine.ladder):
+            found[:, row, rung] = update, end.value, end.error
+    names = ("ladder_update", "ladder_end", "ladder_end_error")
+    return {name: (("machine", "rung"), values) for name, values in zip(names, found, strict=True)}
