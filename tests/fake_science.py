@@ -60,8 +60,31 @@ def compute(step, parents, work, progress):
         trace(f"{step.name} chunk {chunk}")
         progress((chunk + 1) / step.settings.get("chunks", 1))
     total += sum(float(parent["value"].sum()) for parent in parents)
+    return _result(step, total)
+
+
+def _result(step, total):
     flags = json.dumps([{"where": step.name, "what": "test", "message": "made by a test"}])
     return xr.Dataset({"value": ("x", total + np.arange(50.0))}, attrs={"flags": flags})
+
+
+def group(step):
+    return json.dumps(step.settings["chunks"]) if step.kind == "machine" else None
+
+
+def compute_together(steps, parents, progress):
+    """What `compute` makes of each, with one line in the trace for all."""
+    trace(f"together: {', '.join(step.name for step in steps)}")
+    if os.environ.get("FAKE_FAIL") in [step.name for step in steps]:
+        raise ArithmeticError("made to fail together")
+    made = []
+    for step in steps:
+        total = 0.0
+        for chunk in range(step.settings["chunks"]):
+            total += math.sin(total + chunk + step.settings["replica"])
+        made.append(_result(step, total + sum(float(parent["value"].sum()) for parent in parents)))
+    progress(1.0)
+    return made
 
 
 def doctor():

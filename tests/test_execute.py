@@ -16,7 +16,7 @@ import pytest
 import fake_science
 from rbmflow import execute, spec
 from rbmflow._checks import InvalidInput
-from rbmflow.execute import Limits, manifest, surroundings
+from rbmflow.execute import Limits, manifest, scheduling, surroundings
 from rbmflow.store import Step, Store
 
 TESTS = Path(__file__).parent
@@ -141,6 +141,29 @@ def test_processes_compute_the_same_bytes(store, tmp_path):
     events = compute(steps, other, workers=2)
     assert sorted(names(events, "done")) == sorted(step.name for step in steps)
     assert data(other, steps) == data(store, steps)
+
+
+def test_a_gpu_computes_steps_of_one_group_at_once(store, tmp_path, monkeypatch):
+    """The planner picks by the device; bytes, provenance and failures are those of steps computed alone."""
+    alone = Store(tmp_path / "alone")
+    compute(small(), alone)
+    monkeypatch.setattr(scheduling, "has_gpu", lambda: True)
+    events = compute(small(), store)
+    assert data(store, small()) == data(alone, small())
+    assert "together: machine 0, machine 1, machine 2" in fake_science.traced()
+    assert sorted(names(events, "done")) == sorted(step.name for step in small())
+    machines = [step for step in small() if step.kind == "machine"]
+    assert [store.provenance(step)["computed_at_once"] for step in machines] == [3, 3, 3]
+    assert "computed_at_once" not in store.provenance(small()[0])
+
+
+def test_of_steps_computed_at_once_one_may_fail(store, monkeypatch):
+    monkeypatch.setattr(scheduling, "has_gpu", lambda: True)
+    monkeypatch.setenv("FAKE_FAIL", "machine 1")
+    with pytest.raises(execute.ExecutionFailed, match="machine 1: ArithmeticError: made to fail") as caught:
+        compute(small(), store)
+    assert [step.name for step, _ in caught.value.failures] == ["machine 1"]
+    assert [store.state(step) for step in small() if step.kind == "machine"] == ["done", "missing", "done"]
 
 
 def test_only_what_the_last_results_need_is_computed(store):

@@ -25,7 +25,7 @@ from rbmflow.settings import (
     TypeSettings,
 )
 from rbmflow.spec import Spec, load
-from rbmflow.steps import checkup, compute, doctor, graph
+from rbmflow.steps import checkup, compute, compute_together, doctor, graph, group
 from rbmflow.steps.checkpoint import FILE, _load, _save, train_with_checkpoints
 from rbmflow.steps.results import DOUBTS, _ends
 from rbmflow.training import start_training, training_chunks
@@ -429,3 +429,26 @@ def test_golden_outputs_change_only_with_the_version(tiny_run):
             # Other processors round otherwise, so that a spin of a flow may differ; other code differs by far more.
             same = max(abs(projection - expected), abs(norm - scale)) <= 3e-3 * scale + 1e-6
             assert same, f"{name} of the kind {row['kind']} has changed: raise its version in steps/graph.py"
+
+
+def test_machines_that_differ_in_their_seed_alone_are_one_group_and_trained_alike_together(tmp_path):
+    spec = dataclasses.replace(TINY, training=TrainingSettings(epochs=2, batch=20, checkpoints=4))
+    machines = [step for step in graph(spec) if step.kind == "machine"]
+    groups = {}
+    for step in machines:
+        groups.setdefault(group(step), []).append(step)
+    assert sorted([step.name for step in steps] for steps in groups.values()) == [
+        [f"machine {label} seed {seed}" for seed in range(2)] for label in ("V-4", "V-8", "hot-8")
+    ]
+    assert all(group(step) is None for step in graph(spec) if step.kind != "machine")
+    chosen = groups[group(machines[0])]
+    draws = compute(chosen[0].parents[0], (), tmp_path, lambda done: None)
+    told = []
+    together = compute_together(chosen, (draws,), told.append)
+    assert told[-1] == 1.0
+    for step, one in zip(chosen, together, strict=True):
+        alone = compute(step, (draws,), tmp_path / step.name, lambda done: None)
+        assert set(one.variables) == set(alone.variables)
+        assert one.attrs["flags"] == alone.attrs["flags"]
+        # Rounding alone tells them apart, and there are few updates for training to amplify it.
+        np.testing.assert_allclose(one["weights"], alone["weights"], atol=2e-6)

@@ -25,6 +25,7 @@ from rbmflow.execute import (
     Slurm,
     available_cores,
     available_memory,
+    has_gpu,
     load_slurm,
     missing,
     versions,
@@ -331,7 +332,7 @@ def _console() -> Console:
 
 def _default_workers() -> int:
     """One process on a machine with an NVIDIA GPU, which they would share; else one a core, as far as memory goes."""
-    if Path("/proc/driver/nvidia/gpus").exists():
+    if has_gpu():
         return 1
     return max(1, min(available_cores(), available_memory() // _WORKER_BYTES))
 

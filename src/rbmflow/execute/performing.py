@@ -1,4 +1,4 @@
-"""Performing one step: read its parents, compute it, publish it."""
+"""Performing steps: read their parents, compute them, publish them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import json
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rbmflow.execute.surroundings import device, forget_peak_memory, peak_memory
 from rbmflow.store import Address, Damaged, Step, Store
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 SIGN_OF_LIFE = 5.0
 """Seconds between signs of life of a step under way."""
@@ -48,15 +51,7 @@ def perform(
         parents = tuple(store.read(parent) for parent in step.parents)
         with _under_way(step, store, on_progress) as report:
             dataset = importlib.import_module(science).compute(step, parents, store.work(step), report)
-        provenance = {
-            **about,
-            "device": device(),
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - clock, 3),
-            "peak_memory_bytes": peak_memory(),
-            "flags": json.loads(dataset.attrs.get("flags", "[]")),
-        }
-        store.publish(step, dataset, provenance)
+        _publish(step, dataset, store, about, started, time.perf_counter() - clock)
     except Damaged as damage:
         return Outcome("damaged", damage.reason, Address(damage.artifact.kind, damage.artifact.hash))
     except Exception as error:
@@ -65,6 +60,61 @@ def perform(
             return Outcome("done")
         return Outcome("failed", _reason(error, step, store))
     return Outcome("done")
+
+
+def perform_together(
+    steps: Sequence[Step],
+    store: Store,
+    science: str,
+    about: Mapping[str, object],
+    on_progress: Callable[[Step, float], None],
+) -> list[Outcome]:
+    """Compute steps at once with `compute_together` of the science, and publish each as `perform` does.
+
+    Their time is shared out evenly. If anything goes wrong, they are computed one after another, so that each has its
+    own outcome.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    forget_peak_memory()
+    try:
+        parents = tuple(store.read(parent) for parent in steps[0].parents)
+        with contextlib.ExitStack() as stack:
+            reports = [
+                stack.enter_context(_under_way(step, store, lambda done, step=step: on_progress(step, done)))
+                for step in steps
+            ]
+
+            def report(done: float) -> None:
+                for one in reports:
+                    one(done)
+
+            datasets = importlib.import_module(science).compute_together(steps, parents, report)
+        seconds, about = (time.perf_counter() - clock) / len(steps), {**about, "computed_at_once": len(steps)}
+        for step, dataset in zip(steps, datasets, strict=True):
+            _publish(step, dataset, store, about, started, seconds)
+    except Exception:
+        return [
+            Outcome("done")
+            if store.state(step) == "done"
+            else perform(step, store, science, about, lambda done, step=step: on_progress(step, done))
+            for step in steps
+        ]
+    return [Outcome("done")] * len(steps)
+
+
+def _publish(
+    step: Step, dataset: xr.Dataset, store: Store, about: Mapping[str, object], started: datetime, seconds: float
+) -> None:
+    """Publish a result with its provenance."""
+    provenance = {
+        **about,
+        "device": device(),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "peak_memory_bytes": peak_memory(),
+        "flags": json.loads(dataset.attrs.get("flags", "[]")),
+    }
+    store.publish(step, dataset, provenance)
 
 
 def _reason(error: Exception, step: Step, store: Store) -> str:

@@ -12,7 +12,7 @@ from typing import Literal
 from rbmflow.execute.cluster import Slurm
 from rbmflow.execute.slurm import SlurmJobs
 from rbmflow.execute.submitting import Executor, Submitted
-from rbmflow.execute.surroundings import about_here
+from rbmflow.execute.surroundings import about_here, has_gpu
 from rbmflow.execute.workers import Limits, Processes, ThisProcess, Workers
 from rbmflow.store import Artifact, Damaged, Step, Store
 
@@ -24,6 +24,9 @@ _REPEATS = 3
 
 
 NO_LIMITS = Limits()
+
+AT_ONCE = 256
+"""Most machines that a GPU trains at once."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +240,7 @@ def _crew(
     if not isinstance(workers, int):
         return Submitted(workers, store, science)
     if min(workers, steps) == 1 and limits == NO_LIMITS:
-        return ThisProcess(store, science, about_here(), on_progress)
+        return ThisProcess(store, science, about_here(), on_progress, AT_ONCE if has_gpu() else 1)
     return Processes(min(workers, steps), store, science, about_here(), on_progress, limits)
 
 

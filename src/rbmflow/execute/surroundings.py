@@ -34,6 +34,11 @@ def available_memory() -> int:
     return max(0, min(free))
 
 
+def has_gpu() -> bool:
+    """Whether steps of this machine are computed on an NVIDIA GPU, told without importing JAX."""
+    return Path("/proc/driver/nvidia/gpus").exists() and os.environ.get("JAX_PLATFORMS", "cuda") != "cpu"
+
+
 def one_thread() -> dict[str, str]:
     """Environment in which one process computes in one thread and compiled programs are kept for all.
 

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from rbmflow._checks import Problems
-from rbmflow.execute.performing import Outcome, perform
+from rbmflow.execute.performing import Outcome, perform, perform_together
 from rbmflow.execute.surroundings import environment, one_thread, resident_memory
 from rbmflow.store import Step, Store
 
@@ -83,38 +83,58 @@ class Limits:
 
 
 class ThisProcess(Workers):
-    """One step at a time, in this process."""
+    """The steps one after another, in this process.
 
-    def __init__(self, store: Store, science: str, about: Mapping[str, object], on_progress: OnProgress):
+    Parameters
+    ----------
+    store, science, about, on_progress
+        As for `perform`.
+    at_once
+        Most steps that are computed at once, where the science can: its `group` gives them the same label. A GPU is
+        full only then; a CPU gains nothing.
+    """
+
+    def __init__(
+        self, store: Store, science: str, about: Mapping[str, object], on_progress: OnProgress, at_once: int = 1
+    ):
         self._store = store
         self._science = science
         self._about = about
         self._on_progress = on_progress
-        self._step: Step | None = None
+        self._at_once = at_once
+        self._steps: list[Step] = []
         if "jax" not in sys.modules:
             os.environ.update(one_thread())
 
     @property
     def free(self) -> bool:
-        """Whether no step waits."""
-        return self._step is None
+        """Whether fewer steps wait than can be computed at once."""
+        return len(self._steps) < self._at_once
 
     @property
     def busy(self) -> bool:
         """Whether a step waits."""
-        return self._step is not None
+        return bool(self._steps)
 
     def start(self, step: Step) -> None:
         """Take a step; `wait` computes it."""
-        self._step = step
+        self._steps.append(step)
 
     def wait(self, seconds: float) -> list[tuple[Step, Outcome]]:
-        """Compute the step, however long that takes."""
-        step, self._step = self._step, None
-        if step is None:
+        """Compute the step that has waited longest and those that go with it, however long that takes."""
+        if not self._steps:
             return []
-        news = lambda fraction: self._on_progress(step, fraction)  # noqa: E731
-        return [(step, perform(step, self._store, self._science, self._about, news))]
+        first = self._steps[0]
+        group = importlib.import_module(self._science).group
+        label = group(first) if len(self._steps) > 1 else None
+        if label is None:
+            del self._steps[0]
+            news = lambda fraction: self._on_progress(first, fraction)  # noqa: E731
+            return [(first, perform(first, self._store, self._science, self._about, news))]
+        chosen = [step for step in self._steps if group(step) == label]
+        self._steps = [step for step in self._steps if step not in chosen]
+        outcomes = perform_together(chosen, self._store, self._science, self._about, self._on_progress)
+        return list(zip(chosen, outcomes, strict=True))
 
     def close(self) -> None:
         """Do nothing: nothing is left over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,17 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     for step in steps:
         once.setdefault(step.hash, step)
     return (*once.values(), _step("results", "results", settings, *gathered))
+
+
+def group(step: Step) -> str | None:
+    """Label that steps have in common which `compute_together` can compute at once; None if it must stand alone.
+
+    These are machines that differ in their seed only.
+    """
+    if step.kind != "machine":
+        return None
+    shared = {name: value for name, value in step.settings.items() if name != "replica"}
+    return json.dumps([step.version, shared, [parent.hash for parent in step.parents]], sort_keys=True)
 
 
 def _labels(spec: Spec, name: str, hidden: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from rbmflow.steps.streams import step_key
 from rbmflow.steps.weights import correlation, spectrum
 from rbmflow.store import Step
 from rbmflow.thermometer import train_thermometer
-from rbmflow.training import History
+from rbmflow.training import History, train_ensemble
 
 type Progress = Callable[[float], None]
 type Parents = tuple[xr.Dataset, ...]
@@ -111,8 +111,31 @@ def _machine(step: Step, parents: Parents, work: Path, progress: Progress) -> xr
     of_machine = MachineSettings(**step.settings["machine"])
     of_training = TrainingSettings(**step.settings["training"])
     machine, history = train_with_checkpoints(step_key(step), data, of_machine, of_training, work, progress)
-    flags = _training_flags(step, history)
-    return _flagged(xr.merge([machine.to_dataset(), history.to_dataset()], combine_attrs="override"), flags)
+    return _trained(step, machine, history)
+
+
+def compute_together(steps: Sequence[Step], parents: Parents, progress: Progress) -> list[xr.Dataset]:
+    """Train machines that differ in their seed only, at once, as `compute` does one by one but for rounding.
+
+    Parameters
+    ----------
+    steps
+        Steps of one `group`.
+    parents
+        The data of their parents, which they share.
+    progress
+        Called now and then with the fraction done.
+    """
+    settings = steps[0].settings
+    data = configurations(Draws.from_dataset(parents[0]).at(settings["temperatures"]))
+    of_machine, of_training = MachineSettings(**settings["machine"]), TrainingSettings(**settings["training"])
+    trained = train_ensemble([step_key(step) for step in steps], data, of_machine, of_training, progress=progress)
+    return [_trained(step, *one) for step, one in zip(steps, trained, strict=True)]
+
+
+def _trained(step: Step, machine: RBM, history: History) -> xr.Dataset:
+    whole = xr.merge([machine.to_dataset(), history.to_dataset()], combine_attrs="override")
+    return _flagged(whole, _training_flags(step, history))
 
 
 def _control(step: Step, parents: Parents) -> xr.Dataset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
@@ -58,6 +58,8 @@ def train_ensemble(
     data: Draws | ArrayLike,
     machine: MachineSettings | None = None,
     training: TrainingSettings | None = None,
+    *,
+    progress: Callable[[float], None] | None = None,
 ) -> list[tuple[RBM, History]]:
     """Train one machine for every key, all at once, as `train` does one by one.
 
@@ -73,6 +75,8 @@ def train_ensemble(
         Configurations of -1/+1, the same for all.
     machine, training
         Settings that all share; the defaults if not given.
+    progress
+        Called between chunks with the fraction done.
 
     Returns
     -------
@@ -99,9 +103,11 @@ def train_ensemble(
     epoch = Epoch(samples, of_training, of_machine.biases)
     infos = []
     size = chunk_size(epoch)
-    for _, later, info in _scan.chunks(_AllEpochs(epoch), states, of_training.epochs, size):
+    for done, later, info in _scan.chunks(_AllEpochs(epoch), states, of_training.epochs, size):
         states = later
         infos.append(info)
+        if progress is not None:
+            progress(done / of_training.epochs)
     axes = axes_of(states)
     results = []
     for number in range(len(keys)):
