@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import curve_fit
 
 import rbmflow as rf
 from rbmflow import exact
@@ -238,8 +239,8 @@ def test_field_must_be_finite():
         rf.Ising(rf.Square(4), math.nan)
 
 
-def exponent(method, replicas):
-    """Slope of ln tau_int(m^2) at T_c against ln L for L = 8 ... 64, each over 1500 steps or 150 Metropolis tau."""
+def autocorrelation_times(method, replicas):
+    """Sizes L, and tau_int(m^2) at T_c with its error: each over 1500 steps or 150 Metropolis tau of 256 chains."""
     sizes, taus = np.array([8, 16, 32, 64]), []
     for length in sizes.tolist():
         model = rf.Ising(rf.Square(length))
@@ -248,17 +249,26 @@ def exponent(method, replicas):
         every = max(1, int(guess / 10))
         state = kernel.start(jax.random.key(length), replicas, None)
         state = kernel.advance(state, int(40 * guess) + 50)
-        series = chains._record(model, kernel, state, int(150 * guess / every), every)[1]
-        taus.append(every * tau_int(series[1]))
-    return np.polyfit(np.log(sizes), np.log(taus), 1)[0]
+        squares = chains._record(model, kernel, state, int(150 * guess / every), every)[1][1]
+        parts = [every * tau_int(part) for part in np.array_split(squares, 8)]
+        taus.append((every * tau_int(squares), np.std(parts, ddof=1) / np.sqrt(8)))
+    return sizes, *np.transpose(taus)
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="corrections to scaling: L = 8 ... 64 gives 1.95 to 1.99 (three estimates), not 2.17 +- 0.15")
 def test_dynamic_exponent_of_metropolis():
-    assert abs(exponent(Metropolis(), 256) - 2.17) < 0.15
+    """tau_int = a L^z + b: the slow mode, and a share of faster ones, without which a power law does not fit.
+
+    The slope of ln tau against ln L alone is 1.94(2) for these sizes, with chi-squared 21 at two degrees of freedom.
+    """
+    sizes, tau, error = autocorrelation_times(Metropolis(), 256)
+    fit = {"p0": (0.02, 2.1, 0.5), "sigma": error, "absolute_sigma": True}
+    (_, z, _), covariance = curve_fit(lambda length, a, z, b: a * length**z + b, sizes, tau, **fit)
+    assert np.sqrt(covariance[1, 1]) < 0.07
+    assert abs(z - 2.17) < 0.15
 
 
 @pytest.mark.slow
 def test_dynamic_exponent_of_swendsen_wang():
-    assert 0 < exponent(SwendsenWang(), 64) < 0.5
+    sizes, tau, _ = autocorrelation_times(SwendsenWang(), 64)
+    assert 0 < np.polyfit(np.log(sizes), np.log(tau), 1)[0] < 0.5

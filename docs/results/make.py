@@ -1,0 +1,177 @@
+"""Tables and figures of the studies, from the store that has them: python docs/results/make.py STORE paper|fixed-point.
+
+Writes `docs/results/NAME/`: figures as PNG, tables as Markdown that the page of the study includes. The prose of the
+pages is written by hand.
+"""
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from rbmflow import figures, report
+from rbmflow.figures.style import STYLE_FILE
+from rbmflow.report.document import duration
+from rbmflow.report.quantities import likelihood_table, measures_table, off_table, settling_table, with_error
+from rbmflow.steps import verdicts_of_sweep
+from rbmflow.store import Address, Store
+
+HERE = Path(__file__).parent
+MAIN = ("V-64", "V-16", "H-64", "L-64")
+SIZES = ("V-36", "V-81", "V-100", "V-225", "V-400")
+NULLS = ("V-untrained-64", "V-gaussian-64", "mean-field-64", "zero-infinity-64")
+GROUPS = {"main": MAIN, "sizes": SIZES, "nulls": NULLS}
+
+DRAWN = {
+    "temperature_flow": ("main", "sizes", "nulls"),
+    "flow_ends": ("main", "sizes", "nulls"),
+    "class_probabilities": ("main", "nulls"),
+    "training_time": ("main", "sizes"),
+    "off_manifold": ("main", "nulls"),
+    "energy_flow": ("main",),
+    "flow_observables": ("main",),
+    "correlations": ("main",),
+    "weight_products": ("main", "sizes"),
+    "product_profiles": ("main", "sizes"),
+    "spectra": ("main", "sizes"),
+    "leading_vectors": ("main",),
+    "fourier_content": ("main",),
+    "projections": ("main",),
+    "receptive_fields": ("main",),
+    "mode_growth": ("main",),
+    "weights_along_training": ("main",),
+}
+"""Which machines are drawn in which figure of the study `paper`; its report has all of them."""
+
+
+def save(figure, folder, name):
+    """Write one figure."""
+    path = folder / f"{name}.png"
+    with matplotlib.rc_context(fname=STYLE_FILE):
+        figure.savefig(path, dpi=110, facecolor="white", metadata={"Software": None})
+    print(f"{path.relative_to(HERE)} {path.stat().st_size / 1000:.0f} kB")
+
+
+def table(header, rows):
+    """Lines of a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def verdict_table(verdicts):
+    """One row a claim: the verdict and what decided it."""
+
+    def told(row):
+        parts = []
+        for side, word in (("supports", "for"), ("contradicts", "against"), ("open", "open")):
+            found = [f"{one['of']}: {one['measured']}" for one in row["judgements"] if one["side"] == side]
+            if found:
+                more = f"; and {len(found) - 6} more" if len(found) > 6 else ""
+                parts.append(f"**{word}** " + "; ".join(found[:6]) + more)
+        return "<br>".join(parts)
+
+    rows = [(f"`{row['id']}`", row["claim"], row["rule"], f"**{row['verdict']}**", told(row)) for row in verdicts]
+    return table(("claim", "statement", "rule, in short", "verdict", "measured"), rows)
+
+
+def provenance(records, store):
+    """What it takes to repeat the run, and what it took."""
+    steps = {row["hash"]: row for record in records for row in record["steps"]}
+    about = [store.provenance(Address(row["kind"], row["hash"])) for row in steps.values()]
+    spec = tomllib.loads(records[0]["spec_toml"])
+    hours = sum(one["seconds"] for one in about)
+    versions = ", ".join(f"{name} {version}" for name, version in about[-1]["versions"].items())
+    revisions = ", ".join(sorted({str(one["revision"]) for one in about}))
+    return table(
+        ("what", ""),
+        [
+            (
+                "root seed, seeds",
+                f"{spec.get('seed', 0)}, {spec.get('seeds', 3)} independent trainings of each machine",
+            ),
+            ("steps", str(len(about))),
+            ("computing time", f"{duration(hours)} of one core"),
+            ("started", min(one["started"] for one in about)[:16].replace("T", " ") + " UTC"),
+            ("device", ", ".join(sorted({one["device"] for one in about}))),
+            ("versions", versions),
+            ("source revision", revisions),
+        ],
+    )
+
+
+def write_paper(store, run, folder):
+    """Figures and tables of the study `paper`."""
+    last = run["steps"][-1]
+    results = store.read(Address(last["kind"], last["hash"]))
+    for name, groups in DRAWN.items():
+        for group in groups:
+            part = results.sel(machine=[label for label in GROUPS[group] if label in results["machine"].values])
+            chosen = ("neural",) if name == "class_probabilities" else ()
+            save(getattr(figures, name)(part, *chosen), folder, f"{name}-{group}")
+    save(figures.calibration(results), folder, "calibration")
+    save(figures.renormalization(results), folder, "renormalization")
+    tables = {
+        "verdicts": verdict_table(json.loads(results.attrs["verdicts"])),
+        "ends": table(*report.ends_table(results)),
+        "settling": table(*settling_table(results)),
+        "off": table(*off_table(results)),
+        "weights": table(*measures_table(results)),
+        "likelihood": table(
+            ("machine", "excess nats", "τ of E", "τ of |m|", "overlap of E", "overlap of |m|", "cold and hot agree"),
+            likelihood_table(results),
+        ),
+        "provenance": provenance([run], store),
+    }
+    for name, text in tables.items():
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
+
+
+def write_fixed_point(store, run, folder):
+    """Figures and tables of the study `fixed-point`, as far as its points are there."""
+    there, records = [], []
+    for point in run["points"]:
+        record = store.read_run(point["run"])
+        if store.state(Address("results", point["results"])) == "done":
+            there.append((point["values"], store.read(Address("results", point["results"]))))
+            records.append(record)
+    print(f"{len(there)} of {len(run['points'])} points are there")
+    verdicts, machines = verdicts_of_sweep(there)
+    for name in ("study_ends", "study_excess", "study_training_time"):
+        save(getattr(figures, name)(machines), folder, name)
+    starts = [str(start) for start in machines["start"].values]
+    rows = []
+    for name in machines["machine"].values:
+        here = machines.sel(machine=name)
+        ends = [
+            with_error(float(here["end_temperature"].sel(start=s)), float(here["end_error"].sel(start=s)))
+            for s in starts
+        ]
+        converged = "yes" if bool(here["converged"]) else "no"
+        known = [f"{float(here[one]):.3f}" for one in ("specific_heat_peak_temperature", "mixture_temperature")]
+        excess = with_error(float(here["excess"]), float(here["excess_error"]))
+        rows.append([name, *ends, converged, *known, excess])
+    header = (
+        "machine",
+        *(f"T(E) from {start}" for start in starts),
+        "converged",
+        "T of C_max",
+        "T of mixture",
+        "excess nats",
+    )
+    tables = {
+        "verdicts": verdict_table(verdicts),
+        "ends": table(header, rows),
+        "provenance": provenance(records, store),
+    }
+    for name, text in tables.items():
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    assert np.isfinite(machines["critical_temperature"].values).all()
+
+
+store, name = Store(sys.argv[1]), sys.argv[2]
+target = HERE / name
+target.mkdir(exist_ok=True)
+{"paper": write_paper, "fixed-point": write_fixed_point}[name](store, store.find_run(name), target)
