@@ -14,7 +14,7 @@ import fake_report
 import fake_science
 import rbmflow
 from rbmflow import spec
-from rbmflow.cli import main
+from rbmflow.cli import main, sweeping
 from rbmflow.cli.arguments import split_overrides
 from rbmflow.store import Store
 
@@ -439,6 +439,19 @@ def test_a_sweep_shares_what_its_points_have_in_common(call, tmp_path):
     before = tree(tmp_path)
     assert "0 of 13 steps computed" in call("run", *SWEEP)[1]
     assert tree(tmp_path) == before
+
+
+def test_a_sweep_of_many_points_leaves_their_reports_to_be_asked_for(call, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweeping, "MOST_REPORTS", 3)
+    code, out, err = call("run", *SWEEP)
+    assert code == 0, err
+    assert Path(out.splitlines()[-1]).exists()
+    store = Store(tmp_path / "rbmflow-store")
+    points = store.read_run(Path(out.splitlines()[-1]).parent.name)["points"]
+    pages = [store.run_folder(row["run"]) / "report.html" for row in points]
+    assert not any(page.exists() for page in pages)
+    assert call("report", points[0]["run"])[0] == 0
+    assert [page.exists() for page in pages] == [True, False, False, False]
 
 
 def test_a_sweep_is_reported_on_while_it_lacks_points(call, monkeypatch):

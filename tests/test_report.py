@@ -278,7 +278,13 @@ def test_page_itself_holds_every_figure_and_the_table_of_ends(page, results):
 def test_the_page_of_a_sweep_has_every_point_that_is_there_and_names_the_others(tmp_path, results):
     numbers = report.summary(results, {"run": "s-0-abc"})
     points = [
-        {"run": "s-0-abc", "values": {"seed": 1, "machine.units": "<0/1>"}, "left": 0, "summary": numbers},
+        {
+            "run": "s-0-abc",
+            "values": {"seed": 1, "machine.units": "<0/1>"},
+            "left": 0,
+            "summary": numbers,
+            "report": True,
+        },
         {"run": "s-1-def", "values": {"seed": 2, "machine.units": "-1/+1"}, "left": 7, "summary": None},
     ]
     record = {"run": "s-123", "name": "s", "started": "2030-01-01T00:00:00+00:00"}
@@ -291,6 +297,12 @@ def test_the_page_of_a_sweep_has_every_point_that_is_there_and_names_the_others(
     for cell in ends:
         assert f">{cell}<" in page
     assert "s-1-def</code>" in page
+    assert 'href="../s-0-abc/report.html"' in page
+    assert "rbmflow report" not in page
+    report.write_sweep(tmp_path / "report.html", record, [points[0] | {"report": False}])
+    assert "s-0-abc/report.html" not in (tmp_path / "report.html").read_text()
+    assert "rbmflow report" in (tmp_path / "report.html").read_text()
+    report.write_sweep(tmp_path / "report.html", record, points)
     assert "7 steps left" in page
     assert "&lt;0/1&gt;" in page
     with open(tmp_path / "table.csv", newline="") as file:

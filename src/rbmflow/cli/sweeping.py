@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from rbmflow.spec import Sweep
 
 
+MOST_REPORTS = 40
+"""Points of a sweep up to which each has its report drawn; that takes as long as a small machine."""
+
+
 class _Point(NamedTuple):
     """A point of a sweep as it stands in the store."""
 
@@ -65,7 +69,8 @@ def run(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, workers: i
 def write_reports(record: dict[str, Any], store: Store, processes: int, computed: Collection[Step] = ()) -> Path:
     """Write the page of a sweep, and the report of every point whose results are there; return the page.
 
-    A report takes as long as a small machine, so several processes write those of the points.
+    A report takes as long as a small machine, so several processes write those of the points, and those of a sweep of
+    more than `MOST_REPORTS` points are left to be asked for one by one.
 
     Parameters
     ----------
@@ -82,13 +87,15 @@ def write_reports(record: dict[str, Any], store: Store, processes: int, computed
     from rbmflow.steps import verdicts_of_sweep
 
     rows, wanted, there = [], [], []
+    few = len(record["points"]) <= MOST_REPORTS
     for point in _points(record, store, computed):
         row = {"run": point.record["run"], "values": point.values, "left": point.left, "summary": None}
         if point.results is not None:
             row["summary"] = report.summary(point.results, point.record)
             there.append((point.values, point.results))
             page = store.run_folder(point.record["run"]) / "report.html"
-            if not page.exists():
+            row["report"] = few or page.exists()
+            if few and not page.exists():
                 wanted.append((page, str(store.path), point.record))
         rows.append(row)
     with _writers(min(processes, len(wanted))) as write:

@@ -73,7 +73,8 @@ def write_sweep(
     record
         `run.json` of the sweep.
     points
-        As for `sweep_table`, with `left`, the number of steps that are missing for a point.
+        As for `sweep_table`, with `left`, the number of steps that are missing for a point, and `report`, whether it
+        has a report of its own.
     verdicts
         What the machines that are there say of each claim.
     machines
@@ -127,7 +128,8 @@ def _ends(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             for flow in machine["flows"]:
                 cells = [_cell(flow["end"].get(name), machine["converged"].get(name)) for name in thermometers]
                 lines.append({"machine": machine["machine"], "start": flow["start"], "cells": cells})
-        blocks.append({"run": point["run"], "values": list(map(_short, point["values"].values())), "lines": lines})
+        known = {"run": point["run"], "report": point["report"]}
+        blocks.append(known | {"values": list(map(_short, point["values"].values())), "lines": lines})
     return {"thermometers": [HEADINGS.get(name, name) for name in thermometers], "blocks": blocks}
 
 
