@@ -169,7 +169,7 @@ def test_block_spins_leave_the_critical_point_on_both_sides():
 def plain_numpy_end(hidden: int, seed: int, epochs: int) -> float:
     """T(E) at the end of the flow from hot of a type V machine, in plain NumPy but for the data and the exact T(E)."""
     model, rng = rf.Ising(rf.Square(10)), np.random.default_rng(seed)
-    draws = rf.sample(jax.random.key(100 + seed), model, np.arange(25) / 4, 1000)
+    draws = rf.sample(jax.random.key(100 + seed), model, (np.arange(25) / 4).tolist(), 1000)
     data = np.asarray(draws.spins).reshape(-1, 100).astype(np.float32)
     w = (0.1 * rng.standard_normal((100, hidden))).astype(np.float32)
 
@@ -200,7 +200,7 @@ def test_the_end_of_the_flow_is_that_of_plain_numpy(hidden):
     ours = []
     for seed in range(5):
         for_data, for_training, for_start, for_flow = jax.random.split(jax.random.key(seed), 4)
-        draws = rf.sample(for_data, model, np.arange(25) / 4, 1000)
+        draws = rf.sample(for_data, model, (np.arange(25) / 4).tolist(), 1000)
         machine, _ = rf.train(for_training, draws, hidden=hidden, epochs=epochs, batch=100, learning_rate=0.01)
         flow = rf.iterate(for_flow, machine, rf.hot(for_start, model, 1000), 40)
         energy = float(np.asarray(model.energy(flow.configurations[31:]), np.float64).mean())

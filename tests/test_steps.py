@@ -452,3 +452,24 @@ def test_machines_that_differ_in_their_seed_alone_are_one_group_and_trained_alik
         assert one.attrs["flags"] == alone.attrs["flags"]
         # Rounding alone tells them apart, and there are few updates for training to amplify it.
         np.testing.assert_allclose(one["weights"], alone["weights"], atol=2e-6)
+
+
+def test_the_smallest_lattice_has_results(tmp_path):
+    """Four sites have fewer modes than are drawn."""
+    flow = FlowSettings(starts=("cold", "hot"), chains=20, iterations=4)
+    spec = dataclasses.replace(
+        TINY,
+        seeds=1,
+        model=ModelSettings(length=2),
+        machine=MachineSettings(hidden=5),
+        types={"V": TypeSettings()},
+        flow=flow,
+    )
+    found = {}
+    for step in graph(spec):
+        found[step.hash] = compute(
+            step, tuple(found[parent.hash] for parent in step.parents), tmp_path, lambda done: None
+        )
+    results = found[graph(spec)[-1].hash]
+    assert results["projection_mean"].sizes["leading"] == results["leading_vector"].sizes["leading"] == 6
+    assert results["projection_mean"].isel(temperature=1).notnull().sum() == 4

@@ -18,9 +18,12 @@ from rbmflow._types import Key
 from rbmflow.dataset import Draws
 from rbmflow.model import Ising
 from rbmflow.sampler import Method, checked, correlation_length, draw
+from rbmflow.sampler.chains import FIRST_WINDOW, POINTS, THERMAL
 from rbmflow.sampler.cluster import SwendsenWang, Wolff
 from rbmflow.sampler.transfer_matrix import TransferMatrix
 
+OBSERVING = 3.5e-9
+"""Seconds that the energy and the magnetization take, a site."""
 PACKED = 0.25
 """Bytes a spin takes at most on disk: packing brings random spins to about 0.17, cold ones to nearly nothing."""
 CHUNK_BYTES = 4_000_000
@@ -53,7 +56,10 @@ def _seconds(model: Ising, temperature: float, draws: int, method: Method) -> fl
     else:
         tau, step, replicas = 0.5 + 0.02 * length**2.17, 0.4e-9 * sites, 1024
     replicas = min(replicas, max(64, draws // 8))
-    return step * (60 * tau * replicas + 3 * (tau + 0.5) * draws)
+    # Windows of thermalisation double until they have seen many tau; each is measured at a number of points.
+    windows = 2 + max(0, math.ceil(math.log2(THERMAL * tau / FIRST_WINDOW)))
+    measured = OBSERVING * sites * (windows * POINTS * replicas + draws)
+    return step * (60 * tau * replicas + 3 * (tau + 0.5) * draws) + measured
 
 
 def estimate(model: Ising, temperatures: Sequence[float], draws: int, method: Method | str = "auto") -> Estimate:

@@ -159,7 +159,7 @@ def weights_of_all(
     averaged = {}
     for name, (dims, values) in with_errors.items():
         dims = [dim for dim in dims if dim not in ("machine", "seed")]
-        values = values[:, :, :LEADING] if name == "projection" else values
+        values = _leading(values) if name == "projection" else values
         mean, error = mean_and_error(values, axis=1)
         averaged |= {f"{name}_mean": (("machine", *dims), mean), f"{name}_error": (("machine", *dims), error)}
     power = _padded(spectra, "mode_power", ("mode", "shell"), shape).mean(axis=1)
@@ -231,6 +231,13 @@ def _padded(spectra: Sequence[xr.Dataset], name: str, dims: tuple[str, ...], sha
     for row, one in zip(padded, values, strict=True):
         row[: len(one)] = one
     return padded.reshape(*shape, *padded.shape[1:])
+
+
+def _leading(values: np.ndarray) -> np.ndarray:
+    """The leading modes of [machine, seed, mode, ...]; NaN where a lattice has fewer sites than that."""
+    missing = max(0, LEADING - values.shape[2])
+    widths = [(0, 0), (0, 0), (0, missing), *[(0, 0)] * (values.ndim - 3)]
+    return np.pad(values[:, :, :LEADING], widths, constant_values=np.nan)
 
 
 def _images(spectrum: xr.Dataset, trained: xr.Dataset, ly: int, lx: int) -> dict[str, np.ndarray]:
