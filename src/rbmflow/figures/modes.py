@@ -209,7 +209,8 @@ def mode_growth(results: xr.Dataset) -> Figure:
     Returns
     -------
     Figure
-        One column a machine, one symbol a mode and seed; the upright line parts shrinking from growing modes.
+        One column a machine, one symbol a mode and seed, on a logarithmic axis that gains below 1e-6 are left
+        out of; the upright line parts shrinking from growing modes.
     """
     machines = labels(results, "machine")
     figure = new_figure(6.2)
@@ -219,9 +220,11 @@ def mode_growth(results: xr.Dataset) -> Figure:
     for column, machine in zip(grid.T, machines, strict=True):
         here = results.sel(machine=machine).transpose("growth_iteration", "seed", "mode", ...)
         predicted = here["predicted_gain"].values.ravel()
+        # Single weights that have run away lie far to the right of all others.
+        predicted = np.where(predicted > 1e-6, predicted, np.nan)
         upper, middle, lower = column
         upper.plot(predicted, here["gain"].values.ravel(), ".", color=NEUTRAL, markersize=3)
-        reach = np.array([0.0, np.nanmax(predicted, initial=1.0)])
+        reach = np.geomspace(np.nanmin(predicted, initial=1.0), np.nanmax(predicted, initial=1.0), 100)
         upper.plot(reach, reach, color=INK, linewidth=0.6)
         gains = here["gain"].values
         upper.set_ylim(min(np.nanmin(gains, initial=0.0), -0.05), 1.15 * np.nanmax(gains, initial=1.0))
@@ -233,6 +236,7 @@ def mode_growth(results: xr.Dataset) -> Figure:
                 axes.semilogy(predicted, values, marker, label=f"iteration {at}", **style)
             axes.axhline(1.0, color=INK, linewidth=0.6)
         for axes in column:
+            axes.set_xscale("log")
             axes.axvline(1.0, color=INK, linewidth=0.6, linestyle=(0, (1, 1.6)))
         upper.set_title(plain(machine))
         lower.set_xlabel("predicted gain $\\sigma_k^2$")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LOWEST, HIGHEST = 1.0, 4.5
+LOWEST, HIGHEST = 0.5, 6.0
 """Range of temperatures that is drawn, in J/k_B; ends beyond are triangles at its edge."""
 
 
