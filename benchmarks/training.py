@@ -188,7 +188,7 @@ def installed(package):
 
 def compare(batch, rounds):
     """Speeds of every code in rounds: by name, one number a round."""
-    codes = {"rbmflow": Ours(batch), "rbmflow, first and last checkpoint alone": Ours(batch, checkpoints=2)}
+    codes = {"rbmflow": Ours(batch), "rbmflow, two checkpoints": Ours(batch, checkpoints=2)}
     codes |= {"plain NumPy": PlainNumpy(batch), "matrix-product bound": MatrixProducts(batch)}
     if installed("scikit-learn"):
         codes["scikit-learn"] = ScikitLearn(batch)
@@ -243,13 +243,19 @@ def cores():
 
 def figure(path, measured):
     """Bars of the speeds."""
+    import matplotlib
     from matplotlib import pyplot
 
-    drawn, axes = pyplot.subplots(1, len(measured), figsize=(8, 3), layout="constrained")
-    for panel, (batch, speeds) in zip(axes, measured.items(), strict=True):
-        panel.barh(list(speeds), [statistics.median(row) for row in speeds.values()])
-        panel.set(xlabel="updates / s", title=f"CD-1, batch {batch}", xscale="log")
-    drawn.savefig(path)
+    from rbmflow.figures.style import INK, NEUTRAL, STYLE_FILE
+
+    with matplotlib.rc_context(fname=STYLE_FILE):
+        drawn, axes = pyplot.subplots(1, len(measured), figsize=(8, 2.6), sharey=True, layout="constrained")
+        for panel, (batch, speeds) in zip(axes, measured.items(), strict=True):
+            colours = [INK if name.startswith("rbmflow") else NEUTRAL for name in speeds]
+            panel.barh(list(speeds), [statistics.median(row) for row in speeds.values()], color=colours)
+            panel.set(xlabel="updates / CPU s, one thread", title=f"CD-1, batch {batch}")
+        axes[0].invert_yaxis()
+        drawn.savefig(path, metadata={"Date": None})
 
 
 def report(measured):

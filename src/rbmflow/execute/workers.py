@@ -125,8 +125,8 @@ class ThisProcess(Workers):
         if not self._steps:
             return []
         first = self._steps[0]
-        group = importlib.import_module(self._science).group
-        label = group(first) if len(self._steps) > 1 else None
+        group = self._group if len(self._steps) > 1 else lambda step: None
+        label = group(first)
         if label is None:
             del self._steps[0]
             news = lambda fraction: self._on_progress(first, fraction)  # noqa: E731
@@ -135,6 +135,13 @@ class ThisProcess(Workers):
         self._steps = [step for step in self._steps if step not in chosen]
         outcomes = perform_together(chosen, self._store, self._science, self._about, self._on_progress)
         return list(zip(chosen, outcomes, strict=True))
+
+    def _group(self, step: Step) -> str | None:
+        """Label of the science for a step, where it has any; what else is wrong with a science shows in computing."""
+        try:
+            return importlib.import_module(self._science).group(step)
+        except (ImportError, AttributeError):
+            return None
 
     def close(self) -> None:
         """Do nothing: nothing is left over."""
