@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -330,6 +330,10 @@ def sample_visible(
     return GibbsNoise(noise.hidden, generator), machine.units.sample(machine.visible_fields(hidden), symmetric)
 
 
+MOST_UNROLLED = 16
+"""Gibbs steps up to which a training has each of them compiled; more are a loop, which compiles at once and runs as fast."""
+
+
 def gibbs_steps(
     machine: RBM,
     noise: GibbsNoise,
@@ -338,10 +342,18 @@ def gibbs_steps(
     steps: int,
 ) -> tuple[GibbsNoise, Float[Array, "chain visible"], Float[Array, "chain hidden"]]:
     """Go k steps v -> h -> v' from v and its hidden fields; the fields returned are those of the last v'."""
-    for _ in range(steps):
+
+    def step(_: Any, state: tuple) -> tuple:
+        noise, _, fields = state
         noise, hidden = sample_hidden(machine, noise, fields)
         noise, visible = sample_visible(machine, noise, hidden)
         # Without it the compiler draws the same numbers again wherever the configurations are read.
         visible = jax.lax.optimization_barrier(visible)
-        fields = machine.hidden_fields(visible)
-    return noise, visible, fields
+        return noise, visible, machine.hidden_fields(visible)
+
+    state = noise, visible, fields
+    if steps > MOST_UNROLLED:
+        return jax.lax.fori_loop(0, steps, step, state)
+    for number in range(steps):
+        state = step(number, state)
+    return state
