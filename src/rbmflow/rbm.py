@@ -331,7 +331,7 @@ def sample_visible(
 
 
 MOST_UNROLLED = 16
-"""Gibbs steps up to which a training has each of them compiled; more are a loop, which compiles at once and runs as fast."""
+"""Gibbs steps up to which each of them is compiled; more are a loop."""
 
 
 def gibbs_steps(
