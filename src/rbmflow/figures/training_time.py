@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -135,7 +136,7 @@ def study_training_time(study: xr.Dataset) -> Figure:
         say_empty(axes, end)
         axes.set_xscale("symlog", linthresh=1.0)
         axes.set_xlim(left=0)
-        axes.set_title(plain(name), fontsize=7)
+        axes.set_title("\n".join(textwrap.wrap(plain(name), 30)), fontsize=7)
     last = grid[0, 0].get_xlim()[1]
     grid[0, 0].set_xticks([0, *(10**power for power in range(1, 8, 2) if 10**power < last)])
     for axes in grid[:, 0]:

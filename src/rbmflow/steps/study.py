@@ -32,7 +32,8 @@ def verdicts_of_sweep(points: Sequence[tuple[Mapping[str, Any], xr.Dataset]]) ->
     points
         For each point the values of its swept fields and its results; at least one.
     """
-    fields = {field for values, _ in points for field in values}
+    # Which other machines a point has says nothing of this one.
+    fields = {field for values, _ in points for field in values if not field.endswith("also_hidden")}
     changing = [f for f in fields if len({str(values.get(f)) for values, _ in points}) > 1]
     base = {f: _commonest([str(values.get(f)) for values, _ in points]) for f in changing}
     machines, blocks = [], []
@@ -54,7 +55,9 @@ def _short(field: str) -> str:
 
 
 def _value(value: Any) -> str:
-    """A value for people; of a list of temperatures its ends."""
+    """A value for people; of a list of temperatures the ends of every stretch without a hole of more than 1."""
     if isinstance(value, list) and value and all(isinstance(entry, int | float) for entry in value):
-        return f"{value[0]:g}..{value[-1]:g}"
+        holes = [at for at in range(1, len(value)) if value[at] - value[at - 1] > 1]
+        stretches = [value[first:end] for first, end in zip([0, *holes], [*holes, len(value)], strict=True)]
+        return " and ".join(f"{stretch[0]:g}..{stretch[-1]:g}" for stretch in stretches)
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
