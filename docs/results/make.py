@@ -1,4 +1,4 @@
-"""Tables and figures of the studies, from the store that has them: python docs/results/make.py STORE paper|fixed-point.
+"""Tables and figures of the studies: python docs/results/make.py STORE paper|fixed-point [RUN].
 
 Writes `docs/results/NAME/`: figures as PNG, tables as Markdown that the page of the study includes. The prose of the
 pages is written by hand.
@@ -174,4 +174,5 @@ def write_fixed_point(store, run, folder):
 store, name = Store(sys.argv[1]), sys.argv[2]
 target = HERE / name
 target.mkdir(exist_ok=True)
-{"paper": write_paper, "fixed-point": write_fixed_point}[name](store, store.find_run(name), target)
+run = store.find_run(sys.argv[3] if len(sys.argv) > 3 else name)
+{"paper": write_paper, "fixed-point": write_fixed_point}[name](store, run, target)
