@@ -59,7 +59,7 @@ def leading_vectors(results: xr.Dataset) -> Figure:
         values = here["singular_value"].values
         for k, axes in enumerate(row):
             vector = here["leading_vector"].isel(leading=k).transpose("y", "x").values
-            _image(axes, vector, f"k = {k + 1}, σ² = {values[k] ** 2:.3g}", "no such mode")
+            _image(axes, vector, f"k = {k + 1}, σ² = {values[k] ** 2:.3g}" if k < len(values) else "", "no such mode")
         row[0].set_ylabel(plain(machine))
     return figure
 
