@@ -125,13 +125,12 @@ class ThisProcess(Workers):
         if not self._steps:
             return []
         first = self._steps[0]
-        group = self._group if len(self._steps) > 1 else lambda step: None
-        label = group(first)
+        label = self._group(first) if len(self._steps) > 1 else None
         if label is None:
             del self._steps[0]
             news = lambda fraction: self._on_progress(first, fraction)  # noqa: E731
             return [(first, perform(first, self._store, self._science, self._about, news))]
-        chosen = [step for step in self._steps if group(step) == label]
+        chosen = [step for step in self._steps if self._group(step) == label]
         self._steps = [step for step in self._steps if step not in chosen]
         outcomes = perform_together(chosen, self._store, self._science, self._about, self._on_progress)
         return list(zip(chosen, outcomes, strict=True))

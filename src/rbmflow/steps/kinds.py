@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jaxtyping import Array, Int8
 
 from rbmflow import sampler
 from rbmflow.dataset import Draws, configurations
@@ -107,11 +108,15 @@ SATURATED_WEIGHT = 3.0
 
 
 def _machine(step: Step, parents: Parents, work: Path, progress: Progress) -> xr.Dataset:
+    return _trained(step, *train_with_checkpoints(step_key(step), *_training_of(step, parents), work, progress))
+
+
+def _training_of(
+    step: Step, parents: Parents
+) -> tuple[Int8[Array, "sample visible"], MachineSettings, TrainingSettings]:
+    """Training configurations, machine and training that a step asks for."""
     data = configurations(Draws.from_dataset(parents[0]).at(step.settings["temperatures"]))
-    of_machine = MachineSettings(**step.settings["machine"])
-    of_training = TrainingSettings(**step.settings["training"])
-    machine, history = train_with_checkpoints(step_key(step), data, of_machine, of_training, work, progress)
-    return _trained(step, machine, history)
+    return data, MachineSettings(**step.settings["machine"]), TrainingSettings(**step.settings["training"])
 
 
 def compute_together(steps: Sequence[Step], parents: Parents, progress: Progress) -> list[xr.Dataset]:
@@ -126,10 +131,8 @@ def compute_together(steps: Sequence[Step], parents: Parents, progress: Progress
     progress
         Called now and then with the fraction done.
     """
-    settings = steps[0].settings
-    data = configurations(Draws.from_dataset(parents[0]).at(settings["temperatures"]))
-    of_machine, of_training = MachineSettings(**settings["machine"]), TrainingSettings(**settings["training"])
-    trained = train_ensemble([step_key(step) for step in steps], data, of_machine, of_training, progress=progress)
+    asked = _training_of(steps[0], parents)
+    trained = train_ensemble([step_key(step) for step in steps], *asked, progress=progress)
     return [_trained(step, *one) for step, one in zip(steps, trained, strict=True)]
 
 
