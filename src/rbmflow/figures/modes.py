@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from rbmflow.figures.axes import (
     CRITICAL,
@@ -237,6 +237,7 @@ def mode_growth(results: xr.Dataset) -> Figure:
             axes.axhline(1.0, color=INK, linewidth=0.6)
         for axes in column:
             axes.set_xscale("log")
+            axes.xaxis.set_minor_formatter(NullFormatter())
             axes.axvline(1.0, color=INK, linewidth=0.6, linestyle=(0, (1, 1.6)))
         upper.set_title(plain(machine))
         lower.set_xlabel("predicted gain $\\sigma_k^2$")
