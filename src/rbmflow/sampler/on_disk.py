@@ -22,7 +22,7 @@ from rbmflow.sampler.chains import FIRST_WINDOW, POINTS, THERMAL
 from rbmflow.sampler.cluster import SwendsenWang, Wolff
 from rbmflow.sampler.transfer_matrix import TransferMatrix
 
-OBSERVING = 3.5e-9
+OBSERVING = 0.3e-9
 """Seconds that the energy and the magnetization take, a site."""
 PACKED = 0.25
 """Bytes a spin takes at most on disk: packing brings random spins to about 0.17, cold ones to nearly nothing."""
@@ -49,7 +49,7 @@ def _seconds(model: Ising, temperature: float, draws: int, method: Method) -> fl
     if temperature == 0 or math.isinf(temperature):
         return 1e-9 * sites * draws
     if isinstance(method, TransferMatrix):
-        return 1 + 40e-9 * sites * draws
+        return 1 + 10e-9 * sites * draws
     length = min(*model.lattice.shape, 3 * correlation_length(temperature))
     if isinstance(method, SwendsenWang | Wolff):
         tau, step, replicas = 1 + 1.3 * length**0.35, (1e-9 if isinstance(method, Wolff) else 15e-9) * sites, 512

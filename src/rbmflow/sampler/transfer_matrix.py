@@ -85,22 +85,25 @@ def _draw_rows(generator: np.random.Generator, ly: int, lx: int, coupling: float
     rows, sizes = _row_classes(lx)
     block = max(1, WORKSPACE_BYTES // (8 * (ly - 1) * lx * 2**lx))
     parts = [rows[at : at + block] for at in range(0, rows.size, block)]
-    log_weights = np.concatenate([_backward_sums(ly, lx, coupling, part)[0] for part in parts])
-    weights = sizes * np.exp(log_weights - log_weights.max())
+    log_weights, up = [], None
+    for part in parts:
+        log_weight, up = _backward_sums(ly, lx, coupling, part)
+        log_weights.append(log_weight)
+    weights = sizes * np.exp(np.concatenate(log_weights) - np.max(np.concatenate(log_weights)))
     chosen = np.sort(generator.choice(rows.size, draws, p=weights / weights.sum()))
-    spins = np.empty((draws, ly, lx), np.int8)
+    words = np.empty((draws, ly), np.intp)
     for number, part in enumerate(parts):
-        inside = (chosen >= number * block) & (chosen < (number + 1) * block)
-        if inside.any():
-            conditional = _backward_sums(ly, lx, coupling, part)[1]
-            spins[inside] = _draw_given_first_row(generator, part, conditional, chosen[inside] - number * block, ly)
-    return _random_symmetry(generator, generator.permutation(spins))
+        inside = slice(*np.searchsorted(chosen, [number * block, (number + 1) * block]))
+        if inside.start < inside.stop:
+            # What was computed for the weights is still there if one block holds all first rows.
+            conditional = up if len(parts) == 1 else _backward_sums(ly, lx, coupling, part)[1]
+            words[inside] = _draw_given_first_row(generator, part, conditional, chosen[inside] - number * block, ly)
+    return _random_symmetry(generator, generator.permutation(words), lx)
 
 
 def _row_classes(lx: int) -> tuple[np.ndarray, np.ndarray]:
     """Representatives of the rows under translation, reflection and spin flip, and the sizes of their classes."""
-    rows = np.arange(2**lx)
-    reflected = sum(((rows >> x) & 1) << (lx - 1 - x) for x in range(lx))
+    rows, reflected = np.arange(2**lx), _reflected_rows(lx)
     smallest = rows.copy()
     for image in (rows, reflected):
         for shift in range(lx):
@@ -109,7 +112,13 @@ def _row_classes(lx: int) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(smallest, return_counts=True)
 
 
-def _bit_spin(words: np.ndarray, x: int) -> np.ndarray:
+def _reflected_rows(lx: int) -> np.ndarray:
+    """Every row read from right to left."""
+    rows = np.arange(2**lx)
+    return sum(((rows >> x) & 1) << (lx - 1 - x) for x in range(lx))
+
+
+def _bit_spin(words: np.ndarray, x: int | np.ndarray) -> np.ndarray:
     return ((words >> x) & 1) * 2 - 1
 
 
@@ -141,8 +150,8 @@ def _backward_sums(ly: int, lx: int, coupling: float, first_rows: np.ndarray) ->
         minus = np.exp(-coupling * (field + np.abs(field))) * beta[frontiers & ~(1 << x)]
         total = plus + minus
         with np.errstate(invalid="ignore"):
-            # A frontier without weight (underflow) is never visited.
-            np.divide(plus, total, out=up[site])
+            # A frontier without weight (underflow) is never visited. Transposing after the division is faster.
+            up[site] = plus / total
         beta = total * np.exp(coupling * (np.abs(field) - np.abs(field).max()))
         largest = beta.max(axis=0)
         with np.errstate(divide="ignore"):
@@ -160,27 +169,31 @@ def _log_last(beta: np.ndarray, first_rows: np.ndarray) -> np.ndarray:
 def _draw_given_first_row(
     generator: np.random.Generator, first_rows: np.ndarray, up: np.ndarray, chosen: np.ndarray, ly: int
 ) -> np.ndarray:
-    """Configurations int8 [draw, y, x] whose first rows are `first_rows[chosen]`."""
+    """Configurations int [draw, y] of row words whose first rows are `first_rows[chosen]`."""
     lx = up.shape[0] // (ly - 1)
     frontier = first_rows[chosen]
-    spins = np.empty((chosen.size, ly, lx), np.int8)
+    words = np.empty((ly, chosen.size), np.intp)
+    words[0] = frontier
     tables = up.transpose(0, 2, 1).reshape(up.shape[0], -1)
-    for x in range(lx):
-        spins[:, 0, x] = _bit_spin(frontier, x)
+    offset = chosen * up.shape[1]
     for site in range(up.shape[0]):
         row, x = divmod(site, lx)
-        is_up = generator.random(chosen.size) < tables[site].take(chosen * up.shape[1] + frontier)
-        frontier = (frontier & ~(1 << x)) | (is_up.astype(np.int64) << x)
-        spins[:, row + 1, x] = is_up
-    spins[:, 1:] = 2 * spins[:, 1:] - 1
-    return spins
+        is_up = generator.random(chosen.size) < tables[site].take(offset + frontier)
+        frontier = (frontier & ~(1 << x)) | (is_up.astype(np.intp) << x)
+        if x == lx - 1:
+            words[row + 1] = frontier
+    return words.T
 
 
-def _random_symmetry(generator: np.random.Generator, spins: np.ndarray) -> np.ndarray:
-    """Apply to each configuration its own random translation along x, reflection and spin flip."""
-    draws, _, lx = spins.shape
-    shift = generator.integers(0, lx, (draws, 1))
-    direction = generator.integers(0, 2, (draws, 1)) * 2 - 1
-    columns = (shift + direction * np.arange(lx)) % lx
-    sign = generator.integers(0, 2, (draws, 1, 1), np.int8) * 2 - 1
-    return np.take_along_axis(spins, columns[:, None, :], axis=2) * sign
+def _random_symmetry(generator: np.random.Generator, words: np.ndarray, lx: int) -> np.ndarray:
+    """Configurations int8 [draw, y, x], each with its own random translation along x, reflection and spin flip."""
+    shift = generator.integers(0, lx, (len(words), 1))
+    reflected = generator.integers(0, 2, (len(words), 1)) == 0
+    flipped = generator.integers(0, 2, (len(words), 1, 1), np.int8)[:, 0] == 0
+    # Site x of the result is site shift +- x of the row: the row turned by the shift, or the reflected one.
+    words = np.where(reflected, _reflected_rows(lx)[words], words)
+    shift = np.where(reflected, lx - 1 - shift, shift)
+    words = ((words >> shift) | (words << (lx - shift))) & (2**lx - 1)
+    words = np.where(flipped, words ^ (2**lx - 1), words)
+    spins = _bit_spin(np.arange(2**lx)[:, None], np.arange(lx)).astype(np.int8)
+    return spins[words]
