@@ -15,7 +15,18 @@ from rbmflow._checks import InvalidInput
 from rbmflow.dataset import Draws
 from rbmflow.diagnostics import tau_int
 from rbmflow.random import Streams
-from rbmflow.sampler import HeatBath, Metropolis, SwendsenWang, TransferMatrix, Wolff, chains, method_for, sample
+from rbmflow.sampler import (
+    HeatBath,
+    Metropolis,
+    SwendsenWang,
+    TransferMatrix,
+    Wolff,
+    chains,
+    method_for,
+    multispin,
+    sample,
+    sharing,
+)
 from rbmflow.sampler.multispin import below, counts, digits, pack, unpack
 
 CRITICAL = exact.critical_temperature()
@@ -125,6 +136,30 @@ def test_same_key_same_bits_however_the_sweeps_are_divided():
     one, two, other = (sample(jax.random.key(k), model, [2.0], 100, "metropolis").spins for k in (1, 1, 2))
     assert np.array_equal(one, two)
     assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("cores", ["1", "2", "3"])
+def test_same_bits_however_many_cores_share_the_replicas(cores, monkeypatch):
+    monkeypatch.setattr(multispin, "WORTH_SHARING", 1)
+    monkeypatch.setattr(multispin, "FULL", 1)
+    model = rf.Ising(rf.Square(5, 6))
+    for method in (Metropolis(), *(one for one in METHODS[2:] if one.refusal(model) is None)):
+        kernel = method.sweep(model, 2.0)
+        start = kernel.start(jax.random.key(2), 5 * kernel.word, None)
+        monkeypatch.setenv("NPROC", "1")
+        alone = kernel.advance(start, 12)
+        monkeypatch.setenv("NPROC", cores)
+        shared = kernel.advance(start, 12)
+        assert np.array_equal(kernel.spins(alone), kernel.spins(shared))
+        # And so does whatever comes after.
+        assert np.array_equal(kernel.spins(kernel.advance(alone, 3)), kernel.spins(kernel.advance(shared, 3)))
+
+
+def test_each_core_gets_one_block(monkeypatch):
+    monkeypatch.setenv("NPROC", "3")
+    assert sharing.share_out(lambda block: (block.start, block.stop), 8) == [(0, 2), (2, 5), (5, 8)]
+    assert sharing.share_out(lambda block: (block.start, block.stop), 8, fewest=4) == [(0, 4), (4, 8)]
+    assert sharing.share_out(lambda block: (block.start, block.stop), 3, fewest=4) == [(0, 3)]
 
 
 def test_bit_planes():

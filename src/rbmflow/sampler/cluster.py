@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,6 +15,7 @@ from jaxtyping import Bool, Float, Int8, UInt32, UInt64
 from rbmflow._types import Key
 from rbmflow.model import Ising
 from rbmflow.sampler.multispin import aligned_bonds_and_up_spins, unpack
+from rbmflow.sampler.sharing import share_out
 
 type Update = Callable[..., None]
 
@@ -40,13 +39,6 @@ def _digits(probability: float) -> UInt64[np.ndarray, " digit"]:
     level = min(round(probability * 2**DIGITS), 2**DIGITS - 1)
     masks = [0xFFFF_FFFF_FFFF_FFFF * (level >> place & 1) for place in reversed(range(DIGITS))]
     return np.array(masks if level else [], np.uint64)
-
-
-def _cores() -> int:
-    """Threads to use: `NPROC`, which bounds those of XLA too, or all cores that this process may run on."""
-    if told := os.environ.get("NPROC", ""):
-        return int(told)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -99,10 +91,7 @@ class ClusterUpdate:
         def block(rows: slice) -> None:
             self.update(words[rows], lanes[rows], bond, ghost, favoured, np.int64(count * self.steps))
 
-        cores = _cores()
-        edges = np.linspace(0, len(words), min(cores, len(words)) + 1).astype(int)
-        with ThreadPoolExecutor(cores) as threads:
-            list(threads.map(block, map(slice, edges[:-1], edges[1:])))
+        share_out(block, len(words))
         return Walkers(words, lanes)
 
     def _planes(self, state: Walkers) -> UInt32[np.ndarray, "site word"]:

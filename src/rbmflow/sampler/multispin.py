@@ -21,17 +21,24 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int8, Int32, UInt32
+from jaxtyping import Array, ArrayLike, Bool, Float, Int8, Int32, UInt32
 
 from rbmflow._types import Key
 from rbmflow.model import Ising
 from rbmflow.random import Generator, Streams
+from rbmflow.sampler.sharing import share_out
 
 PLANES = 24
 REPLICAS = 32
 """Replicas in a word."""
 
 ALL = np.uint32(0xFFFFFFFF)
+
+FULL = 16
+"""Words of the widest vector register: narrower blocks gain nothing from a core of their own."""
+
+WORTH_SHARING = 1 << 18
+"""Updates of words below which threads cost more than they save."""
 
 
 def _lanes(axes: int) -> UInt32[Array, "..."]:
@@ -76,6 +83,31 @@ class Replicas(eqx.Module):
     words: UInt32[Array, "site word"]
     streams: tuple[Streams, ...]
     sweeps: UInt32[Array, ""]
+
+    def block(self, first: int, count: int) -> Replicas:
+        """The replicas of `count` words from the first one on."""
+        return self if count == self.words.shape[-1] else _block(self, np.int32(first), count)
+
+
+@eqx.filter_jit
+def _block(replicas: Replicas, first: ArrayLike, count: int) -> Replicas:
+    def part(of: Array) -> Array:
+        return jax.lax.dynamic_slice_in_dim(of, first, count, -1)
+
+    words, streams = jax.tree.map(part, (replicas.words, replicas.streams))
+    return Replicas(words, streams, replicas.sweeps)
+
+
+@jax.jit
+def _together(blocks: list[Replicas]) -> Replicas:
+    """All replicas of consecutive blocks."""
+    if len(blocks) == 1:
+        return blocks[0]
+
+    words, streams = jax.tree.map(
+        lambda *parts: jnp.concatenate(parts, -1), *((block.words, block.streams) for block in blocks)
+    )
+    return Replicas(words, streams, blocks[0].sweeps)
 
 
 class LocalSweep(eqx.Module):
@@ -147,10 +179,22 @@ class LocalSweep(eqx.Module):
         """Fewest and most replicas side by side: fewer leave vector registers empty, more leave the cache."""
         return 256, 1024
 
+    def advance(self, state: Replicas, count: int) -> Replicas:
+        """The state `count` sweeps later, the same bits however sweeps are divided into calls and words among cores."""
+        sites, words = state.words.shape
+        # As an array, so that another number is not compiled anew.
+        sweeps = np.int32(count)
+        if count * sites * words < WORTH_SHARING or jax.default_backend() != "cpu":
+            return self._later(state, sweeps)
+
+        def later(block: slice) -> Replicas:
+            return jax.block_until_ready(self._later(state.block(block.start, block.stop - block.start), sweeps))
+
+        return _together(share_out(later, words, FULL))
+
     @eqx.filter_jit
-    def advance(self, state: Replicas, count: int | Array) -> Replicas:
-        """The state `count` sweeps later, the same bits however the sweeps are divided into calls."""
-        return jax.lax.fori_loop(0, jnp.asarray(count), lambda _, at: self(at), state)
+    def _later(self, state: Replicas, sweeps: ArrayLike) -> Replicas:
+        return jax.lax.fori_loop(0, sweeps, lambda _, at: self(at), state)
 
     def spins(self, state: Replicas) -> Int8[np.ndarray, "replica y x"]:
         """Configurations of all replicas."""
@@ -205,7 +249,10 @@ def counts(planes: UInt32[Array, "site word"]) -> Int32[Array, " replica"]:
         addends = min(room, sites)
         fields = jnp.pad(fields, ((0, 0), (0, -sites % addends), (0, 0))).reshape(parts, addends, -1, words)
         # Written out, a short sum becomes one vectorised loop.
-        fields = sum(fields[:, k] for k in range(addends)) if addends <= 5 else fields.sum(1, dtype=jnp.uint32)
+        short = addends <= 5
+        fields = (
+            sum((fields[:, k] for k in range(1, addends)), fields[:, 0]) if short else jnp.sum(fields, 1, jnp.uint32)
+        )
     return fields[:, 0].astype(jnp.int32).T.reshape(-1)
 
 

@@ -85,18 +85,16 @@ def _draw_rows(generator: np.random.Generator, ly: int, lx: int, coupling: float
     rows, sizes = _row_classes(lx)
     block = max(1, WORKSPACE_BYTES // (8 * (ly - 1) * lx * 2**lx))
     parts = [rows[at : at + block] for at in range(0, rows.size, block)]
-    log_weights, up = [], None
-    for part in parts:
-        log_weight, up = _backward_sums(ly, lx, coupling, part)
-        log_weights.append(log_weight)
-    weights = sizes * np.exp(np.concatenate(log_weights) - np.max(np.concatenate(log_weights)))
+    first, up = _backward_sums(ly, lx, coupling, parts[0])
+    log_weights = np.concatenate([first, *(_backward_sums(ly, lx, coupling, part)[0] for part in parts[1:])])
+    weights = sizes * np.exp(log_weights - log_weights.max())
     chosen = np.sort(generator.choice(rows.size, draws, p=weights / weights.sum()))
     words = np.empty((draws, ly), np.intp)
     for number, part in enumerate(parts):
         inside = slice(*np.searchsorted(chosen, [number * block, (number + 1) * block]))
         if inside.start < inside.stop:
-            # What was computed for the weights is still there if one block holds all first rows.
-            conditional = up if len(parts) == 1 else _backward_sums(ly, lx, coupling, part)[1]
+            # Only the first block is kept; on small lattices it holds all first rows.
+            conditional = up if number == 0 else _backward_sums(ly, lx, coupling, part)[1]
             words[inside] = _draw_given_first_row(generator, part, conditional, chosen[inside] - number * block, ly)
     return _random_symmetry(generator, generator.permutation(words), lx)
 
@@ -115,7 +113,7 @@ def _row_classes(lx: int) -> tuple[np.ndarray, np.ndarray]:
 def _reflected_rows(lx: int) -> np.ndarray:
     """Every row read from right to left."""
     rows = np.arange(2**lx)
-    return sum(((rows >> x) & 1) << (lx - 1 - x) for x in range(lx))
+    return np.sum([((rows >> x) & 1) << (lx - 1 - x) for x in range(lx)], axis=0)
 
 
 def _bit_spin(words: np.ndarray, x: int | np.ndarray) -> np.ndarray:
