@@ -42,7 +42,10 @@ def ready(method):
 
 
 def deviations(draws, model):
-    """(mean - exact) / error of E, E^2, |m|, m^2, m^4 at every temperature, errors by the measured ESS."""
+    """(mean - exact) / error of E, E^2, |m|, m^2, m^4 and three two-point functions, errors by the measured ESS.
+
+    At every temperature; of magnetization and two-point functions the exact values are known up to a side of 12.
+    """
     temperatures = np.array(draws.temperatures)
     energy = np.asarray(model.energy(draws.spins), float)
     m = np.asarray(model.magnetization(draws.spins), float)
@@ -52,6 +55,10 @@ def deviations(draws, model):
     if min(model.lattice.shape) <= 12:
         pairs.append((np.abs(m), exact.abs_magnetization(model, temperatures)))
         pairs += [(m**power, exact.magnetization_moment(model, temperatures, power)) for power in (2, 4)]
+        two_point = exact.two_point(model, temperatures)
+        for y, x in ((1, 1), (0, 2), tuple(side // 2 for side in model.lattice.shape)):
+            moved = np.roll(draws.spins, (y, x), (-2, -1))
+            pairs.append(((draws.spins * moved).mean(axis=(-2, -1)), two_point[:, y, x]))
     ess = np.array([one.ess for one in draws.chains])
     return np.array([(x.mean(axis=1) - y) / (x.std(axis=1) / np.sqrt(ess)) for x, y in pairs])
 
@@ -61,8 +68,9 @@ def agree(method, shape, temperatures, draws):
     drawn = sample(jax.random.key(sum(shape)), model, temperatures, draws, ready(method))
     away = deviations(drawn, model)
     assert np.abs(away).max() < 5
-    # The errors are honest: neither far too small nor far too large.
-    assert 0.1 < (away**2).mean() < 3
+    # The errors are honest: over 40 keys this mean is 1. What is measured at one temperature varies together, so that
+    # four temperatures are four numbers: above 5 once in 2000.
+    assert 0.1 < (away**2).mean() < 5
     assert drawn.flags == ()
     assert all(one.ess > 0.8 * draws for one in drawn.chains)
 

@@ -1,10 +1,11 @@
-"""Tables and figures of the studies: python docs/results/make.py STORE paper|fixed-point [RUN].
+"""Tables and figures of the studies: python docs/results/make.py STORE paper|fixed-point|veiga-vicente [RUN].
 
 Writes `docs/results/NAME/`: figures as PNG, tables as Markdown that the page of the study includes. The prose of the
 pages is written by hand.
 """
 
 import json
+import math
 import sys
 import tomllib
 from pathlib import Path
@@ -23,6 +24,8 @@ MAIN = ("V-64", "V-16", "H-64", "L-64")
 SIZES = ("V-36", "V-81", "V-100", "V-225", "V-400")
 NULLS = ("V-untrained-64", "V-gaussian-64", "mean-field-64", "zero-infinity-64")
 GROUPS = {"main": MAIN, "sizes": SIZES, "nulls": NULLS}
+
+LIKELIHOOD = ("machine", "excess nats", "τ of E", "τ of |m|", "overlap of E", "overlap of |m|", "cold and hot agree")
 
 DRAWN = {
     "temperature_flow": ("main", "sizes", "nulls"),
@@ -109,8 +112,7 @@ def provenance(records, store):
 
 def write_paper(store, run, folder):
     """Figures and tables of the study `paper`."""
-    last = run["steps"][-1]
-    results = store.read(Address(last["kind"], last["hash"]))
+    results = results_of(store, run)
     for name, groups in DRAWN.items():
         for group in groups:
             part = results.sel(machine=[label for label in GROUPS[group] if label in results["machine"].values])
@@ -124,10 +126,7 @@ def write_paper(store, run, folder):
         "settling": table(*settling_table(results)),
         "off": table(*off_table(results)),
         "weights": table(*measures_table(results)),
-        "likelihood": table(
-            ("machine", "excess nats", "τ of E", "τ of |m|", "overlap of E", "overlap of |m|", "cold and hot agree"),
-            likelihood_table(results),
-        ),
+        "likelihood": table(LIKELIHOOD, likelihood_table(results)),
         "provenance": provenance([run], store),
     }
     write_tables(tables, folder)
@@ -173,8 +172,44 @@ def write_fixed_point(store, run, folder):
     write_tables(tables, folder)
 
 
+THEIRS = {"cold": "at most 5", "hot": "20 to 25"}
+"""Iterations that the flows of arXiv:2006.10176 needed."""
+
+
+def write_veiga_vicente(store, run, folder):
+    """Figures and tables of the machine of arXiv:2006.10176, beside its single numbers."""
+    results = results_of(store, run)
+    for name in ("temperature_flow", "flow_observables", "weights_along_training", "leading_vectors"):
+        save(getattr(figures, name)(results), folder, name)
+    here = results.isel(machine=0)
+    last = slice(-(here.sizes["iteration"] // 4), None)
+    rows = []
+    for start, theirs in THEIRS.items():
+        at = here.sel(start=start)
+        mean, error = (float(at[f"abs_magnetization_{one}"][last].mean()) for one in ("mean", "error"))
+        needed = [float(at["iterations_needed"].sel(thermometer=one)) for one in ("magnetization", "energy")]
+        told = ["no end" if math.isnan(one) else f"{one:.0f}" for one in needed]
+        rows.append([start, with_error(mean, error), "0.651", *told, theirs])
+    header = ("start", "mean abs m at the end", "theirs", "iterations by T(abs m)", "by T(E)", "theirs")
+    tables = {
+        "magnetization": table(header, rows),
+        "ends": table(*report.ends_table(results)),
+        "settling": table(*settling_table(results)),
+        "off": table(*off_table(results)),
+        "likelihood": table(LIKELIHOOD, likelihood_table(results)),
+        "provenance": provenance([run], store),
+    }
+    write_tables(tables, folder)
+
+
+def results_of(store, run):
+    """The results that a run ends with."""
+    last = run["steps"][-1]
+    return store.read(Address(last["kind"], last["hash"]))
+
+
 store, name = Store(sys.argv[1]), sys.argv[2]
 target = HERE / name
 target.mkdir(exist_ok=True)
 run = store.find_run(sys.argv[3] if len(sys.argv) > 3 else name)
-{"paper": write_paper, "fixed-point": write_fixed_point}[name](store, run, target)
+{"paper": write_paper, "fixed-point": write_fixed_point, "veiga-vicente": write_veiga_vicente}[name](store, run, target)

@@ -37,8 +37,8 @@ CORRELATION = 0.05
 WORKSPACE_BYTES = 256_000_000
 NEGLIGIBLE = 1e-6
 """Weight of the phase against the field below which no replica starts there."""
-FIRST_WINDOW = 256
-POINTS = 256
+FIRST_WINDOW = 512
+POINTS = 512
 LONGEST = 1 << 20
 """Steps of thermalisation after which the run goes on all the same, flagged."""
 
@@ -104,7 +104,7 @@ def _record(model: Ising, kernel: Kernel, state: Any, points: int, every: int) -
     rows = []
     for _ in range(points):
         state = kernel.advance(state, every)
-        rows.append(_observables(model, kernel, state)[:, :POINTS])
+        rows.append(_observables(model, kernel, state))
     return state, np.stack(rows, axis=-1)
 
 

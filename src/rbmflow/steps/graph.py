@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rbmflow.spec import Spec
 
 VERSIONS = {
-    "draws": 2,
+    "draws": 3,
     "thermometer": 2,
     "calibration": 3,
     "null": 3,
