@@ -156,7 +156,7 @@ def flips_table():
     yield ROW.format("attempted flips at T_c", "L", "flips / ns")
     yield ROW.format("-" * 64, "-" * 8, "-" * 12)
     yield ROW.format("bound: 24 random bits a flip, no more", "", f"{generator_bound():.2f}")
-    for length, replicas, count in ((10, 4096, 100), (64, 1024, 20), (512, 256, 1)):
+    for length, replicas, count in ((10, 4096, 100), (64, 1024, 20), (512, 256, 10)):
         for method in (Metropolis(), HeatBath()):
             rate = flips_per_ns(method, length, replicas, count)
             yield ROW.format(f"rbmflow {method.name}", length, f"{rate:.2f}")
