@@ -88,7 +88,9 @@ def log_mixture_probability(
     problems.unless(model.field == 0, "field", model.field, "ln Z is known without field only")
     problems.unless(spins.shape[1] == sites, "shape of data", spins.shape, f"it must be [sample, {sites}]")
     problems.done()
-    energy = np.asarray(model.total_energy(spins.reshape(-1, *model.lattice.shape)), np.float64)
+    energies = np.asarray(model.total_energy(spins.reshape(-1, *model.lattice.shape)), np.float64)
+    # There are far fewer levels than configurations.
+    energy, level = np.unique(energies, return_inverse=True)
     rows = []
     for temperature in temperatures:
         if temperature == 0:
@@ -96,7 +98,7 @@ def log_mixture_probability(
             rows.append(ground)
         else:
             rows.append(-energy / temperature - float(exact.log_partition(model, temperature)))
-    return np.asarray(logsumexp(rows, axis=0)) - np.log(len(rows))
+    return (np.asarray(logsumexp(rows, axis=0)) - np.log(len(rows)))[level]
 
 
 def excess_nats(
