@@ -84,6 +84,42 @@ def test_a_flow_on_configurations_made_elsewhere(tmp_path):
         assert rf.BayesThermometer(rf.Ising(rf.Square(4)), draws.temperatures).read(flow.spins).shape == (50, 2)
 
 
+def test_axes_are_known_by_their_names_and_attributes_of_others_mean_nothing(tmp_path):
+    spins = np.random.default_rng(0).choice([-1.0, 1.0], (2, 2, 4, 3))
+    dataset = xr.Dataset({"spins": (("draw", "temperature", "y", "x"), spins)}, {"temperature": [2.0, 4.0]})
+    dataset.assign_attrs(method="ours").to_netcdf(tmp_path / "mine.nc", engine="h5netcdf")
+    draws = rf.Draws.read(tmp_path / "mine.nc")
+    assert np.array_equal(draws.spins, spins.swapaxes(0, 1))
+    assert (draws.spins.dtype.name, draws.method) == ("int8", "given")
+    dataset.rename(draw="sample").to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
+    with pytest.raises(InvalidInput, match="axes of spins must be"):
+        rf.Draws.read(tmp_path / "other.nc")
+
+
+@pytest.mark.parametrize("name", ["folder", "draws.npz"])
+def test_a_place_that_is_no_file_for_draws_is_refused_before_anything_is_drawn(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InvalidInput, match="name of a netCDF-4 file"):
+        rf.sample_to(tmp_path / name, KEY, rf.Ising(rf.Square(4)), [2.0], 10, tell=lambda _: pytest.fail("drawn"))
+
+
+@pytest.mark.parametrize(
+    ("spins", "temperatures", "field"),
+    [
+        (np.ones((1, 2, 4, 4)), np.array(2.0), "shape of temperatures"),
+        (None, [2.0], "type of spins"),
+        ([[[[1, 1], [1]]]], [2.0], "spins, temperatures"),
+        (np.ones((1, 2, 4, 4), complex), [2.0], "type of spins"),
+        (np.ma.ones((1, 2, 4, 4)), [2.0], "type of spins"),
+        (np.ones((1, 2, 1, 4)), [2.0], "shape of spins"),
+    ],
+)
+def test_arrays_that_are_no_draws(spins, temperatures, field):
+    with pytest.raises(InvalidInput) as caught:
+        rf.Draws.from_array(spins, temperatures)
+    assert field in [problem.field for problem in caught.value.problems]
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [

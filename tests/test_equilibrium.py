@@ -72,10 +72,16 @@ def test_overlap_is_one_minus_the_total_variation():
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"chains": 1}, "chains"), ({"iterations": 7}, "iterations"), ({}, "visible units of the machine")],
+    [
+        ({"chains": 1}, "chains"),
+        ({"iterations": 7}, "iterations"),
+        ({"model": rf.Ising(rf.Square(3))}, "visible units of the machine"),
+        ({"model": rf.Ising(MODEL.lattice, 0.5)}, "field"),
+    ],
 )
 def test_bad_input_names_the_field(change, field):
-    model = MODEL if change else rf.Ising(rf.Square(3))
     with pytest.raises(InvalidInput) as caught:
-        equilibrium(jax.random.key(0), coupled(0.1), model, (2.0,), **change)
+        equilibrium(
+            **{"key": jax.random.key(0), "machine": coupled(0.1), "model": MODEL, "temperatures": (2.0,)} | change
+        )
     assert [problem.field for problem in caught.value.problems] == [field]

@@ -125,7 +125,7 @@ def rbms_file(path, kind):
 @pytest.mark.parametrize(("kind", "units"), [("BBRBM", "0/1"), ("IIRBM", "-1/+1")])
 def test_checkpoints_of_rbms_are_read(tmp_path, kind, units):
     path = rbms_file(tmp_path / "rbm.h5", kind)
-    last, first = RBM.from_rbms(path), RBM.from_rbms(path, update=5)
+    last, first = RBM.from_weights(path), RBM.from_rbms(path, update=5)
     assert last.units.name == units
     np.testing.assert_array_equal(last.weights, np.full((4, 3), 20))
     np.testing.assert_array_equal(first.hidden_bias, np.full(3, 5))

@@ -141,6 +141,12 @@ def test_exact_training_comes_close_to_the_mixture():
     assert 0 < means[-1] + 5 * excess[-1].error < 0.08
 
 
+def excess_of(model, temperatures):
+    """Excess nats of draws at T = 1 and 2 on 2 x 3 sites, taken for those of another model or mixture."""
+    drawn = rf.sample(jax.random.key(0), rf.Ising(rf.Square(2, 3)), (1.0, 2.0), 5)
+    return excess_nats(random_machine(), model, temperatures, drawn, LogPartition(0.0))
+
+
 @pytest.mark.parametrize(
     ("call", "field"),
     [
@@ -149,6 +155,8 @@ def test_exact_training_comes_close_to_the_mixture():
         (lambda: log_probability(random_machine(), np.ones((2, 5), np.int8), LogPartition(0.0)), "shape of data"),
         (lambda: log_mixture_probability(rf.Ising(rf.Square(2), 0.1), (1.0,), np.ones((2, 4), np.int8)), "field"),
         (lambda: log_mixture_probability(rf.Ising(rf.Square(2)), (1.0,), np.ones((2, 5), np.int8)), "shape of data"),
+        (lambda: excess_of(rf.Ising(rf.Square(2, 3)), (1.0,)), "temperatures of held_out"),
+        (lambda: excess_of(rf.Ising(rf.Square(3, 2)), (1.0, 2.0)), "lattice of held_out"),
     ],
 )
 def test_bad_input_names_the_field(call, field):

@@ -56,7 +56,8 @@ def deviations(draws, model):
         pairs.append((np.abs(m), exact.abs_magnetization(model, temperatures)))
         pairs += [(m**power, exact.magnetization_moment(model, temperatures, power)) for power in (2, 4)]
         two_point = exact.two_point(model, temperatures)
-        for y, x in ((1, 1), (0, 2), tuple(side // 2 for side in model.lattice.shape)):
+        ly, lx = model.lattice.shape
+        for y, x in {(1, 1), (0, 2 % lx), (ly // 2, lx // 2)} - {(0, 0)}:
             moved = np.roll(draws.spins, (y, x), (-2, -1))
             pairs.append(((draws.spins * moved).mean(axis=(-2, -1)), two_point[:, y, x]))
     ess = np.array([one.ess for one in draws.chains])
@@ -95,6 +96,20 @@ def test_energies_of_large_lattices(length):
     drawn = sample(jax.random.key(1), agree_model, [1.8, 2.2, CRITICAL, 2.35, 3.0], 512)
     assert np.abs(deviations(drawn, agree_model)).max() < 5
     assert drawn.flags == ()
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda one: one.name)
+def test_the_smallest_lattice(method):
+    agree(method, (2, 2), FEW, 4096)
+
+
+def test_clusters_that_turn_everything_over_and_over_are_thinned():
+    """Wolff in a weak field alternates in sign: autocorrelations of either sign count."""
+    drawn = sample(jax.random.key(4), rf.Ising(rf.Square(4), 0.01), [1.0], 4096, ready(Wolff()))
+    assert abs(drawn.chains[0].correlation) < 0.1
+    assert drawn.flags == ()
+    with pytest.raises(InvalidInput, match="clusters = 0"):
+        Wolff(0)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda one: one.name)

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.sparse import csgraph
 
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
@@ -113,6 +114,16 @@ def test_boltzmann_is_stationary(method, shape, field):
         if isinstance(method, SwendsenWang | Wolff):
             flow = probability[:, None] * matrix
             assert np.abs(flow - flow.T).max() < 1e-12
+
+
+@pytest.mark.parametrize("field", [0.0, 0.4])
+@pytest.mark.parametrize("shape", [*LATTICES, (2, 4), (4, 2)])
+@pytest.mark.parametrize("method", [Metropolis(), HeatBath(), SwendsenWang(), Wolff()], ids=lambda one: one.name)
+def test_every_configuration_can_be_reached_from_every_other(method, shape, field):
+    matrix = matrix_of(method, Ising(Square(*shape), field), 2.0)
+    # What has a probability below that of all 24 bits is never seen.
+    classes, _ = csgraph.connected_components(matrix > 2.0**-24 if shape == (2, 2) else matrix > 0, connection="strong")
+    assert classes == 1
 
 
 @pytest.mark.parametrize("field", [0.0, -0.4])

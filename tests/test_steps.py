@@ -454,6 +454,21 @@ def test_machines_that_differ_in_their_seed_alone_are_one_group_and_trained_alik
         np.testing.assert_allclose(one["weights"], alone["weights"], atol=2e-6)
 
 
+def test_a_machine_that_diverged_has_no_numbers(tmp_path, tiny_run):
+    steps = {step.name: step for step in graph(TINY)}
+    trained = tiny_run["machine V-8 seed 0"].copy(deep=True)
+    trained["weights"][:] = np.nan
+    flowed = compute(steps["flow V-8 seed 0 cold"], (trained,), tmp_path, lambda _: None)
+    step = steps["reading V-8 seed 0 cold"]
+    others = [tiny_run[parent.name] for parent in step.parents[1:]]
+    read = compute(step, (flowed, *others), tmp_path, lambda _: None)
+    assert read["temperature_read"].isnull().all()
+    assert read["energy"].isnull().all()
+    whole = compute(step, (tiny_run["flow V-8 seed 0 cold"], *others), tmp_path, lambda _: None)
+    assert whole["temperature_read"].sel(thermometer="energy").notnull().all()
+    assert set(read.data_vars) == set(whole.data_vars)
+
+
 def test_the_smallest_lattice_has_results(tmp_path):
     """Four sites have fewer modes than are drawn."""
     flow = FlowSettings(starts=("cold", "hot"), chains=20, iterations=4)

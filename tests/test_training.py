@@ -2,6 +2,7 @@
 
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +16,19 @@ from rbmflow.likelihood import free_energy
 from rbmflow.random import key_for
 from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE
 from rbmflow.settings import MachineSettings, TrainingSettings
-from rbmflow.training import held_out, optimiser_of, pseudo_likelihood, rungs, train, train_ensemble
+from rbmflow.training import (
+    CD,
+    PCD,
+    PTT,
+    Exact,
+    estimator_of,
+    held_out,
+    optimiser_of,
+    pseudo_likelihood,
+    rungs,
+    train,
+    train_ensemble,
+)
 
 UNITS = pytest.mark.parametrize("units", [PLUS_MINUS, ZERO_ONE], ids=lambda units: units.name)
 
@@ -53,6 +66,50 @@ def test_one_update_of_each_optimiser_is_the_formula():
     np.testing.assert_allclose(adam.hidden_bias, machine.hidden_bias + 0.1 * np.sign(slope.hidden_bias), atol=1e-5)
     heavy = stepped(TrainingSettings(optimiser="momentum", learning_rate=0.1), machine, [slope, slope], 10)
     np.testing.assert_allclose(heavy.weights, machine.weights + 0.1 * (1 + 1.9) * slope.weights, rtol=1e-5)
+    # Momentum does not gather up the decay.
+    none = jax.tree.map(jnp.zeros_like, slope)
+    decayed = stepped(TrainingSettings(optimiser="momentum", **decay), machine, [none] * 10, 10)
+    np.testing.assert_allclose(decayed.weights, 0.95**10 * machine.weights, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        (CD(2), {"estimator": "CD", "steps": 2}),
+        (PCD(3), {"estimator": "PCD", "steps": 3}),
+        (PTT(1, 6, 0.5), {"estimator": "PTT", "rungs": 6, "swap_acceptance": 0.5}),
+        (Exact(), {"estimator": "Exact"}),
+    ],
+)
+def test_an_estimator_is_a_value_or_its_name(value, names):
+    assert estimator_of(TrainingSettings(**names)) == value
+    one, other = (
+        train(jax.random.key(1), draws(), hidden=3, epochs=2, batch=20, **asked)[0]
+        for asked in ({"estimator": value}, names)
+    )
+    assert np.array_equal(one.weights, other.weights)
+
+
+def test_training_says_when_it_diverged_or_saturated():
+    _, calm = train(jax.random.key(1), draws(), hidden=3, epochs=1, batch=20)
+    assert calm.ladder.flags == {}
+    machine, wild = train(jax.random.key(1), draws(), hidden=3, epochs=40, batch=20, learning_rate=1e38)
+    assert list(wild.ladder.flags) == ["diverged"]
+    assert "smaller learning rate" in wild.ladder.flags["diverged"]
+    with pytest.raises(InvalidInput, match="must not have diverged"):
+        rf.iterate(jax.random.key(0), machine, np.ones((2, 2, 3), np.int8))
+    assert machine.or_free().finite
+
+
+@pytest.mark.parametrize(("units", "limit"), [("-1/+1", 3.0), ("0/1", 12.0)])
+def test_a_weight_is_saturated_where_a_unit_follows_it(units, limit):
+    """The same machine has weights four times as large between units 0/1."""
+    _, history = train(jax.random.key(1), draws(), hidden=3, epochs=1, batch=20, units=units)
+    for largest, flags in ((0.99 * limit, []), (1.01 * limit, ["saturated"])):
+        ladder = eqx.tree_at(
+            lambda at: at.largest_weight, history.ladder, jnp.full_like(history.ladder.largest_weight, largest)
+        )
+        assert list(ladder.flags) == flags
 
 
 @pytest.mark.parametrize(("schedule", "halfway"), [("constant", 1.0), ("linear", 0.5), ("cosine", 0.5)])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         NeuralThermometer,
         train_thermometer,
     )
-    from rbmflow.training import History, train, train_ensemble
+    from rbmflow.training import CD, PCD, PTT, Exact, History, train, train_ensemble
 
 __version__ = "0.1.0"
 
@@ -57,6 +57,10 @@ _PLACES = {
     "MagnetizationThermometer": "thermometer",
     "NeuralThermometer": "thermometer",
     "train_thermometer": "thermometer",
+    "CD": "training",
+    "Exact": "training",
+    "PCD": "training",
+    "PTT": "training",
     "History": "training",
     "train": "training",
     "train_ensemble": "training",
@@ -68,11 +72,15 @@ _PLACES = {
 }
 
 __all__ = [
+    "CD",
+    "PCD",
+    "PTT",
     "RBM",
     "BayesThermometer",
     "CorrelationThermometer",
     "Draws",
     "EnergyThermometer",
+    "Exact",
     "Flow",
     "HeatBath",
     "History",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, field
-from numbers import Integral
+from numbers import Integral, Real
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class InvalidInput(ValueError):
         return type(self), self.problems
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 @dataclass
 class Problems:
     """Collects the problems of one object, so that all are reported at once."""
@@ -61,13 +65,21 @@ class Problems:
 
     def positive(self, name: str, value: object) -> None:
         """Note a problem unless `value` is a finite number above zero."""
-        ok = isinstance(value, int | float) and math.isfinite(value) and value > 0
+        ok = _is_number(value) and math.isfinite(value) and value > 0  # pyright: ignore
         self.unless(ok, name, value, "it must be a finite number above 0")
 
     def not_negative(self, name: str, value: object) -> None:
         """Note a problem unless `value` is a finite number of at least zero."""
-        ok = isinstance(value, int | float) and math.isfinite(value) and value >= 0
+        ok = _is_number(value) and math.isfinite(value) and value >= 0  # pyright: ignore
         self.unless(ok, name, value, "it must be a finite number of at least 0")
+
+    def one_of(self, name: str, value: object, names: tuple[str, ...]) -> None:
+        """Note a problem unless `value` is one of the names."""
+        self.unless(value in names, name, value, f"it must be one of {', '.join(names)}")
+
+    def true_or_false(self, name: str, value: object) -> None:
+        """Note a problem unless `value` is a truth value."""
+        self.unless(isinstance(value, bool), name, value, "it must be true or false")
 
     def temperatures(self, name: str, values: object) -> None:
         """Note a problem unless `values` are increasing temperatures, 0 and infinity included."""

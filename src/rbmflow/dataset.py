@@ -86,17 +86,31 @@ class Draws(Record):
         ------
         InvalidInput
             If the shape does not fit, a value is neither -1 nor +1, or the temperatures are not increasing.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Draws.from_array(np.ones((2, 5, 4, 4)), [1.0, 2.0]).spins.dtype.name
+        'int8'
         """
-        array = np.asarray(spins)
         problems = Problems()
-        problems.temperatures("temperatures", np.ravel(temperatures))
-        fits = array.ndim == 4 and array.shape[0] == len(temperatures) and array.size > 0
-        allowed = f"it must be [temperature, draw, y, x] with {len(temperatures)} temperatures and no empty axis"
+        try:
+            array, grid = np.asarray(spins), np.asarray(temperatures, float)
+        except (TypeError, ValueError) as error:
+            allowed = f"spins and temperatures must be arrays of numbers ({error})"
+            raise InvalidInput(Problem("spins, temperatures", (type(spins), type(temperatures)), allowed)) from error
+        problems.unless(grid.ndim == 1, "shape of temperatures", grid.shape, "it must be [temperature]")
+        problems.temperatures("temperatures", np.ravel(grid).tolist())
+        whole = not np.ma.isMaskedArray(spins) and array.dtype.kind in "biuf"
+        problems.unless(whole, "type of spins", str(array.dtype), "it must be an array of real numbers without a mask")
+        problems.done()
+        fits = array.ndim == 4 and array.shape[0] == grid.size and array.size > 0 and min(array.shape[2:]) > 1
+        allowed = f"it must be [temperature, draw, y, x] with {grid.size} temperatures, no empty axis and sides above 1"
         problems.unless(fits, "shape of spins", array.shape, allowed)
         odd = array[not_spins(array)]
         problems.unless(odd.size == 0, "spins", odd.flat[0] if odd.size else None, "every spin must be -1 or +1")
         problems.done()
-        return cls(jnp.asarray(array.astype(np.int8)), tuple(float(t) for t in temperatures))
+        return cls(jnp.asarray(array.astype(np.int8)), tuple(grid.tolist()))
 
     @classmethod
     def read(cls, path: str | Path) -> Draws:
@@ -134,8 +148,13 @@ class Draws(Record):
         if missing:
             allowed = f"it must hold spins [temperature, draw, y, x] and temperature; {min(missing)} is missing"
             raise InvalidInput(Problem("path", str(path), allowed))
-        given = cls.from_array(dataset["spins"].values, dataset["temperature"].values)
-        return cls.from_dataset(dataset) if "method" in dataset.attrs else given
+        axes = ("temperature", "draw", "y", "x")
+        if set(dataset["spins"].dims) != set(axes):
+            allowed = f"the axes of spins must be {', '.join(axes)}, not {', '.join(map(str, dataset['spins'].dims))}"
+            raise InvalidInput(Problem("path", str(path), allowed))
+        given = cls.from_array(dataset["spins"].transpose(*axes).values, dataset["temperature"].values)
+        own = {"method", "sampling_flags"} <= set(dataset.attrs)
+        return cls.from_dataset(dataset) if own else given
 
     def select(self, minimum: float = 0.0, maximum: float = math.inf) -> Draws:
         """The draws with `minimum <= T <= maximum`.

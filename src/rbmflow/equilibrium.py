@@ -92,7 +92,8 @@ def equilibrium(
     Raises
     ------
     InvalidInput
-        If there are fewer than 2 chains or 8 iterations, or the machine does not fit the lattice.
+        If there are fewer than 2 chains or 8 iterations, the model has a field, or the machine does not fit the
+        lattice or is not finite.
 
     References
     ----------
@@ -111,6 +112,7 @@ def equilibrium(
     problems.whole("chains", chains, 2)
     problems.whole("iterations", iterations, 8)
     fits = machine.weights.shape[0] == sites
+    problems.unless(model.field == 0, "field", model.field, "the mixture is known without field only")
     problems.unless(fits, "visible units of the machine", machine.weights.shape[0], f"they must be {sites}")
     problems.done()
     for_starts, for_cold, for_hot = jax.random.split(key, 3)

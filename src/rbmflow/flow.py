@@ -136,7 +136,8 @@ def iterate(
     Raises
     ------
     InvalidInput
-        If the start does not fit the machine, an iteration to be kept is outside the flow, or `halves` is unknown.
+        If the start does not fit the machine, a weight is not finite, an iteration to be kept is outside the flow,
+        or `halves` is unknown.
 
     References
     ----------
@@ -153,8 +154,8 @@ def iterate(
     """
     problems = Problems()
     problems.whole("iterations", iterations, 1)
-    known = get_args(HalvesName.__value__)
-    problems.unless(halves in known, "halves", halves, f"it must be one of {', '.join(known)}")
+    problems.one_of("halves", halves, get_args(HalvesName.__value__))
+    problems.unless(machine.finite, "machine", "weights that are not finite", "its training must not have diverged")
     problems.done()
     wanted = tuple(range(iterations + 1)) if keep is None else tuple(sorted(set(keep)))
     if not wanted or wanted[0] < 0 or wanted[-1] > iterations:

@@ -78,6 +78,17 @@ def units_named(name: str) -> Units:
     raise InvalidInput(Problem("units", name, 'it must be "-1/+1" or "0/1"'))
 
 
+def _real(name: str, values: ArrayLike) -> Float[np.ndarray, "..."]:
+    """Values as float32."""
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind in "biuf" and not np.ma.isMaskedArray(values):
+            return array.astype(np.float32)
+    except ValueError:  # rows of different lengths
+        pass
+    raise InvalidInput(Problem(name, values, "it must be an array of real numbers"))
+
+
 class RBM(Record):
     r"""Restricted Boltzmann machine on `visible` and `hidden` two-valued units.
 
@@ -116,7 +127,7 @@ class RBM(Record):
     @classmethod
     def from_weights(
         cls,
-        weights: ArrayLike,
+        weights: ArrayLike | str | Path,
         visible_bias: ArrayLike | None = None,
         hidden_bias: ArrayLike | None = None,
         units: UnitsName = "-1/+1",
@@ -125,8 +136,9 @@ class RBM(Record):
 
         Parameters
         ----------
-        weights : [visible, hidden]
-            W; turn it over first if it is stored the other way round.
+        weights : [visible, hidden], or path
+            W; turn it over first if it is stored the other way round. A path is that of a file that
+            `from_rbms` reads, which has biases and units of its own.
         visible_bias : [visible]
             b; zero if not given.
         hidden_bias : [hidden]
@@ -137,7 +149,7 @@ class RBM(Record):
         Raises
         ------
         InvalidInput
-            If shapes do not fit together, a value is not finite, or there are no such units.
+            If shapes do not fit together, a value is not a finite real number, or there are no such units.
 
         Examples
         --------
@@ -145,15 +157,17 @@ class RBM(Record):
         >>> RBM.from_weights(np.zeros((9, 4)), units="0/1").visible_bias.shape
         (9,)
         """
-        matrix = np.asarray(weights, np.float32)
+        if isinstance(weights, str | Path):
+            return cls.from_rbms(weights)
         problems = Problems()
+        matrix = _real("weights", weights)
         two = matrix.ndim == 2 and matrix.size > 0
         problems.unless(two, "shape of weights", matrix.shape, "it must be [visible, hidden] with no empty axis")
         problems.done()
         given = (("visible_bias", visible_bias), ("hidden_bias", hidden_bias))
         biases = []
         for (name, bias), size in zip(given, matrix.shape, strict=True):
-            vector = np.zeros(size, np.float32) if bias is None else np.asarray(bias, np.float32)
+            vector = np.zeros(size, np.float32) if bias is None else _real(name, bias)
             problems.unless(vector.shape == (size,), f"shape of {name}", vector.shape, f"it must be ({size},)")
             biases.append(vector)
         for name, array in (("weights", matrix), ("visible_bias", biases[0]), ("hidden_bias", biases[1])):
@@ -199,6 +213,15 @@ class RBM(Record):
         for group in groups.values():
             group.close()
         return cls.from_weights(*(kept[name].values for name in ("weight_matrix", "vbias", "hbias")), units=known[kind])
+
+    @property
+    def finite(self) -> bool:
+        """Whether all weights and biases are finite numbers, as they are not after a training that diverged."""
+        return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(self))
+
+    def or_free(self) -> RBM:
+        """The machine, or free units in the place of one that diverged, of which nothing must be read then."""
+        return self if self.finite else jax.tree.map(jnp.zeros_like, self)
 
     def hidden_fields(self, visible: Float[Array, "*batch visible"]) -> Float[Array, "*batch hidden"]:
         """Fields on the hidden units, v W + c."""

@@ -85,8 +85,7 @@ class SamplingSettings:
         problems = Problems()
         problems.temperatures("temperatures", self.temperatures)
         problems.whole("draws", self.draws, 1)
-        names = get_args(MethodName.__value__)
-        problems.unless(self.method in names, "method", self.method, f"it must be one of {', '.join(names)}")
+        problems.one_of("method", self.method, get_args(MethodName.__value__))
         problems.done()
         object.__setattr__(self, "temperatures", tuple(float(t) for t in self.temperatures))
 
@@ -107,6 +106,8 @@ class MachineSettings:
     def __post_init__(self):
         problems = Problems()
         problems.whole("hidden", self.hidden, 1, MOST_HIDDEN)
+        problems.one_of("units", self.units, get_args(UnitsName.__value__))
+        problems.true_or_false("biases", self.biases)
         problems.not_negative("initial_scale", self.initial_scale)
         problems.done()
 
@@ -137,9 +138,8 @@ class TypeSettings:
             window = (self.minimum, self.maximum) == (0.0, math.inf)
             allowed = "minimum and maximum must be left out where temperatures are given"
             problems.unless(window, "temperatures", self.temperatures, allowed)
-        for field, known in (("data", DataName), ("weights", WeightsName)):
-            names, value = get_args(known.__value__), getattr(self, field)
-            problems.unless(value in names, field, value, f"it must be one of {', '.join(names)}")
+        problems.one_of("data", self.data, get_args(DataName.__value__))
+        problems.one_of("weights", self.weights, get_args(WeightsName.__value__))
         whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in self.also_hidden)
         problems.unless(whole, "also_hidden", self.also_hidden, "every entry must be a whole number of at least 1")
         problems.done()
@@ -188,9 +188,10 @@ class TrainingSettings:
         problems.whole("batch", self.batch, 1)
         problems.positive("learning_rate", self.learning_rate)
         problems.whole("steps", self.steps, 1)
-        for field, known in (("estimator", EstimatorName), ("optimiser", OptimiserName), ("schedule", ScheduleName)):
-            names, value = get_args(known.__value__), getattr(self, field)
-            problems.unless(value in names, field, value, f"it must be one of {', '.join(names)}")
+        problems.one_of("estimator", self.estimator, get_args(EstimatorName.__value__))
+        problems.one_of("optimiser", self.optimiser, get_args(OptimiserName.__value__))
+        problems.one_of("schedule", self.schedule, get_args(ScheduleName.__value__))
+        problems.true_or_false("centred", self.centred)
         problems.whole("rungs", self.rungs, FEWEST_RUNGS)
         rare = isinstance(self.swap_acceptance, int | float) and 0 <= self.swap_acceptance < 1
         problems.unless(rare, "swap_acceptance", self.swap_acceptance, "it must be a number of at least 0 and below 1")
@@ -228,8 +229,7 @@ class FlowSettings:
             problems.unless(known, f"starts[{index}]", start, allowed)
         problems.whole("chains", self.chains, 1)
         problems.whole("iterations", self.iterations, 1)
-        names = get_args(HalvesName.__value__)
-        problems.unless(self.halves in names, "halves", self.halves, f"it must be one of {', '.join(names)}")
+        problems.one_of("halves", self.halves, get_args(HalvesName.__value__))
         inside = all(isinstance(at, int) and 0 <= at <= self.iterations for at in self.keep)
         problems.unless(inside, "keep", self.keep, "it must hold iterations from 0 to flow.iterations")
         problems.done()

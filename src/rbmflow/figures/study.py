@@ -91,8 +91,8 @@ def _draw_end(axes: Axes, end: float, error: float, row: float, colour: str, mar
 def study_excess(study: xr.Dataset) -> Figure:
     """Draw how far the flows end from the training mixture against how well the machines have learnt it.
 
-    One symbol a machine: filled if it has converged. Error bars are standard errors over seeds. A perfect machine at
-    rest has no excess and no distance.
+    One symbol and number a machine: filled if it has converged. Error bars are standard errors over seeds. A perfect
+    machine at rest has no excess and no distance.
 
     Parameters
     ----------
@@ -104,21 +104,26 @@ def study_excess(study: xr.Dataset) -> Figure:
     Figure
         Excess in nats; energies per site in J.
     """
-    figure = new_figure(3.6, width=7.0)
+    names = [plain(str(name)) for name in study["machine"].values]
+    figure = new_figure(max(3.6, 0.5 + 0.16 * len(names)), width=9.0)
     axes = figure.add_subplot()
     axes.axhline(0.0, color="#999999", linewidth=0.8)
-    for row in range(study.sizes["machine"]):
+    shown = []
+    for row, name in enumerate(names):
         here = study.isel(machine=row)
         x, y = float(here["excess"]), float(here["energy_from_mixture"])
         if not (np.isfinite(x) and np.isfinite(y)):
             continue
         face = NEUTRAL if bool(here["converged"]) else "white"
-        errors = [float(np.nan_to_num(here[f"{name}_error"])) for name in ("excess", "energy_from_mixture")]
+        errors = [float(np.nan_to_num(here[f"{what}_error"])) for what in ("excess", "energy_from_mixture")]
         axes.errorbar(x, y, errors[1], errors[0], color=NEUTRAL, marker="o", markerfacecolor=face, markersize=4.5)
-        note = plain(str(here["machine"].values))
-        axes.annotate(note, (x, y), (4, 3), textcoords="offset points", fontsize=6, color=INK)
-    if np.isfinite(study["excess"].values).any():
-        axes.set_xscale("symlog", linthresh=0.1)
+        shown.append((x, f"{row + 1}  {name}"))
+        axes.annotate(str(row + 1), (x, y), (4, 3), textcoords="offset points", fontsize=7, color=INK)
+    if shown:
+        # A machine within the error of a perfect one may come out below 0.
+        axes.set_xscale("log" if min(x for x, _ in shown) > 0 else "symlog")
+        handles = [Line2D([], [], linestyle="none", label=text) for _, text in shown]
+        figure.legend(handles=handles, loc="outside right upper", handlelength=0, handletextpad=0, fontsize=7)
     say_empty(axes, study["excess"].values)
     axes.set_xlabel("excess over the training mixture (nats)")
     axes.set_ylabel("$E/N$ at the end minus mixture $(J)$")

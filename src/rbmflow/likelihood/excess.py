@@ -135,7 +135,7 @@ def excess_nats(
     Raises
     ------
     InvalidInput
-        As `log_mixture_probability` and `log_probability`.
+        As `log_mixture_probability` and `log_probability`, or if the draws are not of this mixture or lattice.
 
     Examples
     --------
@@ -147,6 +147,13 @@ def excess_nats(
     >>> 0 < excess_nats(machine, model, grid, fresh, log_partition(key, machine)).mean < 2
     True
     """
+    if isinstance(held_out, Draws):
+        problems = Problems()
+        of_draws, lattice = held_out.temperatures, held_out.spins.shape[-2:]
+        allowed = f"they must be those of the mixture, {tuple(temperatures)}"
+        problems.unless(tuple(of_draws) == tuple(temperatures), "temperatures of held_out", of_draws, allowed)
+        problems.unless(lattice == model.lattice.shape, "lattice of held_out", lattice, f"it must be {model.lattice}")
+        problems.done()
     lost = log_mixture_probability(model, temperatures, held_out) - log_probability(machine, held_out, partition)
     mean, error = mean_and_error(lost)
     return Nats(float(mean), float(np.hypot(error, partition.error)))

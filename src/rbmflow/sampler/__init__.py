@@ -2,8 +2,8 @@
 
 "auto" takes, for every temperature,
 
-- the exact sampler if there is no field, a side is at most 12 and there are at most 100 000 draws, which take seconds;
-  beyond that a chain with its measured thinning is about ten times as fast;
+- the exact sampler if there is no field, a side is at most 12 (and the other not so long that its tables take more than
+  a few seconds), and there are at most 100 000 draws; beyond that a chain with its measured thinning is faster;
 - a cluster update if there is no field, the package numba is there, and Metropolis is slowed down: sides from 20 up
   to 3 xi, with xi the correlation length of the infinite lattice, or both sides and 3 xi at least 64. (A Metropolis
   autocorrelation time is about 0.02 min(L, 3 xi)^2.17 sweeps; a Wolff cluster costs about as much as four sweeps.)
@@ -54,6 +54,7 @@ METHODS = {method.name: method() for method in (TransferMatrix, Metropolis, Heat
 CRITICAL_SIDE = 20
 CLUSTER_SIDE = 64
 MOST_EXACT_DRAWS = 100_000
+MOST_TABLE_ENTRIES = 4e8
 HEAT_BATH_TEMPERATURE = 4.0
 
 
@@ -76,7 +77,7 @@ def automatic(model: Ising, temperature: float, draws: int = 1) -> tuple[Method,
     """The method that "auto" takes for so many draws at a temperature, and why."""
     exact = TransferMatrix()
     many = draws > MOST_EXACT_DRAWS
-    if exact.refusal(model) is None and not many:
+    if exact.refusal(model) is None and not many and exact.table_entries(model) <= MOST_TABLE_ENTRIES:
         return exact, "exact and independent at this size"
     if temperature == 0 or math.isinf(temperature):
         return Metropolis(), "no chain is needed"
@@ -90,7 +91,7 @@ def automatic(model: Ising, temperature: float, draws: int = 1) -> tuple[Method,
         return Metropolis(), f"clusters would be faster, but {cluster.refusal(model)}"
     if temperature >= HEAT_BATH_TEMPERATURE:
         return HeatBath(), "high temperature"
-    if exact.refusal(model) is None:
+    if exact.refusal(model) is None and many:
         return Metropolis(), f"more than {MOST_EXACT_DRAWS} draws, for which exact ones take longer"
     return Metropolis(), "in a field" if model.field else "short correlations or moderate size"
 
@@ -178,7 +179,8 @@ def sample(
     Parameters
     ----------
     key
-        JAX random key. The configurations at one temperature depend on the key and that temperature alone.
+        JAX random key. The configurations at one temperature do not depend on the other temperatures; temperatures
+        are told apart in single precision.
     model
         The model.
     temperatures

@@ -134,9 +134,13 @@ def thermalise(model: Ising, kernel: Kernel, state: Any) -> tuple[Any, float, in
 
 
 def _decay(series: Float[np.ndarray, "replica time"]) -> int:
-    """First distance in time, up to half the series, at which the autocorrelation is half of what is tolerated."""
+    """First distance in time, up to half the series, at which the autocorrelation is half of what is tolerated.
+
+    In a weak field Wolff clusters turn everything over and over: such a chain alternates in sign, and so do its
+    autocorrelations.
+    """
     half = series.shape[1] // 2
-    return next((lag for lag in range(1, half) if _correlation(series.T, lag) <= CORRELATION / 2), half)
+    return next((lag for lag in range(1, half) if abs(_correlation(series.T, lag)) <= CORRELATION / 2), half)
 
 
 def _correlation(draws: Float[np.ndarray, "draw replica"], lag: int = 1) -> float:
@@ -149,11 +153,11 @@ def _correlation(draws: Float[np.ndarray, "draw replica"], lag: int = 1) -> floa
 def _checked(series: Float[np.ndarray, "2 draw replica"], draws: int, tau: float) -> tuple[float, float, float, list]:
     """Correlation, ESS and R-hat of the draws, and what they say against the promises."""
     _, count, replicas = series.shape
-    correlation = max(map(_correlation, series))
+    correlation = max(map(_correlation, series), key=abs)
     groups = [np.stack([one[:, start::4].ravel() for start in range(4)]) for one in series]
     disagreement = max(map(rhat, groups))
     flags = []
-    if correlation > CORRELATION + 5 / math.sqrt(max(1, (count - 1) * replicas)):
+    if abs(correlation) > CORRELATION + 5 / math.sqrt(max(1, (count - 1) * replicas)):
         flags.append(f"successive draws are correlated: {correlation:.3f} where {CORRELATION} is tolerated")
     # R-hat of independent draws exceeds 1 by a few over twice the length of a group.
     if disagreement > 1.01 + 10 / groups[0].shape[1]:

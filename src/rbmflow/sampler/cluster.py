@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int8, UInt32, UInt64
 
+from rbmflow._checks import Problems
 from rbmflow._types import Key
 from rbmflow.model import Ising
 from rbmflow.sampler.multispin import aligned_bonds_and_up_spins, unpack
@@ -154,7 +155,12 @@ class Wolff:
     Parameters
     ----------
     clusters
-        Clusters in one step.
+        Clusters in one step, at least 1.
+
+    Raises
+    ------
+    InvalidInput
+        If `clusters` is not a whole number of at least 1.
 
     References
     ----------
@@ -164,6 +170,11 @@ class Wolff:
     clusters: int = 1
 
     name = "wolff"
+
+    def __post_init__(self):
+        problems = Problems()
+        problems.whole("clusters", self.clusters, 1)
+        problems.done()
 
     def refusal(self, model: Ising) -> str | None:
         """Why this method cannot draw from the model, or None if it can."""

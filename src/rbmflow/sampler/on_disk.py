@@ -49,7 +49,7 @@ def _seconds(model: Ising, temperature: float, draws: int, method: Method) -> fl
     if temperature == 0 or math.isinf(temperature):
         return 1e-9 * sites * draws
     if isinstance(method, TransferMatrix):
-        return 1 + 10e-9 * sites * draws
+        return 0.1 + 8e-9 * method.table_entries(model) + 10e-9 * sites * draws
     length = min(*model.lattice.shape, 3 * correlation_length(temperature))
     if isinstance(method, SwendsenWang | Wolff):
         tau, step, replicas = 1 + 1.3 * length**0.35, (1e-9 if isinstance(method, Wolff) else 15e-9) * sites, 512
@@ -151,6 +151,8 @@ def sample_to(
 
 def _refuse(path: Path, needs: Estimate) -> None:
     """Refuse a place where the file cannot be."""
+    if path.is_dir() or path.suffix == ".npz":
+        raise InvalidInput(Problem("path", str(path), "it must be the name of a netCDF-4 file, such as draws.nc"))
     if not path.parent.is_dir():
         raise InvalidInput(Problem("path", str(path), "its folder must be there"))
     free = shutil.disk_usage(path.parent).free

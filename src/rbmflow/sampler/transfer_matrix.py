@@ -43,6 +43,11 @@ class TransferMatrix:
             return f"the exact sampler needs a side of at most {LONGEST_EXACT_ROW}"
         return None
 
+    def table_entries(self, model: Ising) -> float:
+        """About how many conditional probabilities the draws at one temperature need, twice on wide lattices."""
+        row, rows = sorted(model.lattice.shape)
+        return row * rows * 2.0**row * 2.0**row / (4 * row)
+
     def draw(self, generator: np.random.Generator, model: Ising, temperature: float, draws: int) -> np.ndarray:
         """Independent configurations at one temperature.
 

@@ -123,7 +123,8 @@ def mode_growth(key: Key, machine: RBM, start: ArrayLike, iterations: int = 10) 
         Iterations v -> h -> v.
     """
     vectors = decompose(machine).visible_vectors
-    flow = np.asarray(iterate(key, machine, start, iterations).configurations, np.float64)
+    # Of a machine that diverged the vectors are NaN, and so is all that follows.
+    flow = np.asarray(iterate(key, machine.or_free(), start, iterations).configurations, np.float64)
     chains = flow.shape[1]
     amplitudes = flow.reshape(iterations + 1, chains, -1) @ vectors
     first, second = amplitudes[:2]

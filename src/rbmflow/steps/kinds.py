@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import xarray as xr
 from jaxtyping import Array, Int8
 
@@ -103,10 +102,6 @@ def _thermometer(step: Step, progress: Progress) -> xr.Dataset:
     return thermometer.to_dataset()
 
 
-SATURATED_WEIGHT = 3.0
-"""A unit in the field of such a weight follows it with a probability of more than 0.997."""
-
-
 def _machine(step: Step, parents: Parents, work: Path, progress: Progress) -> xr.Dataset:
     return _trained(step, *train_with_checkpoints(step_key(step), *_training_of(step, parents), work, progress))
 
@@ -158,17 +153,8 @@ def _likelihood(step: Step, parents: Parents) -> xr.Dataset:
 
 
 def _training_flags(step: Step, history: History) -> list[dict[str, str]]:
-    """What went wrong along the ladder of checkpoints, with the update by which it had."""
-    flags = []
-    largest, updates = np.asarray(history.ladder.largest_weight), np.asarray(history.ladder.update)
-    if (broken := ~np.isfinite(largest)).any():
-        text = f"the weights are no longer finite by update {updates[broken][0]}; use a smaller learning rate"
-        flags.append(flag(step.name, "diverged", text))
-    with np.errstate(invalid="ignore"):
-        saturated = largest > SATURATED_WEIGHT
-    if saturated.any() and np.isfinite(largest[-1]):
-        text = f"a weight has grown to {largest[-1]:.1f}, past {SATURATED_WEIGHT:g} by update {updates[saturated][0]}"
-        flags.append(flag(step.name, "saturated", f"{text}: a hidden unit copies a single spin, which CD cannot see"))
+    """What went wrong along the ladder of checkpoints."""
+    flags = [flag(step.name, what, text) for what, text in history.ladder.flags.items()]
     if history.trajectory is not None and len(history.trajectory.acceptance) == step.settings["training"]["rungs"]:
         text = f"the ladder of PTT is full; its last swaps are accepted at {history.trajectory.acceptance[-2]:.2f}"
         flags.append(flag(step.name, "tempering", text))
@@ -176,7 +162,7 @@ def _training_flags(step: Step, history: History) -> list[dict[str, str]]:
 
 
 def _flow(step: Step, parents: Parents, progress: Progress) -> xr.Dataset:
-    settings = step.settings
+    settings, machine = step.settings, RBM.from_dataset(parents[0])
     start = temperature_of(settings["start"])
     for_start, for_flow = jax.random.split(step_key(step))
     spins = sampler.thermal(for_start, _model(settings["model"]), start, settings["chains"])
@@ -188,7 +174,8 @@ def _flow(step: Step, parents: Parents, progress: Progress) -> xr.Dataset:
 
     flow = iterate(
         for_flow,
-        RBM.from_dataset(parents[0]),
+        # A machine that diverged has no flow: what stands in its place is not read.
+        machine.or_free(),
         spins,
         settings["iterations"],
         keep=tuple(settings["keep"]) or None,
@@ -197,7 +184,8 @@ def _flow(step: Step, parents: Parents, progress: Progress) -> xr.Dataset:
         progress=progress,
     )
     kept = flow.to_dataset().rename(iteration="snapshot")
-    return xr.merge([Observables.joined(measured).to_dataset(), kept], combine_attrs="override")
+    whole = xr.merge([Observables.joined(measured).to_dataset(), kept], combine_attrs="override")
+    return whole.assign(diverged=not machine.finite)
 
 
 _QUICK = {

@@ -50,12 +50,15 @@ def flows_along(
     starts, iterations = settings["starts"], settings["iterations"]
     rows = []
     for checkpoint in range(ladder.update.size):
-        of_checkpoint = jax.random.fold_in(key, checkpoint)
+        of_checkpoint, machine = jax.random.fold_in(key, checkpoint), ladder.machine(checkpoint)
         row = []
         for number, start in enumerate(starts):
             for_start, for_flow = jax.random.split(jax.random.fold_in(of_checkpoint, number))
             spins = sampler.thermal(for_start, model, temperature_of(start), settings["chains"])
-            flow = iterate(for_flow, ladder.machine(checkpoint), spins, iterations, keep=_kept(iterations))
+            if not machine.finite:
+                row.append(np.full((len(STAGES), 6), np.nan).tolist())
+                continue
+            flow = iterate(for_flow, machine, spins, iterations, keep=_kept(iterations))
             row.append(_stages(model, flow.configurations))
         rows.append(row)
         progress((checkpoint + 1) / ladder.update.size)

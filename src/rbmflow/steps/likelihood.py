@@ -66,7 +66,7 @@ def likelihood(
         return excess_nats(machine, model, grid, fresh, partition)
 
     values: dict[str, Any] = dict.fromkeys(NAMES, np.nan)
-    if _finite(machine):
+    if machine.finite:
         partition = _partition(for_last, machine, LAST)
         values["excess"], values["excess_error"] = excess(machine, partition)
         values |= {"log_partition": partition.value, "log_partition_error": partition.error}
@@ -75,7 +75,7 @@ def likelihood(
     rows = []
     for number, key_of_one in enumerate(for_checkpoints):
         one = ladder.machine(number)
-        rows.append(excess(one, _partition(key_of_one, one, ALONG)) if _finite(one) else (np.nan, np.nan))
+        rows.append(excess(one, _partition(key_of_one, one, ALONG)) if one.finite else (np.nan, np.nan))
     values["checkpoint_update"] = np.asarray(ladder.update, float)
     values["checkpoint_excess"], values["checkpoint_excess_error"] = np.array(rows).T
     variables = {
@@ -83,10 +83,6 @@ def likelihood(
         for name, value in values.items()
     }
     return xr.Dataset(variables, {"checkpoint": np.arange(len(rows))})
-
-
-def _finite(machine: RBM) -> bool:
-    return all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(machine))
 
 
 def _partition(key: jax.Array, machine: RBM, annealing: dict[str, int]) -> LogPartition:

@@ -192,7 +192,7 @@ def reading(step: Step, parents: Parents) -> xr.Dataset:
         averages |= {name: ("iteration", mean), f"{name}_error": ("iteration", of_mean)}
     compared = [at for at in COMPARED_ITERATIONS if at < iteration[-1]] + [int(iteration[-1])]
     off = _off_manifold(step_key(step), model, measured, compared, readings["energy"].temperature)
-    return xr.Dataset(
+    whole = xr.Dataset(
         {
             "temperature_read": (("iteration", "thermometer"), read),
             "temperature_read_error": (("iteration", "thermometer"), error),
@@ -214,6 +214,12 @@ def reading(step: Step, parents: Parents) -> xr.Dataset:
             "feature": list(FEATURES),
         },
     )
+    return _unread(whole) if bool(parents[0].get("diverged", False)) else whole
+
+
+def _unread(read: xr.Dataset) -> xr.Dataset:
+    """The same without numbers, for a machine whose training diverged."""
+    return read.map(lambda values: values if values.dtype == bool else xr.full_like(values, np.nan, float))
 
 
 def _at(kept: np.ndarray, iterations: int, read: Reading) -> Reading:

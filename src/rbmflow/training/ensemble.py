@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Int8
 
 from rbmflow import _scan
+from rbmflow._checks import InvalidInput, Problem
 from rbmflow._types import Key
 from rbmflow.dataset import Draws, configurations
 from rbmflow.rbm import RBM
@@ -86,7 +87,7 @@ def train_ensemble(
     Raises
     ------
     InvalidInput
-        As `train`.
+        As `train`, or if there are no keys.
 
     Examples
     --------
@@ -97,6 +98,8 @@ def train_ensemble(
     >>> len(train_ensemble(list(keys), np.ones((10, 4), np.int8), *settings))
     3
     """
+    if not len(keys):
+        raise InvalidInput(Problem("keys", keys, "there must be at least one"))
     of_machine, of_training = machine or MachineSettings(), training or TrainingSettings()
     samples, unseen = held_out(configurations(data), of_training.held_out)
     states = start_ensemble(keys, samples, of_machine, of_training)

@@ -29,7 +29,7 @@ from rbmflow.settings import (
     UnitsName,
 )
 from rbmflow.training import estimators, ladder
-from rbmflow.training.estimators import estimator_of
+from rbmflow.training.estimators import Estimator, estimator_of
 from rbmflow.training.ladder import Ladder, read_ladder
 from rbmflow.training.optimisers import optimiser_of
 from rbmflow.training.trajectory import TemperedChains, Trajectory
@@ -251,7 +251,7 @@ def train(
     batch: int = 100,
     learning_rate: float = 0.01,
     steps: int = 1,
-    estimator: EstimatorName = "CD",
+    estimator: EstimatorName | Estimator = "CD",
     rungs: int = 24,
     swap_acceptance: float = 0.25,
     centred: bool = False,
@@ -277,14 +277,16 @@ def train(
         The machine, see `MachineSettings`.
     epochs, batch, learning_rate, steps, estimator, rungs, swap_acceptance, centred, optimiser, schedule, \
     weight_decay, held_out, checkpoints
-        The training, see `TrainingSettings`.
+        The training, see `TrainingSettings`. The estimator is a name, or a value such as `CD(10)` with `steps`,
+        `rungs` and `swap_acceptance` of its own.
     progress
         Called between chunks with the fraction done.
 
     Returns
     -------
     machine, history
-        The trained machine; one number an epoch, and the machines along the training.
+        The trained machine; one number an epoch, and the machines along the training. `history.ladder.flags` says
+        whether the weights diverged or saturated.
 
     Raises
     ------
@@ -301,14 +303,12 @@ def train(
     (16, 8)
     """
     of_machine = MachineSettings(hidden, units, biases, initial_scale)
+    named = {"estimator": estimator, "steps": steps, "rungs": rungs, "swap_acceptance": swap_acceptance}
     of_training = TrainingSettings(
+        **named | (estimator.settings if isinstance(estimator, Estimator) else {}),
         epochs=epochs,
         batch=batch,
         learning_rate=learning_rate,
-        steps=steps,
-        estimator=estimator,
-        rungs=rungs,
-        swap_acceptance=swap_acceptance,
         centred=centred,
         optimiser=optimiser,
         schedule=schedule,

@@ -23,6 +23,11 @@ STATES_IN_A_BLOCK = 12
 class Estimator(eqx.Module):
     """A way to estimate the gradient; what it carries from update to update are its chains."""
 
+    @property
+    @abc.abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """The entries of `TrainingSettings` that stand for it."""
+
     @abc.abstractmethod
     def start(self, key: Key, machine: RBM, batch: int) -> Any:
         """Chains before the first update, a pytree of arrays."""
@@ -95,6 +100,11 @@ class CD(Estimator):
 
     steps: int = 1
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The entries of `TrainingSettings` that stand for it."""
+        return {"estimator": "CD", "steps": self.steps}
+
     def start(self, key: Key, machine: RBM, batch: int) -> GibbsStreams:
         """Random numbers alone: the chains start from each batch."""
         return GibbsStreams.seeded(key, machine, batch)
@@ -137,6 +147,11 @@ class PCD(Estimator):
     """
 
     steps: int = 1
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The entries of `TrainingSettings` that stand for it."""
+        return {"estimator": "PCD", "steps": self.steps}
 
     def start(self, key: Key, machine: RBM, batch: int) -> PersistentChains:
         """Chains at uniform configurations."""
@@ -183,6 +198,11 @@ class PTT(Estimator):
     rungs: int = 24
     acceptance: float = 0.25
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The entries of `TrainingSettings` that stand for it."""
+        return {"estimator": "PTT", "steps": self.steps, "rungs": self.rungs, "swap_acceptance": self.acceptance}
+
     def start(self, key: Key, machine: RBM, batch: int) -> TemperedChains:
         """Chains at uniform configurations on every rung."""
         return TemperedChains.start(key, machine, batch, self.rungs)
@@ -203,6 +223,11 @@ class Exact(Estimator):
 
     .. math:: \Delta W = \langle v\, E[h|v]^T \rangle_{data} - \sum_{v, h} p(v, h)\, v\, h^T
     """
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The entries of `TrainingSettings` that stand for it."""
+        return {"estimator": "Exact"}
 
     def start(self, key: Key, machine: RBM, batch: int) -> tuple[()]:
         """Nothing: there are no chains.

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MOST_CONFIGURATIONS = 500
-"""Configurations that the diagnostics of a checkpoint are averaged over, at most."""
+"""Configurations that the free energies of a checkpoint are averaged over, at most."""
+
+MOST_TURNED = 200
+"""Configurations for the pseudo-likelihood, which turns over every unit of each."""
+
+FOLLOWING = 3.0
+"""A unit -1/+1 in a field of this strength follows it with a probability of more than 0.997."""
 
 _LONG_NAMES = {
     "update": "gradient updates so far",
@@ -76,6 +82,22 @@ class Ladder(Record):
     def machine(self, checkpoint: int) -> RBM:
         """Machine of one checkpoint; -1 is the last."""
         return jax.tree.map(lambda leaf: leaf[checkpoint], self.machines)
+
+    @property
+    def flags(self) -> dict[str, str]:
+        """What went wrong, "diverged" or "saturated", in one sentence each with the update by which it had.
+
+        A weight w of units 0/1 acts on the other unit's two values as w / 4 does between units -1/+1.
+        """
+        largest, updates = np.asarray(self.largest_weight), np.asarray(self.update)
+        if (broken := ~np.isfinite(largest)).any():
+            text = f"the weights are no longer finite by update {updates[broken][0]}; use a smaller learning rate"
+            return {"diverged": text}
+        limit = 4 * FOLLOWING / self.machines.units.span**2
+        if not (saturated := largest > limit).any():
+            return {}
+        text = f"a weight has grown to {largest[-1]:.3g}, past {limit:g} by update {updates[saturated][0]}"
+        return {"saturated": f"{text}: a hidden unit copies a single spin, which Gibbs steps from the data cannot see"}
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy with the axis `checkpoint`."""
@@ -155,9 +177,9 @@ def pseudo_likelihood(machine: RBM, visible: Float[Array, "sample visible"]) -> 
     return jnp.mean(jax.lax.map(of_unit, (visible.T, machine.weights, machine.visible_bias)))
 
 
-def _some(data: Array) -> Array:
-    """At most `MOST_CONFIGURATIONS` of the configurations, spread evenly over the set."""
-    return data[:: max(1, -(-data.shape[0] // MOST_CONFIGURATIONS))]
+def _some(data: Array, most: int) -> Array:
+    """At most so many of the configurations, spread evenly over the set."""
+    return data[:: max(1, -(-data.shape[0] // most))]
 
 
 @eqx.filter_jit
@@ -167,7 +189,8 @@ def _readings(machines: RBM, seen: Array, unseen: Array) -> tuple[Array, ...]:
         gap = jnp.mean(machine.free_energy(fresh)) - jnp.mean(machine.free_energy(visible))
         norm = jnp.sqrt(jnp.mean(machine.weights**2))
         values = jnp.linalg.svd(machine.weights, compute_uv=False)
-        return norm, gap, pseudo_likelihood(machine, visible), values, jnp.max(jnp.abs(machine.weights))
+        turned = pseudo_likelihood(machine, _some(visible, MOST_TURNED))
+        return norm, gap, turned, values, jnp.max(jnp.abs(machine.weights))
 
     return jax.lax.map(of_one, machines)
 
@@ -178,7 +201,8 @@ def read_ladder(
     trained_on: Int8[Array, "sample visible"],
     unseen: Int8[Array, "other visible"],
 ) -> Ladder:
-    """Diagnostics of every checkpoint, over at most 500 training and as many held-out configurations.
+    """Diagnostics of every checkpoint, over at most 500 training and as many held-out configurations (200 for the
+    pseudo-likelihood).
 
     Parameters
     ----------
@@ -189,5 +213,5 @@ def read_ladder(
     trained_on, unseen
         Training and held-out configurations of -1/+1; there may be none of the latter.
     """
-    readings = _readings(machines, _some(trained_on), _some(unseen))
+    readings = _readings(machines, *(_some(data, MOST_CONFIGURATIONS) for data in (trained_on, unseen)))
     return Ladder(jnp.asarray(update, jnp.int32), machines, *readings)

@@ -35,16 +35,15 @@ def optimiser_of(settings: TrainingSettings, updates: int) -> optax.GradientTran
         rate = optax.linear_schedule(settings.learning_rate, 0.0, updates)
     elif settings.schedule == "cosine":
         rate = optax.cosine_decay_schedule(settings.learning_rate, updates)
-    match settings.optimiser:
-        case "adam":
-            return optax.adamw(rate, weight_decay=settings.weight_decay, mask=_weights_only)
-        case "momentum":
-            ascent = optax.sgd(rate, momentum=MOMENTUM)
-        case "sgd":
-            ascent = optax.sgd(rate)
-    if settings.weight_decay == 0:
-        return ascent
-    return optax.chain(optax.add_decayed_weights(settings.weight_decay, _weights_only), ascent)
+    if settings.optimiser == "adam":
+        return optax.adamw(rate, weight_decay=settings.weight_decay, mask=_weights_only)
+    # After the momentum, which would multiply the decay by 1 / (1 - momentum).
+    decay = optax.add_decayed_weights(settings.weight_decay, _weights_only)
+    return optax.chain(
+        optax.trace(MOMENTUM) if settings.optimiser == "momentum" else optax.identity(),
+        decay if settings.weight_decay else optax.identity(),
+        optax.scale_by_learning_rate(rate),
+    )
 
 
 def _weights_only(machine: RBM) -> RBM:
