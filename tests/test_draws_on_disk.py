@@ -1,6 +1,7 @@
 """Sets written block by block, and configurations made elsewhere."""
 
 import shutil
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -52,6 +53,14 @@ def test_a_full_disk_is_refused_before_anything_is_drawn(tmp_path, monkeypatch):
         rf.sample_to(tmp_path / "draws.nc", KEY, rf.Ising(rf.Square(64)), [2.0], 97_700)
     with pytest.raises(InvalidInput, match="its folder must be there"):
         rf.sample_to(tmp_path / "no" / "draws.nc", KEY, rf.Ising(rf.Square(4)), [2.0], 10)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_meanwhile_leaves_nothing(tmp_path, monkeypatch):
+    free = iter([10**12, 10**12, 10**6])
+    monkeypatch.setattr(on_disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=next(free)))
+    with pytest.raises(OSError, match="filled up"):
+        rf.sample_to(tmp_path / "draws.nc", KEY, rf.Ising(rf.Square(4)), [2.0, 2.5], 10, tell=None)
     assert list(tmp_path.iterdir()) == []
 
 

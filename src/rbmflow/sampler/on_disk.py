@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import shutil
@@ -27,6 +28,8 @@ OBSERVING = 0.3e-9
 PACKED = 0.25
 """Bytes a spin takes at most on disk: packing brings random spins to about 0.17, cold ones to nearly nothing."""
 CHUNK_BYTES = 4_000_000
+SPARE_BYTES = 16_000_000
+"""What must stay free on a disk that is written to."""
 SPINS = ("temperature", "draw", "y", "x")
 
 
@@ -112,6 +115,8 @@ def sample_to(
     ------
     InvalidInput
         If an argument cannot be used, the folder is not there or its disk is too full; nothing is written then.
+    OSError
+        If the disk fills up meanwhile; what was written is removed.
 
     Examples
     --------
@@ -136,7 +141,7 @@ def sample_to(
         chains = []
         with growing_variable(part, "spins", SPINS, shape, (1, rows, *shape[2:]), {"long_name": "spin"}) as spins:
             for number, (temperature, (one, _)) in enumerate(zip(temperatures, chosen, strict=True)):
-                block = _Blocks(spins, number, rows, draws, progress)
+                block = _Blocks(spins, path.parent, number, rows, draws, progress)
                 chains.append(draw(key, model, float(temperature), draws, one, block))
                 block.flush()
         empty = jnp.empty((shape[0], 0, *shape[2:]), jnp.int8)
@@ -164,8 +169,9 @@ def _refuse(path: Path, needs: Estimate) -> None:
 class _Blocks:
     """Gathers blocks of draws at one temperature into the chunks of the file."""
 
-    def __init__(self, spins, number: int, rows: int, draws: int, progress):
-        self.spins, self.number, self.rows, self.draws, self.progress = spins, number, rows, draws, progress
+    def __init__(self, spins, folder: Path, number: int, rows: int, draws: int, progress):
+        self.spins, self.folder = spins, folder
+        self.number, self.rows, self.draws, self.progress = number, rows, draws, progress
         self.waiting: list[np.ndarray] = []
         self.written = 0
 
@@ -183,6 +189,9 @@ class _Blocks:
 
     def _write(self, block: np.ndarray) -> None:
         if len(block):
+            # HDF5 does not survive a write that fails.
+            if shutil.disk_usage(self.folder).free < block.nbytes + SPARE_BYTES:
+                raise OSError(errno.ENOSPC, "the disk has filled up meanwhile", str(self.folder))
             self.spins[self.number, self.written : self.written + len(block)] = block
             self.written += len(block)
         if self.progress is not None:
