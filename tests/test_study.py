@@ -33,4 +33,4 @@ def test_machines_are_named_by_what_sets_their_point_apart(monkeypatch):
         {"types.V.also_hidden": [], "training.steps": 1, "types.V.maximum": 3.0},
     ]
     study.verdicts_of_sweep([(values, xr.Dataset()) for values in points])
-    assert named == ["", " (steps 10)", " (V maximum 3)"]
+    assert named == ["", " (k = 10)", " (T <= 3)"]

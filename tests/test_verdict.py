@@ -125,7 +125,14 @@ def test_the_direction_is_set_against_that_of_block_spins():
     away = BlockSpins("majority", {"below": Measured(0.3, 0.01), "above": Measured(0.5, 0.01)})
     back = BlockSpins("majority", {"below": Measured(-0.3, 0.01), "above": Measured(0.5, 0.01)})
     assert verdict("against-RG", machine(), blocks=[away]).verdict == "holds"
-    assert verdict("against-RG", machine(), blocks=[back]).verdict == "holds only when"
+    assert verdict("against-RG", machine(), blocks=[back]).verdict == "fails"
+    still = BlockSpins("majority", {"below": Measured(0.01, 0.01), "above": Measured(0.5, 0.01)})
+    assert verdict("against-RG", machine(), blocks=[still]).verdict == "open"
+    beside = (*machine(2.0).flows, flow("T = 2.25", 2.25, 2.0))
+    assert verdict("against-RG", machine(2.0), blocks=[away]).verdict == "holds"
+    assert verdict("against-RG", machine(flows=beside), blocks=[away]).verdict == "fails"
+    decimated = BlockSpins("decimation", away.changes)
+    assert verdict("against-RG", machine(), blocks=[decimated]).verdict == "not tested"
     assert verdict("against-RG", machine()).verdict == "not tested"
 
 
@@ -143,6 +150,30 @@ def test_recipes_and_training_time_move_the_end_if_equal_ends_are_rejected():
     rungs = ((100, 2.9), (20_000, 2.3), (50_000, 2.0))
     ladder = tuple((update, Measured(end, 0.01, 5)) for update, end in rungs)
     assert verdict("recipe-moves-end", machine(ladder=ladder)).verdict == "holds"
+    # The rule's test is chi-squared; what three seeds are worth is told beside it.
+    apart = [machine(gibbs_steps=k, flows=(flow("cold", 0.0, end, error=0.03),)) for k, end in ((1, 2.2), (10, 2.36))]
+    (judgement,) = verdict("recipe-moves-end", *apart).judgements
+    assert (judgement.side, judgement.measured) == (
+        "supports",
+        "ends from 2.200 to 2.360, p = 1.6e-04 (F test 5.5e-03)",
+    )
+
+
+def test_a_narrow_window_has_the_error_in_it():
+    for end, error, sides in (
+        (2.40, 0.01, "fails"),
+        (2.37, 0.01, "holds"),
+        (2.30, 0.01, "holds"),
+        (2.25, 0.02, "fails"),
+    ):
+        flows = tuple(flow(start, begin, end, error=error) for start, begin in (("cold", 0.0), ("hot", math.inf)))
+        small = machine(flows=flows, length=6, hidden=23, critical=3.0)
+        assert (
+            verdict("follows-specific-heat", small, machine(2.3445))
+            .of("contradicts" if sides == "fails" else "supports")[0]
+            .of
+        )
+        assert verdict("to-specific-heat", small).verdict == sides
 
 
 def test_small_k_is_off_equilibrium_if_long_chains_come_closer_to_the_mixture():

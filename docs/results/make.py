@@ -4,7 +4,6 @@ Writes `docs/results/NAME/`: figures as PNG, tables as Markdown that the page of
 pages is written by hand.
 """
 
-import json
 import math
 import sys
 import tomllib
@@ -17,7 +16,7 @@ from rbmflow import figures, report
 from rbmflow.figures.style import STYLE_FILE
 from rbmflow.report.document import duration
 from rbmflow.report.quantities import likelihood_table, measures_table, off_table, settling_table, with_error
-from rbmflow.steps import verdicts_of_sweep
+from rbmflow.steps import verdicts_of, verdicts_of_sweep
 from rbmflow.store import Address, Store
 
 HERE = Path(__file__).parent
@@ -70,20 +69,54 @@ def write_tables(tables, folder):
         (folder / f"{name}.md").write_text(text, encoding="utf-8")
 
 
-def verdict_table(verdicts):
-    """One row a claim: the verdict and what decided it."""
+FILES = {
+    "flow_ends": ("flow_ends-main", "study_ends", "temperature_flow"),
+    "training_time": ("training_time-main", "study_training_time"),
+    "excess": ("training_time-main", "study_excess"),
+    "class_probabilities": ("class_probabilities-main", "temperature_flow"),
+    "block_spins": ("renormalization",),
+    "manifold": ("off_manifold-main", "temperature_flow", "study_ends"),
+    "energy_flow": ("energy_flow-main", "study_excess"),
+    "temperature_flow": ("temperature_flow-main", "temperature_flow", "study_ends"),
+    "leading_vectors": ("leading_vectors-main", "leading_vectors"),
+    "weight_products": ("weight_products-main", "weights_along_training"),
+    "spectra": ("spectra-main", "weights_along_training"),
+}
+"""Figures of the pages that show what decides a verdict, the first that a page has."""
+
+
+def figure_link(row, folder):
+    """A link to the figure of a verdict, if it is one of the page."""
+    shown = [name for name in FILES.get(row["figure"], ()) if (folder / f"{name}.png").exists()]
+    return f" ([figure]({folder.name}/{shown[0]}.png))" if shown else ""
+
+
+def verdict_table(verdicts, folder):
+    """One row a claim that was tested: the verdict, its figure, and what decided it."""
 
     def told(row):
         parts = []
         for side, word in (("supports", "for"), ("contradicts", "against"), ("open", "open")):
             found = [f"{one['of']}: {one['measured']}" for one in row["judgements"] if one["side"] == side]
             if found:
-                more = f"; and {len(found) - 6} more" if len(found) > 6 else ""
-                parts.append(f"**{word}** " + "; ".join(found[:6]) + more)
+                parts.append(f"**{word}** " + "; ".join(found))
         return "<br>".join(parts)
 
-    rows = [(f"`{row['id']}`", row["claim"], row["rule"], f"**{row['verdict']}**", told(row)) for row in verdicts]
-    return table(("claim", "statement", "rule, in short", "verdict", "measured"), rows)
+    rows = [
+        (
+            f"`{row['id']}`",
+            f"{row['claim']} ({row['source']})" if row["source"] else row["claim"],
+            row["rule"],
+            f"**{row['verdict']}**{figure_link(row, folder)}",
+            told(row),
+        )
+        for row in verdicts
+        if row["judgements"]
+    ]
+    untested = ", ".join(f"`{row['id']}`" for row in verdicts if not row["judgements"])
+    return table(("claim", "statement", "rule, in short", "verdict", "measured"), rows) + (
+        f"\nNot tested by this run: {untested}.\n" if untested else ""
+    )
 
 
 def provenance(records, store):
@@ -122,7 +155,7 @@ def write_paper(store, run, folder):
     save(figures.calibration(results), folder, "calibration")
     save(figures.renormalization(results), folder, "renormalization")
     tables = {
-        "verdicts": verdict_table(json.loads(results.attrs["verdicts"])),
+        "verdicts": verdict_table(verdicts_of(results), folder),
         "ends": table(*report.ends_table(results)),
         "settling": table(*settling_table(results)),
         "off": table(*off_table(results)),
@@ -166,7 +199,7 @@ def write_fixed_point(store, run, folder):
         "excess nats",
     )
     tables = {
-        "verdicts": verdict_table(verdicts),
+        "verdicts": verdict_table(verdicts, folder),
         "ends": table(header, rows),
         "provenance": provenance(records, store),
     }
@@ -202,6 +235,7 @@ def write_veiga_vicente(store, run, folder):
     )
     tables = {
         "magnetization": table(header, rows),
+        "verdicts": verdict_table(verdicts_of(results), folder),
         "ends": table(*report.ends_table(results)),
         "settling": table(*settling_table(results)),
         "off": table(*off_table(results)),

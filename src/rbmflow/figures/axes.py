@@ -119,7 +119,8 @@ def draw_readings(axes: Axes, x: ArrayLike, mean: ArrayLike, error: ArrayLike, l
     width = np.where(np.isfinite(error), error, np.nan)
     axes.fill_between(x, drawable - width, drawable + width, color=look.colour, alpha=0.22, linewidth=0)
     axes.plot(x, drawable, color=look.colour)
-    alone = np.isfinite(drawable) & ~np.isfinite(np.roll(drawable, 1)) & ~np.isfinite(np.roll(drawable, -1))
+    there = np.isfinite(np.concatenate([[np.nan], drawable, [np.nan]]))
+    alone = there[1:-1] & ~there[:-2] & ~there[2:]
     axes.plot(x[alone], drawable[alone], ".", color=look.colour)
     for beyond, edge, marker in ((mean > high, high, "^"), (mean < low, low, "v")):
         if beyond.any():  # an empty line that is not clipped would upset the layout

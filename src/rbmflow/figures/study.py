@@ -70,7 +70,9 @@ def study_ends(study: xr.Dataset) -> Figure:
 
 def _temperature_range(axes: Axes, study: xr.Dataset) -> None:
     names = ("end_temperature", "mixture_temperature", "specific_heat_peak_temperature", "critical_temperature")
-    values = np.concatenate([study[name].values.ravel() for name in names])
+    error = np.nan_to_num(study["end_error"].values)
+    bars = [(study["end_temperature"].values + side * error).ravel() for side in (-1, 1)]
+    values = np.concatenate([*(study[name].values.ravel() for name in names), *bars])
     values = values[np.isfinite(values)]
     # A hot control would push everything else into a corner.
     low, high = values.min(), min(values.max(), 8.0)

@@ -38,8 +38,8 @@ def verdicts_of_sweep(points: Sequence[tuple[Mapping[str, Any], xr.Dataset]]) ->
     base = {f: _commonest([str(values.get(f)) for values, _ in points]) for f in changing}
     machines, blocks = [], []
     for values, results in points:
-        told = [f"{_short(f)} {_value(values[f])}" for f in values if f in base and str(values[f]) != base[f]]
-        machines += machines_of(results, f" ({', '.join(told)})" if told else "")
+        told = [_told(f, values[f]) for f in values if f in base and str(values[f]) != base[f]]
+        machines += machines_of(results, f" ({', '.join(filter(None, told))})" if any(told) else "")
         blocks += blocks_of(results)
     return [asdict(verdict) for verdict in judge(machines, blocks)], study(machines)
 
@@ -48,10 +48,24 @@ def _commonest(values: list[str]) -> str:
     return max(dict.fromkeys(values), key=values.count)
 
 
-def _short(field: str) -> str:
-    """The last name of a field, with the one before it where that alone says nothing."""
-    *_, section, name = ("", *field.split("."))
-    return f"{section} {name}" if name in ("temperatures", "minimum", "maximum") else name
+_SYMBOLS = {
+    "model.length": "L = {}",
+    "machine.hidden": "",  # in the label of the machine
+    "training.epochs": "{} epochs",
+    "training.steps": "k = {}",
+    "training.estimator": "{}",
+    "sampling.temperatures": "T = {}",
+    "temperatures": "T = {}",
+    "minimum": "T >= {}",
+    "maximum": "T <= {}",
+}
+"""How fields are told that have a symbol, by their whole or their last name."""
+
+
+def _told(field: str, value: Any) -> str:
+    """A field and its value for people."""
+    last = field.rsplit(".", 1)[-1]
+    return _SYMBOLS.get(field, _SYMBOLS.get(last, f"{last} {{}}")).format(_value(value))
 
 
 def _value(value: Any) -> str:

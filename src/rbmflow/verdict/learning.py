@@ -19,35 +19,36 @@ MIXTURE_WINDOW = 0.05
 
 
 def against_rg(machines: Sequence[Machine], blocks: Sequence[BlockSpins]) -> list[Judgement]:
-    """Block spins leave T_c on both sides, machines approach it from both sides."""
-    found = []
-    for block in blocks:
-        # Decimation of the square lattice has no fixed point, so it has no direction from T_c.
-        if block.rule != "majority":
-            continue
-        grows = {side: change.differs and change.value > 0 for side, change in block.changes.items()}
-        falls = {side: change.differs and change.value < 0 for side, change in block.changes.items()}
-        side: Side = "supports" if all(grows.values()) else "contradicts" if any(falls.values()) else "open"
-        told = ", ".join(f"{name} {change}" for name, change in block.changes.items())
-        found.append(Judgement(f"block spins, {block.rule}", side, f"abs(T - T_c) changes: {told}"))
-    if not found:
+    """Block spins leave T_c on both sides, and the machine approaches it from both sides."""
+    # Decimation of the square lattice has no fixed point, so it has no direction from T_c.
+    block = next((one for one in blocks if one.rule == "majority"), None)
+    if block is None:
         return []
+    leaves = all(change.differs and change.value > 0 for change in block.changes.values())
+    returns = any(change.differs and change.value < 0 for change in block.changes.values())
+    told = ", ".join(f"{name} {change}" for name, change in block.changes.items())
+    found = []
     for machine in paper_machines(machines):
-        sides = {}
-        for flow in machine.flows:
-            begin = flow.begin - machine.critical
-            if begin != 0:
-                distance = abs(flow.end.value - machine.critical)
-                # From infinite temperature every finite end is nearer.
-                change = Measured(distance - min(abs(begin), 1e6), flow.end.error)
-                name = "below" if begin < 0 else "above"
-                sides.setdefault(name, []).append(change)
-        nearer = all(c.differs and c.value < 0 for changes in sides.values() for c in changes)
-        further = any(c.differs and c.value > 0 for changes in sides.values() for c in changes)
-        both = len(sides) == 2
-        side = "contradicts" if further else "supports" if nearer and both else "open"
-        found.append(Judgement(machine.name, side, machine.told_ends))
+        nearer, further = _approach(machine)
+        side: Side = "contradicts" if further or returns else "supports" if nearer and leaves else "open"
+        found.append(Judgement(machine.name, side, f"{machine.told_ends}; block spins: {told}"))
     return found
+
+
+def _approach(machine: Machine) -> tuple[bool, bool]:
+    """Whether flows from both sides of T_c end nearer to it than they began; whether any ends further away."""
+    changes: dict[bool, list[Measured]] = {}
+    for flow in machine.flows:
+        begin = flow.begin - machine.critical
+        if begin != 0:
+            distance = abs(flow.end.value - machine.critical)
+            # From infinite temperature every finite end is nearer.
+            change = Measured(distance - min(abs(begin), 1e6), flow.end.error)
+            changes.setdefault(begin < 0, []).append(change)
+    every = [change for of_side in changes.values() for change in of_side if change.differs]
+    count = sum(map(len, changes.values()))
+    nearer = len(changes) == 2 and len(every) == count and all(change.value < 0 for change in every)
+    return nearer, any(change.value > 0 for change in every)
 
 
 def _each(
