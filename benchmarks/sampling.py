@@ -155,14 +155,16 @@ def flips_table():
     """Attempted spin updates per ns."""
     yield ROW.format("attempted flips at T_c", "L", "flips / ns")
     yield ROW.format("-" * 64, "-" * 8, "-" * 12)
-    yield ROW.format("bound: 24 random bits a flip, no more", "", f"{generator_bound():.2f}")
+    bound = generator_bound()
+    yield ROW.format("bound: 24 random bits a flip, no more", "", f"{bound:.2f}")
     for length, replicas, count in ((10, 4096, 100), (64, 1024, 20), (512, 256, 10)):
+        peer = mcising_rates("metropolis", length, max(200, 100_000 // length**2))[0] if installed("mcising") else 0
         for method in (Metropolis(), HeatBath()):
             rate = flips_per_ns(method, length, replicas, count)
-            yield ROW.format(f"rbmflow {method.name}", length, f"{rate:.2f}")
-        if installed("mcising"):
-            rate = mcising_rates("metropolis", length, max(200, 100_000 // length**2))[0]
-            yield ROW.format("mcising metropolis", length, f"{rate:.3f}")
+            told = f"{rate / bound:.2f} of the bound" + (f", {rate / peer:.1f} x mcising" if peer else "")
+            yield ROW.format(f"rbmflow {method.name}: {told}", length, f"{rate:.2f}")
+        if peer:
+            yield ROW.format("mcising metropolis", length, f"{peer:.3f}")
 
 
 def best_peer(length):
