@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
@@ -167,7 +166,6 @@ def projections(results: xr.Dataset) -> Figure:
     figure = new_figure(0.7 + 2.5 * -(-len(machines) // columns))
     temperatures = results["temperature"].values.astype(float)
     x, critical = positions(temperatures, top), float(results["critical_temperature"])
-    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, results.sizes["leading"]))
     panels = panel_grid(figure, len(machines), columns)
     for axes, machine in zip(panels, machines, strict=True):
         here = results.sel(machine=machine).transpose("leading", "temperature", ...)
@@ -175,10 +173,10 @@ def projections(results: xr.Dataset) -> Figure:
         temperature_axis(axes, top, infinite=bool(np.isinf(temperatures).any()))
         axes.axvline(critical, **CRITICAL)
         axes.axhline(1.0, color=INK, linewidth=0.6)
-        rows = zip(here["projection_mean"].values, here["projection_error"].values, colours, strict=True)
-        for number, (mean, error, colour) in enumerate(rows):
+        rows = zip(here["projection_mean"].values, here["projection_error"].values, MODE_LOOKS, strict=False)
+        for number, (mean, error, (colour, dashes)) in enumerate(rows):
             mean = np.where(mean > SMALLEST_PROJECTION, mean, np.nan)
-            axes.plot(x, mean, color=colour, linewidth=1.0, label=f"k = {number + 1}")
+            axes.plot(x, mean, color=colour, linestyle=dashes, linewidth=1.2, label=f"k = {number + 1}")
             axes.fill_between(x, np.maximum(mean - error, SMALLEST_PROJECTION), mean + error, color=colour, alpha=0.2)
         side_labels(axes, {T_C: critical}, "x")
         axes.set_title(plain(machine), pad=18)
@@ -186,9 +184,15 @@ def projections(results: xr.Dataset) -> Figure:
         axes.tick_params(labelleft=in_first_column(axes))
         if in_first_column(axes):
             axes.set_ylabel("mean squared projection")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(colours))
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(MODE_LOOKS))
     return figure
 
+
+MODE_LOOKS = (
+    *(("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", "-.")),
+    *(("#CC79A7", ":"), ("#56B4E9", (0, (5, 1, 1, 1))), ("#E69F00", (0, (1, 2)))),
+)
+"""Colour and dashes of the leading modes, as many as the results have."""
 
 SMALLEST_PROJECTION = 1e-6
 """Smaller projections are not drawn: ground states have none but on the uniform vector."""
