@@ -25,6 +25,7 @@ from rbmflow.execute import (
     Slurm,
     available_cores,
     available_memory,
+    compute_in_one_thread,
     has_gpu,
     load_slurm,
     missing,
@@ -47,13 +48,15 @@ _MOST_NAMES = 20
 
 def run(arguments: argparse.Namespace) -> int:
     """Compute what is missing, write the report, print where the flows end."""
+    workers = _workers(arguments)
+    if workers == 1:
+        compute_in_one_thread()
     from rbmflow import report
     from rbmflow.cli import sweeping
     from rbmflow.cli.watching import Watch
     from rbmflow.execute import recording
 
     started, clock = datetime.now(UTC), time.perf_counter()
-    workers = _workers(arguments)
     limits = _limits(arguments)
     sweep, graphs = _graphs(arguments)
     store = Store(arguments.store)
@@ -163,6 +166,7 @@ def _record(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store) -> Pat
 
 def step(arguments: argparse.Namespace) -> int:
     """Compute one step, whose parents must be there, in this process."""
+    compute_in_one_thread()
     from rbmflow.execute import manifest
     from rbmflow.execute.submitting import PerformThere
 

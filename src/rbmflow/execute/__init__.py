@@ -3,7 +3,13 @@
 from rbmflow.execute.cluster import Slurm, load_slurm
 from rbmflow.execute.scheduling import Event, ExecutionFailed, missing, run
 from rbmflow.execute.submitting import Executor
-from rbmflow.execute.surroundings import available_cores, available_memory, has_gpu, versions
+from rbmflow.execute.surroundings import (
+    available_cores,
+    available_memory,
+    compute_in_one_thread,
+    has_gpu,
+    versions,
+)
 from rbmflow.execute.workers import Limits
 
 __all__ = [
@@ -14,6 +20,7 @@ __all__ = [
     "Slurm",
     "available_cores",
     "available_memory",
+    "compute_in_one_thread",
     "has_gpu",
     "load_slurm",
     "missing",

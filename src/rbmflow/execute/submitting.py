@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import threading
 from typing import Any, Protocol, runtime_checkable
 
 from rbmflow.execute.performing import Outcome, perform
-from rbmflow.execute.surroundings import about_here, one_thread
+from rbmflow.execute.surroundings import about_here, compute_in_one_thread
 from rbmflow.execute.workers import Workers
 from rbmflow.store import Step, Store
 
@@ -108,8 +106,7 @@ class PerformThere:
 
     def __call__(self, step: Step) -> Outcome:
         """Compute one step."""
-        if "jax" not in sys.modules:
-            os.environ.update(one_thread())
+        compute_in_one_thread()
         return perform(step, Store(self.store), self.science, about_here(), lambda fraction: None)
 
     def checkpoint(self, step: Step) -> Any:

@@ -58,6 +58,15 @@ def one_thread() -> dict[str, str]:
     }
 
 
+def compute_in_one_thread() -> None:
+    """Have this process compute in one thread if JAX is not in use yet, as the processes that `run` starts do.
+
+    It is best called before NumPy is imported too: the sums of its products depend on the number of threads.
+    """
+    if "jax" not in sys.modules:
+        os.environ.update(one_thread())
+
+
 def threads() -> dict[str, str]:
     """Settings of this process that decide how many threads compute; "unset" where the library chooses."""
     names = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "XLA_FLAGS")

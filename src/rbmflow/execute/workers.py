@@ -8,7 +8,6 @@ import math
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -20,7 +19,7 @@ from multiprocessing.context import SpawnProcess
 
 from rbmflow._checks import Problems
 from rbmflow.execute.performing import Outcome, perform, perform_together
-from rbmflow.execute.surroundings import environment, one_thread, resident_memory
+from rbmflow.execute.surroundings import compute_in_one_thread, environment, one_thread, resident_memory
 from rbmflow.store import Step, Store
 
 type OnProgress = Callable[[Step, float], None]
@@ -103,8 +102,7 @@ class ThisProcess(Workers):
         self._on_progress = on_progress
         self._at_once = at_once
         self._steps: list[Step] = []
-        if "jax" not in sys.modules:
-            os.environ.update(one_thread())
+        compute_in_one_thread()
 
     @property
     def free(self) -> bool:
