@@ -126,7 +126,7 @@ def test_steps_come_in_groups_and_their_data_are_those_of_a_local_run(cluster, s
     assert sorted(len(job.steps) for job in cluster.jobs) == [1, 1, 3, 3, 3, 3]
     assert cluster.arrays == [1, 2, 2, 1]
     assert cluster.parameters["partition"] == "cpu"
-    assert cluster.parameters["setup"] == ["module load x"]
+    assert cluster.parameters["setup"][-2:] == ["export OPENBLAS_NUM_THREADS=1", "module load x"]
     assert cluster.parameters["additional_parameters"] == {"requeue": True}
     assert "account" not in cluster.parameters
     assert (store.path / "slurm").stat().st_mode & 0o777 == 0o700

@@ -15,6 +15,9 @@ from rbmflow.store import Step
 
 _WORD = re.compile(r"[A-Za-z0-9_.,:&|*+\[\]()=-]*")
 
+_ONE_THREAD = tuple(f"export {name}=1" for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"))
+"""What a job sets before Python starts: sums of NumPy's products depend on the number of threads."""
+
 _KINDS = {str: "text", int: "a whole number", float: "a number"}
 
 
@@ -87,7 +90,7 @@ class Slurm:
             "qos": self.qos,
             "constraint": self.constraint,
             "gpus_per_node": self.gpus,
-            "setup": list(self.setup),
+            "setup": [*_ONE_THREAD, *self.setup],
         }
         return {name: value for name, value in told.items() if value} | {
             "job_name": "rbmflow",
