@@ -63,6 +63,11 @@ class Problems:
             fits = ok and int(value) <= maximum  # pyright: ignore[reportArgumentType]
             self.unless(fits, name, value, f"it must be a whole number from {minimum} to {maximum}")
 
+    def finite(self, name: str, value: object) -> None:
+        """Note a problem unless `value` is a finite number."""
+        ok = _is_number(value) and math.isfinite(value)  # pyright: ignore
+        self.unless(ok, name, value, "it must be a finite number")
+
     def positive(self, name: str, value: object) -> None:
         """Note a problem unless `value` is a finite number above zero."""
         ok = _is_number(value) and math.isfinite(value) and value > 0  # pyright: ignore

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -45,8 +43,7 @@ class Ising:
 
     def __post_init__(self):
         problems = Problems()
-        ok = isinstance(self.field, Real) and not isinstance(self.field, bool) and math.isfinite(self.field)
-        problems.unless(ok, "field", self.field, "it must be a finite number")
+        problems.finite("field", self.field)
         problems.done()
 
     def total_energy(self, spins: Spins) -> Int[Array, "*batch"] | Float[Array, "*batch"]:

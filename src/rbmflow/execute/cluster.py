@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow.execute.surroundings import THREADS
 from rbmflow.store import Step
 
 _WORD = re.compile(r"[A-Za-z0-9_.,:&|*+\[\]()=-]*")
 
-_ONE_THREAD = tuple(f"export {name}=1" for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"))
+_ONE_THREAD = tuple(f"export {name}=1" for name in THREADS)
 """What a job sets before Python starts: sums of NumPy's products depend on the number of threads."""
 
 _KINDS = {str: "text", int: "a whole number", float: "a number"}

@@ -17,6 +17,10 @@ from pathlib import Path
 _PACKAGES = ("rbmflow", "jax", "jaxlib", "numpy", "scipy", "equinox", "optax", "xarray")
 
 
+THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Environment variables that bound the threads of XLA and NumPy."""
+
+
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -46,10 +50,7 @@ def one_thread() -> dict[str, str]:
     alone leave them as large as the machine.
     """
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
-    return {
-        "NPROC": "1",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
+    return dict.fromkeys(THREADS, "1") | {
         "XLA_FLAGS": flags,
         # Several processes share a GPU only if none takes all of its memory at the start.
         "XLA_PYTHON_CLIENT_PREALLOCATE": os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),

@@ -54,7 +54,6 @@ _SYMBOLS = {
     "training.epochs": "{} epochs",
     "training.steps": "k = {}",
     "training.estimator": "{}",
-    "sampling.temperatures": "T = {}",
     "temperatures": "T = {}",
     "minimum": "T >= {}",
     "maximum": "T <= {}",

@@ -37,18 +37,16 @@ def against_rg(machines: Sequence[Machine], blocks: Sequence[BlockSpins]) -> lis
 
 def _approach(machine: Machine) -> tuple[bool, bool]:
     """Whether flows from both sides of T_c end nearer to it than they began; whether any ends further away."""
-    changes: dict[bool, list[Measured]] = {}
+    changes, below = [], set()
     for flow in machine.flows:
         begin = flow.begin - machine.critical
         if begin != 0:
             distance = abs(flow.end.value - machine.critical)
             # From infinite temperature every finite end is nearer.
-            change = Measured(distance - min(abs(begin), 1e6), flow.end.error)
-            changes.setdefault(begin < 0, []).append(change)
-    every = [change for of_side in changes.values() for change in of_side if change.differs]
-    count = sum(map(len, changes.values()))
-    nearer = len(changes) == 2 and len(every) == count and all(change.value < 0 for change in every)
-    return nearer, any(change.value > 0 for change in every)
+            changes.append(Measured(distance - min(abs(begin), 1e6), flow.end.error))
+            below.add(begin < 0)
+    nearer = len(below) == 2 and all(change.differs and change.value < 0 for change in changes)
+    return nearer, any(change.differs and change.value > 0 for change in changes)
 
 
 def _each(
