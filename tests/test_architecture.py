@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "rbmflow"
 
-VOCABULARY = ("_checks", "_types", "_netcdf", "_record", "_scan", "random", "settings")
+VOCABULARY = ("_checks", "_doors", "_types", "_netcdf", "_record", "_scan", "random", "settings")
 SCIENCE = (
     "lattice",
     "model",

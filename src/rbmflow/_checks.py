@@ -54,6 +54,12 @@ class Problems:
         if not ok:
             self.found.append(Problem(name, value, allowed))
 
+    @classmethod
+    def only(cls, ok: bool, name: str, value: object, allowed: str) -> None:
+        """Raise one `InvalidInput` unless `ok`."""
+        if not ok:
+            raise InvalidInput(Problem(name, value, allowed))
+
     def whole(self, name: str, value: object, minimum: int, maximum: int | None = None) -> None:
         """Note a problem unless `value` is a whole number of at least `minimum` and at most `maximum`."""
         ok = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= minimum

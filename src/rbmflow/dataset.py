@@ -65,6 +65,10 @@ class Draws(Record):
     methods: tuple[str, ...] = eqx.field(static=True, default=())
     chains: tuple[Chains, ...] = eqx.field(static=True, default=())
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """The configurations, so that every function that takes configurations takes this record."""
+        return np.array(self.spins, dtype=dtype, copy=copy)
+
     @property
     def flags(self) -> tuple[str, ...]:
         """Promises of the sampler that were not kept, with their temperatures."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import equinox as eqx
 import jax
@@ -45,6 +45,10 @@ class Flow(Record):
     def spins(self) -> Spins:
         """The last step, int8 [chain, y, x]."""
         return self.configurations[-1]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """The configurations, so that every function that takes configurations takes this record."""
+        return np.array(self.configurations, dtype=dtype, copy=copy)
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""

@@ -1,0 +1,169 @@
+"""What comes in through a public call: configurations, keys, temperatures and numbers, each read in one place.
+
+People bring spins as -1/+1 of any type, as lists, as `Draws` or `Flow`, one configuration or many. What can be read in
+one way only is read; anything else is refused in a sentence, since 0/1 data or another lattice would otherwise give a
+plausible temperature. Inside a function that JAX traces there are no values yet, so only shape and type are looked at.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Int8
+
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._types import Key
+
+type Configurations = Any
+"""Spins -1/+1 [..., y, x] in any form: an array of numbers of any type, nested lists, `Draws`, `Flow`."""
+
+type AnyKey = Any
+"""A JAX random key, old or new, or a whole number to make one from."""
+
+type Temperatures = Any
+"""Temperatures in J/k_B: one number, a sequence, an array, a generator."""
+
+
+def spins_of(
+    given: Configurations, shape: tuple[int, ...] | None = None, name: str = "spins", *, axes: int | None = None
+) -> Int8[Array | np.ndarray, "*batch y x"]:
+    """Configurations as int8 [..., y, x]; a NumPy array unless a JAX array came in.
+
+    Parameters
+    ----------
+    given
+        Numbers -1 and +1 of any type but truth values.
+    shape
+        Sides of the lattice, the last axes; any sides from 2 on where there is no lattice to compare with.
+    name
+        What the caller calls them.
+    axes
+        How many axes there must be, if not any number.
+
+    Raises
+    ------
+    InvalidInput
+        If the values are not all -1 or +1, or the axes do not fit.
+    """
+    array = _numbers(given, name)
+    sides = "y, x" if shape is None else ", ".join(map(str, shape))
+    fits = array.ndim >= 2 and array.size > 0 and min(array.shape[-2:]) > 1
+    fits = fits and (shape is None or array.shape[-len(shape) :] == tuple(shape)) and axes in (None, array.ndim)
+    number = "" if axes is None else f" and have {axes} axes"
+    allowed = f"the last axes must be [{sides}], the sides of the lattice{number}, and no axis empty"
+    Problems.only(fits, f"shape of {name}", array.shape, allowed)
+    return as_spins(array, name)
+
+
+def rows_of(given: Configurations, visible: int | None = None, name: str = "data") -> Int8[Any, "sample visible"]:
+    """Configurations as rows int8 [sample, visible] with `visible = y * lx + x`; axes before y and x are joined.
+
+    Parameters
+    ----------
+    given
+        As `spins_of` takes them, or rows that are flat already.
+    visible
+        Number of sites, if it is known.
+    name
+        What the caller calls them.
+
+    Raises
+    ------
+    InvalidInput
+        If the values are not all -1 or +1, or the number of sites does not fit.
+    """
+    array = _numbers(given, name)
+    flat = array.ndim == 2
+    sites = array.shape[-1] if flat else int(np.prod(array.shape[-2:]))
+    fits = array.ndim >= 2 and array.size > 0 and visible in (None, sites)
+    of = "" if visible is None else f" of {visible} sites"
+    allowed = f"it must be [sample, visible] or [..., y, x]{of} with no empty axis"
+    Problems.only(fits, f"shape of {name}", array.shape, allowed)
+    return as_spins(array.reshape(-1, sites), name)
+
+
+def _numbers(given: Any, name: str) -> Any:
+    """An array of real numbers, of JAX if it was one; records give their configurations by `__array__`."""
+    try:
+        array = given if isinstance(given, jax.Array) else np.asanyarray(given)
+        kind = np.dtype("O") if jnp.issubdtype(array.dtype, jax.dtypes.extended) else np.dtype(array.dtype)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(Problem(name, type(given).__name__, f"they must be an array of numbers ({error})")) from None
+    real = kind.kind in "iuf" or jnp.issubdtype(kind, jnp.floating)
+    masked = np.ma.isMaskedArray(array) and bool(np.ma.getmaskarray(array).any())
+    if kind.kind == "b":
+        raise InvalidInput(Problem(name, "truth values", "every spin must be -1 or +1; pass 2 * x - 1 as int8"))
+    what = type(given).__name__ if kind.kind == "O" else str(kind)
+    Problems.only(real and not masked, f"type of {name}", what, "it must be an array of real numbers without a mask")
+    return np.asarray(array) if np.ma.isMaskedArray(array) else array
+
+
+def as_spins(array: Any, name: str) -> Any:
+    """The same array as int8, refused unless every value is -1 or +1; a tracer has no values to look at."""
+    if not isinstance(array, Tracer):
+        odd = (array != 1) & (array != -1)
+        if bool(odd.any()):
+            values = np.asarray(array)
+            wrong = values[np.asarray(odd)].flat[0].item()
+            halves = values.min() >= 0 and set(np.unique(values[:1]).tolist()) <= {0, 1}
+            hint = "; spins are 0/1 here: pass 2 * x - 1 of a signed type" if halves else ""
+            raise InvalidInput(Problem(name, wrong, f"every spin must be -1 or +1{hint}"))
+    return array.astype(np.int8)
+
+
+def key_of(given: AnyKey, name: str = "key") -> Key:
+    """One typed JAX key, from a key of either kind or from a whole number as `jax.random.key` takes it.
+
+    Raises
+    ------
+    InvalidInput
+        If it is none of these.
+
+    Examples
+    --------
+    >>> import jax
+    >>> bool(key_of(7) == jax.random.key(7))
+    True
+    """
+    plain = plain_number(given)
+    if isinstance(plain, int) and not isinstance(plain, bool) and 0 <= plain < 2**32:
+        return jax.random.key(plain)
+    if isinstance(given, jax.Array | np.ndarray):
+        if jnp.issubdtype(given.dtype, jax.dtypes.prng_key) and given.shape == ():
+            return jnp.asarray(given)
+        if given.dtype == np.uint32 and given.shape == jax.random.key_data(jax.random.key(0)).shape:
+            return jax.random.wrap_key_data(jnp.asarray(given))
+    shown = f"{type(given).__name__} {getattr(given, 'shape', '') or ''}".strip() if plain is given else plain
+    shown = given if isinstance(given, str | bool | int | float) or given is None else shown
+    allowed = "it must be one key of JAX, such as jax.random.key(0), or a whole number from 0 to 2^32 - 1"
+    raise InvalidInput(Problem(name, shown, allowed))
+
+
+def temperatures_of(given: Temperatures, name: str = "temperatures") -> tuple[float, ...]:
+    """Temperatures in J/k_B as floats, from one number, a sequence, an array or anything that can be run through once.
+
+    Raises
+    ------
+    InvalidInput
+        If one is negative or NaN, or they are not in increasing order.
+    """
+    rows = [given] if isinstance(plain_number(given), int | float) else given
+    try:
+        values = tuple(float(plain_number(t)) for t in rows) if not isinstance(rows, str) else None
+    except (TypeError, ValueError):
+        values = None
+    problems = Problems()
+    problems.temperatures(name, given if values is None else values)
+    problems.done()
+    return values or ()
+
+
+def plain_number(given: Any) -> Any:
+    """The Python number or truth value that an array without axes holds; anything else as it is."""
+    scalar = isinstance(given, np.generic | np.ndarray | jax.Array) and given.shape == ()
+    usual = scalar and not isinstance(given, Tracer) and np.dtype("O") != getattr(given, "dtype", None)
+    return given.item() if usual and not jnp.issubdtype(given.dtype, jax.dtypes.extended) else given
