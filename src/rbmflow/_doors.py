@@ -157,7 +157,10 @@ def temperatures_of(given: Temperatures, name: str = "temperatures") -> tuple[fl
     except (TypeError, ValueError):
         values = None
     problems = Problems()
-    problems.temperatures(name, given if values is None else values)
+    if values is None:
+        problems.unless(False, name, given, "it must hold numbers, the temperatures in J/k_B")
+    else:
+        problems.temperatures(name, values)
     problems.done()
     return values or ()
 
