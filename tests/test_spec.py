@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbmflow import spec
-from rbmflow._checks import InvalidInput
+from rbmflow._checks import InvalidInput, Problem, find_temperature, same_temperature
 from rbmflow.settings import FlowSettings, MachineSettings, RenormalizationSettings, SamplingSettings, TypeSettings
 
 
@@ -45,7 +45,7 @@ def test_further_sizes_that_repeat_the_main_one_are_merged():
 
 @settings(max_examples=40, deadline=None)
 @given(
-    temperatures=st.lists(st.floats(0, 10), min_size=1, max_size=5, unique=True),
+    temperatures=st.lists(st.integers(0, 10**6).map(lambda n: n / 1e5), min_size=1, max_size=5, unique=True),
     infinite=st.booleans(),
     hidden=st.integers(1, 10**5),
     scale=st.floats(0, 1e6),
@@ -122,6 +122,42 @@ def test_bad_input_is_one_sentence(data, sentence):
     found = problems({"name": "x", **data})
     assert len(found) == 1
     assert sentence in found[0]
+
+
+def test_windows_and_lists_keep_temperatures_that_rounding_has_moved():
+    grid = [0.0, 0.1, 0.2, 0.1 + 0.2, 0.4]
+    types = {"A": {"maximum": 0.3}, "B": {"minimum": 0.3}, "C": {"temperatures": [0.1, 0.3]}}
+    data = {"name": "x", "sampling": {"temperatures": grid}, "types": types, "flow": {"starts": [0.3]}}
+    kept = {name: spec.parse(data).type_temperatures(name) for name in types}
+    assert kept == {"A": tuple(grid[:4]), "B": tuple(grid[3:]), "C": (grid[1], grid[3])}
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "sentence"),
+    [
+        ([2.25, 2.2500001], "float32 cannot tell 2.25 and 2.2500001 apart"),
+        ([1e-300, 1.0], "float32 cannot hold 1e-300; 0 and inf are allowed"),
+        ([2.25, 1e308], "float32 cannot hold 1e+308; 0 and inf are allowed"),
+    ],
+)
+def test_temperatures_that_float32_cannot_tell_apart_are_refused(temperatures, sentence):
+    data = {"name": "x", "flow": {"starts": ["hot"]}}
+    assert any(sentence in told for told in problems(data | {"sampling": {"temperatures": temperatures}}))
+    assert any(sentence in told for told in problems(data | {"types": {"V": {"temperatures": temperatures}}}))
+
+
+def test_the_one_comparison_of_temperatures():
+    assert same_temperature(math.inf, math.inf)
+    assert same_temperature(0.0, 0.0)
+    assert not same_temperature(math.inf, 1e38)
+    assert not same_temperature(0.0, 1e-37)
+    assert find_temperature(0.3, (0.0, 0.1 + 0.2, math.inf)) == 1
+    assert find_temperature(0.31, (0.0, 0.1 + 0.2, math.inf)) is None
+
+
+@pytest.mark.parametrize("value", [10**5000, [10**5000], "x" * 10**6, [[0] * 10**6], {"a" * 10**6: 1}], ids=range(5))
+def test_a_sentence_never_repeats_much(value):
+    assert len(str(Problem("f" * 10**6, value, "g" * 10**6))) < 4000
 
 
 def test_a_date_is_of_no_type():

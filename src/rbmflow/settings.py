@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from rbmflow._checks import Problems
+from rbmflow._checks import Problems, between_temperatures, find_temperature
 
 type UnitsName = Literal["-1/+1", "0/1"]
 """The two values of a unit, as written in a spec."""
@@ -146,8 +146,14 @@ class TypeSettings:
         object.__setattr__(self, "temperatures", tuple(float(t) for t in self.temperatures))
 
     def chosen(self, grid: tuple[float, ...]) -> tuple[float, ...]:
-        """Training temperatures in J/k_B, those of the grid unless the type has its own."""
-        return self.temperatures or tuple(t for t in grid if self.minimum <= t <= self.maximum)
+        """Training temperatures in J/k_B, those of the grid unless the type has its own.
+
+        One that is the same as one of the grid is written as there, so that whoever looks it up finds it.
+        """
+        if not self.temperatures:
+            return tuple(t for t in grid if between_temperatures(t, self.minimum, self.maximum))
+        places = [find_temperature(t, grid) for t in self.temperatures]
+        return tuple(t if at is None else grid[at] for t, at in zip(self.temperatures, places, strict=True))
 
 
 @dataclass(frozen=True)
@@ -202,6 +208,11 @@ class TrainingSettings:
         problems.done()
 
 
+def start_label(start: str | float) -> str:
+    """Name of a start in figures and tables."""
+    return start if isinstance(start, str) else f"T = {start:g}"
+
+
 @dataclass(frozen=True)
 class FlowSettings:
     """The flow v -> h -> v -> ... of a trained machine."""
@@ -222,11 +233,13 @@ class FlowSettings:
     def __post_init__(self):
         problems = Problems()
         problems.unless(len(self.starts) > 0, "starts", self.starts, "it must hold at least one start")
-        problems.unless(len(set(self.starts)) == len(self.starts), "starts", self.starts, "no start may come twice")
         for index, start in enumerate(self.starts):
             known = not isinstance(start, str) or start in ("cold", "hot")
             allowed = 'it must be "cold", "hot" or one of the temperatures in sampling.temperatures'
             problems.unless(known, f"starts[{index}]", start, allowed)
+        labels = [start_label(start) for start in self.starts]
+        allowed = "no start may come twice, and six digits must tell them apart"
+        problems.unless(len(set(labels)) == len(labels), "starts", self.starts, allowed)
         problems.whole("chains", self.chains, 1)
         problems.whole("iterations", self.iterations, 1)
         problems.one_of("halves", self.halves, get_args(HalvesName.__value__))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
-from rbmflow._checks import Problems
+from rbmflow._checks import Problems, find_temperature
 from rbmflow.settings import (
     LONGEST_EXACT_ROW,
     FlowSettings,
@@ -104,7 +104,7 @@ class Spec:
             sizes[name] = self.sampling.draws * len(self.type_temperatures(name))
             problems.unless(sizes[name] > 0, f"types.{name}", asdict(kind), keep_one)
         for index, start in enumerate(self.flow.starts):
-            known = isinstance(start, str) or start in grid
+            known = isinstance(start, str) or find_temperature(start, grid) is not None
             allowed = "a start that is a number must be one of sampling.temperatures"
             problems.unless(known, f"flow.starts[{index}]", start, allowed)
         exact = self.sampling.method != "transfer-matrix" or self.model.length <= LONGEST_EXACT_ROW

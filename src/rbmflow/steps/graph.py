@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from rbmflow.settings import start_label
 from rbmflow.store import Step
 
 if TYPE_CHECKING:
@@ -104,11 +105,6 @@ def _labels(spec: Spec, name: str, hidden: int) -> dict[str, Any]:
     kind = spec.types[name]
     of_type = {"data": kind.data, "weights": kind.weights, "temperatures": list(spec.type_temperatures(name))}
     return {"label": f"{name}-{hidden}", "type": name, "hidden": hidden, **of_type}
-
-
-def start_label(start: str | float) -> str:
-    """Name of a start in figures and tables."""
-    return start if isinstance(start, str) else f"T = {start:g}"
 
 
 def _own_draws(spec: Spec, name: str) -> Step | None:
