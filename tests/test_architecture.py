@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "rbmflow"
 
-VOCABULARY = ("_checks", "_doors", "_types", "_netcdf", "_record", "_scan", "random", "settings")
+VOCABULARY = ("_checks", "_doors", "_types", "_files", "_netcdf", "_record", "_scan", "random", "settings")
 SCIENCE = (
     "lattice",
     "model",
@@ -48,9 +48,9 @@ def allowed_inside(room: str) -> set[str]:
         return vocabulary | set(SCIENCE[: SCIENCE.index(room)]) | {"diagnostics"}
     return {
         "figures": {"_checks"},
-        "report": {"_checks", "figures"},
+        "report": {"_checks", "_files", "figures"},
         "spec": {"_checks", "settings"},
-        "store": {"_checks", "_netcdf"},
+        "store": {"_checks", "_files", "_netcdf"},
         "steps": vocabulary | set(SCIENCE) | {"spec", "store"},
         "execute": {"_checks", "spec", "store"},
         "cli": {"_checks", "spec", "store", "steps", "execute", "report"},

@@ -22,7 +22,7 @@ import rbmflow
 from rbmflow import execute, spec
 from rbmflow.cli import main
 from rbmflow.spec import reading
-from rbmflow.store import Step, Store, artifacts, files
+from rbmflow.store import Step, Store, artifacts
 
 
 def tree(folder):
@@ -125,7 +125,7 @@ def test_a_kill_at_any_moment_of_publishing_publishes_all_or_nothing(tmp_path, m
         (artifacts, "to_json"),
         (os, "rename"),
         (os, "mkdir"),
-        (files.os, "fsync"),
+        (os, "fsync"),
     ):
         monkeypatch.setattr(owner, name, dying(getattr(owner, name)))
     monkeypatch.setattr("pathlib.Path.write_bytes", dying(artifacts.Path.write_bytes))

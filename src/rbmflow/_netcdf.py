@@ -7,26 +7,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rbmflow._files import write_bytes
+
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def write_dataset(dataset: xr.Dataset, path: str | Path) -> None:
-    """Write a dataset as one netCDF-4 file; the same data give the same bytes.
+def to_bytes(dataset: xr.Dataset) -> bytes:
+    """Return a dataset as one netCDF-4 file; the same data give the same bytes.
 
-    Parameters
-    ----------
-    dataset
-        What to write. Integer arrays (spins above all) are compressed.
-    path
-        The file, made anew.
+    Integer arrays (spins above all) are compressed. The file is made in memory, since HDF5 does not survive a write
+    that fails.
     """
     encoding = {
         name: {"zlib": True, "complevel": 1}
         for name, variable in dataset.variables.items()
         if variable.dtype.kind == "i" and variable.size > 64
     }
-    dataset.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    return bytes(dataset.to_netcdf(engine="h5netcdf", encoding=encoding))
+
+
+def write_dataset(dataset: xr.Dataset, path: str | Path) -> None:
+    """Write a dataset as one netCDF-4 file, which takes the place of an old one when it is whole."""
+    write_bytes(Path(path), to_bytes(dataset))
 
 
 def read_dataset(path: str | Path) -> xr.Dataset:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from rbmflow._checks import Problems
+from rbmflow._files import write_text
 from rbmflow.report.explorer import explorer_data
 from rbmflow.report.quantities import (
     CLOSING_ROWS,
@@ -168,22 +167,7 @@ def write(path: str | Path, results: xr.Dataset, run: Mapping[str, Any]) -> None
     InvalidInput
         If the dataset lacks something that a report shows.
     """
-    write_whole(Path(path), render(results, run))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old text or the new."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # a temporary file is private, a report is not
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_text(Path(path), render(results, run))
 
 
 def drawings(results: xr.Dataset) -> dict[str, list[Drawing]]:

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rbmflow.report.document import TEMPLATES, template_environment, write_whole
+from rbmflow._files import write_text
+from rbmflow.report.document import TEMPLATES, template_environment
 from rbmflow.report.quantities import HEADINGS, with_error
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def write_sweep(
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([header, *(["" if cell is None else cell for cell in row] for row in rows)])
-    write_whole(path.with_name("table.csv"), text.getvalue())
+    write_text(path.with_name("table.csv"), text.getvalue())
     template = template_environment().get_template("sweep.html.j2")
     page = template.render(
         style=(TEMPLATES / "report.css").read_text("utf-8"),
@@ -97,7 +98,7 @@ def write_sweep(
         drawn=_drawn(machines),
         **_ends(points),
     )
-    write_whole(path, page)
+    write_text(path, page)
 
 
 def _drawn(machines: xr.Dataset | None) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import math
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rbmflow._checks import InvalidInput, Problem
+from rbmflow._files import replacing
 from rbmflow._netcdf import extend_dataset, growing_variable
 from rbmflow._types import Key
 from rbmflow.dataset import Draws
@@ -136,9 +136,8 @@ def sample_to(
     methods = tuple(f"{one.name} ({why})" for one, why in chosen)
     shape = (len(temperatures), draws, *model.lattice.shape)
     rows = max(1, min(draws, CHUNK_BYTES // model.lattice.sites))
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        chains = []
+    chains = []
+    with replacing(path) as part:
         with growing_variable(part, "spins", SPINS, shape, (1, rows, *shape[2:]), {"long_name": "spin"}) as spins:
             for number, (temperature, (one, _)) in enumerate(zip(temperatures, chosen, strict=True)):
                 block = _Blocks(spins, path.parent, number, rows, draws, progress)
@@ -148,9 +147,6 @@ def sample_to(
         named = "; ".join(dict.fromkeys(methods))
         record = Draws(empty, tuple(map(float, temperatures)), named, methods, tuple(chains))
         extend_dataset(part, record.to_dataset().drop_vars("spins"))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

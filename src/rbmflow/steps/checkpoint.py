@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int8
 
+from rbmflow._files import replacing
 from rbmflow._types import Key
 from rbmflow.rbm import RBM
 from rbmflow.settings import MachineSettings, TrainingSettings
-from rbmflow.store import unused
 from rbmflow.training import Epochs, History, TrainingState, finished, held_out, start_training, training_chunks
 
 FILE = "training.npz"
@@ -54,10 +54,8 @@ def _save(path: Path, done: int, state: TrainingState, parts: list[Epochs]) -> N
     arrays = jax.tree.leaves(eqx.filter((state, _joined(parts)), eqx.is_array))
     named: dict[str, Any] = {f"leaf_{number}": np.asarray(leaf) for number, leaf in enumerate(arrays)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = unused(path)
-    with open(draft, "wb") as file:
+    with replacing(path) as draft, open(draft, "xb") as file:
         np.savez(file, **named, done=np.array(done))
-    draft.replace(path)
 
 
 def _load(path: Path, fresh: TrainingState) -> tuple[int, TrainingState, list[Epochs]] | None:

@@ -3,8 +3,8 @@
 See `rbmflow.store.artifacts` for the layout.
 """
 
+from rbmflow._files import to_json, write_text
 from rbmflow.store.artifacts import STALE_AFTER, Damaged, Failure, Progress, Store
-from rbmflow.store.files import to_json, unused, write_text
 from rbmflow.store.step import Address, Artifact, Step
 
 __all__ = [
@@ -17,6 +17,5 @@ __all__ = [
     "Step",
     "Store",
     "to_json",
-    "unused",
     "write_text",
 ]

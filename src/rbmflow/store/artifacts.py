@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rbmflow._checks import InvalidInput, Problem
-from rbmflow.store.files import sync, to_json, unused, write_text
+from rbmflow._files import sync, to_json, unused, write_text
 from rbmflow.store.step import Address, Artifact, Step
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ class Store:
         """Note how far a step has come; the note's time of change is the step's sign of life."""
         note = {"kind": step.kind, "name": step.name, "fraction": fraction}
         note |= {"host": socket.gethostname(), "pid": os.getpid()}
-        write_text(self.work(step) / "progress.json", to_json(note))
+        write_text(self.work(step) / "progress.json", to_json(note), synced=False)
 
     def end_progress(self, artifact: Artifact) -> None:
         """Take back the note of `report_progress`."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rbmflow._checks import InvalidInput, Problem
+from rbmflow._files import unused
 from rbmflow.store.artifacts import STALE_AFTER, Damaged, Store
-from rbmflow.store.files import unused
 from rbmflow.store.step import Address
 
 _ENTRY = re.compile(

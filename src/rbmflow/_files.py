@@ -1,0 +1,92 @@
+"""Files that other processes, and the next start after a power cut, see whole or not at all.
+
+Everything that the project writes goes this one way: beside its place, synced, renamed, the folder synced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, synced: bool = True) -> Iterator[Path]:
+    """Yield a draft beside `path`, to be written inside the context; it takes the place of `path` at its end.
+
+    Readers see the old content or the new, nothing between. Where anything fails, the old stays and the draft goes.
+
+    Parameters
+    ----------
+    path
+        The file, in a folder that is there.
+    synced
+        Whether the content outlives a power cut from then on. Notes that are worth nothing after one need it not.
+    """
+    draft = unused(path.with_name(f".{path.name[:40]}"))  # A name has 255 bytes at most.
+    try:
+        yield draft
+        if synced:
+            sync(draft)
+        os.replace(draft, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+    if synced:
+        sync(path.parent)
+
+
+def write_bytes(path: Path, content: bytes, *, synced: bool = True) -> None:
+    """Write a file as `replacing` does."""
+    with replacing(path, synced=synced) as draft, open(draft, "xb") as file:
+        file.write(content)
+
+
+def write_text(path: Path, text: str, *, synced: bool = True) -> None:
+    """Write a file as `replacing` does."""
+    write_bytes(path, text.encode(), synced=synced)
+
+
+def unused(path: Path) -> Path:
+    """Return a path beside `path` that nothing else uses.
+
+    Unlike `tempfile` this leaves permissions to the umask, as a store that several people share needs.
+    """
+    return path.with_name(f"{path.name}-{uuid.uuid4().hex}")
+
+
+def sync(path: Path) -> None:
+    """Have the file or folder reach the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it that are missing, so that they outlive a power cut."""
+    if not path.is_dir():
+        if path.parent != path:
+            make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+
+
+def to_json(value: Any) -> str:
+    """Write JSON that every program reads: numbers that are not finite become text."""
+    return json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
