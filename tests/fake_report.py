@@ -1,7 +1,15 @@
-"""A report of one line, for the tests of orchestration."""
+"""A report of one line, for the tests of orchestration; FAKE_DRAW has each take so many seconds."""
+
+import os
+import time
+
+from fake_science import trace
 
 
 def write(path, results, run):
+    if "FAKE_DRAW" in os.environ:
+        trace("drawing")
+        time.sleep(float(os.environ["FAKE_DRAW"]))
     path.write_text(f"<html>{run['run']} {float(results['value'][0])}</html>")
 
 

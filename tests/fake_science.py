@@ -1,8 +1,8 @@
 """A science of a few sums, with checkpoints, for the tests of orchestration.
 
-The environment has machines stop and wait for ever after so many chunks (FAKE_HOLD), has each chunk take so many
-seconds (FAKE_PAUSE), has a step fail (FAKE_FAIL, its name) or its process die (FAKE_KILL), and has everything written
-down that is done (FAKE_TRACE, a file).
+The environment has machines stop and wait after so many chunks until `release` is called (FAKE_HOLD), has each chunk
+take so many seconds (FAKE_PAUSE), has a step fail (FAKE_FAIL, its name) or its process die (FAKE_KILL), and has
+everything written down that is done (FAKE_TRACE, a file).
 """
 
 import json
@@ -43,6 +43,15 @@ def held(number):
     return sum("chunk 19" in line for line in traced()) == number
 
 
+def release():
+    """Have the machines go on that FAKE_HOLD has made wait."""
+    Path(f"{os.environ['FAKE_TRACE']}.released").touch()
+
+
+def released():
+    return Path(f"{os.environ['FAKE_TRACE']}.released").exists()
+
+
 def compute(step, parents, work, progress):
     trace(step.name)
     if step.name == os.environ.get("FAKE_FAIL"):
@@ -52,7 +61,7 @@ def compute(step, parents, work, progress):
     checkpoint = work / "checkpoint.json"
     first, total = json.loads(checkpoint.read_text()) if checkpoint.exists() else (0, 0.0)
     for chunk in range(first, step.settings.get("chunks", 1)):
-        while step.kind == "machine" and str(chunk) == os.environ.get("FAKE_HOLD"):
+        while step.kind == "machine" and str(chunk) == os.environ.get("FAKE_HOLD") and not released():
             time.sleep(0.05)
         time.sleep(float(os.environ.get("FAKE_PAUSE", "0")))
         total += math.sin(total + chunk + step.settings.get("replica", 0))

@@ -408,6 +408,32 @@ def test_ctrl_c(tmp_path, workers):
     assert "Traceback" not in err
 
 
+def test_a_master_that_ends_while_reports_are_drawn_leaves_no_process(call, tmp_path):
+    call("run", *SWEEP)
+    for page in tmp_path.glob("rbmflow-store/runs/*/report.html"):
+        page.unlink()
+    command = [sys.executable, str(Path(__file__).parent / "fake_cli.py"), "run", *SWEEP, "--workers=2"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    variables = {**os.environ, "FAKE_DRAW": "600"}
+    run = subprocess.Popen(command, env=variables, start_new_session=True, cwd=tmp_path, **pipes)
+
+    def living():
+        listed = subprocess.run(["ps", "-o", "stat=", "-s", str(run.pid)], capture_output=True, text=True).stdout
+        return sum(not row.startswith("Z") for row in listed.splitlines())
+
+    end = time.monotonic() + 60
+    while fake_science.traced().count("drawing") < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    assert living() == 3
+    run.kill()
+    assert run.wait(10) == -signal.SIGKILL
+    end = time.monotonic() + 10
+    while living() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not living()
+    run.communicate()
+
+
 SWEEP = (*SMALL, "--sweep.product.seeds", "[1, 2]", "--sweep.product.training.epochs", "[3, 4]")
 
 

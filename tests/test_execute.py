@@ -16,7 +16,7 @@ import pytest
 import fake_science
 from rbmflow import execute, spec
 from rbmflow._checks import InvalidInput
-from rbmflow.execute import Limits, manifest, scheduling, surroundings
+from rbmflow.execute import Limits, manifest, scheduling, spawning, surroundings
 from rbmflow.store import Step, Store
 
 TESTS = Path(__file__).parent
@@ -280,28 +280,90 @@ def test_damage_without_end_is_a_failure(store):
         execute.run(steps, store, 1, harm, "fake_science")
 
 
-def test_a_killed_worker_fails_its_step_alone(store, monkeypatch):
-    steps = small()
+def test_a_step_that_kills_its_processes_fails_alone(store, monkeypatch):
+    steps, events = small(), []
     monkeypatch.setenv("FAKE_KILL", "machine 1")
-    with pytest.raises(execute.ExecutionFailed, match="machine 1: its process was killed") as caught:
-        compute(steps, store, workers=2)
-    assert len(caught.value.failures) == 1
+    with pytest.raises(execute.ExecutionFailed, match="machine 1: its process was killed, perhaps") as caught:
+        execute.run(steps, store, 2, events.append, "fake_science")
+    assert [reason.partition("out, ")[2] for _, reason in caught.value.failures] == ["as 3 processes were"]
+    assert names(events, "warning") == ["machine 1"] * 2
     assert sum(store.state(step) == "done" for step in steps) == 5
 
 
-def test_workers_killed_in_the_middle_go_on_from_their_checkpoints(store, start, whole):
+def children(run=None):
+    """Numbers of the living processes that this one, or a run, has started for steps."""
+    if run is not None:
+        return [pid for pid, words in session(run).items() if "spawning" in words]
+    command = ["ps", "-ww", "-o", "pid=,stat=,args=", "--ppid", str(os.getpid())]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    return [int(row.split()[0]) for row in listed if "spawning" in row and not row.split()[1].startswith("Z")]
+
+
+def test_workers_killed_in_the_middle_are_replaced_and_go_on_from_their_checkpoints(store, start, whole):
     run = start(2)
     wait_until(lambda: fake_science.held(2))
-    for pid, words in session(run).items():
-        if "spawn_main" in words:
-            os.kill(pid, signal.SIGKILL)
+    for pid in children(run):
+        os.kill(pid, signal.SIGKILL)
+    fake_science.release()
     _, error = run.communicate(timeout=60)
-    assert run.returncode == 1
-    assert b"2 of the steps failed" in error
-    steps = small(seeds=2, chunks=40)
-    compute(steps, store)
-    assert data(store, steps) == whole
+    assert (run.returncode, error) == (0, b"")
+    assert data(store, small(seeds=2, chunks=40)) == whole
     assert_no_chunk_twice()
+
+
+def test_an_idle_worker_that_was_killed_is_replaced(store):
+    steps = small(seeds=2)
+
+    def kill(event):
+        # The others are idle when the last step starts.
+        if event.what == "done" and event.step.kind == "flow":
+            for pid in children():
+                os.kill(pid, signal.SIGKILL)
+
+    execute.run(steps, store, 2, kill, "fake_science")
+    assert [store.state(step) for step in steps] == ["done"] * len(steps)
+
+
+def test_a_worker_that_was_stopped_is_replaced(store, monkeypatch):
+    steps, events = small(seeds=2), []
+    monkeypatch.setattr(spawning, "STALE_AFTER", 7.0)
+    monkeypatch.setenv("FAKE_HOLD", "1")
+
+    def stop(event):
+        events.append(event)
+        if event.what == "progress" and not fake_science.released() and len(children()) == 2:
+            fake_science.release()
+            os.kill(children()[0], signal.SIGSTOP)
+
+    execute.run(steps, store, 2, stop, "fake_science")
+    (warning,) = [event.message for event in events if event.what == "warning"]
+    assert warning == "its process gave no sign of life for 7 s and was killed; another goes on"
+    assert [store.state(step) for step in steps] == ["done"] * len(steps)
+    assert children() == []
+
+
+def test_a_worker_that_cannot_begin_says_why(store, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    monkeypatch.setattr(spawning, "_path", lambda module: [str(store.path)])
+    with pytest.raises(execute.ExecutionFailed, match="exit code 1: ModuleNotFoundError: No module named 'rbmflow'"):
+        execute.run(small(seeds=1), store, 2, science="fake_science", limits=Limits(seconds=60))
+
+
+def test_a_script_needs_no_guard_and_its_folder_shadows_nothing(store, tmp_path):
+    """Workers look for modules where the master does, but in no working folder and in none of a script."""
+    for name in ("types", "random", "socket", "json"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('this is another')\n")
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import sys; sys.path.pop(0)\nimport json, random, socket\n"
+        f"sys.path[:0] = [{str(tmp_path)!r}, {str(TESTS)!r}]\n"
+        "import fake_science\nfrom rbmflow import execute, spec\nfrom rbmflow.store import Store\n"
+        "steps = fake_science.graph(spec.parse({'name': 'small', 'seeds': 2, 'training': {'epochs': 2}}))\n"
+        f"execute.run(steps, Store({str(store.path)!r}), 2, science='fake_science')\n"
+    )
+    ended = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert {store.state(step) for step in small(seeds=2, chunks=2)} == {"done"}
 
 
 def test_a_killed_master_takes_its_workers_along_and_goes_on_later(store, start, whole):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
-import signal
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rbmflow.cli.watching import Watch
 from rbmflow.execute import ExecutionFailed, Limits, Slurm, manifest, recording
 from rbmflow.execute import run as execute
+from rbmflow.execute.spawning import Children, Lost
 from rbmflow.store import Address, Damaged, Step, Store
 
 if TYPE_CHECKING:
@@ -86,7 +84,7 @@ def write_reports(record: dict[str, Any], store: Store, processes: int, computed
     from rbmflow import report
     from rbmflow.steps import verdicts_of_sweep
 
-    rows, wanted, there = [], [], []
+    rows, wanted, there = [], {}, []
     few = len(record["points"]) <= MOST_REPORTS
     for point in _points(record, store, computed):
         row = {"run": point.record["run"], "values": point.values, "left": point.left, "summary": None}
@@ -96,41 +94,39 @@ def write_reports(record: dict[str, Any], store: Store, processes: int, computed
             page = store.run_folder(point.record["run"]) / "report.html"
             row["report"] = few or page.exists()
             if few and not page.exists():
-                wanted.append((page, str(store.path), point.record))
+                wanted[point.record["run"]] = point.record
         rows.append(row)
-    with _writers(min(processes, len(wanted))) as write:
-        for _ in write(_write_point, wanted):
-            pass
+    _draw(wanted, store, min(processes, len(wanted)))
     page = store.run_folder(record["run"]) / "report.html"
     verdicts, machines = verdicts_of_sweep(there) if there else ([], None)
     report.write_sweep(page, record, rows, verdicts, machines)
     return page
 
 
-@contextlib.contextmanager
-def _writers(processes: int) -> Iterator[Callable[..., Iterable[None]]]:
-    """A `map` over so many processes; over this one where that is enough."""
+def _draw(records: Mapping[str, dict[str, Any]], store: Store, processes: int) -> None:
+    """Write the reports of runs, in processes of their own where several may be at work."""
     if processes < 2:
-        yield map
+        for record in records.values():
+            _write_point(str(store.path), record)
         return
-    spawn = multiprocessing.get_context("spawn")
-    # Ctrl-C reaches every process: the master alone answers it.
-    ignore = (signal.SIGINT, signal.SIG_IGN)
-    with ProcessPoolExecutor(processes, spawn, initializer=signal.signal, initargs=ignore) as pool:
-        try:
-            yield pool.map
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    waiting = list(records)
+    with contextlib.closing(Children[str](processes, "rbmflow.report")) as crew:
+        while waiting or crew.busy:
+            while waiting and crew.free:
+                run = waiting.pop()
+                crew.start(run, _write_point, str(store.path), records[run])
+            for run, news in crew.wait(1.0):
+                if isinstance(news, Lost) and not news.again:
+                    print(f"the report of {run} was not written: {news.reason}", file=sys.stderr)
 
 
-def _write_point(task: tuple[Path, str, dict[str, Any]]) -> None:
+def _write_point(store: str, record: dict[str, Any], _: object = None) -> None:
     """Write the report of one point from its results in the store."""
     from rbmflow import report
 
-    page, store, record = task
-    last = record["steps"][-1]
-    report.write(page, Store(store).read(Address(last["kind"], last["hash"])), record)
+    last, place = record["steps"][-1], Store(store)
+    page = place.run_folder(record["run"]) / "report.html"
+    report.write(page, place.read(Address(last["kind"], last["hash"])), record)
 
 
 def show(record: dict[str, Any], store: Store, as_json: bool) -> int:

@@ -86,10 +86,11 @@ def run(
     store
         Where results are and go to.
     workers
-        Number of processes, each with one thread; 1 computes in this process. Several need a script whose top level
-        is guarded by `if __name__ == "__main__"`. An executor, such as a `concurrent.futures.ProcessPoolExecutor` or
-        a dask `Client`, takes the steps where it will; its processes must see the store's folder under this name.
-        `Slurm` settings have jobs of a cluster compute groups of steps, under the same condition.
+        Number of processes, each with one thread; 1 computes in this process. A step whose process dies is given to
+        another, three at most. An executor, such as a `concurrent.futures.ProcessPoolExecutor` or a dask `Client`,
+        takes the steps where it will; its processes must see the store's folder under this name, and must not be
+        forks of one that computes with JAX. `Slurm` settings have jobs of a cluster compute groups of steps, under
+        the same condition.
     on_event
         Told of everything that happens.
     science
@@ -235,13 +236,16 @@ def _crew(
     def on_progress(step: Step, fraction: float) -> None:
         on_event(Event("progress", step, fraction))
 
+    def on_trouble(step: Step, message: str) -> None:
+        on_event(Event("warning", step, message=message))
+
     if isinstance(workers, Slurm):
         return SlurmJobs(workers, store, science)
     if not isinstance(workers, int):
         return Submitted(workers, store, science)
     if min(workers, steps) == 1 and limits == NO_LIMITS:
         return ThisProcess(store, science, about_here(), on_progress, AT_ONCE if has_gpu() else 1)
-    return Processes(min(workers, steps), store, science, about_here(), on_progress, limits)
+    return Processes(min(workers, steps), store, science, about_here(), on_progress, on_trouble, limits)
 
 
 def _start(queue: _Queue, crew: Workers, store: Store, on_event: OnEvent) -> None:

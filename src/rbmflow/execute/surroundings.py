@@ -10,7 +10,6 @@ import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -83,21 +82,6 @@ def _compiled() -> Path:
     except OSError:
         processor = platform.processor()
     return caches / "rbmflow" / f"jax-{hashlib.sha256(processor.encode()).hexdigest()[:12]}"
-
-
-@contextlib.contextmanager
-def environment(changes: dict[str, str]) -> Iterator[None]:
-    """Change environment variables for processes that are started meanwhile."""
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @functools.cache

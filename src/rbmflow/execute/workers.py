@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import math
-import multiprocessing
-import os
-import signal
-import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from multiprocessing import connection, resource_tracker
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 
 from rbmflow._checks import Problems
 from rbmflow.execute.performing import Outcome, perform, perform_together
-from rbmflow.execute.surroundings import compute_in_one_thread, environment, one_thread, resident_memory
+from rbmflow.execute.spawning import Answer, Children, Lost
+from rbmflow.execute.surroundings import compute_in_one_thread, resident_memory
 from rbmflow.store import Step, Store
 
 type OnProgress = Callable[[Step, float], None]
@@ -144,17 +136,18 @@ class ThisProcess(Workers):
         """Do nothing: nothing is left over."""
 
 
-@dataclass(eq=False)
-class _Worker:
-    process: SpawnProcess
-    connection: Connection
-    step: Step | None = None
-    since: float = math.inf
-    """When its step began; a process that is still starting has not begun."""
-
-
 class Processes(Workers):
-    """Up to `count` other processes, each with one thread, started as they are needed."""
+    """Up to `count` other processes, each with one thread; one that dies is replaced.
+
+    Parameters
+    ----------
+    count, limits
+        How many, and what a step may take.
+    store, science, about, on_progress
+        As for `perform`.
+    on_trouble
+        Told of a process that died and of how.
+    """
 
     def __init__(
         self,
@@ -163,123 +156,55 @@ class Processes(Workers):
         science: str,
         about: Mapping[str, object],
         on_progress: OnProgress,
+        on_trouble: Callable[[Step, str], None],
         limits: Limits,
     ):
-        self._count = count
-        self._limits = limits
-        self._arguments = (str(store.path), science, about, os.getpid())
+        self._arguments = (str(store.path), science, about)
+        self._children = Children[Step](count, science)
         self._on_progress = on_progress
-        self._workers: list[_Worker] = []
+        self._on_trouble = on_trouble
+        self._limits = limits
 
     @property
     def free(self) -> bool:
         """Whether a process is idle or may be started."""
-        return len(self._workers) < self._count or any(worker.step is None for worker in self._workers)
+        return self._children.free
 
     @property
     def busy(self) -> bool:
         """Whether a process computes."""
-        return any(worker.step is not None for worker in self._workers)
+        return self._children.busy
 
     def start(self, step: Step) -> None:
         """Give a step to an idle process, or to a new one."""
-        idle = [worker for worker in self._workers if worker.step is None]
-        worker = idle[0] if idle else self._hire()
-        worker.step, worker.since = step, math.inf
-        worker.connection.send(step)
-
-    def _hire(self) -> _Worker:
-        here, there = multiprocessing.Pipe()
-        process = multiprocessing.get_context("spawn").Process(
-            target=_serve, args=(there, *self._arguments), daemon=True
-        )
-        # The terminal sends Ctrl-C to every process: a worker blocks it from its birth on, and the master decides.
-        # The tracker must run before, because starting it lifts the block.
-        resource_tracker.ensure_running()
-        with environment(one_thread()):
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                process.start()
-            finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        there.close()
-        worker = _Worker(process, here)
-        self._workers.append(worker)
-        return worker
+        self._children.start(step, _perform_unless_there, step, *self._arguments)
 
     def wait(self, seconds: float) -> list[tuple[Step, Outcome]]:
-        """Pass on progress and gather outcomes; a process that has died makes its step fail."""
-        busy = {worker.connection: worker for worker in self._workers if worker.step is not None}
+        """Pass on progress and gather outcomes; kill what takes more than it may."""
         outcomes = []
-        for ready in connection.wait(list(busy), seconds):
-            worker = busy[ready]  # pyright: ignore[reportArgumentType]
-            step = worker.step
-            assert step is not None
-            try:
-                news = worker.connection.recv()
-            except (EOFError, OSError):
-                outcomes.append((step, Outcome("failed", self._bury(worker))))
-                continue
-            if news is None:
-                worker.since = time.monotonic()
-            elif isinstance(news, Outcome):
-                worker.step = None
-                outcomes.append((step, news))
-            else:
+        for step, news in self._children.wait(seconds):
+            if isinstance(news, Answer):
+                outcomes.append((step, news.value))
+            elif not isinstance(news, Lost):
                 self._on_progress(step, news)
-        return outcomes + self._breaches()
-
-    def _breaches(self) -> list[tuple[Step, Outcome]]:
-        """Kill what takes more than it may."""
-        outcomes = []
-        for worker in [worker for worker in self._workers if worker.step is not None]:
-            reason = self._limits.breach(time.monotonic() - worker.since, worker.process.pid or 0)
-            if reason and worker.step is not None:
-                worker.process.kill()
-                self._bury(worker)
-                outcomes.append((worker.step, Outcome("failed", reason)))
+            elif news.again:
+                self._on_trouble(step, f"{news.reason}; another goes on")
+            else:
+                outcomes.append((step, Outcome("failed", news.reason)))
+        for step, since, process in list(self._children.working()):
+            if reason := self._limits.breach(since, process):
+                self._children.kill(step)
+                outcomes.append((step, Outcome("failed", reason)))
         return outcomes
 
-    def _bury(self, worker: _Worker) -> str:
-        """Remove a worker that has died, and tell how it died."""
-        worker.connection.close()
-        worker.process.join()
-        self._workers.remove(worker)
-        code = worker.process.exitcode or 0
-        if code == -signal.SIGKILL:
-            return "its process was killed, perhaps because memory ran out"
-        return f"its process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}"
-
     def close(self) -> None:
-        """Terminate every process and wait for its end."""
-        for worker in self._workers:
-            worker.process.terminate()
-        for worker in self._workers:
-            worker.process.join(5)
-            worker.process.kill()
-            worker.process.join()
-            worker.connection.close()
-        self._workers.clear()
+        """End every process."""
+        self._children.close()
 
 
-def _serve(channel: Connection, store: str, science: str, about: Mapping[str, object], master: int) -> None:
-    """Compute the steps that come through the channel until it closes."""
-    threading.Thread(target=_end_with, args=(master,), daemon=True).start()
-    with contextlib.suppress(
-        Exception
-    ):  # It is imported before the clock of the first step runs; errors are the step's.
-        _ = importlib.import_module(science).compute
-    while True:
-        try:
-            step = channel.recv()
-            channel.send(None)  # It begins.
-            channel.send(perform(step, Store(store), science, about, channel.send))
-        except (EOFError, BrokenPipeError):
-            return
-
-
-def _end_with(master: int) -> None:
-    """End this process once its master is gone, even in the middle of a step."""
-    while os.getppid() == master:
-        time.sleep(0.5)
-    os._exit(1)
+def _perform_unless_there(
+    step: Step, folder: str, science: str, about: Mapping[str, object], on_progress: Callable[[float], None]
+) -> Outcome:
+    """Perform a step, unless somebody else has while its first process was dying or silent."""
+    store = Store(folder)
+    return Outcome("done") if store.state(step) == "done" else perform(step, store, science, about, on_progress)
