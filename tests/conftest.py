@@ -13,6 +13,15 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "rbmflow-test-compilations")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
-from jaxtyping import install_import_hook
+import pytest
+from jaxtyping import config, install_import_hook
 
 install_import_hook("rbmflow", "shape_checks.checked")
+
+
+@pytest.fixture
+def as_people_call():
+    """Without the checks of types that tests have: wrong input must be refused by the functions themselves."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
+from typing import Any
 
 _LONGEST_VALUE, _LONGEST_REASON = 300, 2000
 """Signs that a sentence repeats of a value or its name, and of what is allowed; a table may hold megabytes."""
@@ -87,9 +88,28 @@ class InvalidInput(ValueError):
         return type(self), self.problems
 
 
-def _is_finite(value: object) -> bool:
+def plain_number(given: Any) -> Any:
+    """The Python number or truth value that an array without axes holds; anything else as it is.
+
+    Arrays of NumPy and JAX are known by their looks, so that settings need neither.
+    """
+    kind = getattr(getattr(given, "dtype", None), "kind", "O")
+    if getattr(given, "shape", None) != () or kind not in "biufV":
+        return given
     try:
-        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+        return given.item()
+    except TypeError:  # JAX traces it, so it has no value yet
+        return given
+
+
+def is_number(value: object) -> bool:
+    """Whether a plain value is a real number, NaN and infinity included; truth values are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return is_number(plain_number(value)) and math.isfinite(value)
     except OverflowError:  # A whole number beyond the range of float64.
         return False
 
@@ -111,46 +131,73 @@ class Problems:
         if not ok:
             raise InvalidInput(Problem(name, value, allowed))
 
-    def whole(self, name: str, value: object, minimum: int, maximum: int | None = None) -> None:
-        """Note a problem unless `value` is a whole number of at least `minimum` and at most `maximum`."""
-        ok = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= minimum
-        if maximum is None:
-            self.unless(ok, name, value, f"it must be a whole number of at least {minimum}")
-        else:
-            fits = ok and int(value) <= maximum  # pyright: ignore[reportArgumentType]
-            self.unless(fits, name, value, f"it must be a whole number from {minimum} to {maximum}")
+    def whole(self, name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
+        """The value as an int; a problem unless it is a whole number of at least `minimum` and at most `maximum`."""
+        plain = plain_number(value)
+        ok = isinstance(plain, Integral) and not isinstance(plain, bool)
+        to = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+        fits = ok and minimum <= int(plain) and (maximum is None or int(plain) <= maximum)
+        self.unless(fits, name, plain, f"it must be a whole number {to}")
+        return int(plain) if fits else minimum
 
-    def finite(self, name: str, value: object) -> None:
+    def wholes(self, name: str, values: Any, minimum: int, maximum: int | None = None) -> tuple[int, ...]:
+        """The values as ints; a problem unless they are a list of whole numbers in the range of `whole`."""
+        rows = None if isinstance(values, str) or not isinstance(values, Iterable) else tuple(values)
+        inner = Problems()
+        found = tuple(inner.whole(name, value, minimum, maximum) for value in rows or ())
+        to = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+        fits = rows is not None and not inner.found
+        self.unless(fits, name, values, f"it must hold whole numbers {to}, such as ({minimum},)")
+        return found
+
+    def finite(self, name: str, value: Any) -> None:
         """Note a problem unless `value` is a finite number."""
         ok = _is_finite(value)
         self.unless(ok, name, value, "it must be a finite number")
 
-    def positive(self, name: str, value: object) -> None:
+    def positive(self, name: str, value: Any) -> None:
         """Note a problem unless `value` is a finite number above zero."""
-        ok = _is_finite(value) and value > 0  # pyright: ignore
+        ok = _is_finite(value) and value > 0
         self.unless(ok, name, value, "it must be a finite number above 0")
 
-    def not_negative(self, name: str, value: object) -> None:
+    def not_negative(self, name: str, value: Any) -> None:
         """Note a problem unless `value` is a finite number of at least zero."""
-        ok = _is_finite(value) and value >= 0  # pyright: ignore
+        ok = _is_finite(value) and value >= 0
         self.unless(ok, name, value, "it must be a finite number of at least 0")
+
+    def below_one(self, name: str, value: Any) -> None:
+        """Note a problem unless `value` is a number from zero to below one."""
+        ok = is_number(plain_number(value)) and 0 <= value < 1
+        self.unless(ok, name, value, "it must be a number of at least 0 and below 1")
 
     def one_of(self, name: str, value: object, names: tuple[str, ...]) -> None:
         """Note a problem unless `value` is one of the names."""
-        self.unless(value in names, name, value, f"it must be one of {', '.join(names)}")
+        self.unless(isinstance(value, str) and value in names, name, value, f"it must be one of {', '.join(names)}")
 
     def true_or_false(self, name: str, value: object) -> None:
         """Note a problem unless `value` is a truth value."""
-        self.unless(isinstance(value, bool), name, value, "it must be true or false")
+        self.unless(isinstance(plain_number(value), bool), name, value, "it must be true or false")
 
-    def temperatures(self, name: str, values: object) -> None:
+    def function(self, name: str, value: object, given: str) -> None:
+        """Note a problem unless `value` is a function or None."""
+        self.unless(value is None or callable(value), name, value, f"it must be a function of {given}, such as print")
+
+    def kind(self, name: str, value: object, kind: type | tuple[type, ...], example: str) -> None:
+        """Note a problem unless `value` is of a class, which arguments in the wrong order are not."""
+        ok = isinstance(value, kind)
+        shown = value if isinstance(value, int | float | str) else type(value).__name__
+        self.unless(ok, name, shown, f"it must be a {example}")
+
+    def temperatures(self, name: str, values: Any) -> None:
         """Note a problem unless `values` are increasing temperatures, 0 and inf included, that can be told apart."""
         try:
-            rows = [float(t) for t in values]  # pyright: ignore[reportGeneralTypeIssues]
+            rows = [float(t) for t in values]
         except (TypeError, ValueError, OverflowError):
             rows = []
         allowed = "it must hold at least one temperature, none negative or NaN, in increasing order"
         ok = bool(rows) and not any(math.isnan(t) or t < 0 for t in rows)
+        if ok and rows == sorted(rows, reverse=True) and rows[0] > rows[-1]:
+            allowed += ": pass them sorted, draws at one temperature do not depend on the others"
         ok = ok and all(a < b for a, b in itertools.pairwise(rows))
         self.unless(ok, name, values, allowed)
         for t in rows if ok else ():

@@ -7,15 +7,16 @@ plausible temperature. Inside a function that JAX traces there are no values yet
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Int8
+from jaxtyping import Array, Float64, Int8
 
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import InvalidInput, Problem, Problems, is_number, plain_number
 from rbmflow._types import Key
 
 type Configurations = Any
@@ -23,6 +24,9 @@ type Configurations = Any
 
 type AnyKey = Any
 """A JAX random key, old or new, or a whole number to make one from."""
+
+type Numbers = Any
+"""Real numbers of any shape: one number, an array, nested lists."""
 
 type Temperatures = Any
 """Temperatures in J/k_B: one number, a sequence, an array, a generator."""
@@ -86,12 +90,59 @@ def rows_of(given: Configurations, visible: int | None = None, name: str = "data
     return as_spins(array.reshape(-1, sites), name)
 
 
+def numbers_of(
+    given: Numbers,
+    name: str,
+    axes: tuple[int | str, ...] | None = None,
+    *,
+    lowest: float = -np.inf,
+    highest: float = np.inf,
+    nan: bool = False,
+) -> Float64[np.ndarray, "..."]:
+    """Real numbers as a float64 array.
+
+    Parameters
+    ----------
+    given
+        One number, an array, nested lists, or what can be run through once.
+    name
+        What the caller calls them.
+    axes
+        Its axes: sizes, and names where any size will do; "..." in front stands for any further ones.
+    lowest, highest
+        Bounds of the values.
+    nan
+        Whether NaN is allowed, which then passes through.
+
+    Raises
+    ------
+    InvalidInput
+        If they are no real numbers, lie outside the bounds, or the axes do not fit.
+    """
+    values = np.asarray(_numbers(list(given) if isinstance(given, Iterator) else given, name), np.float64)
+    if axes is not None:
+        wanted = axes[1:] if axes[:1] == ("...",) else axes
+        shape = values.shape[values.ndim - len(wanted) :] if wanted is not axes else values.shape
+        fits = len(shape) == len(wanted) and all(
+            isinstance(w, str) or w == n for w, n in zip(wanted, shape, strict=True)
+        )
+        Problems.only(fits, f"shape of {name}", values.shape, f"it must be [{', '.join(map(str, axes))}]")
+    inside = (values >= lowest) & (values <= highest) | (np.isnan(values) & nan)
+    if not inside.all():
+        bounds = " and ".join(
+            f"at {word} {bound:g}" for word, bound in (("least", lowest), ("most", highest)) if np.isfinite(bound)
+        )
+        allowed = f"every number must be {bounds or 'no NaN'}"
+        raise InvalidInput(Problem(name, values[~inside].flat[0].item(), allowed))
+    return values
+
+
 def _numbers(given: Any, name: str) -> Any:
     """An array of real numbers, of JAX if it was one; records give their configurations by `__array__`."""
     try:
-        array = given if isinstance(given, jax.Array) else np.asanyarray(given)
+        array = given if isinstance(given, jax.Array) else np.asanyarray(_in_order(given))
         kind = np.dtype("O") if jnp.issubdtype(array.dtype, jax.dtypes.extended) else np.dtype(array.dtype)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidInput(Problem(name, type(given).__name__, f"they must be an array of numbers ({error})")) from None
     real = kind.kind in "iuf" or jnp.issubdtype(kind, jnp.floating)
     masked = np.ma.isMaskedArray(array) and bool(np.ma.getmaskarray(array).any())
@@ -100,6 +151,14 @@ def _numbers(given: Any, name: str) -> Any:
     what = type(given).__name__ if kind.kind == "O" else str(kind)
     Problems.only(real and not masked, f"type of {name}", what, "it must be an array of real numbers without a mask")
     return np.asarray(array) if np.ma.isMaskedArray(array) else array
+
+
+def _in_order(given: Any) -> Any:
+    """Labelled configurations with y and x last and their ensemble before; all else as it is."""
+    labels = getattr(given, "dims", ())
+    if not isinstance(labels, tuple) or not {"y", "x"} <= set(labels):
+        return given
+    return given.transpose(..., *(label for label in ("sample", "draw", "chain", "y", "x") if label in labels))
 
 
 def as_spins(array: Any, name: str) -> Any:
@@ -151,7 +210,7 @@ def temperatures_of(given: Temperatures, name: str = "temperatures") -> tuple[fl
     InvalidInput
         If one is negative or NaN, or they are not in increasing order.
     """
-    rows = [given] if isinstance(plain_number(given), int | float) else given
+    rows = [given] if is_number(plain_number(given)) else given
     try:
         values = tuple(float(plain_number(t)) for t in rows) if not isinstance(rows, str) else None
     except (TypeError, ValueError):
@@ -163,10 +222,3 @@ def temperatures_of(given: Temperatures, name: str = "temperatures") -> tuple[fl
         problems.temperatures(name, values)
     problems.done()
     return values or ()
-
-
-def plain_number(given: Any) -> Any:
-    """The Python number or truth value that an array without axes holds; anything else as it is."""
-    scalar = isinstance(given, np.generic | np.ndarray | jax.Array) and given.shape == ()
-    usual = scalar and not isinstance(given, Tracer) and np.dtype("O") != getattr(given, "dtype", None)
-    return given.item() if usual and not jnp.issubdtype(given.dtype, jax.dtypes.extended) else given

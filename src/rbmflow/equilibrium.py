@@ -14,7 +14,7 @@ from rbmflow._checks import Problems
 from rbmflow._types import Key
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import iterate
-from rbmflow.model import Ising
+from rbmflow.model import Ising, free_lattice
 from rbmflow.rbm import RBM
 
 SIGMAS = 5.0
@@ -107,12 +107,11 @@ def equilibrium(
     >>> equilibrium(jax.random.key(1), free, rf.Ising(rf.Square(4)), (2.0,), chains=50, iterations=8).agree
     True
     """
-    sites = model.lattice.sites
+    sites = free_lattice(model).sites
     problems = Problems()
     problems.whole("chains", chains, 2)
     problems.whole("iterations", iterations, 8)
     fits = machine.weights.shape[0] == sites
-    problems.unless(model.field == 0, "field", model.field, "the mixture is known without field only")
     problems.unless(fits, "visible units of the machine", machine.weights.shape[0], f"they must be {sites}")
     problems.done()
     for_starts, for_cold, for_hot = jax.random.split(key, 3)

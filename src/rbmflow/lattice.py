@@ -37,15 +37,15 @@ class Square:
     """
 
     ly: int
-    lx: int = 0
+    lx: int = None  # pyright: ignore[reportAssignmentType]
 
     def __post_init__(self):
-        if self.lx == 0:
-            object.__setattr__(self, "lx", self.ly)
         problems = Problems()
-        problems.whole("ly", self.ly, 2)
-        problems.whole("lx", self.lx, 2)
+        ly = problems.whole("ly", self.ly, 2)
+        lx = ly if self.lx is None else problems.whole("lx", self.lx, 2)
         problems.done()
+        object.__setattr__(self, "ly", ly)
+        object.__setattr__(self, "lx", lx)
 
     @property
     def shape(self) -> tuple[int, int]:

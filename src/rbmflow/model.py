@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Int8
 
 from rbmflow._checks import Problems
-from rbmflow._types import Spins
+from rbmflow._doors import Configurations, spins_of
 from rbmflow.lattice import Square
 
 
@@ -28,7 +28,7 @@ class Ising:
     Raises
     ------
     InvalidInput
-        If the field is not a finite number.
+        If the lattice is none or the field is not a finite number.
 
     Examples
     --------
@@ -43,30 +43,70 @@ class Ising:
 
     def __post_init__(self):
         problems = Problems()
+        problems.kind("lattice", self.lattice, Square, "lattice, such as Square(10)")
         problems.finite("field", self.field)
         problems.done()
+        object.__setattr__(self, "field", float(self.field))
 
-    def total_energy(self, spins: Spins) -> Int[Array, "*batch"] | Float[Array, "*batch"]:
+    def total_energy(self, spins: Configurations) -> Int[Array, "*batch"] | Float[Array, "*batch"]:
         """Energy of each configuration in units of J: an int32 without field, else a float32.
 
         Parameters
         ----------
-        spins : int8 [..., y, x]
-            Configurations of -1/+1.
+        spins : [..., y, x]
+            Configurations of -1/+1 on this lattice, in any form: an array, lists, `Draws`, `Flow`.
+
+        Raises
+        ------
+        InvalidInput
+            If a value is neither -1 nor +1, or the shape is not that of the lattice.
         """
-        right = jnp.sum(spins * jnp.roll(spins, -1, axis=-1), axis=(-2, -1), dtype=jnp.int32)
-        down = jnp.sum(spins * jnp.roll(spins, -1, axis=-2), axis=(-2, -1), dtype=jnp.int32)
+        own = self._own(spins)
+        right = jnp.sum(own * jnp.roll(own, -1, axis=-1), axis=(-2, -1), dtype=jnp.int32)
+        down = jnp.sum(own * jnp.roll(own, -1, axis=-2), axis=(-2, -1), dtype=jnp.int32)
         bonds = -(right + down)
-        return bonds if self.field == 0 else bonds - self.field * self.total_magnetization(spins)
+        if self.field == 0:
+            return bonds
+        return bonds - self.field * jnp.sum(own, axis=(-2, -1), dtype=jnp.int32)
 
-    def total_magnetization(self, spins: Spins) -> Int[Array, "*batch"]:
-        """Sum of the spins of each configuration, an int32."""
-        return jnp.sum(spins, axis=(-2, -1), dtype=jnp.int32)
+    def total_magnetization(self, spins: Configurations) -> Int[Array, "*batch"]:
+        """Sum of the spins of each configuration, an int32; it takes and refuses what `total_energy` does."""
+        return jnp.sum(self._own(spins), axis=(-2, -1), dtype=jnp.int32)
 
-    def energy(self, spins: Spins) -> Float[Array, "*batch"]:
-        """Energy per site of each configuration."""
+    def energy(self, spins: Configurations) -> Float[Array, "*batch"]:
+        """Energy per site of each configuration; it takes and refuses what `total_energy` does."""
         return self.total_energy(spins) / self.lattice.sites
 
-    def magnetization(self, spins: Spins) -> Float[Array, "*batch"]:
-        """Magnetization per site of each configuration."""
+    def magnetization(self, spins: Configurations) -> Float[Array, "*batch"]:
+        """Magnetization per site of each configuration; it takes and refuses what `total_energy` does."""
         return self.total_magnetization(spins) / self.lattice.sites
+
+    def _own(self, spins: Configurations) -> Int8[Array, "*batch y x"]:
+        return jnp.asarray(spins_of(spins, self.lattice.shape))
+
+
+def model_of(given: Ising, name: str = "model") -> Ising:
+    """A model, and nothing else that stands in its place.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no model.
+    """
+    problems = Problems()
+    problems.kind(name, given, Ising, "model, such as Ising(Square(10))")
+    problems.done()
+    return given
+
+
+def free_lattice(model: Ising) -> Square:
+    """Lattice of a model without a field: every exact formula, and what rests on one, gets its lattice here.
+
+    Raises
+    ------
+    InvalidInput
+        If there is a field, of which the exact formulas know nothing, or it is no model.
+    """
+    field = model_of(model).field
+    Problems.only(field == 0, "field", field, "the exact formulas are those of the model without a field")
+    return model.lattice

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
 
-from rbmflow._checks import Problems, between_temperatures, find_temperature
+from rbmflow._checks import Problems, between_temperatures, find_temperature, is_number, plain_number
 
 type UnitsName = Literal["-1/+1", "0/1"]
 """The two values of a unit, as written in a spec."""
@@ -55,8 +56,35 @@ MOST_HIDDEN = 100_000
 """Largest number of hidden units: the weights of one machine then fill most memories."""
 
 
+def _plain(value: Any) -> Any:
+    """Plain numbers and tuples of them, whatever kind of number or list came in."""
+    plain = plain_number(value)
+    listed = isinstance(plain, Iterable) and not isinstance(plain, str | bytes | dict)
+    return tuple(plain_number(one) for one in plain) if listed else plain
+
+
+class Settings:
+    """What all settings have in common: they hold plain numbers and are checked when made."""
+
+    def __post_init__(self):
+        for one in fields(self):  # pyright: ignore[reportArgumentType]
+            value = _plain(getattr(self, one.name))
+            single = one.type == "tuple[float, ...]" and is_number(value)
+            object.__setattr__(self, one.name, (value,) if single else value)
+        problems = Problems()
+        self.check(problems)
+        problems.done()
+        for one in fields(self):  # pyright: ignore[reportArgumentType]
+            if one.type == "tuple[float, ...]":
+                object.__setattr__(self, one.name, tuple(float(value) for value in getattr(self, one.name)))
+
+    def check(self, problems: Problems) -> None:
+        """Note what cannot be used."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class ModelSettings:
+class ModelSettings(Settings):
     """The spin model and its lattice."""
 
     kind: Literal["ising"] = "ising"
@@ -64,14 +92,13 @@ class ModelSettings:
     length: int = 10
     """Side L of the square lattice on a torus; a machine has L^2 visible units."""
 
-    def __post_init__(self):
-        problems = Problems()
+    def check(self, problems: Problems) -> None:
+        """Note what cannot be used."""
         problems.whole("length", self.length, 2, LONGEST_SIDE)
-        problems.done()
 
 
 @dataclass(frozen=True)
-class SamplingSettings:
+class SamplingSettings(Settings):
     """The spin configurations that the machines and the neural thermometer learn from."""
 
     temperatures: tuple[float, ...] = PAPER_GRID
@@ -81,17 +108,15 @@ class SamplingSettings:
     method: MethodName = "auto"
     """How configurations are drawn; "auto" takes the exact sampler where the lattice is small enough."""
 
-    def __post_init__(self):
-        problems = Problems()
+    def check(self, problems: Problems) -> None:
+        """Note what cannot be used."""
         problems.temperatures("temperatures", self.temperatures)
         problems.whole("draws", self.draws, 1)
         problems.one_of("method", self.method, get_args(MethodName.__value__))
-        problems.done()
-        object.__setattr__(self, "temperatures", tuple(float(t) for t in self.temperatures))
 
 
 @dataclass(frozen=True)
-class MachineSettings:
+class MachineSettings(Settings):
     """The restricted Boltzmann machine before training."""
 
     hidden: int = 64
@@ -103,17 +128,16 @@ class MachineSettings:
     initial_scale: float = 0.1
     """Standard deviation of the normal distribution of the initial weights."""
 
-    def __post_init__(self):
-        problems = Problems()
+    def check(self, problems: Problems) -> None:
+        """Note what cannot be used."""
         problems.whole("hidden", self.hidden, 1, MOST_HIDDEN)
         problems.one_of("units", self.units, get_args(UnitsName.__value__))
         problems.true_or_false("biases", self.biases)
         problems.not_negative("initial_scale", self.initial_scale)
-        problems.done()
 
 
 @dataclass(frozen=True)
-class TypeSettings:
+class TypeSettings(Settings):
     """One type of machine: what it is trained on, and whether it is trained at all."""
 
     minimum: float = 0.0
@@ -129,10 +153,10 @@ class TypeSettings:
     also_hidden: tuple[int, ...] = ()
     """Further numbers of hidden units; one more machine of this type for each."""
 
-    def __post_init__(self):
-        problems = Problems()
-        problems.unless(self.minimum >= 0, "minimum", self.minimum, "it must be a number of at least 0")
-        problems.unless(self.maximum >= 0, "maximum", self.maximum, "it must be a number of at least 0")
+    def check(self, problems: Problems) -> None:
+        """Note what cannot be used."""
+        for name, value in (("minimum", self.minimum), ("maximum", self.maximum)):
+            problems.unless(is_number(value) and value >= 0, name, value, "it must be a number of at least 0")
         if self.temperatures:
             problems.temperatures("temperatures", self.temperatures)
             window = (self.minimum, self.maximum) == (0.0, math.inf)
@@ -140,10 +164,7 @@ class TypeSettings:
             problems.unless(window, "temperatures", self.temperatures, allowed)
         problems.one_of("data", self.data, get_args(DataName.__value__))
         problems.one_of("weights", self.weights, get_args(WeightsName.__value__))
-        whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in self.also_hidden)
-        problems.unless(whole, "also_hidden", self.also_hidden, "every entry must be a whole number of at least 1")
-        problems.done()
-        object.__setattr__(self, "temperatures", tuple(float(t) for t in self.temperatures))
+        problems.wholes("also_hidden", self.also_hidden, 1)
 
     def chosen(self, grid: tuple[float, ...]) -> tuple[float, ...]:
         """Training temperatures in J/k_B, those of the grid unless the type has its own.
@@ -157,7 +178,7 @@ class TypeSettings:
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
+class TrainingSettings(Settings):
     """Training of a machine by stochastic gradient ascent of its log-likelihood."""
 
     epochs: int = 100
@@ -188,8 +209,8 @@ class TrainingSettings:
     checkpoints: int = 16
     """Machines kept along the training at most, evenly in the logarithm of the updates, first and last included."""
 
-    def __post_init__(self):
-        problems = Problems()
+    def check(self, problems: Problems) -> None:
+        """Note what cannot be used."""
         problems.whole("epochs", self.epochs, 1)
         problems.whole("batch", self.batch, 1)
         problems.positive("learning_rate", self.learning_rate)
@@ -199,13 +220,10 @@ class TrainingSettings:
         problems.one_of("schedule", self.schedule, get_args(ScheduleName.__value__))
         problems.true_or_false("centred", self.centred)
         problems.whole("rungs", self.rungs, FEWEST_RUNGS)
-        rare = isinstance(self.swap_acceptance, int | float) and 0 <= self.swap_acceptance < 1
-        problems.unless(rare, "swap_acceptance", self.swap_acceptance, "it must be a number of at least 0 and below 1")
+        problems.below_one("swap_acceptance", self.swap_acceptance)
         problems.not_negative("weight_decay", self.weight_decay)
-        fraction = isinstance(self.held_out, int | float) and 0 <= self.held_out < 1
-        problems.unless(fraction, "held_out", self.held_out, "it must be a number of at least 0 and below 1")
+        problems.below_one("held_out", self.held_out)
         problems.whole("checkpoints", self.checkpoints, 2)
-        problems.done()
 
 
 def start_label(start: str | float) -> str:
@@ -214,7 +232,7 @@ def start_label(start: str | float) -> str:
 
 
 @dataclass(frozen=True)
-class FlowSettings:
+class FlowSettings(Settings):
     """The flow v -> h -> v -> ... of a trained machine."""
 
     starts: tuple[str | float, ...] = ("cold", "hot", 2.25)
@@ -230,26 +248,25 @@ class FlowSettings:
     along_training: bool = False
     """Whether the machines of all checkpoints are iterated too, so that the ends are known against training time."""
 
-    def __post_init__(self):
-        problems = Problems()
-        problems.unless(len(self.starts) > 0, "starts", self.starts, "it must hold at least one start")
-        for index, start in enumerate(self.starts):
-            known = not isinstance(start, str) or start in ("cold", "hot")
+    def check(self, problems: Problems) -> None:
+        """Note what cannot be used."""
+        listed = self.starts if isinstance(self.starts, tuple) else ()
+        problems.unless(len(listed) > 0, "starts", self.starts, "it must hold at least one start")
+        for index, start in enumerate(listed):
+            known = is_number(start) or start in ("cold", "hot")
             allowed = 'it must be "cold", "hot" or one of the temperatures in sampling.temperatures'
             problems.unless(known, f"starts[{index}]", start, allowed)
-        labels = [start_label(start) for start in self.starts]
+        labels = [start_label(start) for start in listed if is_number(start) or isinstance(start, str)]
         allowed = "no start may come twice, and six digits must tell them apart"
         problems.unless(len(set(labels)) == len(labels), "starts", self.starts, allowed)
         problems.whole("chains", self.chains, 1)
-        problems.whole("iterations", self.iterations, 1)
+        iterations = problems.whole("iterations", self.iterations, 1)
         problems.one_of("halves", self.halves, get_args(HalvesName.__value__))
-        inside = all(isinstance(at, int) and 0 <= at <= self.iterations for at in self.keep)
-        problems.unless(inside, "keep", self.keep, "it must hold iterations from 0 to flow.iterations")
-        problems.done()
+        problems.wholes("keep", self.keep, 0, iterations)
 
 
 @dataclass(frozen=True)
-class RenormalizationSettings:
+class RenormalizationSettings(Settings):
     """Block-spin transformations of Ising configurations, to hold the flow of machines against."""
 
     length: int = 0
@@ -259,19 +276,17 @@ class RenormalizationSettings:
     draws: int = 1000
     """Configurations at each temperature."""
 
-    def __post_init__(self):
-        problems = Problems()
+    def check(self, problems: Problems) -> None:
+        """Note what cannot be used."""
         problems.whole("length", self.length, 0)
         problems.temperatures("temperatures", self.temperatures)
-        between = all(0 < t < math.inf for t in self.temperatures)
+        between = all(is_number(t) and 0 < t < math.inf for t in self.temperatures)
         problems.unless(between, "temperatures", self.temperatures, "they must be finite and above 0")
         problems.whole("draws", self.draws, 2)
-        problems.done()
-        object.__setattr__(self, "temperatures", tuple(float(t) for t in self.temperatures))
 
 
 @dataclass(frozen=True)
-class ThermometerSettings:
+class ThermometerSettings(Settings):
     """The neural thermometer: a classifier of configurations by temperature."""
 
     hidden: int = 256
@@ -285,11 +300,10 @@ class ThermometerSettings:
     learning_rate: float = 0.005
     """Step length of the Adam optimizer."""
 
-    def __post_init__(self):
-        problems = Problems()
+    def check(self, problems: Problems) -> None:
+        """Note what cannot be used."""
         problems.whole("hidden", self.hidden, 1)
         problems.whole("draws", self.draws, 1)
         problems.whole("epochs", self.epochs, 1)
         problems.whole("batch", self.batch, 1)
         problems.positive("learning_rate", self.learning_rate)
-        problems.done()

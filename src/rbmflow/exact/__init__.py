@@ -2,7 +2,7 @@
 
 Everything is NumPy in float64 and takes temperatures of any shape, T = 0 and T = inf included.
 
-Not here: an external field, other boundaries, other models.
+A model in a field is refused by every formula. Not here either: other boundaries, other models.
 """
 
 from rbmflow.exact import infinite

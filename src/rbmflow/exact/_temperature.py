@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from jaxtyping import Array, Float64
 
-from rbmflow._checks import Problems
+from rbmflow._doors import numbers_of
 
-type Reals = int | float | np.number | np.ndarray | Array | Sequence[Any]
-"""Real numbers of any shape: one number, an array, or nested sequences."""
+type Reals = int | float | np.number | np.ndarray | Array | Iterable[Any]
+"""Real numbers of any shape: one number, an array, nested sequences, or what can be run through once."""
 
 type PerTemperature = np.float64 | Float64[np.ndarray, "*batch"]
 """One float64 for each temperature that was asked for: a NumPy scalar for a scalar."""
@@ -25,15 +25,6 @@ def inverse_temperature(temperature: Reals) -> Float64[np.ndarray, "*batch"]:
     InvalidInput
         If a temperature is negative or NaN.
     """
-    values = np.asarray(temperature, dtype=np.float64)
-    wrong = values[~(values >= 0)]
-    problems = Problems()
-    problems.unless(
-        wrong.size == 0,
-        "temperature",
-        float(wrong[0]) if wrong.size else None,
-        "a temperature must be at least 0 (0 and inf included)",
-    )
-    problems.done()
+    values = numbers_of(temperature, "temperature", lowest=0.0)
     with np.errstate(divide="ignore", over="ignore"):
         return np.asarray(1 / np.abs(values))

@@ -12,11 +12,11 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64
 
-from rbmflow._checks import Problems
+from rbmflow._doors import temperatures_of
 from rbmflow.exact._temperature import Reals, inverse_temperature
 from rbmflow.exact.energy_levels import density_of_states, energy_distribution
 from rbmflow.exact.kaufman import log_excitations
-from rbmflow.model import Ising
+from rbmflow.model import Ising, free_lattice
 
 
 def posterior(model: Ising, temperatures: Reals) -> Float64[np.ndarray, "level bin"]:
@@ -51,7 +51,7 @@ def posterior(model: Ising, temperatures: Reals) -> Float64[np.ndarray, "level b
     excitation = (energies - energies[0])[:, None]
     with np.errstate(invalid="ignore"):
         heat = np.where(excitation == 0, 0.0, coupling * excitation)
-    exponent = -heat - log_excitations(model.lattice, coupling).value
+    exponent = -heat - log_excitations(free_lattice(model), coupling).value
     top = np.max(exponent, axis=-1, keepdims=True)
     weight = np.where(np.isneginf(top), 1.0, np.exp(exponent - np.where(np.isneginf(top), 0.0, top)))
     return weight / np.sum(weight, axis=-1, keepdims=True)
@@ -116,7 +116,4 @@ def bayes_accuracy(model: Ising, temperatures: Reals) -> float:
 
 def classes(temperatures: Reals) -> Float64[np.ndarray, " bin"]:
     """Temperatures of a set of classes as a checked float64 array."""
-    problems = Problems()
-    problems.temperatures("temperatures", np.atleast_1d(np.asarray(temperatures, dtype=np.float64)).tolist())
-    problems.done()
-    return np.atleast_1d(np.asarray(temperatures, dtype=np.float64))
+    return np.array(temperatures_of(temperatures))

@@ -26,13 +26,13 @@ from jaxtyping import Float64, Int64
 
 from rbmflow._checks import Problems
 from rbmflow.exact._temperature import Reals, inverse_temperature
-from rbmflow.model import Ising
+from rbmflow.lattice import Square
+from rbmflow.model import Ising, free_lattice
 
 LARGEST_SITES = 1024
 """Sites of the largest torus whose density of states is expanded (a few seconds)."""
 
 
-@functools.lru_cache(maxsize=16)
 def density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], np.ndarray]:
     """Number of configurations at each total energy, as exact Python integers.
 
@@ -64,17 +64,16 @@ def density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], np.nda
     >>> counts[:4].tolist()
     [2, 0, 32, 64]
     """
-    ly, lx = model.lattice.shape
-    sites = model.lattice.sites
-    problems = Problems()
-    problems.unless(
-        sites <= LARGEST_SITES,
-        "lattice",
-        model.lattice,
-        f"the density of states is known up to {LARGEST_SITES} sites",
-    )
-    problems.done()
+    lattice = free_lattice(model)
+    allowed = f"the density of states is known up to {LARGEST_SITES} sites"
+    Problems.only(lattice.sites <= LARGEST_SITES, "lattice", lattice, allowed)
+    return _counts(lattice)
 
+
+@functools.lru_cache(maxsize=16)
+def _counts(lattice: Square) -> tuple[Int64[np.ndarray, " level"], np.ndarray]:
+    """Energies and numbers of configurations of `density_of_states`."""
+    (ly, lx), sites = lattice.shape, lattice.sites
     order = math.lcm(2 * ly, 2 * lx)
     primes = _primes(sites, order)
     cosines_y, cosines_x = (_twice_cosines(primes, order, length) for length in (ly, lx))
@@ -90,7 +89,6 @@ def density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], np.nda
     return energies, counts
 
 
-@functools.lru_cache(maxsize=16)
 def log_density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], Float64[np.ndarray, " level"]]:
     """Total energies and ln g(E), -inf where no configuration has the energy.
 
@@ -111,10 +109,16 @@ def log_density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], Fl
     >>> int(energies[0]), round(float(logs[0]), 6)
     (-32, 0.693147)
     """
-    energies, counts = density_of_states(model)
+    energies, _ = density_of_states(model)
+    return energies, _logs(model.lattice)
+
+
+@functools.lru_cache(maxsize=16)
+def _logs(lattice: Square) -> Float64[np.ndarray, " level"]:
+    counts = _counts(lattice)[1]
     logs = np.array([math.log(count) if count else -math.inf for count in counts])
     logs.flags.writeable = False
-    return energies, logs
+    return logs
 
 
 def energy_distribution(model: Ising, temperature: Reals) -> Float64[np.ndarray, "*batch level"]:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from rbmflow._doors import temperatures_of
 from rbmflow.exact import bayes, energy_levels, inversion, kaufman, row_correlations, row_transfer
 from rbmflow.exact._temperature import Reals
-from rbmflow.model import Ising
+from rbmflow.model import Ising, free_lattice
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,15 @@ class Mixture:
     Raises
     ------
     InvalidInput
-        If the temperatures are not increasing; by a property, if the lattice is too large for it.
+        If there is a field or the temperatures are not increasing; by a property, if the lattice is too large for it.
     """
 
     model: Ising
     temperatures: tuple[float, ...]
 
     def __post_init__(self):
-        object.__setattr__(self, "temperatures", tuple(bayes.classes(self.temperatures).tolist()))
+        free_lattice(self.model)
+        object.__setattr__(self, "temperatures", temperatures_of(self.temperatures))
 
     @functools.cached_property
     def energy(self) -> float:
@@ -119,4 +121,4 @@ def mixture(model: Ising, temperatures: Reals) -> Mixture:
     >>> round(null.energy, 4), round(null.temperature_of_energy, 3)
     (-1.119, 2.562)
     """
-    return Mixture(model, tuple(bayes.classes(temperatures).tolist()))
+    return Mixture(model, temperatures_of(temperatures))

@@ -20,13 +20,14 @@ from jaxtyping import Float64
 from numpy.polynomial import Chebyshev
 from scipy.interpolate import BSpline, make_interp_spline
 
+from rbmflow._doors import numbers_of
 from rbmflow.exact._temperature import PerTemperature, Reals
 from rbmflow.exact.infinite import critical_temperature
 from rbmflow.exact.kaufman import log_excitations
 from rbmflow.exact.row_correlations import structure_factors
 from rbmflow.exact.row_transfer import abs_magnetization, magnetization_distribution
 from rbmflow.lattice import Square
-from rbmflow.model import Ising
+from rbmflow.model import Ising, free_lattice
 
 _LARGEST_LENGTH_COUPLING = 2.4
 """Beyond it (T < 0.42) the structure factor at the smallest wave vector is lost in rounding."""
@@ -57,9 +58,10 @@ def temperature_of_energy(model: Ising, energy_per_site: Reals) -> PerTemperatur
     >>> round(float(temperature_of_energy(Ising(Square(10)), -1.476242908)), 6)
     2.269185
     """
+    lattice, energy = free_lattice(model), numbers_of(energy_per_site, "energy_per_site", nan=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        depth = -np.log1p(np.maximum(np.asarray(energy_per_site, np.float64), -2.0) / 2)
-    return _energy_curve(model.lattice).temperature(depth)
+        depth = -np.log1p(np.maximum(energy, -2.0) / 2)
+    return _energy_curve(lattice).temperature(depth)
 
 
 def temperature_of_abs_magnetization(model: Ising, value: Reals) -> PerTemperature:
@@ -92,9 +94,10 @@ def temperature_of_abs_magnetization(model: Ising, value: Reals) -> PerTemperatu
     >>> round(float(temperature_of_abs_magnetization(Ising(Square(4)), 1.0)), 6)
     0.0
     """
+    lattice, size = free_lattice(model), numbers_of(value, "value", nan=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        depth = -np.log1p(-np.minimum(np.asarray(value, np.float64), 1.0))
-    return _abs_magnetization_curve(model.lattice).temperature(depth)
+        depth = -np.log1p(-np.minimum(size, 1.0))
+    return _abs_magnetization_curve(lattice).temperature(depth)
 
 
 def temperature_of_correlation_length(model: Ising, value: Reals) -> PerTemperature:
@@ -127,9 +130,9 @@ def temperature_of_correlation_length(model: Ising, value: Reals) -> PerTemperat
     >>> round(float(temperature_of_correlation_length(model, correlation_length(model, 2.5))), 5)
     2.5
     """
-    length = np.maximum(np.asarray(value, np.float64), 0.0)
-    depth = np.log1p((2 * np.sin(np.pi / model.lattice.shape[0]) * length) ** 2)
-    return _length_curve(model.lattice).temperature(depth)
+    lattice, length = free_lattice(model), np.maximum(numbers_of(value, "value", nan=True), 0.0)
+    depth = np.log1p((2 * np.sin(np.pi / lattice.shape[0]) * length) ** 2)
+    return _length_curve(lattice).temperature(depth)
 
 
 class _Curve(NamedTuple):

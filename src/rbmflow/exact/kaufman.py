@@ -26,7 +26,7 @@ from scipy.optimize import minimize_scalar
 
 from rbmflow.exact._temperature import PerTemperature, Reals, inverse_temperature
 from rbmflow.lattice import Square
-from rbmflow.model import Ising
+from rbmflow.model import Ising, free_lattice
 
 type Couplings = Float64[np.ndarray, "*batch"]
 
@@ -61,8 +61,8 @@ def log_partition(model: Ising, temperature: Reals) -> PerTemperature:
     >>> round(float(log_partition(Ising(Square(10)), 2.269185314213022)), 9)
     93.61030051
     """
-    coupling = inverse_temperature(temperature)
-    return (2 * model.lattice.sites * coupling + log_excitations(model.lattice, coupling).value)[()]
+    lattice, coupling = free_lattice(model), inverse_temperature(temperature)
+    return (2 * lattice.sites * coupling + log_excitations(lattice, coupling).value)[()]
 
 
 def energy(model: Ising, temperature: Reals) -> PerTemperature:
@@ -86,9 +86,9 @@ def energy(model: Ising, temperature: Reals) -> PerTemperature:
     >>> round(float(energy(Ising(Square(10)), 2.269185314213022)), 9)
     -1.476242908
     """
-    coupling = inverse_temperature(temperature)
-    slope = log_excitations(model.lattice, coupling).slope
-    return np.where(coupling == 0, 0.0, -2 - slope / model.lattice.sites)[()]
+    lattice, coupling = free_lattice(model), inverse_temperature(temperature)
+    slope = log_excitations(lattice, coupling).slope
+    return np.where(coupling == 0, 0.0, -2 - slope / lattice.sites)[()]
 
 
 def specific_heat(model: Ising, temperature: Reals) -> PerTemperature:
@@ -112,14 +112,13 @@ def specific_heat(model: Ising, temperature: Reals) -> PerTemperature:
     >>> round(float(specific_heat(Ising(Square(10)), 2.3445)), 4)
     1.3091
     """
-    coupling = inverse_temperature(temperature)
-    curvature = log_excitations(model.lattice, coupling).curvature
+    lattice, coupling = free_lattice(model), inverse_temperature(temperature)
+    curvature = log_excitations(lattice, coupling).curvature
     with np.errstate(invalid="ignore"):
-        value = coupling * (coupling * curvature) / model.lattice.sites
+        value = coupling * (coupling * curvature) / lattice.sites
     return np.where(np.isinf(coupling), 0.0, value)[()]
 
 
-@functools.lru_cache(maxsize=64)
 def specific_heat_peak(model: Ising) -> tuple[float, float]:
     """Temperature and height of the maximum of the specific heat per site.
 
@@ -135,7 +134,12 @@ def specific_heat_peak(model: Ising) -> tuple[float, float]:
     >>> round(temperature, 4), round(height, 4)
     (2.3446, 1.3091)
     """
-    grid = np.linspace(0.5, 5, 91)
+    return _specific_heat_peak(free_lattice(model))
+
+
+@functools.lru_cache(maxsize=64)
+def _specific_heat_peak(lattice: Square) -> tuple[float, float]:
+    model, grid = Ising(lattice), np.linspace(0.5, 5, 91)
     top = int(np.argmax(specific_heat(model, grid)))
     best = minimize_scalar(
         lambda temperature: -specific_heat(model, temperature),

@@ -27,7 +27,7 @@ from jaxtyping import Complex128, Float64, Int64
 
 from rbmflow._checks import Problems
 from rbmflow.exact._temperature import PerTemperature, Reals, inverse_temperature
-from rbmflow.model import Ising
+from rbmflow.model import Ising, free_lattice, model_of
 
 WIDEST = 12
 """Longest side: a row has 2^12 states."""
@@ -35,7 +35,7 @@ WIDEST = 12
 
 def correlations_known(model: Ising) -> bool:
     """Whether the lattice is a square with a side from 3 to 12 and there is no field."""
-    ly, lx = model.lattice.shape
+    ly, lx = model_of(model).lattice.shape
     return ly == lx and 3 <= ly <= WIDEST and model.field == 0
 
 
@@ -60,13 +60,13 @@ def structure_factors(model: Ising, temperature: Reals) -> tuple[PerTemperature,
     >>> [round(float(s), 12) for s in structure_factors(Ising(Square(4)), float("inf"))]
     [1.0, 1.0]
     """
-    coupling = inverse_temperature(temperature)
+    lattice, coupling = free_lattice(model), inverse_temperature(temperature)
     problems = Problems()
-    allowed = f"it must be a square torus with a side from 3 to {WIDEST}, without field"
-    problems.unless(correlations_known(model), "model", model, allowed)
+    allowed = f"it must be a square torus with a side from 3 to {WIDEST}"
+    problems.unless(correlations_known(model), "lattice", lattice, allowed)
     problems.unless(bool(np.isfinite(coupling).all()), "temperature", temperature, "it must be above 0")
     problems.done()
-    side = model.lattice.shape[0]
+    side = lattice.shape[0]
     found = np.array([_structure_factors(side, k) for k in coupling.ravel().tolist()]).reshape(*coupling.shape, 2)
     return found[..., 0][()], found[..., 1][()]
 

@@ -27,7 +27,7 @@ from jaxtyping import Float64, Int64
 from rbmflow._checks import Problems
 from rbmflow.exact._temperature import PerTemperature, Reals, inverse_temperature
 from rbmflow.lattice import Square
-from rbmflow.model import Ising
+from rbmflow.model import Ising, free_lattice, model_of
 
 WIDEST = 12
 """Longest shorter side: a row has 2^12 states."""
@@ -41,8 +41,9 @@ stall wherever the cores are shared."""
 
 
 def magnetization_known(model: Ising) -> bool:
-    """Whether the lattice is small enough for the magnetization: shorter side at most 12, at most 256 sites."""
-    return min(model.lattice.shape) <= WIDEST and model.lattice.sites <= LARGEST_SITES
+    """Whether there is no field, the shorter side is at most 12, and there are at most 256 sites."""
+    lattice = model_of(model).lattice
+    return min(lattice.shape) <= WIDEST and lattice.sites <= LARGEST_SITES and model.field == 0
 
 
 def magnetization_distribution(
@@ -76,22 +77,16 @@ def magnetization_distribution(
     >>> (16 * probabilities).tolist()
     [1.0, 4.0, 6.0, 4.0, 1.0]
     """
-    lattice = model.lattice
-    problems = Problems()
-    problems.unless(
-        magnetization_known(model),
-        "lattice",
-        lattice,
-        f"the magnetization distribution is known up to a shorter side of {WIDEST} and {LARGEST_SITES} sites",
-    )
-    problems.done()
+    lattice = free_lattice(model)
+    allowed = f"the magnetization distribution is known up to a shorter side of {WIDEST} and {LARGEST_SITES} sites"
+    Problems.only(magnetization_known(model), "lattice", lattice, allowed)
     coupling = inverse_temperature(temperature)
     rows = [_distribution(lattice, k) for k in coupling.ravel().tolist()]
     magnetizations = np.arange(-lattice.sites, lattice.sites + 1, 2)
     return magnetizations, np.array(rows).reshape(*coupling.shape, lattice.sites + 1)
 
 
-def magnetization_moment(model: Ising, temperature: Reals, power: int | float) -> PerTemperature:
+def magnetization_moment(model: Ising, temperature: Reals, power: float) -> PerTemperature:
     r"""Moment :math:`\langle |m|^p \rangle` of the magnetization per site.
 
     Parameters
@@ -101,13 +96,16 @@ def magnetization_moment(model: Ising, temperature: Reals, power: int | float) -
     temperature
         Temperatures of any shape, in units J/k_B.
     power
-        The exponent p.
+        The exponent p, at least 0.
 
     Raises
     ------
     InvalidInput
         If a temperature is negative or NaN, or the lattice is too large.
     """
+    problems = Problems()
+    problems.not_negative("power", power)
+    problems.done()
     magnetizations, probabilities = magnetization_distribution(model, temperature)
     return (probabilities @ np.abs(magnetizations / model.lattice.sites) ** power)[()]
 

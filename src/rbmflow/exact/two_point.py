@@ -18,7 +18,7 @@ from rbmflow._checks import Problems
 from rbmflow.exact._temperature import Reals, inverse_temperature
 from rbmflow.exact.row_transfer import _between_rows, _first_rows, _rotated, magnetization_known
 from rbmflow.lattice import Square
-from rbmflow.model import Ising
+from rbmflow.model import Ising, free_lattice
 
 
 def two_point(model: Ising, temperature: Reals) -> Float64[np.ndarray, "*batch y x"]:
@@ -53,11 +53,9 @@ def two_point(model: Ising, temperature: Reals) -> Float64[np.ndarray, "*batch y
     >>> two_point(Ising(Square(2)), [0.0, float("inf")]).tolist()
     [[[1.0, 1.0], [1.0, 1.0]], [[1.0, 0.0], [0.0, 0.0]]]
     """
-    lattice = model.lattice
-    problems = Problems()
+    lattice = free_lattice(model)
     allowed = "the exact two-point function is known up to a shorter side of 12 and 256 sites"
-    problems.unless(magnetization_known(model), "lattice", lattice, allowed)
-    problems.done()
+    Problems.only(magnetization_known(model), "lattice", lattice, allowed)
     coupling = inverse_temperature(temperature)
     found = np.array([_two_point(lattice, k) for k in coupling.ravel().tolist()])
     return found.reshape(*coupling.shape, *lattice.shape)

@@ -21,8 +21,8 @@ from jaxtyping import Array, Float, Float64, Int, Shaped
 
 from rbmflow import exact
 from rbmflow._types import Spins
-from rbmflow.model import Ising
-from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading, refuse_field
+from rbmflow.model import Ising, free_lattice
+from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading
 
 POINTS = 2001
 
@@ -115,7 +115,7 @@ class BayesThermometer:
     """
 
     def __init__(self, model: Ising, temperatures: Sequence[float]):
-        refuse_field(model)
+        free_lattice(model)
         self.model = model
         self.temperatures = tuple(float(t) for t in temperatures)
         self.posterior = exact.posterior(model, self.temperatures)

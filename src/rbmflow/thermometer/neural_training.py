@@ -18,13 +18,12 @@ from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._record import Record
 from rbmflow._types import Key
 from rbmflow.exact import density_of_states
-from rbmflow.model import Ising
+from rbmflow.model import Ising, free_lattice
 from rbmflow.random import Generator, key_for
 from rbmflow.sampler import sample
 from rbmflow.settings import ThermometerSettings
 from rbmflow.thermometer.classes import ClassCurve, energy_level, mean_class
 from rbmflow.thermometer.neural import Network, NeuralThermometer, class_probabilities
-from rbmflow.thermometer.reading import refuse_field
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -189,7 +188,7 @@ def train_thermometer(
     (5, 3)
     """
     settings = settings or ThermometerSettings()
-    refuse_field(model)
+    free_lattice(model)
     problems = Problems()
     problems.temperatures("temperatures", temperatures)
     problems.done()

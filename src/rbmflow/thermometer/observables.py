@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Shaped
 
 from rbmflow import exact
-from rbmflow.model import Ising
+from rbmflow.model import Ising, free_lattice
 from rbmflow.observables import longest_wave, structure_factor
-from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading, refuse_field, with_sides
+from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading, with_sides
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class EnergyThermometer:
     model: Ising
 
     def __post_init__(self):
-        refuse_field(self.model)
+        free_lattice(self.model)
 
     def temperature(self, spins: Ensembles) -> Reading:
         """Temperature and its error for each ensemble of chains."""
@@ -84,7 +84,7 @@ class MagnetizationThermometer:
     model: Ising
 
     def __post_init__(self):
-        refuse_field(self.model)
+        free_lattice(self.model)
 
     def temperature(self, spins: Ensembles) -> Reading:
         """Temperature and its error for each ensemble of chains.
@@ -136,7 +136,7 @@ class CorrelationThermometer:
     model: Ising
 
     def __post_init__(self):
-        refuse_field(self.model)
+        free_lattice(self.model)
 
     def temperature(self, spins: Ensembles) -> Reading:
         """Temperature and its error for each ensemble of chains.

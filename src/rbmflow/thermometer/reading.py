@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import Array, Float, Float64, Int8, Shaped
 
 from rbmflow import exact
-from rbmflow._checks import Problems
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.model import Ising
 
@@ -39,13 +38,6 @@ class Reading(NamedTuple):
 
     temperature: Float64[np.ndarray, "*batch"]
     error: Float64[np.ndarray, "*batch"]
-
-
-def refuse_field(model: Ising) -> None:
-    """Raise `InvalidInput` if the model is in a field: the exact curves, and the sign symmetry, are those without."""
-    problems = Problems()
-    problems.unless(model.field == 0, "field", model.field, "thermometers know the model without a field only")
-    problems.done()
 
 
 def ensemble_reading(
