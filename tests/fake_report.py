@@ -1,9 +1,14 @@
 """A report of one line, for the tests of orchestration; FAKE_DRAW has each take so many seconds."""
 
+import json
 import os
 import time
 
 from fake_science import trace
+
+
+def flags(results):
+    return json.loads(results.attrs["flags"])
 
 
 def write(path, results, run):

@@ -228,10 +228,13 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
 
 
 def test_runs_are_found_by_id_beginning_and_name(store):
+    rows = [{"kind": "draws", "name": "draws", "hash": "0" * 64}]
     for number, (run, name) in enumerate([("a-11", "a"), ("a-12", "a"), ("ab-13", "ab")]):
         store.run_folder(run).mkdir(parents=True)
-        record = {"run": run, "name": name, "started": f"2026-01-0{3 - number}", "steps": []}
-        write_text(store.run_folder(run) / "run.json", to_json(record))
+        started = f"2026-01-0{3 - number}T00:00:00+00:00"
+        write_text(
+            store.run_folder(run) / "run.json", to_json({"run": run, "name": name, "started": started, "steps": rows})
+        )
     store.run_folder("broken").mkdir()
     write_text(store.run_folder("broken") / "run.json", "{")
     store.run_folder("foreign").mkdir()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from rbmflow._checks import InvalidInput, Problem
+from rbmflow._checks import InvalidInput, Problem, plain
+
+_LONGEST_MESSAGE, _MOST_PROBLEMS = 500, 50
 
 type Text = Callable[[argparse.ArgumentParser], str]
 
@@ -28,6 +31,10 @@ def main(words: Sequence[str] | None = None) -> int:
         The command line without the program's name; that of this process when not given.
     """
     words = list(sys.argv[1:] if words is None else words)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A path or a name that the terminal's encoding lacks must not end a run that has come to its end.
+            stream.reconfigure(errors="backslashreplace")
     try:
         overrides = {}
         if words[:1] and words[0] in _SPEC_VERBS:
@@ -44,8 +51,10 @@ def main(words: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except InvalidInput as error:
-        for problem in error.problems:
+        for problem in error.problems[:_MOST_PROBLEMS]:
             print(problem, file=sys.stderr)
+        if (more := len(error.problems) - _MOST_PROBLEMS) > 0:
+            print(f"and {more} more", file=sys.stderr)
         return 2
     except OSError as error:
         where = f" at {error.filename}" if error.filename else ""
@@ -90,7 +99,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and exit with 2."""
-        self.exit(2, f"{message}; `{self.prog} --help` tells what there is\n")
+        self.exit(2, f"{plain(message[:_LONGEST_MESSAGE])}; `{self.prog} --help` tells what there is\n")
 
 
 class _Tell(argparse.Action):

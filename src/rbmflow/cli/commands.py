@@ -14,11 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import InvalidInput, Problem, Problems, plain
+from rbmflow.cli.telling import cell, console
 from rbmflow.execute import (
     ExecutionFailed,
     Limits,
@@ -74,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         results = store.read(steps[-1])
     except ExecutionFailed as failure:
         for step, reason in failure.failures:
-            print(f"{step.name} failed: {reason}", file=sys.stderr)
+            print(plain(f"{step.name} failed: {reason}"), file=sys.stderr)
         print(f"{failure.left} further steps build on what failed; the same command tries again.", file=sys.stderr)
         return 1
     page = folder / "report.html"
@@ -133,7 +132,7 @@ def plan(arguments: argparse.Namespace) -> int:
         table.add_row(kind, str(count), str(there[kind]), str(compute[kind]))
     table.add_section()
     table.add_row("all", *(str(count.total()) for count in (everything, there, compute)))
-    _console().print(table)
+    console().print(table)
     if not sweep.single:
         print(f"sweep of {len(sweep.points)} points; steps that they share are computed once")
     if wanted:
@@ -222,7 +221,7 @@ def status(arguments: argparse.Namespace) -> int:
     from rbmflow.cli import standing
 
     store = Store(arguments.store)
-    return standing.watch(store, arguments.every, _console()) if arguments.watch else standing.tell(store, _console())
+    return standing.watch(store, arguments.every, console()) if arguments.watch else standing.tell(store, console())
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -237,7 +236,7 @@ def show(arguments: argparse.Namespace) -> int:
     results = _results(store, record)
     summary = report.summary(results, record)
     if arguments.json:
-        print(json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(summary, indent=1, allow_nan=False))
         return 0
     print(f"{record['run']}, started {record['started']}, {record.get('compute_seconds', 0):.0f} s of computing")
     for name, value in summary["references"].items():
@@ -271,7 +270,7 @@ def store(arguments: argparse.Namespace) -> int:
 
     tasks = {"ls": storing.ls, "verify": storing.verify, "gc": storing.gc}
     tasks |= {"export": storing.export, "import": storing.import_}
-    return tasks[arguments.task](arguments, _console())
+    return tasks[arguments.task](arguments, console())
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -283,8 +282,8 @@ def doctor(arguments: argparse.Namespace) -> int:
     sound, clock = True, time.perf_counter()
     for check, expected, measured, ok in steps.doctor():
         sound = sound and bool(ok)
-        table.add_row(escape(str(check)), escape(str(expected)), escape(str(measured)), "ok" if ok else "FAULT")
-    _console().print(table)
+        table.add_row(cell(check), cell(expected), cell(measured), "ok" if ok else "FAULT")
+    console().print(table)
     print(f"device: {device()}; cores: {available_cores()}; python: {sys.version.split()[0]}; revision: {revision()}")
     print("threads: " + ", ".join(f"{name} = {value}" for name, value in threads().items()))
     print(", ".join(f"{package} {version}" for package, version in versions().items()))
@@ -322,16 +321,12 @@ def _print_ends(results: xr.Dataset) -> None:
     from rbmflow import report
 
     header, rows = report.ends_table(results)
-    table = Table(*header, title="Temperature at the end of the flows (J/k_B)", title_justify="left")
+    table = Table(*map(cell, header), title="Temperature at the end of the flows (J/k_B)", title_justify="left")
     for row in rows:
-        table.add_row(*map(escape, row))
-    _console().print(table)
-    for flag in json.loads(results.attrs.get("flags", "[]")):
-        print(f"flag: {flag['where']}: {flag['message']}")
-
-
-def _console() -> Console:
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+        table.add_row(*map(cell, row))
+    console().print(table)
+    for flag in report.flags(results):
+        print(plain(f"flag: {flag['where']}: {flag['message']}"))
 
 
 def _default_workers() -> int:

@@ -11,9 +11,9 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 
+from rbmflow.cli.telling import cell
 from rbmflow.execute import estimate
 from rbmflow.store import Progress, Store
 
@@ -51,8 +51,9 @@ def _page(store: Store) -> tuple[bool, list[RenderableType]]:
     # The points of a sweep stand in its row.
     inside = {point["run"] for record in runs for point in record.get("points", ())}
     runs = [record for record in runs if record["run"] not in inside]
+    faults: list[RenderableType] = [cell(f"left out: runs/{fault}") for fault in store.unreadable_runs()]
     if not runs and not running:
-        return True, [f"There are no runs in {store.path}."]
+        return True, [*faults, cell(f"There are no runs in {store.path}.")]
     published = store.published()
     rows = [_row(record, store, published, running) for record in runs]
     complete = all(row[0] for row in rows)
@@ -64,16 +65,16 @@ def _page(store: Store) -> tuple[bool, list[RenderableType]]:
         table = Table("step under way", "hash", "progress", "last sign of life")
         for step in running:
             age = f"{step.age:.0f} s ago"
-            table.add_row(escape(step.name), step.hash[:12], f"{100 * step.fraction:.0f} %", age)
+            table.add_row(cell(step.name), step.hash[:12], f"{100 * step.fraction:.0f} %", age)
         parts.append(table)
     elif not complete:
         parts.append("Nobody works on what is left; `rbmflow run` with the spec.toml in the folder of a run goes on.")
     if failures:
         table = Table("failed step", "hash", "tries", "last", "reason")
         for note in itertools.islice(failures, _MOST_FAILURES):
-            table.add_row(escape(note.name), note.hash[:12], str(note.tries), note.when[:19], escape(note.reason))
+            table.add_row(cell(note.name), note.hash[:12], str(note.tries), note.when[:19], cell(note.reason))
         parts += [table, f"{len(failures)} failed; `rbmflow run` as before tries them again, `rbmflow step HASH` one."]
-    return complete, parts
+    return complete, parts + faults
 
 
 def _row(

@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from rbmflow._checks import InvalidInput, Problem
+from rbmflow._checks import InvalidInput, Problem, plain
+from rbmflow.cli.telling import cell
 from rbmflow.execute.estimate import told_duration, told_size
 from rbmflow.store import Damaged, Store, hygiene
 
@@ -35,9 +35,9 @@ def ls(arguments: argparse.Namespace, console: Console) -> int:
     for artifact in store.artifacts(arguments.kind):
         try:
             about = store.provenance(artifact)
-            cells = [escape(about["name"]), about.get("started", ""), told_duration(about.get("seconds", 0))]
+            cells = [cell(about["name"]), about.get("started", ""), told_duration(about.get("seconds", 0))]
         except Damaged as damage:
-            cells = [f"DAMAGED: {escape(damage.reason)}", "", ""]
+            cells = [f"DAMAGED: {cell(damage.reason)}", "", ""]
         table.add_row(artifact.hash[:12], *cells, told_size(store.size(artifact)))
     console.print(table)
     return 0
@@ -49,7 +49,7 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
     for found in hygiene.damages(Store(arguments.store)):
         if isinstance(found, Damaged):
             damaged += 1
-            print(found)
+            print(plain(found))
         else:
             whole += 1
     print(
@@ -64,7 +64,7 @@ def gc(arguments: argparse.Namespace, console: Console) -> int:
     count = size = 0
     for found in hygiene.waste(store):
         count, size = count + 1, size + found.size
-        print(f"{found.path.relative_to(store.path)} ({told_size(found.size)}): {found.why}")
+        print(plain(f"{found.path.relative_to(store.path)} ({told_size(found.size)}): {found.why}"))
         if arguments.delete:
             hygiene.remove(store, found)
     ending = "gone" if arguments.delete else "that no run needs; --delete takes them away"

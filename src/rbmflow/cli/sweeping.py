@@ -6,12 +6,12 @@ import contextlib
 import json
 import sys
 import time
-import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rbmflow._checks import Problems, plain
 from rbmflow.cli.watching import Watch
 from rbmflow.execute import ExecutionFailed, Limits, Slurm, manifest, recording
 from rbmflow.execute import run as execute
@@ -21,7 +21,7 @@ from rbmflow.store import Address, Damaged, Step, Store
 if TYPE_CHECKING:
     import xarray as xr
 
-    from rbmflow.spec import Sweep
+    from rbmflow.spec import Point, Sweep
 
 
 MOST_REPORTS = 40
@@ -57,7 +57,7 @@ def run(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, workers: i
     page = write_reports(record, store, processes, watch.computed)
     if failure is not None:
         for step, reason in failure.failures:
-            print(f"{step.name} failed: {reason}", file=sys.stderr)
+            print(plain(f"{step.name} failed: {reason}"), file=sys.stderr)
         print(f"{failure.left} further steps build on what failed; the same command tries again.", file=sys.stderr)
     print(f"{record['run']}: {len(watch.computed)} of {len(steps)} steps computed, {time.perf_counter() - clock:.1f} s")
     print(page)
@@ -140,15 +140,16 @@ def show(record: dict[str, Any], store: Store, as_json: bool) -> int:
             | ({"numbers": report.summary(point.results, point.record)} if point.results is not None else {})
             for point in points
         ]
-        print(json.dumps({"run": record["run"], "points": rows}, indent=1, ensure_ascii=False, allow_nan=False))
+        print(json.dumps({"run": record["run"], "points": rows}, indent=1, allow_nan=False))
         return 0
     for point in points:
         values = ", ".join(f"{field} = {value}" for field, value in point.values.items())
-        print(f"{point.record['run']} ({values})")
+        print(plain(f"{point.record['run']} ({values})"))
         if point.results is None:
             print(f"  missing: {point.left} steps are left")
         else:
             header, rows = report.ends_table(point.results)
+            header, rows = list(map(plain, header)), [list(map(plain, row)) for row in rows]
             widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
             for row in (header, *rows):
                 print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -157,13 +158,34 @@ def show(record: dict[str, Any], store: Store, as_json: bool) -> int:
     return 0
 
 
+def _specs(record: dict[str, Any], known: Mapping[str, Step]) -> tuple[Point, ...]:
+    """Points of the spec of a sweep, if its record fits them and the steps of its manifest.
+
+    Raises
+    ------
+    InvalidInput
+        If it does not.
+    """
+    from rbmflow.spec import parse_sweep, parse_toml
+
+    points = parse_sweep(parse_toml(record.get("spec_toml", ""))).points
+    rows = record["points"]
+    fits = len(points) == len(rows) and all(row["results"] in known for row in rows)
+    fits = fits and all(
+        row["run"] == recording.run_name(point.spec, [known[row["results"]]])
+        for row, point in zip(rows, points, strict=True)
+    )
+    problems = Problems()
+    problems.unless(fits, "run", record["run"], "the points in its run.json must be those of its spec and manifest")
+    problems.done()
+    return points
+
+
 def _points(record: dict[str, Any], store: Store, computed: Collection[Step] | None) -> Iterator[_Point]:
     """Every point as it stands; `computed` is given where the records of finished points are to be written."""
-    from rbmflow.spec import parse_sweep
-
     known = manifest.read(store.run_folder(record["run"]))
     started = datetime.fromisoformat(record["started"])
-    for row, point in zip(record["points"], parse_sweep(tomllib.loads(record["spec_toml"])).points, strict=True):
+    for row, point in zip(record["points"], _specs(record, known), strict=True):
         steps = manifest.ancestry(known[row["results"]])
         of_point = store.read_run(row["run"]) or {"run": row["run"], "started": record["started"]}
         try:

@@ -7,9 +7,10 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from rbmflow._checks import plain
+from rbmflow.cli.telling import cell
 from rbmflow.execute import Event
 from rbmflow.store import Step
 
@@ -66,7 +67,7 @@ class _Lines:
             self._print(f"{event.what}: {name}{': ' if name else ''}{event.message}")
 
     def _print(self, text: str) -> None:
-        print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
+        print(time.strftime("%H:%M:%S"), plain(text), file=sys.stderr, flush=True)
 
 
 class _Bars:
@@ -93,7 +94,7 @@ class _Bars:
                 self._progress.remove_task(self._all)
             self._all = self._progress.add_task("all steps", total=event.count)
         elif event.what == "started" and step is not None:
-            self._tasks[step] = self._progress.add_task(f"  {escape(step.name)}", total=100)
+            self._tasks[step] = self._progress.add_task(f"  {cell(step.name)}", total=100)
         elif event.what == "progress" and step is not None:
             self._progress.update(self._tasks[step], completed=round(100 * event.fraction))
         elif event.what in ("done", "failed") and step is not None:
@@ -103,4 +104,4 @@ class _Bars:
                 self._progress.advance(self._all)
         if event.message:
             name = f"{step.name}: " if step else ""
-            self._progress.console.print(escape(f"{event.what}: {name}{event.message}"))
+            self._progress.console.print(cell(f"{event.what}: {name}{event.message}"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from rbmflow._checks import InvalidInput, Problem
-from rbmflow.store import Step, Store, write_text
+from rbmflow.store import Step, Store, parse_record, write_text
+from rbmflow.store.records import ManifestRow
 
 FILE = "steps.jsonl"
 """Name of the manifest in the folder of a run."""
@@ -33,11 +34,28 @@ def write(steps: Iterable[Step], folder: Path) -> None:
 
 
 def read(folder: Path) -> dict[str, Step]:
-    """All steps of a manifest by hash, parents before children."""
+    """All steps of a manifest by hash, parents before children.
+
+    Raises
+    ------
+    InvalidInput
+        If it is missing, or was changed.
+    """
     known: dict[str, Step] = {}
-    for hash_, line in _lines(folder / FILE).items():
-        known[hash_] = _step(json.loads(line), known.__getitem__)
+    with _named(folder / FILE):
+        for hash_, line in _lines(folder / FILE).items():
+            known[hash_] = _step(parse_record(ManifestRow, line), known)
     return known
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say which manifest cannot be read."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInput(Problem("manifest", str(path), f"it must be as it was written ({reason})")) from error
 
 
 def find(store: Store, wanted: str) -> Step:
@@ -49,10 +67,16 @@ def find(store: Store, wanted: str) -> Step:
         If there is no such step, or several.
     """
     found: dict[str, Step] = {}
-    if len(wanted) >= SHORTEST:
-        for path in sorted(store.path.glob(f"runs/*/{FILE}")):
-            lines = _lines(path)
-            found |= {key: _from_lines(lines, key) for key in lines if key.startswith(wanted) and key not in found}
+    faults: list[InvalidInput] = []
+    for path in sorted(store.path.glob(f"runs/*/{FILE}")) if len(wanted) >= SHORTEST else ():
+        try:
+            with _named(path):
+                lines = _lines(path)
+                found |= {key: _from_lines(lines, key) for key in lines if key.startswith(wanted) and key not in found}
+        except InvalidInput as fault:
+            faults.append(fault)
+    if not found and faults:
+        raise faults[0]
     if len(found) == 1:
         return next(iter(found.values()))
     names = ", ".join(f"{step.name} ({key[:12]})" for key, step in found.items())
@@ -84,24 +108,27 @@ def _lines(path: Path) -> dict[str, str]:
 def _from_lines(lines: dict[str, str], wanted: str) -> Step:
     made: dict[str, Step] = {}
     for row in _needed(lines, wanted):
-        made[row["hash"]] = _step(row, made.__getitem__)
+        made[row["hash"]] = _step(row, made)
     return made[wanted]
 
 
-def _needed(lines: dict[str, str], wanted: str) -> Iterator[dict[str, Any]]:
+def _needed(lines: dict[str, str], wanted: str) -> Iterator[ManifestRow]:
     """Rows of a step and its ancestors, parents before children; lines are in that order already."""
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, ManifestRow] = {}
     pending = [wanted]
     while pending:
         key = pending.pop()
         if key not in rows:
-            rows[key] = json.loads(lines[key])
+            rows[key] = parse_record(ManifestRow, lines.get(key, ""))
             pending += rows[key]["parents"]
     return (rows[key] for key in lines if key in rows)
 
 
-def _step(row: dict[str, Any], parent: Callable[[str], Step]) -> Step:
-    step = Step(row["kind"], row["name"], row["settings"], tuple(map(parent, row["parents"])), row["version"])
+def _step(row: ManifestRow, known: Mapping[str, Step]) -> Step:
+    if missing := [parent for parent in row["parents"] if parent not in known]:
+        raise ValueError(f"{missing[0]} does not stand before {row['hash']}, whose parent it is")
+    parents = tuple(known[parent] for parent in row["parents"])
+    step = Step(row["kind"], row["name"], row["settings"], parents, row["version"])
     if step.hash != row["hash"]:
-        raise InvalidInput(Problem("step", row["hash"], "its line in the manifest of the run was changed"))
+        raise ValueError(f"the line of {row['hash']} was changed")
     return step

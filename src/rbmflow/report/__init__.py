@@ -1,7 +1,7 @@
 """The report of a run: one HTML page for people, one summary for programs, one table for both."""
 
 from rbmflow.report.document import render, write
-from rbmflow.report.quantities import ends_table, summary
+from rbmflow.report.quantities import ends_table, flags, summary
 from rbmflow.report.sweep import sweep_table, write_sweep
 
-__all__ = ["ends_table", "render", "summary", "sweep_table", "write", "write_sweep"]
+__all__ = ["ends_table", "flags", "render", "summary", "sweep_table", "write", "write_sweep"]

@@ -6,6 +6,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from rbmflow._checks import InvalidInput, Problem
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -309,5 +311,15 @@ def _classifiers(results: xr.Dataset) -> dict[str, dict[str, float | str | None]
 
 
 def flags(results: xr.Dataset) -> list[dict[str, str]]:
-    """Return the quality flags of a run."""
-    return json.loads(results.attrs.get("flags", "[]"))
+    """Return the quality flags of a run.
+
+    Raises
+    ------
+    InvalidInput
+        If what stands for them is no list of flags.
+    """
+    text = results.attrs.get("flags", "[]")
+    try:
+        return [{name: str(flag[name]) for name in ("where", "what", "message")} for flag in json.loads(text)]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InvalidInput(Problem("flags", text, "it must be a JSON list of {where, what, message}")) from None

@@ -10,7 +10,7 @@ from rbmflow.settings import (
     TypeSettings,
 )
 from rbmflow.spec.contents import Spec
-from rbmflow.spec.reading import Field, fields, load, parse, shipped, to_toml
+from rbmflow.spec.reading import Field, fields, load, parse, parse_toml, shipped, to_toml
 from rbmflow.spec.sweep import Point, Sweep, load_sweep, parse_sweep
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "load_sweep",
     "parse",
     "parse_sweep",
+    "parse_toml",
     "shipped",
     "to_toml",
 ]

@@ -36,6 +36,13 @@ type Place = tuple[str | int, ...]
 """Where a value stands: keys of tables and indices of lists, from the outside in."""
 
 
+LARGEST_FILE = 10_000_000
+"""Bytes that a spec may have; there are files without an end."""
+
+_DEEPEST = 12
+"""Keys and lists inside one another; the deepest field of a sweep has six."""
+
+
 class _Nothing:
     def __repr__(self) -> str:
         return "(nothing)"
@@ -77,6 +84,56 @@ def read(source: str | Path, overrides: Mapping[str, str] | None = None) -> dict
     return data
 
 
+def parse_toml(text: str) -> dict[str, Any]:
+    """Turn the text of a spec into plain tables.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        reason = "its lists and tables are too deep"
+    except ValueError as error:  # That of TOML, or of a number of thousands of digits.
+        reason = str(error)
+    raise InvalidInput(Problem("spec", text, f"it must be TOML: {reason}"))
+
+
+def refuse_monsters(data: Any) -> None:
+    """Refuse what no field can hold and what the readers of a spec would stumble over, whatever field it is in.
+
+    Raises
+    ------
+    InvalidInput
+        With the first thing that is nested too deeply, or a number or a text of no use.
+    """
+    pending: list[tuple[Place, Any]] = [((), data)]
+    while pending:
+        place, value = pending.pop()
+        depth = sum(1 + part.count(".") if isinstance(part, str) else 1 for part in place)
+        reason = None
+        if depth > _DEEPEST:
+            reason = f"a spec has no field so deep; keys and lists may be {_DEEPEST} deep"
+        elif isinstance(value, int) and value.bit_length() > 63:
+            reason = "a whole number may have 64 bits at most"
+        elif isinstance(value, dict) and not all(isinstance(key, str) and _is_text(key) for key in value):
+            reason = "every key must be text"
+        elif isinstance(value, str) and not _is_text(value):
+            reason = "it must be text that UTF-8 can hold"
+        if reason is not None:
+            raise InvalidInput(Problem(_dotted(place), value, reason))
+        if isinstance(value, dict):
+            pending += [((*place, key), inner) for key, inner in value.items()]
+        elif isinstance(value, list | tuple):
+            pending += [((*place, index), inner) for index, inner in enumerate(value)]
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= sign <= "\udfff" for sign in value)
+
+
 def parse(data: Mapping[str, Any]) -> Spec:
     """Turn plain tables, as TOML gives them, into a checked spec.
 
@@ -95,6 +152,7 @@ def parse(data: Mapping[str, Any]) -> Spec:
     """
     if "sweep" in data:
         raise InvalidInput(Problem("sweep", data["sweep"], "this is read by load_sweep; one run has none"))
+    refuse_monsters(data)
     given = left = dict(data)
     found: dict[Place, Problem] = {}
     spec = None
@@ -134,7 +192,13 @@ def _read_toml(source: str | Path) -> dict[str, Any]:
     path = _shipped_folder() / f"{source}.toml" if str(source) in shipped() else Path(source)
     known = f"one of {', '.join(shipped())} or the path of a TOML file"
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        text = content.decode("utf-8-sig")
+        if len(content) > LARGEST_FILE:
+            raise InvalidInput(Problem("spec", str(source), f"it must have {LARGEST_FILE} bytes at most"))
+    except InvalidInput:
+        raise
     except FileNotFoundError:
         allowed = f"it must be {known}, and there is no such file"
     except IsADirectoryError:
@@ -143,8 +207,13 @@ def _read_toml(source: str | Path) -> dict[str, Any]:
         allowed = f"it must be {known}, and this cannot be read ({error.strerror})"
     except UnicodeDecodeError as error:
         allowed = f"it must be TOML, which is UTF-8 text, and byte {error.start} is not"
-    except tomllib.TOMLDecodeError as error:
-        allowed = f"it must be TOML: {error}"
+    except ValueError:
+        allowed = f"it must be {known}, and this is no path"
+    else:
+        try:
+            return parse_toml(text)
+        except InvalidInput as error:
+            allowed = error.problems[0].allowed
     raise InvalidInput(Problem("spec", str(source), allowed))
 
 
@@ -161,7 +230,7 @@ def _override(data: dict[str, Any], name: str, text: str) -> None:
 def _value(text: str) -> Any:
     try:
         table = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     return table["value"] if len(table) == 1 else text
 

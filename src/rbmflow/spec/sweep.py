@@ -14,7 +14,7 @@ import tomli_w
 
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow.spec.contents import Spec
-from rbmflow.spec.reading import parse, read
+from rbmflow.spec.reading import parse, read, refuse_monsters
 
 MOST_POINTS = 100_000
 """Points that one sweep may have; more is taken for a slip."""
@@ -74,6 +74,7 @@ def parse_sweep(data: Mapping[str, Any]) -> Sweep:
     InvalidInput
         With the problems of the sweep, or else those of the first point that has any.
     """
+    refuse_monsters(data)
     base = dict(data)
     asked = base.pop("sweep", None)
     if asked is None:

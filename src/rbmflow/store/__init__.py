@@ -5,6 +5,7 @@ See `rbmflow.store.artifacts` for the layout.
 
 from rbmflow._files import to_json, write_text
 from rbmflow.store.artifacts import STALE_AFTER, Damaged, Failure, Progress, Store
+from rbmflow.store.records import Unreadable, parse_record
 from rbmflow.store.step import Address, Artifact, Step
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Progress",
     "Step",
     "Store",
+    "Unreadable",
+    "parse_record",
     "to_json",
     "write_text",
 ]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import os
 import shutil
 import socket
@@ -26,6 +25,18 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow._files import sync, to_json, unused, write_text
+from rbmflow.store.records import (
+    HASH,
+    KIND,
+    RUN,
+    FailureNote,
+    ProgressNote,
+    Provenance,
+    RunRecord,
+    Unreadable,
+    parse_record,
+    read_record,
+)
 from rbmflow.store.step import Address, Artifact, Step
 
 if TYPE_CHECKING:
@@ -125,8 +136,8 @@ class Store:
     def artifacts(self, kind: str | None = None) -> Iterator[Address]:
         """Artifacts that are there, of one kind or of all, as their folders are named; nothing is verified."""
         kinds = _names(self.path / "artifacts") if kind is None else [kind]
-        for each in kinds:
-            yield from (Address(each, name) for name in _names(self.path / "artifacts" / each))
+        for each in filter(KIND.fullmatch, kinds):
+            yield from (Address(each, name) for name in _names(self.path / "artifacts" / each) if HASH.fullmatch(name))
 
     def published(self) -> dict[str, float]:
         """Hash of every artifact, with the time when it was published by the clock of the file system."""
@@ -168,7 +179,8 @@ class Store:
         Damaged
             As `read`.
         """
-        return json.loads(self._verified(artifact, "provenance.json")["provenance.json"])
+        content = self._verified(artifact, "provenance.json")["provenance.json"]
+        return dict(parse_record(Provenance, content))
 
     def _verified(self, artifact: Artifact, *names: str) -> dict[str, bytes]:
         folder = self.folder(artifact)
@@ -181,7 +193,11 @@ class Store:
         wrong = [name for name in names if _line(name, contents[name]) not in lines]
         if wrong:
             raise Damaged(artifact, f"{' and '.join(wrong)} and {_CHECKSUMS} do not agree")
-        if _named(contents["provenance.json"]) != artifact.hash:
+        try:
+            named = parse_record(Provenance, contents["provenance.json"])["hash"]
+        except ValueError as error:
+            raise Damaged(artifact, f"provenance.json cannot be used ({error})") from error
+        if named != artifact.hash:
             raise Damaged(artifact, "its provenance names another step")
         return contents
 
@@ -252,14 +268,16 @@ class Store:
     def progress(self, artifact: Artifact) -> Progress | None:
         """How far a step has come, or None where nobody works on it, as far as can be told from here."""
         path = self.path / "work" / artifact.hash / "progress.json"
-        try:
-            note = json.loads(path.read_text())
-            age = max(0.0, time.time() - path.stat().st_mtime)
-            if note["host"] == socket.gethostname() and not _alive(note["pid"]):
-                return None
-            return Progress(note["kind"], note["name"], artifact.hash, note["fraction"], age)
-        except (OSError, ValueError, KeyError):
+        note = read_record(ProgressNote, path)
+        if note is None or isinstance(note, Unreadable):
             return None
+        try:
+            age = max(0.0, time.time() - path.stat().st_mtime)
+        except OSError:
+            return None
+        if note["host"] == socket.gethostname() and not _alive(note["pid"]):
+            return None
+        return Progress(note["kind"], note["name"], artifact.hash, note["fraction"], age)
 
     def running(self) -> list[Progress]:
         """Every step that somebody works on, as far as can be told from here."""
@@ -281,8 +299,9 @@ class Store:
 
     def _failures(self, pattern: str) -> Iterator[Failure]:
         for path in sorted(self.path.glob(f"work/{pattern}/failure.json")):
-            with contextlib.suppress(OSError, ValueError, TypeError):
-                yield Failure(hash=path.parent.name, **json.loads(path.read_text(encoding="utf-8")))
+            note = read_record(FailureNote, path)
+            if note is not None and not isinstance(note, Unreadable) and HASH.fullmatch(path.parent.name):
+                yield Failure(note["kind"], note["name"], path.parent.name, note["reason"], note["when"], note["tries"])
 
     def run_folder(self, run: str) -> Path:
         """Folder of a run, whether it is there or not."""
@@ -290,20 +309,32 @@ class Store:
 
     def read_run(self, run: str) -> dict[str, Any]:
         """`run.json` of a run; empty where there is none that can be read."""
-        try:
-            return json.loads((self.run_folder(run) / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
+        record = self._record(self.run_folder(run))
+        return {} if isinstance(record, Unreadable) else record
 
     def runs(self) -> list[dict[str, Any]]:
-        """Every run's `run.json`, the latest last."""
-        found = []
-        for path in self.path.glob("runs/*/run.json"):
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                run = json.loads(path.read_text())
-                if isinstance(run["steps"], list):
-                    found.append((run["started"], run["run"], run["name"], run))
-        return [run for *_, run in sorted(found, key=lambda row: row[:3])]
+        """Every run's `run.json`, the latest last; `unreadable_runs` has those that cannot be read."""
+        found = [record for record in map(self._record, self._run_folders()) if not isinstance(record, Unreadable)]
+        return sorted(found, key=lambda record: (record["started"], record["run"]))
+
+    def unreadable_runs(self) -> list[Unreadable]:
+        """What is in the folder of runs without a `run.json` that can be read, and why."""
+        return [record for record in map(self._record, self._run_folders()) if isinstance(record, Unreadable)]
+
+    def _run_folders(self) -> list[Path]:
+        return [self.path / "runs" / name for name in _names(self.path / "runs") if not name.startswith(".")]
+
+    def _record(self, folder: Path) -> dict[str, Any] | Unreadable:
+        """The record of a run, whose id is the name of its folder whatever stands in it."""
+        path = folder / "run.json"
+        if not RUN.fullmatch(folder.name):
+            return Unreadable(path, "its folder has a name that no run has")
+        record = read_record(RunRecord, path)
+        if record is None:
+            return Unreadable(path, "it is missing")
+        if not isinstance(record, Unreadable) and record["run"] != folder.name:
+            return Unreadable(path, f"it is that of {record['run']}")
+        return record if isinstance(record, Unreadable) else dict(record)
 
     def find_run(self, wanted: str) -> dict[str, Any]:
         """Find a run by its id, a prefix of it that no other run has, or the name of its spec (the latest).
@@ -315,9 +346,12 @@ class Store:
         """
         runs = self.runs()
         named = [run for run in runs if run["run"] == wanted] or [r for r in runs if r["name"] == wanted][-1:]
-        found = named or [run for run in runs if run["run"].startswith(wanted)]
+        found = named or [run for run in runs if wanted and run["run"].startswith(wanted)]
         if len(found) == 1:
             return found[0]
+        for fault in self.unreadable_runs():
+            if wanted == fault.path.parent.name:
+                raise InvalidInput(Problem("run", wanted, f"its record must be whole; {fault}"))
         known = ", ".join(run["run"] for run in (found or runs)) or "none"
         allowed = f"it must be a run's id, the beginning of just one, or a spec's name; the runs are: {known}"
         raise InvalidInput(Problem("run", wanted, allowed))
@@ -330,14 +364,6 @@ def _line(name: str, content: bytes) -> bytes:
 def _checksums(contents: Mapping[str, bytes]) -> bytes:
     """Lines as `sha256sum --check SHA256SUMS` reads them."""
     return b"".join(_line(name, contents[name]) for name in _FILES)
-
-
-def _named(provenance: bytes) -> str | None:
-    """Hash of the step that a provenance names."""
-    try:
-        return json.loads(provenance)["hash"]
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def _names(folder: Path) -> list[str]:

@@ -1,0 +1,190 @@
+"""Records: the small files beside the artifacts, each read by one typed reader, for anybody may have written them."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from rbmflow._checks import plain
+
+RUN = re.compile(r"[A-Za-z0-9_-]{1,80}")
+"""Ids of runs, which are the names of their folders."""
+
+KIND = re.compile(r"[a-z][a-z0-9_]{0,40}")
+"""Kinds of steps."""
+
+HASH = re.compile(r"[0-9a-f]{64}")
+"""Hashes of steps."""
+
+_LONGEST_LINE = 500
+
+
+def _line(text: str) -> str:
+    return plain(text[:_LONGEST_LINE])
+
+
+def _moment(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("it must name a time zone")
+    return _line(text)
+
+
+type _Line = Annotated[str, AfterValidator(_line)]
+"""One line for people; what a terminal would obey is written out."""
+
+type _Moment = Annotated[str, AfterValidator(_moment)]
+type _Run = Annotated[str, Field(pattern=rf"^{RUN.pattern}$")]
+type _Kind = Annotated[str, Field(pattern=rf"^{KIND.pattern}$")]
+type _Hash = Annotated[str, Field(pattern=rf"^{HASH.pattern}$")]
+type _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, le=1e15)]
+type _Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class _Record(TypedDict):
+    """What the schema does not know is kept: records of a later version may have more."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # pyright: ignore[reportGeneralTypeIssues]
+
+
+class Flag(_Record):
+    """One quality flag: the step, the kind of doubt, a sentence."""
+
+    where: _Line
+    what: _Line
+    message: _Line
+
+
+class StepRow(_Record):
+    """A step in `run.json`; what follows the hash is there when the run is finished."""
+
+    kind: _Kind
+    name: _Line
+    hash: _Hash
+    cached: NotRequired[bool]
+    seconds: NotRequired[_Seconds | None]
+    device: NotRequired[_Line | None]
+    flags: NotRequired[list[Flag] | None]
+
+
+class PointRow(_Record):
+    """A point of a sweep in its `run.json`."""
+
+    run: _Run
+    values: dict[_Line, Any]
+    results: _Hash
+
+
+class RunRecord(_Record):
+    """`run.json`."""
+
+    name: _Line
+    run: _Run
+    spec_toml: NotRequired[str]
+    started: _Moment
+    steps: Annotated[list[StepRow], Field(min_length=1)]
+    points: NotRequired[Annotated[list[PointRow], Field(min_length=1)]]
+    seed: NotRequired[_Count]
+    seconds: NotRequired[_Seconds]
+    compute_seconds: NotRequired[_Seconds]
+    versions: NotRequired[dict[_Line, _Line]]
+    device: NotRequired[_Line]
+    cores: NotRequired[_Count]
+    platform: NotRequired[_Line]
+    revision: NotRequired[_Line | None]
+
+
+class ManifestRow(_Record):
+    """One line of `steps.jsonl`."""
+
+    hash: _Hash
+    kind: _Kind
+    name: _Line
+    version: int
+    settings: dict[str, Any]
+    parents: list[_Hash]
+
+
+class ProgressNote(_Record):
+    """`progress.json` of a step under way."""
+
+    kind: _Kind
+    name: _Line
+    fraction: Annotated[float, Field(ge=0, le=1)]
+    host: str
+    pid: Annotated[int, Field(gt=0, lt=2**31)]
+
+
+class FailureNote(_Record):
+    """`failure.json` of a step that failed."""
+
+    kind: _Kind
+    name: _Line
+    reason: _Line
+    when: _Line
+    tries: _Count
+
+
+class Provenance(_Record):
+    """`provenance.json` of an artifact."""
+
+    kind: _Kind
+    name: _Line
+    hash: _Hash
+    version: NotRequired[int]
+    settings: NotRequired[dict[str, Any]]
+    parents: NotRequired[list[dict[Literal["kind", "hash"], str]]]
+    started: NotRequired[_Moment]
+    seconds: NotRequired[_Seconds]
+    device: NotRequired[_Line]
+    flags: NotRequired[list[Flag]]
+
+
+class Unreadable(NamedTuple):
+    """A record that cannot be used, and why."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return plain(f"{self.path.parent.name}/{self.path.name} cannot be read: {self.reason}")
+
+
+@functools.cache
+def _schema(of: Any) -> TypeAdapter:
+    return TypeAdapter(of)
+
+
+def parse_record[T: Mapping[str, Any]](schema: type[T], content: bytes | str) -> T:
+    """Read the JSON of a record; entries that the schema does not know are kept.
+
+    Raises
+    ------
+    ValueError
+        With one line that says what does not fit.
+    """
+    try:
+        return _schema(schema).validate_json(content, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(plain(f"{place}: {first['msg']}" if place else first["msg"])[:_LONGEST_LINE]) from None
+
+
+def read_record[T: Mapping[str, Any]](schema: type[T], path: Path) -> T | Unreadable | None:
+    """Read a record; None where there is no such file."""
+    try:
+        if path.exists() and not path.is_file():  # Opening a pipe would wait for ever.
+            return Unreadable(path, "it is no file")
+        return parse_record(schema, path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Unreadable(path, error.strerror or "the system refused")
+    except ValueError as error:
+        return Unreadable(path, str(error))
