@@ -38,7 +38,7 @@ def test_hash_is_that_of_the_canonical_json(step):
     draws = '{"kind":"draws","parents":[],"settings":{"length":4},"version":1}'
     text = (
         f'{{"kind":"machine","parents":["{hashlib.sha256(draws.encode()).hexdigest()}"],'
-        '"settings":{"maximum":Infinity,"seed":0},"version":2}'
+        '"settings":{"maximum":"inf","seed":0},"version":2}'
     )
     assert step.hash == hashlib.sha256(text.encode()).hexdigest()
 

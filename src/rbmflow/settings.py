@@ -63,6 +63,14 @@ def _plain(value: Any) -> Any:
     return tuple(plain_number(one) for one in plain) if listed else plain
 
 
+_SETTLED = {
+    "float": lambda value: float(value) + 0.0,  # There is one zero.
+    "tuple[float, ...]": lambda values: tuple(float(value) + 0.0 for value in values),
+    "tuple[str | float, ...]": lambda values: tuple(v if isinstance(v, str) else float(v) + 0.0 for v in values),
+}
+"""How numbers are kept by the type of their field, so that 1 and 1.0 are the same settings with one hash."""
+
+
 class Settings:
     """What all settings have in common: they hold plain numbers and are checked when made."""
 
@@ -75,8 +83,17 @@ class Settings:
         self.check(problems)
         problems.done()
         for one in fields(self):  # pyright: ignore[reportArgumentType]
-            if one.type == "tuple[float, ...]":
-                object.__setattr__(self, one.name, tuple(float(value) for value in getattr(self, one.name)))
+            settle = _SETTLED.get(one.type, lambda value: value)
+            object.__setattr__(self, one.name, settle(getattr(self, one.name)))
+
+    def differing(self, *apart: str) -> dict[str, Any]:
+        """What the hash of a step has of settings: the fields that differ from their defaults, but for those apart.
+
+        So a new field with a default moves no hash. A default that changes would move none either, although the
+        numbers change: it takes a new version of every kind of step that has these settings.
+        """
+        named = [(one, getattr(self, one.name)) for one in fields(self)]  # pyright: ignore[reportArgumentType]
+        return {one.name: value for one, value in named if value != one.default and one.name not in apart}
 
     def check(self, problems: Problems) -> None:
         """Note what cannot be used."""

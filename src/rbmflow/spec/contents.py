@@ -82,9 +82,8 @@ class Spec:
     def __post_init__(self):
         problems = Problems()
         problems.unless(bool(_NAME.fullmatch(self.name)), "name", self.name, f"it {_NAME_ALLOWED}")
-        seed = isinstance(self.seed, int) and 0 <= self.seed < 2**32
-        problems.unless(seed, "seed", self.seed, "it must be a whole number from 0 to 4294967295")
-        problems.whole("seeds", self.seeds, 1)
+        object.__setattr__(self, "seed", problems.whole("seed", self.seed, 0, 2**32 - 1))
+        object.__setattr__(self, "seeds", problems.whole("seeds", self.seeds, 1))
         problems.unless(len(self.types) > 0, "types", self.types, "it must hold at least one type")
         odd = [name for name in self.types if not _NAME.fullmatch(name)]
         problems.unless(not odd, "types", odd, f"the name of a type {_NAME_ALLOWED}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rbmflow.settings import start_label
@@ -52,10 +52,11 @@ def graph(spec: Spec) -> tuple[Step, ...]:
         its type is one, its spectrum, its likelihood if it was trained on Ising configurations, one flow a start and
         one reading a flow, and block spins.
     """
-    model = asdict(spec.model)
+    model = spec.model.differing()
     grid = list(spec.sampling.temperatures)
-    draws = _step("draws", "draws", {"seed": spec.seed, "model": model, "sampling": asdict(spec.sampling)})
-    of_thermometer = {"seed": spec.seed, "model": model, "temperatures": grid, "thermometer": asdict(spec.thermometer)}
+    draws = _step("draws", "draws", {"seed": spec.seed, "model": model, "sampling": spec.sampling.differing()})
+    of_thermometer = {"seed": spec.seed, "model": model, "temperatures": grid}
+    of_thermometer["thermometer"] = spec.thermometer.differing()
     thermometer = _step("thermometer", "thermometer", of_thermometer)
     fresh = {"seed": spec.seed, "model": model, "temperatures": grid, "draws": spec.sampling.draws}
     calibration = _step("calibration", "thermometer check", fresh, thermometer)
@@ -76,7 +77,8 @@ def graph(spec: Spec) -> tuple[Step, ...]:
                 # Configurations are shown for the first seed only, so only its flows are read again.
                 gathered += [step for step in branch if step.kind != "flow" or seed == 0]
     if spec.renormalization.length:
-        blocked = asdict(spec.renormalization) | {"seed": spec.seed, "model": model, "classes": grid}
+        blocked = {"seed": spec.seed, "model": model, "classes": grid}
+        blocked["renormalization"] = spec.renormalization.differing()
         gathered.append(_step("renormalization", "block spins", blocked, thermometer))
         steps.append(gathered[-1])
     layout = {"machines": machines, "seeds": spec.seeds, "starts": [start_label(s) for s in spec.flow.starts]}
@@ -112,8 +114,8 @@ def _own_draws(spec: Spec, name: str) -> Step | None:
     kind, temperatures = spec.types[name], spec.type_temperatures(name)
     if kind.data == "ising" and set(temperatures) <= set(spec.sampling.temperatures):
         return None
-    sampling = asdict(spec.sampling) | {"temperatures": list(temperatures)}
-    settings = {"seed": spec.seed, "model": asdict(spec.model), "sampling": sampling}
+    sampling = replace(spec.sampling, temperatures=temperatures).differing()
+    settings = {"seed": spec.seed, "model": spec.model.differing(), "sampling": sampling}
     return _step("draws", f"draws {name}", settings | _data(kind))
 
 
@@ -125,8 +127,8 @@ def _unseen(spec: Spec, name: str) -> Step:
     """Configurations that no machine is trained on; all types share those of the run's temperatures."""
     grid, own = spec.sampling.temperatures, spec.type_temperatures(name)
     among = set(own) <= set(grid)
-    sampling = asdict(spec.sampling) | {"temperatures": list(grid if among else own), "draws": UNSEEN}
-    settings = {"seed": spec.seed, "model": asdict(spec.model), "sampling": sampling, "purpose": "unseen"}
+    sampling = replace(spec.sampling, temperatures=grid if among else own, draws=UNSEEN).differing()
+    settings = {"seed": spec.seed, "model": spec.model.differing(), "sampling": sampling, "purpose": "unseen"}
     return _step("draws", "unseen draws" if among else f"unseen draws {name}", settings)
 
 
@@ -144,7 +146,7 @@ def _data(kind: TypeSettings) -> dict[str, str]:
 def _null(spec: Spec, name: str, thermometer: Step) -> Step:
     settings = {
         "seed": spec.seed,
-        "model": asdict(spec.model),
+        "model": spec.model.differing(),
         "temperatures": list(spec.sampling.temperatures),
         "mixture": list(spec.type_temperatures(name)),
         "draws": spec.sampling.draws,
@@ -162,8 +164,8 @@ def _machine_branch(
         "seed": spec.seed,
         "replica": seed,
         "temperatures": list(spec.type_temperatures(name)),
-        "machine": asdict(spec.machine) | {"hidden": hidden},
-        "training": asdict(spec.training),
+        "machine": replace(spec.machine, hidden=hidden).differing(),
+        "training": spec.training.differing(),
     }
     machine = _step("machine", f"machine {label}", of_machine, draws)
     branch = [machine]
@@ -172,7 +174,7 @@ def _machine_branch(
         of_control = {"seed": spec.seed, "weights": weights, "machine": of_machine["machine"]}
         machine = _step("control", f"{weights} weights {label}", of_control, machine)
         branch.append(machine)
-    model = asdict(spec.model)
+    model = spec.model.differing()
     kept = of_machine["temperatures"]
     kind = spec.types[name]
     mixture = _correlation(model, kept, f"two-point functions {name}", draws, _data(kind))
@@ -183,18 +185,13 @@ def _machine_branch(
         unseen = _unseen(spec, name)
         branch += [unseen, _step("likelihood", f"likelihood {label}", of_likelihood, machine, unseen)]
     if spec.flow.along_training and weights == "trained":
-        asked = {"starts": list(spec.flow.starts), "chains": spec.flow.chains, "iterations": spec.flow.iterations}
-        branch.append(_step("ladder", f"ladder {label}", {"seed": spec.seed, "model": model, **asked}, machine))
+        asked = spec.flow.differing("along_training", "halves", "keep")
+        of_ladder = {"seed": spec.seed, "model": model, "flow": asked}
+        branch.append(_step("ladder", f"ladder {label}", of_ladder, machine))
+    ordered = replace(spec.flow, keep=tuple(sorted(set(spec.flow.keep))))
+    asked = ordered.differing("along_training", "starts")
     for start in spec.flow.starts:
-        of_flow = {
-            "seed": spec.seed,
-            "model": model,
-            "start": start,
-            "chains": spec.flow.chains,
-            "iterations": spec.flow.iterations,
-            "halves": spec.flow.halves,
-            "keep": sorted(set(spec.flow.keep)),
-        }
+        of_flow = {"seed": spec.seed, "model": model, "start": start, "flow": asked}
         flow = _step("flow", f"flow {label} {start_label(start)}", of_flow, machine)
         of_reading = {"seed": spec.seed, "model": model, "temperatures": list(spec.sampling.temperatures)}
         reading = _step("reading", f"reading {label} {start_label(start)}", of_reading, flow, thermometer)

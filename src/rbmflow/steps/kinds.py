@@ -15,18 +15,16 @@ from jaxtyping import Array, Int8
 from rbmflow import sampler
 from rbmflow.dataset import Draws, configurations
 from rbmflow.flow import iterate
-from rbmflow.lattice import Square
-from rbmflow.model import Ising
 from rbmflow.observables import Observables, observe
 from rbmflow.rbm import RBM
 from rbmflow.sampler.mean_field import sample_mean_field
-from rbmflow.settings import MachineSettings, SamplingSettings, ThermometerSettings, TrainingSettings
+from rbmflow.settings import FlowSettings, MachineSettings, SamplingSettings, ThermometerSettings, TrainingSettings
 from rbmflow.steps import reading
 from rbmflow.steps.checkpoint import train_with_checkpoints
 from rbmflow.steps.ladder import flows_along, temperature_of
 from rbmflow.steps.likelihood import likelihood
 from rbmflow.steps.results import gather
-from rbmflow.steps.streams import step_key
+from rbmflow.steps.streams import model_of, step_key
 from rbmflow.steps.weights import correlation, spectrum
 from rbmflow.store import Step
 from rbmflow.thermometer import train_thermometer
@@ -65,15 +63,12 @@ def compute(step: Step, parents: Parents, work: Path, progress: Progress) -> xr.
         case "flow":
             return _flow(step, parents, progress)
         case "ladder":
-            return flows_along(step_key(step), _model(step.settings["model"]), parents[0], step.settings, progress)
+            asked = FlowSettings(**step.settings["flow"])
+            return flows_along(step_key(step), model_of(step), parents[0], asked, progress)
         case _ if step.kind in _QUICK:
             return _QUICK[step.kind](step, parents)
         case _:
             raise ValueError(f"{step.kind} is not a kind of step")
-
-
-def _model(settings: Any) -> Ising:
-    return Ising(Square(settings["length"]))
 
 
 def flag(where: str, what: str, message: str) -> dict[str, str]:
@@ -86,9 +81,8 @@ def _flagged(dataset: xr.Dataset, flags: list[dict[str, str]]) -> xr.Dataset:
 
 
 def _draws(step: Step, progress: Progress) -> xr.Dataset:
-    sampling = step.settings["sampling"]
-    asked = SamplingSettings(**sampling | {"temperatures": tuple(sampling["temperatures"])})
-    model = _model(step.settings["model"])
+    asked = SamplingSettings(**step.settings["sampling"])
+    model = model_of(step)
     if step.settings.get("data", "ising") == "mean-field":
         return sample_mean_field(step_key(step), model.lattice, asked.temperatures, asked.draws).to_dataset()
     draws = sampler.sample(step_key(step), model, asked.temperatures, asked.draws, asked.method, progress=progress)
@@ -97,7 +91,7 @@ def _draws(step: Step, progress: Progress) -> xr.Dataset:
 
 def _thermometer(step: Step, progress: Progress) -> xr.Dataset:
     settings = ThermometerSettings(**step.settings["thermometer"])
-    model, temperatures = _model(step.settings["model"]), step.settings["temperatures"]
+    model, temperatures = model_of(step), step.settings["temperatures"]
     thermometer, _ = train_thermometer(step_key(step), model, temperatures, settings, progress=progress)
     return thermometer.to_dataset()
 
@@ -149,23 +143,24 @@ def _control(step: Step, parents: Parents) -> xr.Dataset:
 
 def _likelihood(step: Step, parents: Parents) -> xr.Dataset:
     trained, unseen = parents
-    return likelihood(step_key(step), trained, unseen, _model(step.settings["model"]), step.settings["mixture"])
+    return likelihood(step_key(step), trained, unseen, model_of(step), step.settings["mixture"])
 
 
 def _training_flags(step: Step, history: History) -> list[dict[str, str]]:
     """What went wrong along the ladder of checkpoints."""
     flags = [flag(step.name, what, text) for what, text in history.ladder.flags.items()]
-    if history.trajectory is not None and len(history.trajectory.acceptance) == step.settings["training"]["rungs"]:
+    rungs = TrainingSettings(**step.settings["training"]).rungs
+    if history.trajectory is not None and len(history.trajectory.acceptance) == rungs:
         text = f"the ladder of PTT is full; its last swaps are accepted at {history.trajectory.acceptance[-2]:.2f}"
         flags.append(flag(step.name, "tempering", text))
     return flags
 
 
 def _flow(step: Step, parents: Parents, progress: Progress) -> xr.Dataset:
-    settings, machine = step.settings, RBM.from_dataset(parents[0])
-    start = temperature_of(settings["start"])
+    asked, machine = FlowSettings(**step.settings["flow"]), RBM.from_dataset(parents[0])
+    start = temperature_of(step.settings["start"])
     for_start, for_flow = jax.random.split(step_key(step))
-    spins = sampler.thermal(for_start, _model(settings["model"]), start, settings["chains"])
+    spins = sampler.thermal(for_start, model_of(step), start, asked.chains)
     measured, last = [], []
 
     def watch(stretch: Any) -> None:
@@ -177,9 +172,9 @@ def _flow(step: Step, parents: Parents, progress: Progress) -> xr.Dataset:
         # A machine that diverged has no flow: what stands in its place is not read.
         machine.or_free(),
         spins,
-        settings["iterations"],
-        keep=tuple(settings["keep"]) or None,
-        halves=settings["halves"],
+        asked.iterations,
+        keep=asked.keep or None,
+        halves=asked.halves,
         watch=watch,
         progress=progress,
     )

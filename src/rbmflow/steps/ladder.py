@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +14,7 @@ from rbmflow import exact, sampler
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import iterate
 from rbmflow.model import Ising
+from rbmflow.settings import FlowSettings
 from rbmflow.thermometer.reading import ensemble_reading
 from rbmflow.training.ladder import Ladder
 
@@ -23,7 +23,7 @@ STAGES = ("start", "third quarter", "last quarter")
 
 
 def flows_along(
-    key: jax.Array, model: Ising, trained: xr.Dataset, settings: Mapping[str, Any], progress: Callable[[float], None]
+    key: jax.Array, model: Ising, trained: xr.Dataset, settings: FlowSettings, progress: Callable[[float], None]
 ) -> xr.Dataset:
     """Iterate the machine of every checkpoint from every start and keep its energy, magnetization and T(E).
 
@@ -47,14 +47,14 @@ def flows_along(
         temperatures in J/k_B.
     """
     ladder = Ladder.from_dataset(trained)
-    starts, iterations = settings["starts"], settings["iterations"]
+    starts, iterations = settings.starts, settings.iterations
     rows = []
     for checkpoint in range(ladder.update.size):
         of_checkpoint, machine = jax.random.fold_in(key, checkpoint), ladder.machine(checkpoint)
         row = []
         for number, start in enumerate(starts):
             for_start, for_flow = jax.random.split(jax.random.fold_in(of_checkpoint, number))
-            spins = sampler.thermal(for_start, model, temperature_of(start), settings["chains"])
+            spins = sampler.thermal(for_start, model, temperature_of(start), settings.chains)
             if not machine.finite:
                 row.append(np.full((len(STAGES), 6), np.nan).tolist())
                 continue

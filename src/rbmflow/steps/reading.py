@@ -18,7 +18,8 @@ from rbmflow.model import Ising
 from rbmflow.observables import Observables, observe
 from rbmflow.renormalization import decimate, majority_rule
 from rbmflow.sampler.mean_field import curie_weiss_magnetization, sample_mean_field
-from rbmflow.steps.streams import step_key
+from rbmflow.settings import RenormalizationSettings
+from rbmflow.steps.streams import model_of, step_key
 from rbmflow.store import Step
 from rbmflow.thermometer import (
     BayesThermometer,
@@ -86,7 +87,7 @@ def _read_spins(known: dict[str, Any], spins: Any) -> tuple[np.ndarray, np.ndarr
 
 def calibration(step: Step, parents: Parents) -> xr.Dataset:
     """Every thermometer on fresh exact draws at the temperatures of the run."""
-    model, temperatures = Ising(Square(step.settings["model"]["length"])), step.settings["temperatures"]
+    model, temperatures = model_of(step), step.settings["temperatures"]
     known = thermometers(model, temperatures, parents[0])
     draws = sampler.sample(step_key(step), model, temperatures, step.settings["draws"])
     read, error = _read_spins(known, draws.spins)
@@ -130,7 +131,7 @@ def _usable(true: np.ndarray, read: np.ndarray, error: np.ndarray) -> np.ndarray
 
 def null(step: Step, parents: Parents) -> xr.Dataset:
     """The equal mixture of what a type is trained on: exact for Ising data but for the network's probabilities."""
-    model, temperatures = Ising(Square(step.settings["model"]["length"])), step.settings["temperatures"]
+    model, temperatures = model_of(step), step.settings["temperatures"]
     kept = step.settings["mixture"]
     known = thermometers(model, temperatures, parents[0])
     if step.settings.get("data", "ising") == "ising":
@@ -174,7 +175,7 @@ def _exact_mixture(known: dict[str, Any], model: Ising, kept: list[float]) -> tu
 
 def reading(step: Step, parents: Parents) -> xr.Dataset:
     """Every thermometer and the averages at every iteration of a flow, and how far it is off the Ising manifold."""
-    model, temperatures = Ising(Square(step.settings["model"]["length"])), step.settings["temperatures"]
+    model, temperatures = model_of(step), step.settings["temperatures"]
     measured, kept = Observables.from_dataset(parents[0]), parents[0]["snapshot"].values
     iteration = np.arange(len(measured.energy))
     known = thermometers(model, temperatures, parents[1])
@@ -259,19 +260,18 @@ def _off_manifold(
 
 def renormalization(step: Step, parents: Parents) -> xr.Dataset:
     """Block-spin transformations of large configurations down to the lattice of the run, read at every size."""
-    settings = step.settings
-    small = settings["model"]["length"]
-    sides = [settings["length"]]
+    asked, small = RenormalizationSettings(**step.settings["renormalization"]), model_of(step).lattice.shape[0]
+    sides = [asked.length]
     while sides[-1] > small:
         sides.append(sides[-1] // 2)
     large = Ising(Square(sides[0]))
     wolff = sampler.Wolff()
     method = "auto" if wolff.refusal(large) else wolff
     for_draws, for_ties = jax.random.split(step_key(step))
-    draws = sampler.sample(for_draws, large, settings["temperatures"], settings["draws"], method)
-    of_run = thermometers(Ising(Square(small)), settings["classes"], parents[0])
+    draws = sampler.sample(for_draws, large, asked.temperatures, asked.draws, method)
+    of_run = thermometers(model_of(step), step.settings["classes"], parents[0])
     names = list(of_run)
-    shape = (2, len(sides), len(settings["temperatures"]))
+    shape = (2, len(sides), len(asked.temperatures))
     read = np.full((2, *shape, len(names)), np.nan)
     averages = np.full((4, *shape), np.nan)
     for rule in range(2):
@@ -295,7 +295,7 @@ def renormalization(step: Step, parents: Parents) -> xr.Dataset:
         {
             "rule": ["majority", "decimation"],
             "side": sides,
-            "blocked_temperature": list(settings["temperatures"]),
+            "blocked_temperature": list(asked.temperatures),
             "thermometer": names,
         },
         {"flags": json.dumps(flags)},

@@ -11,8 +11,7 @@ from scipy.stats import chi2
 
 from rbmflow import exact
 from rbmflow.diagnostics import mean_and_error
-from rbmflow.lattice import Square
-from rbmflow.model import Ising
+from rbmflow.steps.streams import model_of
 from rbmflow.steps.study import verdicts_of
 from rbmflow.steps.weights import weights_of_all
 from rbmflow.store import Step
@@ -76,7 +75,7 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
     ]
     dataset = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="drop").assign_coords(coordinates)
     dataset = dataset.drop_vars(["visible", "visible_other"], errors="ignore")
-    length = step.settings["model"]["length"]
+    length = model_of(step).lattice.shape[0]
     dataset = dataset.assign_attrs(length=length, **step.settings["recipe"])
     return dataset.assign_attrs(
         title="RBM flows",
@@ -315,7 +314,7 @@ def _examples(flows: list[xr.Dataset], machines: int, starts: int) -> xr.Dataset
 
 
 def _references(step: Step) -> xr.Dataset:
-    peak, _ = exact.specific_heat_peak(Ising(Square(step.settings["model"]["length"])))
+    peak, _ = exact.specific_heat_peak(model_of(step))
     return xr.Dataset(
         {
             "critical_temperature": exact.critical_temperature(),

@@ -1,9 +1,12 @@
-"""The random stream of a step."""
+"""What every step has of its own: its random stream and its spin model."""
 
 from __future__ import annotations
 
 import jax
 
+from rbmflow.lattice import Square
+from rbmflow.model import Ising
+from rbmflow.settings import ModelSettings
 from rbmflow.store import Step
 
 
@@ -13,3 +16,8 @@ def step_key(step: Step) -> jax.Array:
     for at in range(0, 32, 8):
         key = jax.random.fold_in(key, int(step.hash[at : at + 8], 16))
     return key
+
+
+def model_of(step: Step) -> Ising:
+    """Spin model of a step."""
+    return Ising(Square(ModelSettings(**step.settings["model"]).length))

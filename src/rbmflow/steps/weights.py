@@ -13,8 +13,6 @@ import xarray as xr
 from rbmflow import exact, sampler
 from rbmflow.dataset import Draws, configurations
 from rbmflow.diagnostics import mean_and_error
-from rbmflow.lattice import Square
-from rbmflow.model import Ising
 from rbmflow.rbm import RBM
 from rbmflow.sampler.mean_field import curie_weiss_magnetization
 from rbmflow.spectrum import (
@@ -33,7 +31,7 @@ from rbmflow.spectrum import (
     shells,
     translation_average,
 )
-from rbmflow.steps.streams import step_key
+from rbmflow.steps.streams import model_of, step_key
 from rbmflow.store import Step
 from rbmflow.training.ladder import Ladder
 
@@ -53,7 +51,7 @@ FINAL_MEASURES = {
 
 def correlation(step: Step, parents: Sequence[xr.Dataset]) -> xr.Dataset:
     """Two-point function at every temperature: exact where that is possible, else the mean over the draws."""
-    model, temperatures = Ising(Square(step.settings["model"]["length"])), step.settings["temperatures"]
+    model, temperatures = model_of(step), step.settings["temperatures"]
     flags = []
     if step.settings.get("data") == "mean-field":
         magnetization = curie_weiss_magnetization(temperatures)[:, None, None]
@@ -79,7 +77,7 @@ def spectrum(step: Step, parents: Sequence[xr.Dataset]) -> xr.Dataset:
     """The weights of one machine, in units -1/+1, taken apart; the measures at every checkpoint."""
     trained, two_points, of_mixture, drawn = parents
     key = step_key(step)
-    model, kept = Ising(Square(step.settings["model"]["length"])), step.settings["temperatures"]
+    model, kept = model_of(step), step.settings["temperatures"]
     machine = RBM.from_dataset(trained).in_units("-1/+1")
     update, rungs = _rungs(trained, machine)
     initial_scale = float(np.sqrt(np.mean(np.asarray(rungs[0].weights, np.float64) ** 2)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,11 +17,32 @@ class Address(NamedTuple):
     hash: str
 
 
+def hash_of(kind: str, version: int, settings: Mapping[str, Any], parents: Sequence[str]) -> str:
+    """SHA-256 of the canonical JSON of kind, version, settings and the parents' hashes in order.
+
+    Keys are sorted, 1.0 is written as 1, and numbers that are not finite are text, so that settings have the same
+    hash after they were written and read back.
+    """
+    content = {"kind": kind, "version": version, "settings": _plain(settings), "parents": list(parents)}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return (int(value) if value.is_integer() else value) if math.isfinite(value) else str(value)
+    return value
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """One step of a run, as data; two steps are the same step when their hashes are equal.
 
-    The hash is the SHA-256 of the canonical JSON of kind, version, settings and the parents' hashes in order.
+    The hash is that of `hash_of`.
 
     Parameters
     ----------
@@ -29,7 +51,8 @@ class Step:
     name
         Label for people; not hashed.
     settings
-        The slice of the spec that the step depends on, JSON-able, with the root seed where the step is random.
+        The slice of the spec that the step depends on, JSON-able, with the root seed where the step is random. What
+        is left out has its default.
     parents
         Steps whose results it takes, in order.
     version
@@ -50,14 +73,8 @@ class Step:
     hash: str = field(init=False)
 
     def __post_init__(self):
-        content = {
-            "kind": self.kind,
-            "version": self.version,
-            "settings": self.settings,
-            "parents": [parent.hash for parent in self.parents],
-        }
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        object.__setattr__(self, "hash", hashlib.sha256(text.encode()).hexdigest())
+        parents = [parent.hash for parent in self.parents]
+        object.__setattr__(self, "hash", hash_of(self.kind, self.version, self.settings, parents))
 
     def __eq__(self, other: object) -> bool:
         return self.hash == other.hash if isinstance(other, Step) else NotImplemented
