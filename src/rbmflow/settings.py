@@ -83,7 +83,7 @@ class Settings:
         self.check(problems)
         problems.done()
         for one in fields(self):  # pyright: ignore[reportArgumentType]
-            settle = _SETTLED.get(one.type, lambda value: value)
+            settle = _SETTLED.get(str(one.type), lambda value: value)
             object.__setattr__(self, one.name, settle(getattr(self, one.name)))
 
     def differing(self, *apart: str) -> dict[str, Any]:
