@@ -384,6 +384,56 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path):
     assert (ended.returncode, ended.stderr) == (1, b"")
 
 
+def test_a_broken_pipe_that_is_not_the_reader_is_told(call, monkeypatch):
+    def break_(_):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("rbmflow.cli.commands.cite", break_)
+    code, _, err = call("cite")
+    assert code == 1
+    assert err == "The system refused (Broken pipe); what is done stays, the same command goes on.\n"
+
+
+@pytest.mark.parametrize(("streams", "code"), [(">&- 2>/dev/full", 0), (">/dev/full 2>&-", 1)])
+def test_what_cannot_be_told_is_dropped_and_everything_is_computed(tmp_path, streams, code):
+    program = f"{sys.executable} {Path(__file__).parent / 'fake_cli.py'}"
+    command = f"exec {program} run --seeds=1 --training.epochs=2 --workers=1 {streams}"
+    assert subprocess.run(["bash", "-c", command], cwd=tmp_path).returncode == code
+    steps = fake_science.graph(spec.load("quick", {"seeds": "1", "training.epochs": "2"}))
+    store = Store(tmp_path / "rbmflow-store")
+    for step in steps:
+        store.verify(step)
+    assert list(tmp_path.glob("rbmflow-store/runs/*/report.html"))
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf", "1e300", "soon"])
+def test_only_what_can_be_waited_is_a_pause(call, seconds):
+    code, out, err = call("status", "--every", seconds)
+    assert (code, out) == (2, "")
+    assert f"argument --every: {seconds!r} is no number of seconds from 0.01 to 86400" in err
+
+
+def test_an_empty_word_names_nothing(call, tmp_path):
+    call("run", *SMALL)
+    before = tree(tmp_path)
+    for words in (
+        ["show", ""],
+        ["report", ""],
+        ["step", ""],
+        ["store", "export", "", "parcel.tar"],
+        ["store", "export", "quick", ""],
+        ["store", "import", ""],
+        ["run", ""],
+        ["run", "--slurm", ""],
+        ["status", "--store", ""],
+    ):
+        code, out, err = call(*words)
+        assert (code, out) == (2, ""), words
+        assert len(err.splitlines()) == 1, words
+        assert "is not allowed" in err
+    assert tree(tmp_path) == before
+
+
 def test_overrides_are_told_from_options():
     words = ["run", "mine.toml", "--machine.hidden", "-3", "--store=./a.b", "--flow.starts=[1.0]", "--name", "x"]
     overrides = {"machine.hidden": "-3", "flow.starts": "[1.0]", "name": "x"}

@@ -2,6 +2,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -402,6 +403,53 @@ def test_ctrl_c_ends_everything_and_publishes_nothing_half(store, start, whole, 
     compute(steps, store)
     assert data(store, steps) == whole
     assert_no_chunk_twice()
+
+
+def test_a_ctrl_c_that_a_library_swallows_is_heard_all_the_same(store, tmp_path, monkeypatch):
+    (tmp_path / "deaf_science.py").write_text(
+        "import os, signal, time\n"
+        "def compute(step, parents, work, progress):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(5)\n"
+        "    except KeyboardInterrupt as error:\n"
+        "        raise OSError('a read was interrupted') from error\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        execute.run(small(), store, science="deaf_science")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert store.failures() == []
+
+
+def test_ages_are_told_by_the_clock_of_the_file_system(store, monkeypatch):
+    """A machine whose clock is wrong takes no living step for an abandoned one, nor the other way round."""
+    step = small()[0]
+    store.report_progress(step, 0.5)
+    path = store.work(step) / "progress.json"
+    path.write_text(path.read_text().replace(socket.gethostname(), "elsewhere"))
+    for wrong in (-7200, 7200):
+        monkeypatch.setattr("rbmflow.store.artifacts.time.time", lambda wrong=wrong: path.stat().st_mtime + wrong)
+        assert store.state(step) == "running"
+    os.utime(path, (0, path.stat().st_mtime - 61))
+    assert store.state(step) == "missing"
+    os.utime(path, (0, path.stat().st_mtime + 7200))
+    assert store.state(step) == "missing"
+    assert names(compute(small(), store), "done")[0] == "draws"
+
+
+def test_a_user_without_a_home_has_a_temporary_folder(tmp_path, monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = surroundings.home()
+    assert folder == tmp_path / f"rbmflow-{os.getuid()}" == surroundings.home()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    # What somebody else may write to is not taken: compiled programs are run.
+    folder.chmod(0o777)
+    assert surroundings.home() != folder
 
 
 def test_two_masters_share_the_work(store, start, whole):

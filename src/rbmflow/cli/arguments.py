@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from rbmflow._checks import InvalidInput, Problem, plain
+from rbmflow.cli import standard_streams
 
 _LONGEST_MESSAGE, _MOST_PROBLEMS = 500, 50
 
@@ -30,11 +29,12 @@ def main(words: Sequence[str] | None = None) -> int:
     words
         The command line without the program's name; that of this process when not given.
     """
-    words = list(sys.argv[1:] if words is None else words)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A path or a name that the terminal's encoding lacks must not end a run that has come to its end.
-            stream.reconfigure(errors="backslashreplace")
+    with standard_streams.forgiving():
+        return _answer(list(sys.argv[1:] if words is None else words))
+
+
+def _answer(words: list[str]) -> int:
+    """Run one command; what goes wrong is one sentence and an exit code."""
     try:
         overrides = {}
         if words[:1] and words[0] in _SPEC_VERBS:
@@ -46,10 +46,6 @@ def main(words: Sequence[str] | None = None) -> int:
         code = getattr(commands, arguments.verb)(arguments)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
-        # The reader, `head` for one, has seen enough; what is left must not be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except InvalidInput as error:
         for problem in error.problems[:_MOST_PROBLEMS]:
             print(problem, file=sys.stderr)
@@ -57,6 +53,8 @@ def main(words: Sequence[str] | None = None) -> int:
             print(f"and {more} more", file=sys.stderr)
         return 2
     except OSError as error:
+        if standard_streams.reader_left():
+            return 1
         where = f" at {error.filename}" if error.filename else ""
         print(
             f"The system refused ({error.strerror}){where}; what is done stays, the same command goes on.",
@@ -158,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("hash", metavar="HASH", help="hash of the step in steps.jsonl of its run, or its beginning")
     status = add("status", "tell how runs stand, what is being computed and what failed, from the store alone")
     status.add_argument("--watch", action="store_true", help="tell it again and again until everything is done")
-    status.add_argument("--every", type=float, default=2.0, metavar="S", help="seconds between (default: %(default)g)")
+    status.add_argument("--every", type=_pause, default=2.0, metavar="S", help="seconds between (default: %(default)g)")
     show = add("show", "print the numbers of a run")
     show.add_argument("--json", action="store_true", help="print them as JSON, for programs")
     report = add("report", "write the HTML report of a run anew and print its path")
@@ -199,6 +197,16 @@ def _bytes(text: str) -> float:
         return float(text if factor == 1.0 else text[:-1]) * factor
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of bytes such as 800M or 4G") from error
+
+
+def _pause(text: str) -> float:
+    """Read a number of seconds that may be waited."""
+    try:
+        if 0.01 <= (seconds := float(text)) <= 86400:
+            return seconds
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.01 to 86400")
 
 
 def _version(_: argparse.ArgumentParser) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -64,7 +65,7 @@ def _page(store: Store) -> tuple[bool, list[RenderableType]]:
     if running:
         table = Table("step under way", "hash", "progress", "last sign of life")
         for step in running:
-            age = f"{step.age:.0f} s ago"
+            age = f"{step.age:.0f} s ago" if math.isfinite(step.age) else "in the future"
             table.add_row(cell(step.name), step.hash[:12], f"{100 * step.fraction:.0f} %", age)
         parts.append(table)
     elif not complete:

@@ -61,7 +61,7 @@ class _Lines:
         elif event.what == "done":
             self._done += 1
             self._print(f"done {self._done}/{self._count}: {name}")
-        elif event.what == "started":
+                elif event.what == "started":
             self._print(f"started: {name}")
         elif event.what != "progress":
             self._print(f"{event.what}: {name}{': ' if name else ''}{event.message}")
@@ -93,9 +93,9 @@ class _Bars:
             if self._all is not None:
                 self._progress.remove_task(self._all)
             self._all = self._progress.add_task("all steps", total=event.count)
-        elif event.what == "started" and step is not None:
+        elif event.what == "started" and step is not None and step not in self._tasks:
             self._tasks[step] = self._progress.add_task(f"  {cell(step.name)}", total=100)
-        elif event.what == "progress" and step is not None:
+        elif event.what == "progress" and step is not None and step in self._tasks:
             self._progress.update(self._tasks[step], completed=round(100 * event.fraction))
         elif event.what in ("done", "failed") and step is not None:
             if step in self._tasks:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -130,8 +132,11 @@ def run(
         if not todo:
             break
         on_event(Event("planned", count=len(todo)))
-        with contextlib.closing(_crew(workers, len(todo), store, science, on_event, limits)) as crew:
-            met_damage = _round(_Queue(todo), crew, store, on_event, failures, damages)
+        with (
+            _interrupts() as check,
+            contextlib.closing(_crew(workers, len(todo), store, science, on_event, limits, check)) as crew,
+        ):
+            met_damage = _round(_Queue(todo), crew, store, on_event, failures, damages, check)
         if not met_damage:
             break
     if failures:
@@ -209,6 +214,7 @@ def _round(
     on_event: OnEvent,
     failures: dict[Step, str],
     damages: Counter[str],
+    check: Callable[[], None],
 ) -> bool:
     """Compute what can be computed; tell whether a damaged artifact was met, so that another round is due."""
     met_damage = False
@@ -216,7 +222,9 @@ def _round(
         _start(queue, crew, store, on_event)
         if not crew.busy:
             time.sleep(_POLL if queue.ready else 0)
-        for step, outcome in crew.wait(_POLL):
+        outcomes = crew.wait(_POLL)
+        check()
+        for step, outcome in outcomes:
             if outcome.what == "done":
                 queue.done(step)
                 on_event(Event("done", step))
@@ -230,10 +238,46 @@ def _round(
     return met_damage
 
 
+@contextlib.contextmanager
+def _interrupts() -> Iterator[Callable[[], None]]:
+    """Yield a function that raises `KeyboardInterrupt` where there was a Ctrl-C.
+
+    The first one is raised by Python where the program stands. In a finalizer or a callback of a library Python prints
+    it and goes on, or the library takes it for a failure of its own.
+    """
+    heard = False
+
+    def hear(number: int, frame: object) -> None:
+        nonlocal heard
+        heard = True
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if heard:
+            raise KeyboardInterrupt
+
+    main = threading.current_thread() is threading.main_thread()
+    ours = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, hear)
+    try:
+        yield check
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _crew(
-    workers: int | Slurm | Executor, steps: int, store: Store, science: str, on_event: OnEvent, limits: Limits
+    workers: int | Slurm | Executor,
+    steps: int,
+    store: Store,
+    science: str,
+    on_event: OnEvent,
+    limits: Limits,
+    check: Callable[[], None],
 ) -> Workers:
     def on_progress(step: Step, fraction: float) -> None:
+        check()
         on_event(Event("progress", step, fraction))
 
     def on_trouble(step: Step, message: str) -> None:

@@ -8,8 +8,10 @@ import hashlib
 import os
 import platform
 import resource
+import stat
 import subprocess
 import sys
+import tempfile
 from importlib import metadata
 from pathlib import Path
 
@@ -73,9 +75,23 @@ def threads() -> dict[str, str]:
     return {name: os.environ.get(name, "unset") for name in names}
 
 
+def home() -> Path:
+    """Home of this user; a temporary folder of this user alone where there is none that can be written."""
+    with contextlib.suppress(RuntimeError, OSError):  # A number without an entry among the users has no home.
+        if os.access(there := Path.home(), os.W_OK | os.X_OK):
+            return there
+    folder = Path(tempfile.gettempdir()) / f"rbmflow-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    # Compiled programs are run: a folder of that name which somebody else has made is not taken.
+    found = folder.lstat()
+    private = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+    return folder if private else Path(tempfile.mkdtemp(prefix="rbmflow-"))
+
+
 def _compiled() -> Path:
     """Folder of compiled programs; one for each sort of processor, since a home may be shared by several."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache")
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         processor = "".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))

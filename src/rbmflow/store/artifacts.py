@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import math
 import os
 import shutil
 import socket
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 STALE_AFTER = 60.0
 """Seconds without a sign of life after which a step under way counts as abandoned."""
+
+_BACKWARDS = 2.0
+"""Seconds that a clock may be seen to go backwards: those of a file system tick coarsely."""
 
 _FILES = ("data.nc", "provenance.json")
 _CHECKSUMS = "SHA256SUMS"
@@ -272,12 +276,20 @@ class Store:
         if note is None or isinstance(note, Unreadable):
             return None
         try:
-            age = max(0.0, time.time() - path.stat().st_mtime)
+            # A time in the future is that of a clock that was set back since, and tells nothing.
+            age = self._now() - path.stat().st_mtime
+            age = max(0.0, age) if age > -_BACKWARDS else math.inf
         except OSError:
             return None
         if note["host"] == socket.gethostname() and not _alive(note["pid"]):
             return None
         return Progress(note["kind"], note["name"], artifact.hash, note["fraction"], age)
+
+    def _now(self) -> float:
+        """Time by the clock of the file system, often a server's; by the one here where nothing can be written."""
+        with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=self.path) as probe:
+            return os.fstat(probe.fileno()).st_mtime
+        return time.time()
 
     def running(self) -> list[Progress]:
         """Every step that somebody works on, as far as can be told from here."""
