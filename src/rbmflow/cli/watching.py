@@ -61,7 +61,7 @@ class _Lines:
         elif event.what == "done":
             self._done += 1
             self._print(f"done {self._done}/{self._count}: {name}")
-                elif event.what == "started":
+        elif event.what == "started":
             self._print(f"started: {name}")
         elif event.what != "progress":
             self._print(f"{event.what}: {name}{': ' if name else ''}{event.message}")
