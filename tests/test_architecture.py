@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "rbmflow"
 
-VOCABULARY = ("_checks", "_doors", "_types", "_files", "_netcdf", "_record", "_scan", "random", "settings")
+VOCABULARY = ("_checks", "_doors", "_types", "_files", "_hdf5", "_netcdf", "_record", "_scan", "random", "settings")
 SCIENCE = (
     "lattice",
     "model",
@@ -50,7 +50,7 @@ def allowed_inside(room: str) -> set[str]:
         "figures": {"_checks"},
         "report": {"_checks", "_files", "figures"},
         "spec": {"_checks", "settings"},
-        "store": {"_checks", "_files", "_netcdf"},
+        "store": {"_checks", "_hdf5", "_files", "_netcdf"},
         "steps": vocabulary | set(SCIENCE) | {"spec", "store"},
         "execute": {"_checks", "spec", "store"},
         "cli": {"_checks", "spec", "store", "steps", "execute", "report"},
@@ -62,7 +62,7 @@ def allowed_outside(room: str) -> set[str] | None:
     if room in VOCABULARY or room in SCIENCE:
         # arviz-stats for the health of chains; numba for cluster updates, which do without where it is missing;
         # h5netcdf, which xarray writes files with, to fill one part by part.
-        further = {"diagnostics": {"arviz_stats"}, "sampler": {"numba"}, "_netcdf": {"h5netcdf"}}
+        further = {"diagnostics": {"arviz_stats"}, "sampler": {"numba"}, "_netcdf": {"h5netcdf"}, "_hdf5": {"h5py"}}
         return SCIENCE_LIBRARIES | further.get(room, set())
     if room in PRESENTATION:
         return {"numpy", "xarray", "matplotlib", "jinja2", "pandas", "markupsafe"}

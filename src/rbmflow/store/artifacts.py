@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow._files import sync, to_json, unused, write_text
+from rbmflow._hdf5 import inspect
 from rbmflow.store.records import (
     HASH,
     KIND,
@@ -169,7 +170,12 @@ class Store:
 
         # From the very bytes that were verified.
         content = self._verified(artifact, *_FILES)["data.nc"]
-        return xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
+        try:
+            return xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
+        except MemoryError:
+            raise
+        except Exception as error:  # Its checksum is right, so somebody has made it so; readers raise anything on it.
+            raise Damaged(artifact, f"data.nc is no netCDF-4 file ({error})") from error
 
     def verify(self, artifact: Artifact) -> None:
         """Check an artifact as reading does, and raise `Damaged` likewise."""
@@ -203,6 +209,11 @@ class Store:
             raise Damaged(artifact, f"provenance.json cannot be used ({error})") from error
         if named != artifact.hash:
             raise Damaged(artifact, "its provenance names another step")
+        if "data.nc" in contents:
+            try:
+                inspect(io.BytesIO(contents["data.nc"]))
+            except InvalidInput as error:
+                raise Damaged(artifact, f"data.nc: {error.problems[0].allowed}") from error
         return contents
 
     def publish(self, step: Step, dataset: xr.Dataset, provenance: Mapping[str, Any]) -> None:
