@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
+import html
 import io
 import json
 import math
@@ -147,6 +150,24 @@ def test_page_is_self_contained_and_escapes_what_it_is_given(page):
     assert page.count("</script>") == 2  # the data and the script: the name of the second machine is escaped
     for missing in ("None", "nan", "Undefined"):
         assert f">{missing}<" not in page
+
+
+def test_labels_of_strangers_make_no_markup_and_no_script_runs_but_ours(results, monkeypatch):
+    evil = '"><script>alert(1)</script>'
+    labels = {name: [f"{evil}{name} {n}" for n in range(results.sizes[name])] for name in ("machine", "classifier")}
+    foreign = results.assign_coords({name: (name, values) for name, values in labels.items()})
+    verdict = {"id": evil, "claim": evil, "source": evil, "rule": evil, "verdict": evil, "figure": evil}
+    foreign.attrs["verdicts"] = json.dumps([verdict | {"judgements": [{"side": "open", "of": evil, "measured": evil}]}])
+    monkeypatch.setattr(document, "_drawing", lambda name, *_: document.Drawing(name, "<svg/>", None, 0))
+    page = report.render(foreign, synthetic_results.run() | {"run": evil, "name": evil})
+    assert "<script>alert" not in page
+    identifiers = re.findall(r'\bid="([^"]*)"', page)
+    assert all(re.fullmatch("[a-z0-9-]+", one) for one in identifiers)
+    assert len(set(identifiers)) == len(identifiers)
+    (script,) = re.findall("<script>(.*?)</script>", page, re.DOTALL)
+    runs = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall('http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    assert f"script-src 'sha256-{runs}'" in html.unescape(policy)
 
 
 def test_a_run_of_which_little_is_known_can_be_reported(results, monkeypatch):

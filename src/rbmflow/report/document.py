@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import math
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -107,7 +111,8 @@ def render(results: xr.Dataset, run: Mapping[str, Any]) -> str:
     off_header, off_rows = off_table(results)
     return environment.get_template("report.html.j2").render(
         style=(TEMPLATES / "report.css").read_text("utf-8"),
-        script=(TEMPLATES / "explorer.js").read_text("utf-8"),
+        script=(script := (TEMPLATES / "explorer.js").read_text("utf-8")),
+        policy=content_policy(script),
         title=results.attrs.get("title") or run["name"] or "RBM flow",
         results=results,
         run=run,
@@ -143,13 +148,36 @@ def template_environment() -> jinja2.Environment:
     """How every page is made from its template: text is escaped, a name that is missing is an error."""
     import jinja2
 
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["identifier"] = identifier
+    return environment
+
+
+def identifier(text: object) -> str:
+    """An id of a page that stands for a text: of `[a-z0-9-]` alone, for labels may come from strangers.
+
+    Examples
+    --------
+    >>> identifier('flow_ends "><script>')
+    'flow-ends-script'
+    """
+    return re.sub("[^a-z0-9]+", "-", str(text).lower()).strip("-")
+
+
+def content_policy(script: str = "") -> str:
+    """Content-Security-Policy of a page: it loads nothing, and no script runs but this one.
+
+    Should a label ever get into a page as markup, a browser will still not run it.
+    """
+    runs = f"'sha256-{base64.b64encode(sha256(script.encode()).digest()).decode()}'" if script else "'none'"
+    looks = "style-src 'unsafe-inline'; img-src data:; connect-src blob:"
+    return f"default-src 'none'; {looks}; script-src {runs}; base-uri 'none'; form-action 'none'"
 
 
 def write(path: str | Path, results: xr.Dataset, run: Mapping[str, Any]) -> None:
@@ -173,10 +201,12 @@ def write(path: str | Path, results: xr.Dataset, run: Mapping[str, Any]) -> None
 def drawings(results: xr.Dataset) -> dict[str, list[Drawing]]:
     """Draw every figure of a report: under the name of the figure, one entry a part of it."""
     drawn: dict[str, list[Drawing]] = {}
+    counted = Counter[str]()
 
     def add(title: str, figure: str, part: xr.Dataset, *selected: str) -> None:
-        parts = drawn.setdefault(title, [])
-        parts.append(_drawing(f"{title}-{len(parts) + 1}", figure, part, *selected))
+        stem = identifier(title)
+        counted[stem] += 1
+        drawn.setdefault(title, []).append(_drawing(f"{stem}-{counted[stem]}", figure, part, *selected))
 
     for part in _groups(results):
         for figure in BY_MACHINE:
@@ -199,7 +229,7 @@ def drawings(results: xr.Dataset) -> dict[str, list[Drawing]]:
 
 
 PLACES = {
-    "flow_ends": "flow_ends-1",
+    "flow_ends": "flow-ends-1",
     "class_probabilities": "probabilities",
     "temperature_flow": "temperatures",
     "block_spins": "renormalization",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rbmflow._files import write_text
-from rbmflow.report.document import TEMPLATES, template_environment
+from rbmflow.report.document import TEMPLATES, content_policy, identifier, template_environment
 from rbmflow.report.quantities import HEADINGS, with_error
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def write_sweep(
     template = template_environment().get_template("sweep.html.j2")
     page = template.render(
         style=(TEMPLATES / "report.css").read_text("utf-8"),
+        policy=content_policy(),
         run=record,
         points=points,
         there=[point for point in points if point["summary"]],
@@ -109,7 +110,7 @@ def _drawn(machines: xr.Dataset | None) -> dict[str, str]:
     drawn = {"study_ends": figures.study_ends(machines), "study_excess": figures.study_excess(machines)}
     if bool(machines["ladder_end"].notnull().any()):
         drawn["study_training_time"] = figures.study_training_time(machines)
-    return {name: figures.to_svg(figure, name) for name, figure in drawn.items()}
+    return {name: figures.to_svg(figure, identifier(name)) for name, figure in drawn.items()}
 
 
 def _short(value: Any) -> Any:
