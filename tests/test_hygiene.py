@@ -187,11 +187,13 @@ def test_a_clock_that_was_set_back_hides_nothing(call, store):
         os.utime(path, (ahead, ahead))
     later = Step("flow", "under way", {})
     store.report_progress(later, 0.5)
-    os.utime(store.work(later) / "progress.json", (ahead, ahead))
     assert store.state(later) == "running"
+    os.utime(store.work(later) / "progress.json", (ahead, ahead))
+    assert store.state(later) == "missing"  # a sign of life from the future tells nothing
     assert [store.state(step) for step in (DRAWS, MACHINE)] == ["done", "done"]
     assert main(["status", "--store", str(store.path)]) == 0
     assert call("verify")[0] == 0
+    store.report_progress(later, 0.5)
     note = json.loads((store.work(later) / "progress.json").read_text())
     (store.work(later) / "progress.json").write_text(json.dumps(note | {"pid": 2**22 + 1}))
     assert store.state(later) == "missing"
