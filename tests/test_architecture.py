@@ -10,7 +10,19 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "rbmflow"
 
-VOCABULARY = ("_checks", "_doors", "_types", "_files", "_hdf5", "_netcdf", "_record", "_scan", "random", "settings")
+VOCABULARY = (
+    "_checks",
+    "_forks",
+    "_doors",
+    "_types",
+    "_files",
+    "_hdf5",
+    "_netcdf",
+    "_record",
+    "_scan",
+    "random",
+    "settings",
+)
 SCIENCE = (
     "lattice",
     "model",

@@ -6,6 +6,11 @@ import numpy as np
 from jaxtyping import Array, Float, Int8
 from jaxtyping import Key as _Key
 
+from rbmflow import _forks
+
+# Every module that computes with JAX imports this one.
+_forks.refuse()
+
 type Key = _Key[Array, ""]
 """One typed JAX random key, as made by `jax.random.key`."""
 
