@@ -1,6 +1,7 @@
 """Groups of steps on a cluster whose Slurm is played by this process; tests/test_slurm.py has the real one."""
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -68,13 +69,14 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(monkeypatch):
+def cluster(monkeypatch, tmp_path):
     cluster = Cluster()
     submitit = ModuleType("submitit")
     submitit.SlurmExecutor = cluster.executor
     monkeypatch.setitem(sys.modules, "submitit", submitit)
     monkeypatch.setattr(slurm, "require_slurm", lambda: None)
     monkeypatch.setattr(slurm, "_queue", cluster.queue)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in ("_GATHER", "_LOOK", "_GRACE", "_PAUSE"):
         monkeypatch.setattr(slurm, name, 0.0)
     return cluster
@@ -129,7 +131,31 @@ def test_steps_come_in_groups_and_their_data_are_those_of_a_local_run(cluster, s
     assert cluster.parameters["setup"][-2:] == ["export OPENBLAS_NUM_THREADS=1", "module load x"]
     assert cluster.parameters["additional_parameters"] == {"requeue": True}
     assert "account" not in cluster.parameters
-    assert (store.path / "slurm").stat().st_mode & 0o777 == 0o700
+    assert not (store.path / "slurm").exists()
+
+
+def test_nobody_else_can_put_an_answer_into_the_folder_of_jobs(cluster, tmp_path):
+    """Answers are pickles: whoever can write or swap their folder runs code as its reader."""
+    folder = slurm.private_folder(Slurm())
+    assert folder == tmp_path / "state" / "rbmflow" / "slurm"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o2775)
+    for chosen in (shared, shared / "mine"):
+        with pytest.raises(InvalidInput, match="shared is open to others"):
+            slurm.private_folder(Slurm(folder=str(chosen)))
+    shared.chmod(0o1777)
+    with pytest.raises(InvalidInput, match="nobody else may own or write it, and "):
+        slurm.private_folder(Slurm(folder=str(shared)))
+    assert slurm.private_folder(Slurm(folder=str(shared / "mine"))) == shared / "mine"
+    if os.getuid() == 0:
+        os.chown(shared / "mine", 54321, -1)
+        with pytest.raises(InvalidInput, match="mine is open to others"):
+            slurm.private_folder(Slurm(folder=str(shared / "mine")))
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidInput, match="it must be a path where a folder can be made"):
+        slurm.private_folder(Slurm(folder=str(tmp_path / "file" / "jobs")))
 
 
 def test_no_more_jobs_at_a_time_than_allowed(cluster, store, whole):
@@ -217,6 +243,7 @@ def test_jobs_are_cancelled_when_the_master_ends(cluster, store, monkeypatch):
     [
         ("partition = 3", "partition = 3 is not allowed: it must be text"),
         ('account = "a\\n#SBATCH --x"', "it must be a name of Slurm's, without spaces"),
+        ('folder = "jobs"', "folder = 'jobs' is not allowed: it must be an absolute path"),
         ("minutes = 0", "minutes = 0 is not allowed: it must be a whole number of at least 1"),
         ("minutes = 5", "group_minutes = 10.0 is not allowed: it must be at most the time limit of a job, minutes = 5"),
         ('memory_gb = "2G"', "memory_gb = '2G' is not allowed: it must be a number"),

@@ -52,6 +52,7 @@ partition = "main"
 minutes = 15
 memory_gb = 1.5
 group_minutes = 1.5
+folder = "FOLDER"
 setup = ["export RBMFLOW_SETUP=done", "echo setup $RBMFLOW_SETUP"]
 """
 
@@ -106,10 +107,21 @@ def disturb(run, store):
 
 def test_a_sweep_survives_what_slurm_does_to_its_jobs(slurm, tmp_path):
     (tmp_path / "spec.toml").write_text(SPEC)
-    (tmp_path / "cluster.toml").write_text(CLUSTER)
+    jobs = tmp_path / "jobs"
+    (tmp_path / "cluster.toml").write_text(CLUSTER.replace("FOLDER", str(jobs)))
+    # A file of such a name in the working folder is not Python's.
+    (tmp_path / "types.py").write_text("raise RuntimeError('this is another')\n")
     store, local = Store(tmp_path / "store"), Store(tmp_path / "local")
     run = rbmflow(
-        "run", tmp_path / "spec.toml", "--slurm", tmp_path / "cluster.toml", "--store", store.path, stderr=-1, text=True
+        "run",
+        tmp_path / "spec.toml",
+        "--slurm",
+        tmp_path / "cluster.toml",
+        "--store",
+        store.path,
+        stderr=-1,
+        text=True,
+        cwd=tmp_path,
     )
     done = disturb(run, store)
     _, told = run.communicate(timeout=900)
@@ -124,21 +136,21 @@ def test_a_sweep_survives_what_slurm_does_to_its_jobs(slurm, tmp_path):
     there = data(store)
     assert sum(one.kind == "machine" for one in there) == 24
     assert there == data(local)
-    log = {what: (store.path / "slurm" / f"{job}_0_log.err").read_text() for what, job in done.items()}
-    out = {what: (store.path / "slurm" / f"{job}_0_log.out").read_text() for what, job in done.items()}
+    log = {what: (jobs / f"{job}_0_log.err").read_text() for what, job in done.items()}
+    out = {what: (jobs / f"{job}_0_log.out").read_text() for what, job in done.items()}
     assert "Requeued job" in log["preempted"] + out["preempted"]
     assert out["requeued"].count("Starting with") == 2
     assert out["cancelled"].count("Starting with") == 1
     assert "setup done" in out["cancelled"]
     # A sweep of 24 machines is far fewer jobs than steps: they came in groups.
-    jobs = list((store.path / "slurm").glob("*_submission.sh"))
-    assert 5 < len(jobs) < len(there) / 2
+    submitted = list(jobs.glob("*_submission.sh"))
+    assert 5 < len(submitted) < len(there) / 2
     assert list((store.path / "work").iterdir()) == []
 
 
 def test_a_job_that_slurm_refuses_is_a_failure(slurm, tmp_path):
     (tmp_path / "spec.toml").write_text(SPEC)
-    (tmp_path / "cluster.toml").write_text(CLUSTER.replace("main", "nowhere"))
+    (tmp_path / "cluster.toml").write_text(CLUSTER.replace("main", "nowhere").replace("FOLDER", str(tmp_path / "jobs")))
     words = ("run", tmp_path / "spec.toml", "--slurm", tmp_path / "cluster.toml", "--store", tmp_path / "store")
     run = rbmflow(*words, stderr=-1, text=True)
     _, told = run.communicate(timeout=120)

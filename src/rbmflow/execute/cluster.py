@@ -16,8 +16,9 @@ from rbmflow.store import Step
 
 _WORD = re.compile(r"[A-Za-z0-9_.,:&|*+\[\]()=-]*")
 
-_ONE_THREAD = tuple(f"export {name}=1" for name in THREADS)
-"""What a job sets before Python starts: sums of NumPy's products depend on the number of threads."""
+_BEFORE_PYTHON = tuple(f"export {name}=1" for name in ("PYTHONSAFEPATH", *THREADS))
+"""What a job sets before Python starts: a `types.py` in the working folder is not Python's, and sums of NumPy's
+products depend on the number of threads."""
 
 _KINDS = {str: "text", int: "a whole number", float: "a number"}
 
@@ -60,6 +61,9 @@ class Slurm:
     """Time limits that a job may run into; at each but the last it is queued again."""
     setup: tuple[str, ...] = ()
     """Lines of shell that a job runs before Python, such as `module load`."""
+    folder: str = ""
+    """Absolute path of the folder of submissions, answers and logs, which all nodes see and only this user can write;
+    `.local/state/rbmflow/slurm` in the home where it is empty."""
 
     def __post_init__(self):
         problems = Problems()
@@ -67,6 +71,8 @@ class Slurm:
             value = getattr(self, name)
             named = _WORD.fullmatch(value) is not None
             problems.unless(named, name, value, "it must be a name of Slurm's, without spaces")
+        absolute = not self.folder or Path(self.folder).is_absolute()
+        problems.unless(absolute and self.folder.isprintable(), "folder", self.folder, "it must be an absolute path")
         problems.whole("minutes", self.minutes, 1)
         problems.positive("memory_gb", self.memory_gb)
         problems.whole("gpus", self.gpus, 0)
@@ -91,7 +97,7 @@ class Slurm:
             "qos": self.qos,
             "constraint": self.constraint,
             "gpus_per_node": self.gpus,
-            "setup": [*_ONE_THREAD, *self.setup],
+            "setup": [*_BEFORE_PYTHON, *self.setup],
         }
         return {name: value for name, value in told.items() if value} | {
             "job_name": "rbmflow",

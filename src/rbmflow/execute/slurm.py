@@ -10,14 +10,16 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import stat
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from rbmflow._checks import Problems
+from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow.execute import estimate
 from rbmflow.execute.cluster import Slurm, cut
 from rbmflow.execute.performing import Outcome
@@ -89,18 +91,14 @@ class SlurmJobs(Workers):
     Raises
     ------
     InvalidInput
-        If there is no Slurm here, or no submitit.
+        If there is no Slurm here, or no submitit, or somebody else can write into the folder of jobs.
     """
 
     def __init__(self, cluster: Slurm, store: Store, science: str):
         require_slurm()
         from submitit import SlurmExecutor  # pyright: ignore[reportMissingImports]
 
-        folder = store.path / "slurm"
-        folder.mkdir(exist_ok=True)
-        # Answers are pickles of submitit's: nobody else may put one there.
-        folder.chmod(0o700)
-        self._executor = SlurmExecutor(folder, max_num_timeout=cluster.requeues)
+        self._executor = SlurmExecutor(private_folder(cluster), max_num_timeout=cluster.requeues)
         self._executor.update_parameters(**cluster.parameters())
         self._cluster = cluster
         self._store = store
@@ -218,6 +216,40 @@ class SlurmJobs(Workers):
         if self._jobs:
             subprocess.run(["scancel", *(job.handle.job_id for job in self._jobs)], check=False)
         self._jobs.clear()
+
+
+def private_folder(cluster: Slurm) -> Path:
+    """Make the folder of jobs, into which nobody else can put anything: answers are pickles, which run code when read.
+
+    It is not in the store, which several people may share.
+
+    Raises
+    ------
+    InvalidInput
+        If it cannot be made, or if somebody else owns it or can write or swap it.
+    """
+    try:
+        states = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+        folder = Path(cluster.folder or states / "rbmflow" / "slurm")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = folder.resolve()
+        loose = [place for place in (folder, *folder.parents) if _loose(place.stat(), place == folder)]
+    except (OSError, RuntimeError) as error:  # A user without a home has none.
+        allowed = f"it must be a path where a folder can be made ({error})"
+        raise InvalidInput(Problem("folder", cluster.folder, allowed)) from error
+    problems = Problems()
+    told = f"nobody else may own or write it, and {', '.join(map(str, loose))} is open to others"
+    problems.unless(not loose, "folder", str(folder), told)
+    problems.done()
+    return folder
+
+
+def _loose(found: os.stat_result, itself: bool) -> bool:
+    """Whether somebody else, but for root, can write into the folder of jobs itself or swap what a folder above has."""
+    if itself:
+        return found.st_uid != os.getuid() or bool(found.st_mode & 0o022)
+    others_swap = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+    return found.st_uid not in (0, os.getuid()) or bool(others_swap)
 
 
 def require_slurm() -> None:
