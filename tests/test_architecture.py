@@ -64,8 +64,8 @@ def allowed_inside(room: str) -> set[str]:
         "spec": {"_checks", "settings"},
         "store": {"_checks", "_hdf5", "_files", "_netcdf"},
         "steps": vocabulary | set(SCIENCE) | {"spec", "store"},
-        "execute": {"_checks", "spec", "store"},
-        "cli": {"_checks", "spec", "store", "steps", "execute", "report"},
+        "execute": {"_checks", "_files", "spec", "store"},
+        "cli": {"_checks", "_files", "spec", "store", "steps", "execute", "report"},
     }[room]
 
 

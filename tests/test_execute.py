@@ -247,7 +247,7 @@ def test_a_damaged_artifact_is_computed_anew(store, name, harm):
     events = compute(steps, store)
     (warning,) = [event for event in events if event.what == "warning"]
     assert warning.step == hurt
-    assert "thrown away and computed anew" in warning.message
+    assert "moved aside and computed anew" in warning.message
     assert names(events, "done") == ["machine 0", "flow 0", "results"]
     assert data(store, steps) == before
 

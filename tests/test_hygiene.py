@@ -30,6 +30,7 @@ def tree(folder):
 def store(tmp_path):
     """A store with a run of two steps, and an artifact of no run."""
     store = Store(tmp_path / "store")
+    store.prepare()
     for number, step in enumerate((DRAWS, MACHINE, STRAY)):
         store.publish(step, DATA + number, {"seconds": 2.0, "started": "2030-01-01T00:00:00+00:00"})
     rows = [{"kind": step.kind, "name": step.name, "hash": step.hash} for step in (DRAWS, MACHINE)]
@@ -80,28 +81,80 @@ def test_verify_names_what_is_damaged_and_writes_nothing(call, store):
 def test_gc_takes_what_no_run_needs_and_nothing_else(call, store):
     later = Step("flow", "under way", {"seed": 8})
     waiting = Step("flow", "of no run", {})
-    store.report_progress(later, 0.5)
     (store.work(waiting) / "checkpoint").write_text("x")
-    (store.work(MACHINE) / "publish-leftover").mkdir()
+    (store.work(MACHINE) / "leftover").mkdir()
     record = store.read_run(RUN)
     stopped = Step("flow", "stopped", {"seed": 9})
     record["steps"].append({"kind": "flow", "name": "stopped", "hash": stopped.hash})
     (store.run_folder(RUN) / "run.json").write_text(to_json(record))
     (store.work(stopped) / "checkpoint").write_text("x")
+    harm(store, MACHINE)
+    store.discard(MACHINE)
+    store.publish(MACHINE, DATA + 1, {})
+    (damaged,) = store.path.glob("damaged/machine/*")
+    left = {
+        f"runs/{RUN}/.report.html-{32 * '0'}": "a draft that was never finished",
+        f"work/{stopped.hash}/.training.npz-{32 * '0'}": "a draft that was never finished",
+        f"artifacts/machine/.{MACHINE.hash}-{32 * 'a'}": "a draft that was never finished",
+        f"work/import-{32 * 'b'}": "an import that was broken off",
+    }
+    for name in left:
+        (store.path / name).write_text("x")
+    foreign = ["work/mine", "artifacts/machine/mine", "artifacts/a paper/draft", "mine", ".mine", "damaged/mine/x"]
+    for name in foreign:
+        (store.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (store.path / name).write_text("x")
+    assert call("gc", "--delete")[1].startswith("0 files and folders")
+    for path in store.path.rglob("*"):
+        os.utime(path, (time.time() - 86_500,) * 2)
+    store.report_progress(later, 0.5)
     before = tree(store.path)
     code, out, _ = call("gc")
     assert code == 0
     assert tree(store.path) == before
-    found = {line.split(" ")[0]: line.partition(": ")[2] for line in out.splitlines()[:-1]}
-    assert found == {
+    found = {line.split(" (")[0]: line.partition(": ")[2] for line in out.splitlines()[:-1]}
+    assert found == left | {
         f"artifacts/machine/{STRAY.hash}": "an artifact of no run",
         f"work/{waiting.hash}": "left over from a step of no run",
-        f"work/{MACHINE.hash}": "left over from a step that is done",
+        damaged.relative_to(store.path).as_posix(): "was damaged and moved aside",
     }
-    call("gc", "--delete")
-    assert {path.name for path in (store.path / "work").iterdir()} == {later.hash, stopped.hash}
+    assert call("gc", "--delete")[0] == 0
+    assert {path.name for path in (store.path / "work").iterdir()} == {later.hash, stopped.hash, "mine"}
     assert [store.state(step) for step in (DRAWS, MACHINE, STRAY)] == ["done", "done", "missing"]
-    assert call("gc")[1].startswith("0 folders")
+    assert all((store.path / name).exists() for name in foreign)
+    assert call("gc")[1].startswith("0 files and folders")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", None])
+def test_gc_refuses_while_it_cannot_read_a_record(call, store, content):
+    path = store.run_folder("lost-1") / "run.json"
+    path.parent.mkdir()
+    if content is not None:
+        path.write_text(content)
+    before = tree(store.path)
+    code, out, err = call("gc", "--delete", "--older-than", "0")
+    assert (code, out) == (2, "")
+    assert "run = 'lost-1' is not allowed: its record must be readable" in err
+    assert tree(store.path) == before
+
+
+@pytest.mark.parametrize("marker", [None, "", "{}", '{"layout": 2}', "[" * 3000])
+def test_nothing_is_deleted_without_the_marker_of_a_store(call, store, marker):
+    path = store.path / "rbmflow-store.json"
+    path.unlink() if marker is None else path.write_text(marker)
+    before = tree(store.path)
+    code, _, err = call("gc", "--delete", "--older-than", "0")
+    assert code == 2
+    assert "rbmflow-store.json" in err
+    assert tree(store.path) == before
+
+
+def test_a_folder_of_other_things_is_made_no_store(tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "paper.tex").write_text("x")
+    with pytest.raises(InvalidInput, match=r"a new or an empty folder, and 'paper.tex' is in it"):
+        Store(tmp_path).prepare()
+    assert tree(tmp_path) == {"paper.tex": b"x"}
 
 
 def test_a_parcel_carries_a_run_to_another_store(call, store, tmp_path):
@@ -178,7 +231,7 @@ def test_a_damaged_parcel_is_refused_whole(store, tmp_path, harmed):
     parcel.write_bytes({"cut": content[: len(content) // 2], "no tar": b"hello" * 500}.get(harmed, content))
     with pytest.raises(InvalidInput, match=r"nothing was taken|must be a whole parcel"):
         hygiene.unpack(other, parcel)
-    assert tree(other.path) == {}
+    assert set(tree(other.path)) == {"rbmflow-store.json"}
 
 
 def test_a_clock_that_was_set_back_hides_nothing(call, store):

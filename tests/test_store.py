@@ -217,14 +217,18 @@ def test_places_that_cannot_be_a_store(tmp_path):
 
 def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     # Permission bits do not stop root, so the failure of the probe is played.
-    def refuse(**_):
+    def refuse(*_, **__):
         raise OSError(30, "Read-only file system")
 
     store = Store(tmp_path / "store")
-    store.prepare()
-    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    with pytest.raises(InvalidInput, match="Read-only file system"):
+    for name in ("mkdir", "fsync", "rename"):
         store.prepare()
+        before = tree(tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, refuse)
+            with pytest.raises(InvalidInput, match="Read-only file system"):
+                store.prepare()
+        assert tree(tmp_path) == before
 
 
 def test_runs_are_found_by_id_beginning_and_name(store):

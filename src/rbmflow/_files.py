@@ -9,10 +9,14 @@ import contextlib
 import json
 import math
 import os
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+_PAUSES = (0.05, 0.5)
+"""Seconds after which a read that failed is tried again."""
 
 
 @contextlib.contextmanager
@@ -44,13 +48,41 @@ def replacing(path: Path, *, synced: bool = True) -> Iterator[Path]:
 
 def write_bytes(path: Path, content: bytes, *, synced: bool = True) -> None:
     """Write a file as `replacing` does."""
-    with replacing(path, synced=synced) as draft, open(draft, "xb") as file:
+    with replacing(path, synced=synced) as draft:
+        write_new(draft, content)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that was not there yet, in one go; its reader must be kept off until it is synced."""
+    with open(path, "xb") as file:
         file.write(content)
 
 
 def write_text(path: Path, text: str, *, synced: bool = True) -> None:
     """Write a file as `replacing` does."""
     write_bytes(path, text.encode(), synced=synced)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a whole file; an error that may pass, of a disk or a network, is tried again."""
+    for pause in _PAUSES:
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+            raise
+        except OSError:
+            time.sleep(pause)
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def filled(path: Path) -> bool:
+    """Tell whether there is a file that is not empty; a power cut may have left empty ones."""
+    try:
+        return path.stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def unused(path: Path) -> Path:

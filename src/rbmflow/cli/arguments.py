@@ -183,7 +183,11 @@ def _add_store(verbs) -> None:
         "kind", nargs="?", metavar="KIND", help="kind of step, such as machine"
     )
     add("verify", "check the checksums of everything and name what is damaged")
-    add("gc", "name what no run needs").add_argument("--delete", action="store_true", help="take it away")
+    gc = add("gc", "name what no run needs")
+    gc.add_argument("--delete", action="store_true", help="take it away")
+    gc.add_argument(
+        "--older-than", type=float, default=1.0, metavar="DAYS", help="leave what is younger (default: %(default)g)"
+    )
     export = add("export", "write a run with its artifacts to one tar file")
     export.add_argument("run", metavar="RUN", help="id of a run, its beginning, or the name of its spec (the latest)")
     for parser in (export, add("import", "take in the runs and artifacts of such a file, after verifying them")):

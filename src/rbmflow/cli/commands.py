@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from rbmflow._checks import InvalidInput, Problem, Problems, plain
+from rbmflow._files import filled
 from rbmflow.cli.telling import cell, console
 from rbmflow.execute import (
     ExecutionFailed,
@@ -64,12 +65,12 @@ def run(arguments: argparse.Namespace) -> int:
         return sweeping.run(sweep, graphs, store, workers, limits)
     spec, steps = sweep.points[0].spec, graphs[0]
     folder = store.run_folder(recording.run_name(spec, steps))
-    record = store.read_run(folder.name)
+    record = recording.kept(folder.name, store)
     if not recording.finished(record):
         recording.begin(spec, steps, store, started)
     try:
         with Watch() as watch:
-            execute(steps, store, workers, watch, limits=limits)
+            execute(steps, store, workers, watch, limits=limits, name=None)
         results = store.read(steps[-1])
     except ExecutionFailed as failure:
         for step, reason in failure.failures:
@@ -77,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{failure.left} further steps build on what failed; the same command tries again.", file=sys.stderr)
         return 1
     page = folder / "report.html"
-    if watch.computed or not recording.finished(record) or not page.exists():
+    if watch.computed or not recording.finished(record) or not filled(page):
         seconds = time.perf_counter() - clock
         record = recording.finish(spec, steps, store, started, seconds, watch.computed)
         report.write(page, results, record)
@@ -154,11 +155,11 @@ def _record(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store) -> Pat
     now = datetime.now(UTC)
     if sweep.single:
         run = recording.run_name(sweep.points[0].spec, graphs[0])
-        if not store.read_run(run):
+        if not recording.kept(run, store):
             recording.begin(sweep.points[0].spec, graphs[0], store, now)
     else:
         run = recording.sweep_name(sweep, graphs)
-        if not store.read_run(run):
+        if not recording.kept(run, store):
             recording.begin_sweep(sweep, graphs, store, now)
     return store.run_folder(run) / manifest.FILE
 
@@ -188,7 +189,7 @@ def step(arguments: argparse.Namespace) -> int:
         return 0
     if outcome.damaged is not None:
         store.discard(outcome.damaged)
-        print(f"{wanted.name}: its parent {outcome.damaged.hash[:12]} was damaged and is gone", file=sys.stderr)
+        print(f"{wanted.name}: its parent {outcome.damaged.hash[:12]} was damaged; it is moved aside", file=sys.stderr)
         return 1
     store.report_failure(wanted, outcome.reason)
     print(f"{wanted.name} failed: {outcome.reason}", file=sys.stderr)

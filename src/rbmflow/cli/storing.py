@@ -10,10 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from rbmflow._checks import InvalidInput, Problem, plain
+from rbmflow._checks import InvalidInput, Problem, Problems, plain
 from rbmflow.cli.telling import cell
 from rbmflow.execute.estimate import told_duration, told_size
-from rbmflow.store import Damaged, Store, hygiene
+from rbmflow.store import Damaged, Store, Unreachable, hygiene
 
 
 def ls(arguments: argparse.Namespace, console: Console) -> int:
@@ -45,31 +45,41 @@ def ls(arguments: argparse.Namespace, console: Console) -> int:
 
 def verify(arguments: argparse.Namespace, console: Console) -> int:
     """Check the checksums of everything; name what is damaged."""
-    damaged = whole = 0
+    damaged = unreachable = whole = 0
     for found in hygiene.damages(Store(arguments.store)):
         if isinstance(found, Damaged):
-            damaged += 1
+            unreachable += isinstance(found, Unreachable)
+            damaged += not isinstance(found, Unreachable)
             print(plain(found))
         else:
             whole += 1
-    print(
-        f"{whole} artifacts are whole, {damaged} damaged" + ("; a run that needs them recomputes them" * (damaged > 0))
-    )
-    return 1 if damaged else 0
+    told = [f"{whole} artifacts are whole, {damaged} damaged"]
+    told += ["a run that needs them recomputes them"] * (damaged > 0)
+    told += [f"{unreachable} cannot be read, and stay as they are"] * (unreachable > 0)
+    print("; ".join(told))
+    return 1 if damaged or unreachable else 0
 
 
 def gc(arguments: argparse.Namespace, console: Console) -> int:
     """Name what no run needs, and with --delete take it away."""
-    store = Store(arguments.store)
-    count = size = 0
-    for found in hygiene.waste(store):
-        count, size = count + 1, size + found.size
-        print(plain(f"{found.path.relative_to(store.path)} ({told_size(found.size)}): {found.why}"))
-        if arguments.delete:
-            hygiene.remove(store, found)
+    store, problems = Store(arguments.store), Problems()
+    problems.not_negative("older-than", arguments.older_than)
+    problems.done()
+    count = size = left = 0
+    for found in hygiene.waste(store, hygiene.DAY * arguments.older_than):
+        told = plain(f"{found.path.relative_to(store.path)} ({told_size(found.size)}): {found.why}")
+        try:
+            if arguments.delete:
+                hygiene.remove(found)
+        except OSError as error:
+            left += 1
+            print(f"{told}; it stays ({error.strerror})")
+        else:
+            count, size = count + 1, size + found.size
+            print(told)
     ending = "gone" if arguments.delete else "that no run needs; --delete takes them away"
-    print(f"{count} folders, {told_size(size)}, {ending}")
-    return 0
+    print(f"{count} files and folders, {told_size(size)}, {ending}")
+    return 1 if left else 0
 
 
 def export(arguments: argparse.Namespace, console: Console) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rbmflow._checks import Problems, plain
+from rbmflow._files import filled
 from rbmflow.cli.watching import Watch
 from rbmflow.execute import ExecutionFailed, Limits, Slurm, manifest, recording
 from rbmflow.execute import run as execute
@@ -43,13 +44,13 @@ def run(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, workers: i
     """Compute what is missing for all points, what they share once, and write the reports of those that are done."""
     started, clock = datetime.now(UTC), time.perf_counter()
     steps = list(dict.fromkeys(step for graph in graphs for step in graph))
-    record = store.read_run(recording.sweep_name(sweep, graphs))
+    record = recording.kept(recording.sweep_name(sweep, graphs), store)
     if not record:
         record = recording.begin_sweep(sweep, graphs, store, started)
     failure = None
     with Watch() as watch:
         try:
-            execute(steps, store, workers, watch, limits=limits)
+            execute(steps, store, workers, watch, limits=limits, name=None)
         except ExecutionFailed as error:
             failure = error
     # Beside a cluster this is a login node, which many share.
@@ -92,8 +93,8 @@ def write_reports(record: dict[str, Any], store: Store, processes: int, computed
             row["summary"] = report.summary(point.results, point.record)
             there.append((point.values, point.results))
             page = store.run_folder(point.record["run"]) / "report.html"
-            row["report"] = few or page.exists()
-            if few and not page.exists():
+            row["report"] = few or filled(page)
+            if few and not filled(page):
                 wanted[point.record["run"]] = point.record
         rows.append(row)
     _draw(wanted, store, min(processes, len(wanted)))

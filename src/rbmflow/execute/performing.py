@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rbmflow.execute.surroundings import device, forget_peak_memory, peak_memory
-from rbmflow.store import Address, Damaged, Step, Store
+from rbmflow.store import Address, Damaged, Step, Store, Unreachable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,6 +52,8 @@ def perform(
         with _under_way(step, store, on_progress) as report:
             dataset = importlib.import_module(science).compute(step, parents, store.work(step), report)
         _publish(step, dataset, store, about, started, time.perf_counter() - clock)
+    except Unreachable as unreachable:
+        return Outcome("failed", str(unreachable))
     except Damaged as damage:
         return Outcome("damaged", damage.reason, Address(damage.artifact.kind, damage.artifact.hash))
     except Exception as error:
@@ -158,4 +160,5 @@ def _under_way(step: Step, store: Store, on_progress: Callable[[float], None]) -
     finally:
         stop.set()
         thread.join()
-        store.end_progress(step)
+        with contextlib.suppress(OSError):
+            store.end_progress(step)

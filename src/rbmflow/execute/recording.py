@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import platform
+import re
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from rbmflow._checks import Problems
+from rbmflow._files import filled, make_folder
 from rbmflow.execute import manifest
 from rbmflow.execute.surroundings import available_cores, revision, versions
 from rbmflow.spec import to_toml
@@ -16,6 +19,9 @@ from rbmflow.store import Artifact, Damaged, Step, Store, to_json, write_text
 
 if TYPE_CHECKING:
     from rbmflow.spec import Spec, Sweep
+
+
+_NAME = re.compile("[A-Za-z0-9_-]{1,60}")
 
 
 def run_name(spec: Spec, steps: Sequence[Step]) -> str:
@@ -56,6 +62,35 @@ def begin_sweep(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, st
     record |= {"started": started.isoformat(timespec="seconds"), "points": points}
     _begin(record, list(itertools.chain.from_iterable(graphs)), store)
     return record
+
+
+def begin_steps(name: str, steps: Sequence[Step], store: Store) -> None:
+    """Write a record of steps that no spec asks for, if it is not there yet, so that their results are some run's.
+
+    Raises
+    ------
+    InvalidInput
+        If the name is none that a run can have.
+    """
+    problems = Problems()
+    problems.unless(_NAME.fullmatch(name) is not None, "name", name, "it must be letters, digits, _ and -, 60 at most")
+    problems.done()
+    parents = {parent for step in steps for parent in step.parents}
+    hashes = "".join(sorted({step.hash for step in steps if step not in parents}))
+    run = f"{name}-{hashlib.sha256(hashes.encode()).hexdigest()[:10]}"
+    if steps and not kept(run, store):
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        _begin({"name": name, "run": run, "started": started}, steps, store)
+
+
+def kept(run: str, store: Store) -> dict[str, Any]:
+    """`run.json` of a run; empty where any file of its record is missing, empty or another run's.
+
+    All of them are to be written anew then: a power cut, or an older version, may have left them so.
+    """
+    record, folder = store.read_run(run), store.run_folder(run)
+    names = ("run.json", manifest.FILE, *(["spec.toml"] if "spec_toml" in record else []))
+    return record if record.get("run") == run and all(filled(folder / name) for name in names) else {}
 
 
 def finish(
@@ -111,15 +146,16 @@ def _header(spec: Spec, steps: Sequence[Step], started: datetime) -> dict[str, A
 def _begin(record: dict[str, Any], steps: Sequence[Step], store: Store) -> None:
     record["steps"] = [{"kind": step.kind, "name": step.name, "hash": step.hash} for step in dict.fromkeys(steps)]
     folder = store.run_folder(record["run"])
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     manifest.write(steps, folder)
     _write(record, store)
 
 
 def _write(record: dict[str, Any], store: Store) -> None:
     folder = store.run_folder(record["run"])
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "spec.toml", record["spec_toml"])
+    make_folder(folder)
+    if "spec_toml" in record:
+        write_text(folder / "spec.toml", record["spec_toml"])
     write_text(folder / "run.json", to_json(record))
 
 

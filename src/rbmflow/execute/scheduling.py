@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rbmflow.execute import recording
 from rbmflow.execute.cluster import Slurm
 from rbmflow.execute.slurm import SlurmJobs
 from rbmflow.execute.submitting import Executor, Submitted
 from rbmflow.execute.surroundings import about_here, has_gpu
 from rbmflow.execute.workers import Limits, Processes, ThisProcess, Workers
-from rbmflow.store import Artifact, Damaged, Step, Store
+from rbmflow.store import Artifact, Damaged, Step, Store, Unreachable
 
 _POLL = 0.2
 """Seconds between looks at what other runs do."""
@@ -74,12 +75,13 @@ def run(
     on_event: OnEvent = lambda event: None,
     science: str = "rbmflow.steps",
     limits: Limits = NO_LIMITS,
+    name: str | None = "steps",
 ) -> None:
     """Compute the steps whose results are missing, each after its parents.
 
     Only what the last results need is computed: where they are there and whole, nothing is. A damaged artifact is
-    told of, thrown away and computed anew. A step that fails does not stop the others. Another run that shares the
-    store is not repeated but waited for.
+    told of, moved aside and computed anew; one that cannot be read fails its step and stays as it is. A step that
+    fails does not stop the others. Another run that shares the store is not repeated but waited for.
 
     Parameters
     ----------
@@ -100,6 +102,9 @@ def run(
     limits
         What one step may take. Limits have steps computed in other processes even with one worker; an executor and
         a cluster have their own.
+    name
+        The run is recorded under this name and the beginning of a hash of its results, so that `rbmflow store gc`
+        keeps them; None where the caller records it.
 
     Raises
     ------
@@ -109,18 +114,13 @@ def run(
         If the store cannot be written.
     """
     store.prepare()
+    if name is not None:
+        recording.begin_steps(name, steps, store)
     failures: dict[Step, str] = {}
     damages: Counter[str] = Counter()
 
     def usable(step: Step) -> bool:
-        if store.state(step) not in ("done", "damaged"):
-            return False
-        try:
-            store.verify(step)
-        except Damaged as damage:
-            _discard(step, damage.reason, store, damages, on_event)
-            return False
-        return True
+        return _usable(step, store, failures, damages, on_event)
 
     while True:
         wanted = missing(steps, usable)
@@ -178,12 +178,32 @@ def _possible(wanted: Iterable[Step], failures: dict[Step, str]) -> list[Step]:
     return [step for step in wanted if step not in impossible]
 
 
-def _discard(artifact: Artifact, reason: str, store: Store, damages: Counter[str], on_event: OnEvent) -> None:
+def _usable(step: Step, store: Store, failures: dict[Step, str], damages: Counter[str], on_event: OnEvent) -> bool:
+    """Tell whether the result of a step is there and whole; what is damaged is moved aside, if that can be."""
+    if store.state(step) not in ("done", "damaged"):
+        return False
+    try:
+        store.verify(step)
+    except Unreachable as unreachable:
+        failures[step] = str(unreachable)
+        return False
+    except Damaged as damage:
+        if refusal := _discard(step, damage.reason, store, damages, on_event):
+            failures[step] = refusal
+        return False
+    return True
+
+
+def _discard(artifact: Artifact, reason: str, store: Store, damages: Counter[str], on_event: OnEvent) -> str | None:
+    """Move a damaged artifact aside; say why it cannot be, if so."""
     damages[artifact.hash] += 1
-    message = f"the artifact {artifact.kind}/{artifact.hash[:10]} is thrown away and computed anew: {reason}"
-    step = artifact if isinstance(artifact, Step) else None
-    on_event(Event("warning", step, message=message))
-    store.discard(artifact)
+    try:
+        store.discard(artifact)
+    except OSError as error:
+        return f"its artifact is damaged ({reason}) and cannot be moved aside ({error.strerror})"
+    message = f"the artifact {artifact.kind}/{artifact.hash[:10]} is moved aside and computed anew: {reason}"
+    on_event(Event("warning", artifact if isinstance(artifact, Step) else None, message=message))
+    return None
 
 
 class _Queue:

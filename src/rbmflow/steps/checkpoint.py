@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ def train_with_checkpoints(
     """
     data, unseen = held_out(data, training.held_out)
     fresh = start_training(key, data, machine, training)
-    done, state, parts = _load(work / FILE, fresh) or (0, fresh, [])
+    done, state, parts = _load(work / FILE, fresh, training.epochs) or (0, fresh, [])
     for later, now, info in training_chunks(state, data, machine, training, done):
         state, parts = now, [*parts, info]
         _save(work / FILE, later, state, parts)
@@ -58,15 +57,23 @@ def _save(path: Path, done: int, state: TrainingState, parts: list[Epochs]) -> N
         np.savez(file, **named, done=np.array(done))
 
 
-def _load(path: Path, fresh: TrainingState) -> tuple[int, TrainingState, list[Epochs]] | None:
-    """Epochs done, state and history of a checkpoint; None if there is none that can be used."""
-    shape = eqx.filter((fresh, Epochs(*[jnp.zeros(0)] * 3)), eqx.is_array)
-    leaves, structure = jax.tree.flatten(shape)
+def _load(path: Path, fresh: TrainingState, epochs: int) -> tuple[int, TrainingState, list[Epochs]] | None:
+    """Epochs done, state and history of a checkpoint; None if there is none that can be used, which is told."""
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             done = int(file["done"])
+            if not 0 < done <= epochs:
+                raise ValueError(f"it says {done} epochs of {epochs}")
+            like = eqx.filter((fresh, Epochs(*[jnp.zeros(done)] * 3)), eqx.is_array)
+            leaves, structure = jax.tree.flatten(like)
             arrays = [jnp.asarray(file[f"leaf_{number}"]) for number in range(len(leaves))]
-    except (OSError, KeyError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        pairs = zip(arrays, leaves, strict=True)
+        if any(found.shape != leaf.shape or found.dtype != leaf.dtype for found, leaf in pairs):
+            raise ValueError("its arrays are not those of this training")
+    except FileNotFoundError:
         return None
-    arrays_of_state, epochs = jax.tree.unflatten(structure, arrays)
-    return done, eqx.combine(arrays_of_state, fresh), [epochs]
+    except Exception as error:  # Of bytes that nobody has written numpy raises what it will.
+        warnings.warn(f"{path} cannot be used ({error}): the training starts anew", stacklevel=2)
+        return None
+    state, seen = jax.tree.unflatten(structure, arrays)
+    return done, eqx.combine(state, fresh), [seen]

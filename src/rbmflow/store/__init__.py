@@ -4,7 +4,7 @@ See `rbmflow.store.artifacts` for the layout.
 """
 
 from rbmflow._files import to_json, write_text
-from rbmflow.store.artifacts import STALE_AFTER, Damaged, Failure, Progress, Store
+from rbmflow.store.artifacts import STALE_AFTER, Damaged, Failure, Progress, Store, Unreachable
 from rbmflow.store.records import Unreadable, parse_record
 from rbmflow.store.step import Address, Artifact, Step
 
@@ -17,6 +17,7 @@ __all__ = [
     "Progress",
     "Step",
     "Store",
+    "Unreachable",
     "Unreadable",
     "parse_record",
     "to_json",

@@ -11,13 +11,13 @@ written on reading.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import math
 import os
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rbmflow._checks import InvalidInput, Problem
-from rbmflow._files import sync, to_json, unused, write_text
+from rbmflow._files import filled, make_folder, read_bytes, sync, to_json, unused, write_new, write_text
 from rbmflow._hdf5 import inspect
+from rbmflow.store import layout
 from rbmflow.store.records import (
     HASH,
     KIND,
@@ -51,7 +52,7 @@ _BACKWARDS = 2.0
 """Seconds that a clock may be seen to go backwards: those of a file system tick coarsely."""
 
 _FILES = ("data.nc", "provenance.json")
-_CHECKSUMS = "SHA256SUMS"
+_CHECKSUMS = layout.CHECKSUMS
 
 
 class Damaged(Exception):
@@ -61,6 +62,10 @@ class Damaged(Exception):
         self.artifact = artifact
         self.reason = reason
         super().__init__(f"the artifact {artifact.kind}/{artifact.hash[:10]} cannot be used: {reason}")
+
+
+class Unreachable(Damaged):
+    """An artifact whose files are there and cannot be read; nothing says that they are damaged."""
 
 
 class Progress(NamedTuple):
@@ -107,23 +112,18 @@ class Store:
         there = next((place for place in (self.path, *self.path.parents) if os.path.lexists(place)), self.path)
         if not str(path) or not there.is_dir():
             raise InvalidInput(Problem("store", str(path), "it must be a folder, or a path where one can be made"))
+        if there == self.path:
+            layout.marked(self.path)
 
     def prepare(self) -> None:
-        """Make the folder if need be and see, by writing, that it can be written.
+        """Make the folder a store if it is none yet, and see, by doing it, that results can be published there.
 
         Raises
         ------
         InvalidInput
-            If it cannot.
+            If they cannot, or if the folder has other things in it.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            # Permission bits say nothing to root or of a read-only mount: only writing tells.
-            with tempfile.TemporaryFile(dir=self.path):
-                pass
-        except OSError as error:
-            allowed = f"it must be a folder that can be written ({error.strerror})"
-            raise InvalidInput(Problem("store", str(self.path), allowed)) from error
+        layout.claim(self.path)
 
     def folder(self, artifact: Artifact) -> Path:
         """Folder of an artifact, whether it is there or not."""
@@ -133,8 +133,10 @@ class Store:
         """Tell by a glance how an artifact stands; checksums are verified on reading only."""
         folder = self.folder(artifact)
         if os.path.lexists(folder):
-            names = (*_FILES, _CHECKSUMS)
-            return "done" if all(_size(folder / name) > 0 for name in names) else "damaged"
+            try:
+                return "done" if all(filled(folder / name) for name in (*_FILES, _CHECKSUMS)) else "damaged"
+            except OSError:  # It cannot even be looked at: reading will tell.
+                return "done"
         progress = self.progress(artifact)
         return "running" if progress is not None and progress.age < STALE_AFTER else "missing"
 
@@ -149,7 +151,7 @@ class Store:
         found: dict[str, float] = {}
         for kind in _names(self.path / "artifacts"):
             with contextlib.suppress(OSError), os.scandir(self.path / "artifacts" / kind) as entries:
-                for entry in entries:
+                for entry in filter(lambda entry: HASH.fullmatch(entry.name), entries):
                     with contextlib.suppress(OSError):
                         found[entry.name] = entry.stat().st_mtime
         return found
@@ -165,6 +167,8 @@ class Store:
         ------
         Damaged
             If a file is missing or does not match its checksum, or the artifact is another step's.
+        Unreachable
+            If a file is there and cannot be read, not even when tried again.
         """
         import xarray as xr
 
@@ -195,11 +199,12 @@ class Store:
     def _verified(self, artifact: Artifact, *names: str) -> dict[str, bytes]:
         folder = self.folder(artifact)
         try:
-            lines = (folder / _CHECKSUMS).read_bytes().splitlines(keepends=True)
-            contents = {name: (folder / name).read_bytes() for name in names}
+            lines = read_bytes(folder / _CHECKSUMS).splitlines(keepends=True)
+            contents = {name: read_bytes(folder / name) for name in names}
         except OSError as error:
-            missing = os.path.basename(error.filename)
-            raise Damaged(artifact, f"{missing} cannot be read ({error.strerror})") from error
+            missing = isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
+            reason = f"{os.path.basename(error.filename or str(folder))} cannot be read ({error.strerror})"
+            raise (Damaged if missing else Unreachable)(artifact, reason) from error
         wrong = [name for name in names if _line(name, contents[name]) not in lines]
         if wrong:
             raise Damaged(artifact, f"{' and '.join(wrong)} and {_CHECKSUMS} do not agree")
@@ -228,7 +233,7 @@ class Store:
         provenance
             Where it comes from; kind, name, hash, version, settings and parents are added.
         """
-        from rbmflow._netcdf import write_dataset
+        from rbmflow._netcdf import to_bytes
 
         about = {
             "kind": step.kind,
@@ -238,31 +243,52 @@ class Store:
             "settings": step.settings,
             "parents": [{"kind": parent.kind, "hash": parent.hash} for parent in step.parents],
         }
-        work = self.work(step)
-        draft = unused(work / "publish")
-        draft.mkdir()
-        write_dataset(dataset, draft / "data.nc")
-        (draft / "provenance.json").write_text(to_json({**about, **provenance}), encoding="utf-8")
-        contents = {name: (draft / name).read_bytes() for name in _FILES}
-        (draft / _CHECKSUMS).write_bytes(_checksums(contents))
-        for path in (*draft.iterdir(), draft):
-            sync(path)
+        contents = {"data.nc": to_bytes(dataset), "provenance.json": to_json({**about, **provenance}).encode()}
+        contents[_CHECKSUMS] = _checksums(contents)
         folder = self.folder(step)
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
+        draft = unused(folder.with_name(f".{folder.name}"))  # Beside its place, whatever disk that is on.
+        try:
+            draft.mkdir()
+            for name, content in contents.items():
+                write_new(draft / name, content)
+            layout.sync_all(draft)
+            self._place(step, draft)
+        finally:
+            with contextlib.suppress(OSError):
+                layout.remove(draft)
+        sync(folder.parent)
+        shutil.rmtree(self.path / "work" / step.hash, ignore_errors=True)
+
+    def _place(self, step: Step, draft: Path) -> None:
+        """Give a draft its name, unless another process was first with an artifact that is whole."""
+        folder = self.folder(step)
         try:
             draft.rename(folder)
         except OSError:
-            if not folder.is_dir():
+            if not os.path.lexists(folder):
                 raise
-        sync(folder.parent)
-        shutil.rmtree(work, ignore_errors=True)
+            try:
+                self.verify(step)
+            except Unreachable:
+                raise
+            except Damaged:
+                self.discard(step)
+                draft.rename(folder)
 
     def discard(self, artifact: Artifact) -> None:
-        """Take an artifact away, if it is there."""
-        away = unused(self.work(artifact) / "discarded")
+        """Move an artifact, if it is there, into the folder of the damaged; nothing of it is deleted.
+
+        Raises
+        ------
+        OSError
+            If it belongs to another user, or cannot be moved.
+        """
+        folder = self.folder(artifact)
         with contextlib.suppress(FileNotFoundError):
-            self.folder(artifact).rename(away)
-        shutil.rmtree(away, ignore_errors=True)
+            if folder.lstat().st_uid != os.geteuid():
+                raise PermissionError(errno.EPERM, "it belongs to another user, who alone may move it", str(folder))
+            layout.relocate(folder, unused(self.path / "damaged" / artifact.kind / artifact.hash))
 
     def work(self, artifact: Artifact) -> Path:
         """Private folder of a step under way, made if need be; publishing deletes it."""

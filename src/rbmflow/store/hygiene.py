@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
+import itertools
+import math
 import os
 import re
 import shutil
@@ -12,8 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rbmflow._checks import InvalidInput, Problem
-from rbmflow._files import unused
+from rbmflow._files import make_folder, replacing, unused
+from rbmflow.store import layout
 from rbmflow.store.artifacts import STALE_AFTER, Damaged, Store
+from rbmflow.store.records import HASH
 from rbmflow.store.step import Address
 
 _ENTRY = re.compile(
@@ -21,6 +25,11 @@ _ENTRY = re.compile(
     r"|runs/(?P<run>[A-Za-z0-9_-]{1,80})/(spec\.toml|run\.json|steps\.jsonl|report\.html|table\.csv)"
 )
 """The only names that a parcel may hold."""
+
+DAY = 86_400.0
+
+_UNUSED = re.compile(r".+-[0-9a-f]{32}")
+"""Names that `unused` makes."""
 
 
 def damages(store: Store) -> Iterator[Damaged | Address]:
@@ -41,33 +50,79 @@ class Waste(NamedTuple):
     why: str
 
 
-def waste(store: Store) -> Iterator[Waste]:
-    """Find artifacts that belong to no run, and work folders that nobody will go on from.
+def waste(store: Store, older: float = DAY) -> Iterator[Waste]:
+    """Find artifacts that belong to no run, work folders that nobody will go on from, and what was left over.
 
     A work folder with a checkpoint is kept as long as a run needs its step; one that somebody works in is kept always.
+
+    Parameters
+    ----------
+    store
+        The store.
+    older
+        Seconds that must have passed since the last change of what is found, by the clock of the file system: what is
+        younger may belong to a run, or an import, that is about to write its record.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no store, or a run has a record that cannot be read: what it needs is not known.
     """
-    needed = {row["hash"] for record in store.runs() for row in record.get("steps", ())}
+    layout.require(store.path)
+    if unreadable := store.unreadable_runs():
+        allowed = "its record must be readable, or what it needs is not known; `rbmflow run` with its spec mends it"
+        raise InvalidInput(*(Problem("run", fault.path.parent.name, f"{allowed} ({fault})") for fault in unreadable))
+    needed = {row["hash"] for record in store.runs() for row in record["steps"]}
+    moment = layout.now(store.path)
+    for path, why in itertools.chain(_unneeded(store, needed), _left_over(store)):
+        if moment - _changed(path) >= older:
+            yield Waste(path, _size(path), why)
+
+
+def _unneeded(store: Store, needed: set[str]) -> Iterator[tuple[Path, str]]:
+    """What no run needs, of the names that the layout has, whatever its age."""
     under_way = {step.hash for step in store.running() if step.age < STALE_AFTER}
     for artifact in store.artifacts():
         if artifact.hash not in needed and artifact.hash not in under_way:
-            yield Waste(store.folder(artifact), store.size(artifact), "an artifact of no run")
+            yield store.folder(artifact), "an artifact of no run"
     published = store.published()
     for path in sorted(store.path.glob("work/*")):
-        if path.name in under_way:
+        if path.name in under_way or not HASH.fullmatch(path.name):
             continue
         if path.name in published:
-            yield Waste(path, _size(path), "left over from a step that is done")
+            yield path, "left over from a step that is done"
         elif path.name not in needed:
-            yield Waste(path, _size(path), "left over from a step of no run")
+            yield path, "left over from a step of no run"
 
 
-def remove(store: Store, found: Waste) -> None:
-    """Take away what `waste` has found; an artifact disappears whole."""
-    away = unused(store.path / "work" / "removed")
-    away.parent.mkdir(exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):
+def _left_over(store: Store) -> Iterator[tuple[Path, str]]:
+    """What a kill or a full disk has left behind, and what was moved aside."""
+    places = ("", *(f"{top}{below}/" for top in ("artifacts", "damaged", "runs", "work") for below in ("", "/*")))
+    for path in sorted(path for place in places for path in store.path.glob(f"{place}.*")):
+        if _UNUSED.fullmatch(path.name):
+            yield path, "a draft that was never finished"
+    for pattern, why in (("work/*", "an import that was broken off"), ("damaged/*/*", "was damaged and moved aside")):
+        for path in sorted(store.path.glob(pattern)):
+            if _UNUSED.fullmatch(path.name) and not path.name.startswith("."):
+                yield path, why
+
+
+def remove(found: Waste) -> None:
+    """Take away what `waste` has found; an artifact disappears whole, where its file system lets it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be taken away.
+    """
+    away = unused(found.path.with_name(f".{found.path.name[:64]}"))
+    try:
         found.path.rename(away)
-    shutil.rmtree(away, ignore_errors=True)
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # A folder from the image of a container can be emptied, not renamed.
+            raise
+        away = found.path
+    layout.remove(away)
 
 
 def pack(store: Store, record: dict[str, Any], parcel: Path) -> tuple[int, int]:
@@ -103,18 +158,14 @@ def pack(store: Store, record: dict[str, Any], parcel: Path) -> tuple[int, int]:
     folders = [store.folder(artifact) for artifact in there] + [store.run_folder(run) for run in runs]
     for artifact in there:
         store.verify(artifact)
-    draft = unused(parcel)
     try:
-        with tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as file:
+        with replacing(parcel) as draft, tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as file:
             for path in sorted(path for folder in folders for path in folder.glob("*")):
                 name = path.relative_to(store.path).as_posix()
                 if _ENTRY.fullmatch(name):
                     file.add(path, name, recursive=False, filter=_anonymous)
-        draft.rename(parcel)
     except OSError as error:
         raise InvalidInput(Problem("file", str(parcel), f"it cannot be written ({error.strerror})")) from error
-    finally:
-        draft.unlink(missing_ok=True)
     return len(there), len(artifacts)
 
 
@@ -149,7 +200,7 @@ def unpack(store: Store, parcel: Path) -> tuple[int, int]:
     """
     store.prepare()
     stage = unused(store.path / "work" / "import")
-    stage.mkdir(parents=True)
+    make_folder(stage)
     try:
         _extract(parcel, stage)
         staged = Store(stage)
@@ -187,9 +238,9 @@ def _extract(parcel: Path, stage: Path) -> None:
 
 
 def _adopt(staged: Path, folder: Path) -> bool:
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    layout.sync_all(staged)
     try:
-        staged.rename(folder)
+        layout.relocate(staged, folder)
     except OSError:
         if not folder.is_dir():
             raise
@@ -197,5 +248,13 @@ def _adopt(staged: Path, folder: Path) -> bool:
     return True
 
 
-def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+def _size(path: Path) -> int:
+    return sum(each.lstat().st_size for each in (path, *path.rglob("*")) if each.is_file())
+
+
+def _changed(path: Path) -> float:
+    """Time of the last change of a file or folder and of everything in it; now, where somebody takes it away."""
+    try:
+        return max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
+    except FileNotFoundError:
+        return math.inf

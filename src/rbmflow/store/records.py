@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from rbmflow._checks import plain
+from rbmflow._files import read_bytes
 
 RUN = re.compile(r"[A-Za-z0-9_-]{1,80}")
 """Ids of runs, which are the names of their folders."""
@@ -181,7 +182,7 @@ def read_record[T: Mapping[str, Any]](schema: type[T], path: Path) -> T | Unread
     try:
         if path.exists() and not path.is_file():  # Opening a pipe would wait for ever.
             return Unreadable(path, "it is no file")
-        return parse_record(schema, path.read_bytes())
+        return parse_record(schema, read_bytes(path))
     except FileNotFoundError:
         return None
     except OSError as error:
