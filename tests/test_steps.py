@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import warnings
 from pathlib import Path
 
 import jax
@@ -290,18 +291,31 @@ def test_no_flipped_byte_of_a_checkpoint_stops_a_training(tmp_path):
     good = (tmp_path / FILE).read_bytes()
     for place in range(0, len(good), 3):
         (tmp_path / FILE).write_bytes(good[:place] + bytes([good[place] ^ 0x81]) + good[place + 1 :])
-        loaded = _load(tmp_path / FILE, fresh)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            loaded = _load(tmp_path / FILE, fresh, 1)
         assert loaded is None or loaded[0] == 1
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut short"])
-def test_a_damaged_checkpoint_is_not_used(tmp_path, damage):
+def test_a_checkpoint_that_is_not_of_its_training_is_told_and_not_used(tmp_path):
+    """Cut, or with whole checksums and something else in it; the training starts anew."""
     data = configurations(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 200))
     machine, training = MachineSettings(hidden=3), TrainingSettings(epochs=2, batch=50)
-    (tmp_path / FILE).write_bytes(damage)
-    resumed, _ = train_with_checkpoints(jax.random.key(1), data, machine, training, tmp_path, lambda _: None)
-    fresh, _ = train_with_checkpoints(jax.random.key(1), data, machine, training, tmp_path / "new", lambda _: None)
-    np.testing.assert_array_equal(resumed.weights, fresh.weights)
+    fresh = start_training(jax.random.key(1), data, machine, training)
+    _save(tmp_path / FILE, *((last := list(training_chunks(fresh, data, machine, training))[-1])[:2]), [last[2]])
+    whole = dict(np.load(tmp_path / FILE))
+    assert _load(tmp_path / FILE, fresh, 2)[0] == 2
+    changes = [{"done": done} for done in (10**6, 3, 1, 0, -1, "x", np.inf)]
+    changes += [{"leaf_0": np.ones((16, 4), np.float32)}, {"leaf_0": np.ones((16, 3))}]
+    for change in changes:
+        np.savez(tmp_path / FILE, **whole | change)
+        with pytest.warns(UserWarning, match=r"training.npz cannot be used .*: the training starts anew"):
+            assert _load(tmp_path / FILE, fresh, 2) is None
+    for damage in (b"", b"PK\x03\x04 cut short"):
+        (tmp_path / FILE).write_bytes(damage)
+        with pytest.warns(UserWarning, match=r"training.npz cannot be used .*: the training starts anew"):
+            resumed, _ = train_with_checkpoints(jax.random.key(1), data, machine, training, tmp_path, lambda _: None)
+        np.testing.assert_array_equal(resumed.weights, last[1].machine.weights)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def _load(path: Path, fresh: TrainingState, epochs: int) -> tuple[int, TrainingS
                 raise ValueError(f"it says {done} epochs of {epochs}")
             like = eqx.filter((fresh, Epochs(*[jnp.zeros(done)] * 3)), eqx.is_array)
             leaves, structure = jax.tree.flatten(like)
-            arrays = [jnp.asarray(file[f"leaf_{number}"]) for number in range(len(leaves))]
+            arrays = [file[f"leaf_{number}"] for number in range(len(leaves))]
         pairs = zip(arrays, leaves, strict=True)
         if any(found.shape != leaf.shape or found.dtype != leaf.dtype for found, leaf in pairs):
             raise ValueError("its arrays are not those of this training")
@@ -75,5 +75,5 @@ def _load(path: Path, fresh: TrainingState, epochs: int) -> tuple[int, TrainingS
     except Exception as error:  # Of bytes that nobody has written numpy raises what it will.
         warnings.warn(f"{path} cannot be used ({error}): the training starts anew", stacklevel=2)
         return None
-    state, seen = jax.tree.unflatten(structure, arrays)
+    state, seen = jax.tree.unflatten(structure, map(jnp.asarray, arrays))
     return done, eqx.combine(state, fresh), [seen]

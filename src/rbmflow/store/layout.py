@@ -75,10 +75,10 @@ def claim(path: Path) -> None:
 
 def _try(folder: Path, tried: set[int]) -> None:
     """Write, sync and rename in a folder; on one file system once, and elsewhere on it see to permissions."""
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
     device = folder.stat().st_dev
     if device in tried:
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
         return
     # Permission bits say nothing to root, or of a read-only mount, or of renaming and syncing: only doing it tells.
     probe, renamed = unused(folder / ".probe"), unused(folder / ".probe")
