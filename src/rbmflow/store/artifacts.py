@@ -18,7 +18,6 @@ import math
 import os
 import shutil
 import socket
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -314,19 +313,13 @@ class Store:
             return None
         try:
             # A time in the future is that of a clock that was set back since, and tells nothing.
-            age = self._now() - path.stat().st_mtime
+            age = layout.now(self.path) - path.stat().st_mtime
             age = max(0.0, age) if age > -_BACKWARDS else math.inf
         except OSError:
             return None
         if note["host"] == socket.gethostname() and not _alive(note["pid"]):
             return None
         return Progress(note["kind"], note["name"], artifact.hash, note["fraction"], age)
-
-    def _now(self) -> float:
-        """Time by the clock of the file system, often a server's; by the one here where nothing can be written."""
-        with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=self.path) as probe:
-            return os.fstat(probe.fileno()).st_mtime
-        return time.time()
 
     def running(self) -> list[Progress]:
         """Every step that somebody works on, as far as can be told from here."""
