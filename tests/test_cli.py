@@ -144,6 +144,24 @@ def test_a_lost_report_comes_back(call):
     assert page.read_text() == text
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("sampling.draws", 10**9),
+        ("machine.hidden", 10**5),
+        ("flow.chains", 10**10),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_computed(call, tmp_path, monkeypatch, field, value):
+    monkeypatch.setattr("rbmflow.cli.fitting.available_memory", lambda: 300_000_000)
+    code, out, err = call("run", *SMALL, f"--{field}", value)
+    assert (code, out) == (2, "")
+    assert re.match(
+        rf"{field} = {value} is not allowed: .* would take .* of memory or more, and 300 MB are free\n", err
+    )
+    assert not (tmp_path / "rbmflow-store").exists()
+
+
 def test_plan_tells_and_writes_nothing(call, tmp_path):
     code, out, _ = call("plan", *SMALL)
     assert code == 0

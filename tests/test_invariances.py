@@ -133,6 +133,33 @@ def test_checkpoints_of_rbms_are_read(tmp_path, kind, units):
         RBM.from_rbms(path, update=6)
 
 
+def test_the_last_whole_checkpoint_of_rbms_is_read(tmp_path):
+    path = rbms_file(tmp_path / "rbm.h5", "BBRBM")
+    with h5py.File(path, "a") as file:
+        last = max(file, key=lambda name: int(name[7:]) if name.startswith("update_") else -1)
+        del file[last]["params"]["hbias"]
+    assert jnp.array_equal(RBM.from_rbms(path).weights, RBM.from_rbms(path, update=5).weights)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(InvalidInput, match="it must be a whole HDF5 file"):
+        RBM.from_rbms(path)
+
+
+def test_parameters_of_torch_that_need_a_gradient_are_read():
+    class Parameter:
+        """What torch does: no array until the gradient is left behind."""
+
+        def __array__(self, *_, **__):
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+
+        def detach(self):
+            return self
+
+        def cpu(self):
+            return np.ones((4, 2), np.float32)
+
+    assert RBM.from_weights(Parameter(), units="0/1").weights.shape == (4, 2)
+
+
 def test_other_machines_of_rbms_are_refused(tmp_path):
     with pytest.raises(InvalidInput, match="PBRBM"):
         RBM.from_rbms(rbms_file(tmp_path / "rbm.h5", "PBRBM"))

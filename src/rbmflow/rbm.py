@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float, UInt32
 
 from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._doors import Numbers
+from rbmflow._hdf5 import inspect
 from rbmflow._record import Record
 from rbmflow._types import Fields, Key, Visible
 from rbmflow.random import Generator, Streams
@@ -78,10 +80,11 @@ def units_named(name: str) -> Units:
     raise InvalidInput(Problem("units", name, 'it must be "-1/+1" or "0/1"'))
 
 
-def _real(name: str, values: ArrayLike) -> Float[np.ndarray, "..."]:
-    """Values as float32."""
+def _real(name: str, values: Numbers) -> Float[np.ndarray, "..."]:
+    """Values as float32; parameters of torch lose their gradient."""
+    given: Any = values.detach().cpu() if hasattr(values, "detach") else values  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        array = np.asarray(values)
+        array = np.asarray(given)
         if array.dtype.kind in "biuf" and not np.ma.isMaskedArray(values):
             return array.astype(np.float32)
     except ValueError:  # rows of different lengths
@@ -127,9 +130,9 @@ class RBM(Record):
     @classmethod
     def from_weights(
         cls,
-        weights: ArrayLike | str | Path,
-        visible_bias: ArrayLike | None = None,
-        hidden_bias: ArrayLike | None = None,
+        weights: Numbers | str | Path,
+        visible_bias: Numbers | None = None,
+        hidden_bias: Numbers | None = None,
         units: UnitsName = "-1/+1",
     ) -> RBM:
         r"""Machine of weights trained elsewhere, with :math:`p \propto e^{v W h + b v + c h}` in the given units.
@@ -187,12 +190,12 @@ class RBM(Record):
         path
             The file.
         update
-            Gradient updates of the checkpoint; the last one if not given.
+            Gradient updates of the checkpoint; the last one that is whole if not given.
 
         Raises
         ------
         InvalidInput
-            If the file holds another kind of machine or no such checkpoint.
+            If it is no such file, or holds another kind of machine or no such checkpoint.
 
         References
         ----------
@@ -200,19 +203,25 @@ class RBM(Record):
         """
         import xarray as xr
 
+        inspect(path)
         groups = xr.open_groups(path, engine="h5netcdf", phony_dims="sort")
         kind = str(groups["/"]["model_type"].astype(str).item()) if "model_type" in groups["/"] else "unknown"
         known: dict[str, UnitsName] = {"BBRBM": "0/1", "IIRBM": "-1/+1"}
         problems = Problems()
         problems.unless(kind in known, "kind of machine", kind, f"it must be {' or '.join(known)}")
-        found = sorted(int(name.split("/")[1][7:]) for name in groups if name.endswith("/params"))
+        names = ("weight_matrix", "vbias", "hbias")
+        # A program that was killed has left its last checkpoint without some of its parts.
+        whole = [name for name, group in groups.items() if set(names) <= set(group.variables)]
+        found = sorted(
+            int(match[1]) for match in map(re.compile(r"/update_(\d{1,18})/params").fullmatch, whole) if match
+        )
         chosen = update if update is not None else max(found, default=None)
         problems.unless(chosen in found, "update", chosen, f"the file has checkpoints at {found}")
         problems.done()
         kept = groups[f"/update_{chosen}/params"].load()
         for group in groups.values():
             group.close()
-        return cls.from_weights(*(kept[name].values for name in ("weight_matrix", "vbias", "hbias")), units=known[kind])
+        return cls.from_weights(*(kept[name].values for name in names), units=known[kind])
 
     @property
     def finite(self) -> bool:

@@ -181,7 +181,7 @@ class TypeSettings(Settings):
             problems.unless(window, "temperatures", self.temperatures, allowed)
         problems.one_of("data", self.data, get_args(DataName.__value__))
         problems.one_of("weights", self.weights, get_args(WeightsName.__value__))
-        problems.wholes("also_hidden", self.also_hidden, 1)
+        problems.wholes("also_hidden", self.also_hidden, 1, MOST_HIDDEN)
 
     def chosen(self, grid: tuple[float, ...]) -> tuple[float, ...]:
         """Training temperatures in J/k_B, those of the grid unless the type has its own.

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     if workers == 1:
         compute_in_one_thread()
     from rbmflow import report
-    from rbmflow.cli import sweeping
+    from rbmflow.cli import fitting, sweeping
     from rbmflow.cli.watching import Watch
     from rbmflow.execute import recording
 
@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     limits = _limits(arguments)
     sweep, graphs = _graphs(arguments)
     store = Store(arguments.store)
+    if isinstance(workers, int):
+        fitting.refuse_what_does_not_fit(sweep, graphs, store)
     store.prepare()
     if not sweep.single:
         return sweeping.run(sweep, graphs, store, workers, limits)

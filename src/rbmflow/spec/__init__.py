@@ -10,6 +10,7 @@ from rbmflow.settings import (
     TypeSettings,
 )
 from rbmflow.spec.contents import Spec
+from rbmflow.spec.needs import Need, needs
 from rbmflow.spec.reading import Field, fields, load, parse, parse_toml, shipped, to_toml
 from rbmflow.spec.sweep import Point, Sweep, load_sweep, parse_sweep
 
@@ -18,6 +19,7 @@ __all__ = [
     "FlowSettings",
     "MachineSettings",
     "ModelSettings",
+    "Need",
     "Point",
     "SamplingSettings",
     "Spec",
@@ -28,6 +30,7 @@ __all__ = [
     "fields",
     "load",
     "load_sweep",
+    "needs",
     "parse",
     "parse_sweep",
     "parse_toml",

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from rbmflow._checks import Problems, find_temperature
 from rbmflow.settings import (
+    LARGEST_SUMMED_LAYER,
     LONGEST_EXACT_ROW,
     FlowSettings,
     MachineSettings,
@@ -109,6 +110,7 @@ class Spec:
         exact = self.sampling.method != "transfer-matrix" or self.model.length <= LONGEST_EXACT_ROW
         small = f"the exact sampler needs model.length of at most {LONGEST_EXACT_ROW}"
         problems.unless(exact, "sampling.method", self.sampling.method, small)
+        self._compare_training(problems)
         name, size = min(sizes.items(), key=lambda row: row[1] or math.inf, default=("", 0))
         left = size - round(size * self.training.held_out)
         fits = self.training.batch <= left or size == 0
@@ -122,6 +124,15 @@ class Spec:
         size = self.thermometer.draws * len(grid)
         least = f"it must be at most {size}, the training configurations of the thermometer"
         problems.unless(self.thermometer.batch <= size, "thermometer.batch", self.thermometer.batch, least)
+
+    def _compare_training(self, problems: Problems) -> None:
+        """Note where a machine cannot be trained as is asked."""
+        allowed = "a centred gradient changes the biases, so machine.biases must be true"
+        problems.unless(self.machine.biases or not self.training.centred, "training.centred", True, allowed)
+        largest = max((min(self.model.length**2, max(self.hidden_units(name))) for name in self.types), default=0)
+        summed = self.training.estimator != "Exact" or largest <= LARGEST_SUMMED_LAYER
+        most = f"with a smaller layer of {largest} units; it sums over at most {LARGEST_SUMMED_LAYER}"
+        problems.unless(summed, "training.estimator", "Exact", f'"Exact" cannot train a machine {most}')
 
     def type_temperatures(self, name: str) -> tuple[float, ...]:
         """Temperatures in J/k_B that machines of this type are trained on."""
