@@ -65,7 +65,7 @@ def _fault(file: Any, size: int) -> str:
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 return f"every part must stand in the file itself, and {key!r} is a link"
             part = group[key]
-            address = h5py.h5o.get_info(part.id).addr
+            address = h5py.h5o.get_info(part.id).addr  # pyright: ignore[reportAttributeAccessIssue]
             if address in seen:
                 continue
             seen.add(address)

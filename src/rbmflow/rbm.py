@@ -130,9 +130,9 @@ class RBM(Record):
     @classmethod
     def from_weights(
         cls,
-        weights: Numbers | str | Path,
-        visible_bias: Numbers | None = None,
-        hidden_bias: Numbers | None = None,
+        weights: Numbers,
+        visible_bias: Numbers = None,
+        hidden_bias: Numbers = None,
         units: UnitsName = "-1/+1",
     ) -> RBM:
         r"""Machine of weights trained elsewhere, with :math:`p \propto e^{v W h + b v + c h}` in the given units.
