@@ -30,7 +30,7 @@ from rbmflow.spec import reading
 from rbmflow.store import Damaged, Store, hygiene
 
 CASES = int(os.environ.get("RBMFLOW_FUZZ", "0"))
-FEW = 200
+FEW = 100
 WHOLE = 20
 
 QUICK = (reading._shipped_folder() / "quick.toml").read_text()
