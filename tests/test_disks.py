@@ -106,6 +106,7 @@ class _Failing:
 def test_whatever_call_of_the_disk_fails_no_byte_is_lost(tmp_path, whole, monkeypatch, kind, for_good):
     failed = 0
     monkeypatch.setattr(os, "fsync", lambda handle: None)  # What a real disk would do takes too long.
+    n = 0
     for n in range(1, 200):
         store = Store(tmp_path / str(n))
         store.prepare()

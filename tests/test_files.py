@@ -15,8 +15,8 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     _files.write_text(path, "old")
     with pytest.raises(UnicodeEncodeError):
         _files.write_text(path, "\udc80")
-    with pytest.raises(TypeError), _files.replacing(path) as draft:
-        draft.write_bytes("half")
+    with pytest.raises(UnicodeEncodeError), _files.replacing(path) as draft:
+        draft.write_text("\udc80", encoding="utf-8")
     assert path.read_text() == "old"
     _files.write_text(path, "new")
     assert path.read_text() == "new"

@@ -304,7 +304,9 @@ def test_a_checkpoint_that_is_not_of_its_training_is_told_and_not_used(tmp_path)
     fresh = start_training(jax.random.key(1), data, machine, training)
     _save(tmp_path / FILE, *((last := list(training_chunks(fresh, data, machine, training))[-1])[:2]), [last[2]])
     whole = dict(np.load(tmp_path / FILE))
-    assert _load(tmp_path / FILE, fresh, 2)[0] == 2
+    loaded = _load(tmp_path / FILE, fresh, 2)
+    assert loaded is not None
+    assert loaded[0] == 2
     changes = [{"done": done} for done in (10**6, 3, 1, 0, -1, "x", np.inf)]
     changes += [{"leaf_0": np.ones((16, 4), np.float32)}, {"leaf_0": np.ones((16, 3))}]
     for change in changes:

@@ -3,6 +3,7 @@
     store/artifacts/<kind>/<hash>/data.nc, provenance.json, SHA256SUMS
           work/<hash>/            checkpoints and progress of a step under way
           runs/<run>/             spec.toml, run.json, report.html
+          damaged/<kind>/         artifacts that were moved aside
 
 An artifact appears by one rename of a finished folder, so it is there as a whole or not at all. Nothing is
 written on reading.
