@@ -41,6 +41,7 @@ SCIENCE = (
     "thermometer",
     "spectrum",
     "renormalization",
+    "convergence",
     "verdict",
     "diagnostics",
 )

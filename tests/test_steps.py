@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import pickle
 import warnings
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import pytest
 import xarray as xr
 
 import rbmflow as rf
-from rbmflow import exact
+from rbmflow import exact, figures, report
 from rbmflow.dataset import configurations
 from rbmflow.likelihood import exact_log_partition, excess_nats
+from rbmflow.report.quantities import with_error
 from rbmflow.settings import (
     FlowSettings,
     MachineSettings,
@@ -28,7 +30,7 @@ from rbmflow.settings import (
 from rbmflow.spec import Spec, load
 from rbmflow.steps import checkup, compute, compute_together, doctor, graph, group
 from rbmflow.steps.checkpoint import FILE, _load, _save, train_with_checkpoints
-from rbmflow.steps.results import DOUBTS, _ends
+from rbmflow.steps.study import verdicts_of_sweep
 from rbmflow.training import start_training, training_chunks
 from rbmflow.verdict import CLAIMS, machines_of
 
@@ -99,15 +101,25 @@ def test_the_shipped_quick_spec_is_the_documented_one():
 
 
 @pytest.fixture(scope="module")
-def tiny_run(tmp_path_factory) -> dict[str, xr.Dataset]:
-    """Every artifact of the tiny run by the name of its step."""
+def compute_all(tmp_path_factory):
+    """Compute what a spec asks for beyond what was computed before, and return it by the names of its steps."""
     made: dict[str, xr.Dataset] = {}
-    by_hash: dict[str, xr.Dataset] = {}
-    for step in graph(TINY):
-        work = tmp_path_factory.mktemp("work")
-        parents = tuple(by_hash[parent.hash] for parent in step.parents)
-        by_hash[step.hash] = made[step.name] = compute(step, parents, work, lambda _: None)
-    return made
+
+    def by_name(spec: Spec, sent=lambda step: step) -> dict[str, xr.Dataset]:
+        steps = graph(spec)
+        for step in steps:
+            if step.hash not in made:
+                parents = tuple(made[parent.hash] for parent in step.parents)
+                made[step.hash] = compute(sent(step), parents, tmp_path_factory.mktemp("work"), lambda _: None)
+        return {step.name: made[step.hash] for step in steps}
+
+    return by_name
+
+
+@pytest.fixture(scope="module")
+def tiny_run(compute_all) -> dict[str, xr.Dataset]:
+    """Every artifact of the tiny run by the name of its step."""
+    return compute_all(TINY)
 
 
 def test_results_have_every_machine_seed_and_start(tiny_run):
@@ -223,14 +235,62 @@ def test_results_have_the_likelihood_of_every_machine(tiny_run):
 
 
 def test_results_average_over_seeds(tiny_run):
+    """The error is the scatter of the seeds, but never less than the chains' own."""
     results = tiny_run["results"]
-    energies = [
-        np.stack([tiny_run[f"reading V-8 seed {seed} {start}"]["energy"].values for seed in range(2)])
-        for start in ("cold", "hot", "T = 2.5")
+    readings = [
+        [tiny_run[f"reading V-8 seed {seed} {start}"] for seed in range(2)] for start in ("cold", "hot", "T = 2.5")
     ]
-    np.testing.assert_allclose(results["energy_mean"].sel(machine="V-8"), np.mean(energies, axis=1))
-    spread = np.std(energies, axis=1, ddof=1) / np.sqrt(2)
-    np.testing.assert_allclose(results["energy_error"].sel(machine="V-8"), spread, atol=1e-12)
+    energies = np.array([[one["energy"].values for one in row] for row in readings])
+    of_chains = np.array([[one["energy_error"].values for one in row] for row in readings])
+    np.testing.assert_allclose(results["energy_mean"].sel(machine="V-8"), energies.mean(axis=1))
+    known = np.sqrt((of_chains**2).mean(axis=1) / 2)
+    error = np.maximum(np.std(energies, axis=1, ddof=1) / np.sqrt(2), known)
+    np.testing.assert_allclose(results["energy_error"].sel(machine="V-8"), error, atol=1e-12)
+    assert (results["end_error"].fillna(np.inf) >= results["end_chain_error"].fillna(0)).all()
+
+
+def test_one_number_has_one_error_wherever_it_stands(tiny_run):
+    """In the table, the summary for programs, the numbers behind the figure, the verdicts and the study."""
+    results = tiny_run["results"]
+    _, rows = report.ends_table(results)
+    summary, table = report.summary(results, {}), figures.table_of(results, "flow_ends")
+    _, side_by_side = verdicts_of_sweep([results])
+    column = 2 + results["thermometer"].values.tolist().index("energy")
+    for row, machine in enumerate(machines_of(results)):
+        for place, flow in enumerate(machine.flows):
+            told = summary["machines"][row]["flows"][place]["end"]["energy"]
+            drawn = table.query(f"machine == '{machine.name}' and start == '{flow.start}' and thermometer == 'energy'")
+            here = side_by_side.isel(machine=row).sel(start=flow.start)
+            errors = {float(drawn["end_error"].iloc[0]), flow.end.error, float(here["end_error"])}
+            if math.isfinite(flow.end.value):
+                assert errors == {told["error"]}
+                cell = next(line for line in rows if line[:2] == [machine.name, flow.start])[column]
+                assert cell == with_error(flow.end.value, flow.end.error)
+
+
+@pytest.mark.parametrize("names", [("V", "W"), ("W", "V")])
+@pytest.mark.parametrize("sent", [lambda step: step, lambda step: pickle.loads(pickle.dumps(step))])
+def test_types_that_share_a_machine_are_one_row(compute_all, tiny_run, names, sent):
+    """Right in every order, also of steps that were sent to another process, which knows one of two names."""
+    spec = dataclasses.replace(TINY, types=dict.fromkeys(names, TINY.types["V"]), name="".join(names))
+    found = compute_all(spec, sent)["results"]
+    assert found["machine"].values.tolist() == [" = ".join(f"{name}-{size}" for name in names) for size in (8, 4)]
+    whole = tiny_run["results"].isel(machine=slice(0, 2))
+    for name in ("artifact", "excess", "excess_mean", "ladder_energy", "singular_value", "weight_norm"):
+        np.testing.assert_array_equal(found[name].values, whole[name].values)
+
+
+def test_a_machine_of_several_points_is_counted_once(compute_all, tiny_run):
+    """Points of a sweep that differ in their other machines; more seeds of a machine are the same machine."""
+    points = [{"V": TINY.types["V"]}, {"hot": TINY.types["hot"]}]
+    found = [compute_all(dataclasses.replace(TINY, types=types))["results"] for types in points]
+    found.append(compute_all(dataclasses.replace(TINY, seeds=1, types=points[1]))["results"])
+    verdicts, machines = verdicts_of_sweep([found[2], *found, tiny_run["results"]])
+    assert machines["machine"].values.tolist() == ["hot-8", "V-8", "V-4"]
+    assert machines["seeds"].values.tolist() == [2, 2, 2]
+    for row in verdicts:
+        named = [judgement["of"] for judgement in row["judgements"]]
+        assert len(named) == len(set(named))
 
 
 def test_a_machine_sees_only_the_temperatures_of_its_type(tmp_path, tiny_run):
@@ -341,59 +401,6 @@ def test_mixture_nulls_from_data(kept, abs_magnetization, energy):
         error = np.sqrt(values.var(axis=1, ddof=1).sum() / values.shape[1]) / len(values)
         assert abs(values.mean() - stated) <= 3 * error + 5e-5
         assert exactly == pytest.approx(stated, abs=1e-4)
-
-
-def flows(starts: list[float], ends: list[float], error: float, drift: float = 0.0, seeds: int = 3) -> xr.Dataset:
-    """Readings of flows that relax from their starts to their ends, with noise of the error's size between seeds."""
-    rng = np.random.default_rng(1)
-    iteration = np.arange(41)
-    decay = np.exp(-iteration / 3)
-    with np.errstate(invalid="ignore"):
-        path = np.array([e + np.where(decay > 1e-3, (s - e) * decay, 0) for s, e in zip(starts, ends, strict=True)])
-    path = np.where(iteration == 0, np.array(starts)[:, None], np.where(np.isfinite(path), path, 6.0))
-    path = path + drift * iteration / 40
-    values = path[None, None, :, :, None] + error * rng.standard_normal((1, seeds, len(starts), 1, 1))
-    dims = ("machine", "seed", "start", "iteration", "thermometer")
-    errors = np.full(values.shape, error)
-    return xr.Dataset(
-        {"temperature_read": (dims, values), "temperature_read_error": (dims, errors)}, {"thermometer": ["energy"]}
-    )
-
-
-@pytest.mark.parametrize("seeds", [1, 3])
-@pytest.mark.parametrize(
-    ("starts", "ends", "drift", "doubts"),
-    [
-        ([0.0, math.inf], [2.3, 2.3], 0.0, set()),
-        ([0.0, math.inf, 2.25], [2.3, 2.3, 2.3], 0.0, set()),
-        ([0.0, math.inf], [2.2, 2.4], 0.0, {"apart"}),
-        ([0.0, math.inf], [2.3, 2.3], 0.5, {"drift"}),
-        ([0.0, 1.0], [2.3, 2.3], 0.0, {"one_sided"}),
-        ([0.0], [2.3], 0.0, {"one_sided"}),
-        ([0.0, math.inf], [math.inf, math.inf], 0.0, {"range", "one_sided"}),
-    ],
-)
-def test_what_keeps_a_flow_from_having_a_fixed_point(starts, ends, drift, doubts, seeds):
-    read = flows(starts, ends, 0.01, drift, seeds)
-    if math.inf in ends:
-        read["temperature_read"] = read["temperature_read"].where(read["temperature_read"] < 0, math.inf)
-    found = _ends(read)
-    named = {name for name in DOUBTS if bool(found[f"doubt_{name}"].item())}
-    assert named - {"one_sided"} == doubts - {"one_sided"}
-    assert ("one_sided" in named) == ("one_sided" in doubts) or math.inf in ends
-    assert bool(found["converged"].item()) == (not doubts)
-
-
-@pytest.mark.parametrize(("other", "together"), [(0.8, False), (0.5, True)])
-def test_a_frozen_start_does_not_hide_that_another_ends_elsewhere(other, together):
-    """An ensemble in the ground state reads 0 with an error of 0.69: any temperature below 0.69, and none above."""
-    read = flows([0.0, math.inf], [0.0, other], 0.01)
-    frozen = read["temperature_read"].isel(start=0) * 0
-    read["temperature_read"][:, :, 0] = frozen
-    read["temperature_read_error"][:, :, 0] = 0.69
-    if together:
-        read["temperature_read"][:, :, 1, 1:] = 0.69
-    assert bool(_ends(read)["converged"].item()) == together
 
 
 def test_doctor_finds_this_device_healthy():

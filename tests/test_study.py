@@ -1,36 +1,38 @@
-"""The names by which a study tells its machines apart."""
+"""The machines of a study: each once, told apart by what it was made with."""
+
+import dataclasses
 
 import pytest
-import xarray as xr
 
-from rbmflow.steps import study
+from rbmflow.steps.study import distinct, named
+from test_verdict import GRID, machine
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("setting", "value", "told"),
     [
-        ([0.0, 0.25, 0.5], "0..0.5"),
-        ([0.0, 0.25, 4.0, 4.25, 6.0], "0..0.25 and 4..4.25 and 6..6"),
-        (0.01, "0.01"),
-        (None, "none"),
-        ("PCD", "PCD"),
+        ("temperatures", [0.0, 0.25, 0.5], " (T = 0..0.5)"),
+        ("temperatures", [0.0, 0.25, 4.0, 4.25, 6.0], " (T = 0..0.25 and 4..4.25 and 6)"),
+        ("learning_rate", 0.02, " (learning_rate 0.02)"),
+        ("gibbs_steps", 10, " (k = 10)"),
+        ("estimator", "PCD", " (PCD)"),
+        ("seed", 3, " (seed 3)"),
     ],
 )
-def test_a_swept_value_is_told_in_short(value, told):
-    assert study._value(value) == told
+def test_a_machine_is_called_by_what_sets_it_apart_from_most_of_its_type(setting, value, told):
+    other = machine(kind="H", temperatures=GRID[16:], name="H-64")
+    machines = [machine(), machine(hidden=16, name="V-16"), machine(**{setting: value}), other]
+    assert [one.name for one in named(machines)] == ["V-64", "V-16", f"V-64{told}", "H-64"]
 
 
-def test_machines_are_named_by_what_sets_their_point_apart(monkeypatch):
-    """The commonest value is not said, and which other machines a point has never is."""
-    named = []
-    monkeypatch.setattr(study, "machines_of", lambda results, name: named.append(name) or [])
-    monkeypatch.setattr(study, "blocks_of", lambda results: [])
-    monkeypatch.setattr(study, "judge", lambda machines, blocks: [])
-    monkeypatch.setattr(study, "study", lambda machines: xr.Dataset())
-    points = [
-        {"types.V.also_hidden": [12, 16], "training.steps": 1, "types.V.maximum": 6.0},
-        {"types.V.also_hidden": [], "training.steps": 10, "types.V.maximum": 6.0},
-        {"types.V.also_hidden": [], "training.steps": 1, "types.V.maximum": 3.0},
-    ]
-    study.verdicts_of_sweep([(values, xr.Dataset()) for values in points])
-    assert named == ["", " (k = 10)", " (T <= 3)"]
+def test_different_machines_never_have_one_name():
+    twins = [machine(), machine(artifact="123456789"), machine(hidden=16, name="V-16")]
+    assert [one.name for one in named(twins)][1:] == ["V-64 #123456", "V-16"]
+
+
+def test_a_machine_is_its_hash():
+    """One that several points have is there once, as it was measured with most behind it, whatever it is called."""
+    short = machine()
+    longer = dataclasses.replace(short, name="W-64", effort=(5, 400, 1000))
+    other = machine(gibbs_steps=10)
+    assert distinct([short, other, longer, short]) == [longer, other]

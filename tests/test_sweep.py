@@ -7,6 +7,8 @@ import pytest
 
 from rbmflow import spec
 from rbmflow._checks import InvalidInput
+from rbmflow.cli.sweeping import refuse_equal
+from rbmflow.steps import graph
 
 
 def sweep(text):
@@ -118,6 +120,25 @@ def test_a_sweep_without_bounds_is_refused_before_it_is_expanded():
     text = f"[sweep.product]\nseed = {values}\nseeds = {values}\nmachine.hidden = {values}"
     with pytest.raises(InvalidInput, match="sweep = '997002999 points' is not allowed: it may have 100000 points"):
         sweep(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "alike"),
+    [
+        ("[sweep.zip]\nseed = [0, 1, 0]", "s-2 is not allowed: its results are those of s-0"),
+        ("[types.V]\n[[sweep.cases]]\nseed = 3\n[[sweep.cases]]\nseed = 3\ntypes.V.maximum = 6.0", "those of s-0"),
+        ("[[sweep.cases]]\ntypes.V.maximum = 3.0\n[[sweep.cases]]\ntypes.W.maximum = 3.0", "those of s-0"),
+        ("[sweep.product]\nseed = [0, 1]\nflow.chains = [10, 20]", ""),
+    ],
+)
+def test_points_of_equal_results_are_refused(text, alike):
+    """Whether the same values come twice, a value that changes nothing, or the same machines under another name."""
+    study = sweep(text)
+    graphs = [graph(point.spec) for point in study.points]
+    if not alike:
+        return refuse_equal(study, graphs)
+    with pytest.raises(InvalidInput, match=re.escape(alike)):
+        refuse_equal(study, graphs)
 
 
 def test_one_run_has_no_sweep():

@@ -12,9 +12,10 @@ import pytest
 import rbmflow as rf
 from rbmflow._checks import InvalidInput
 from rbmflow.settings import PAPER_GRID, ThermometerSettings
-from rbmflow.thermometer import Reading, accuracy, cross_entropy
+from rbmflow.thermometer import NeuralThermometer, Reading, accuracy, cross_entropy
 from rbmflow.thermometer.classes import ClassCurve, mean_class
-from rbmflow.thermometer.neural_training import _moved
+from rbmflow.thermometer.neural import Network, class_probabilities
+from rbmflow.thermometer.neural_training import _moved, calibrated
 
 TEN = rf.Ising(rf.Square(10))
 KNOWN = (1.1, 1.4, 1.7, 1.9, 2.1, 2.2692, 2.4, 2.6, 3.1, 3.9, 5.0, 6.2)
@@ -97,7 +98,7 @@ def test_class_curve_is_undone_by_its_inverse():
     np.testing.assert_allclose(curve.invert(mean), between, rtol=1e-4)
     np.testing.assert_array_equal(curve.invert(curve.mean_class[[0, -1]]), [0, math.inf])
     np.testing.assert_array_equal(curve.invert(np.array([0.0, 24.0])), [0, math.inf])
-    flat = ClassCurve(curve.temperature, np.zeros_like(curve.mean_class))
+    flat = ClassCurve(curve.temperature, *[np.zeros_like(curve.mean_class)] * 2)
     assert np.isnan(flat.invert(np.array([0.0]))).all()
 
 
@@ -253,3 +254,34 @@ def test_a_field_is_refused():
     ):
         with pytest.raises(InvalidInput, match=r"field = 0.5 is not allowed"):
             make()
+
+
+def test_the_error_of_a_measured_curve_is_the_scatter_of_its_calibrations():
+    """Forty calibrations of one network, on few draws, against its exact curve over all configurations."""
+    model, spins = rf.Ising(rf.Square(3)), jnp.asarray(all_configurations(3, 3))
+    # Units that see whether a bond is satisfied, and random ones, so that the class differs at one energy.
+    bonds = [(site, other) for site in range(9) for other in (site // 3 * 3 + (site + 1) % 3, (site + 3) % 9)]
+    both = np.array([np.isin(np.arange(9), bond) for bond in bonds], np.float32).T
+    random = np.random.default_rng(3).normal(size=(9, 12)).astype(np.float32)
+    network = Network(
+        jnp.asarray(np.concatenate([both, -both, random], axis=1)),
+        jnp.asarray(np.repeat([-1.0, 0.3], [36, 12]), jnp.float32),
+        jnp.asarray(np.concatenate([np.tile([0.4, 0.0, -0.4], (36, 1)), 0.5 * random[:3].T]), jnp.float32),
+        jnp.asarray([8.0, 0.0, -8.0], jnp.float32),
+    )
+    read = mean_class(np.asarray(class_probabilities(network, spins)))
+    energies = np.asarray(model.total_energy(spins))
+    curves = [calibrated(jax.random.key(n), model, network, 40) for n in range(40)]
+    for at in (900, 1200, 1600):
+        weight = np.exp(-energies / curves[0].temperature[at])
+        away = [(one.mean_class[at] - read @ weight / weight.sum()) / one.error[at] for one in curves]
+        assert abs(np.mean(away)) < 5 / math.sqrt(40)
+        # A chi-squared of 39 degrees of freedom, and errors that blocks tell to a sixth.
+        assert 0.5 < np.std(away) < 1.6
+    # A reading has the error of the curve, which more chains do not help; they share it.
+    thermometer = NeuralThermometer(network, curves[0], model, (1.0, 2.0, 4.0))
+    many = rf.thermal(jax.random.key(50), model, 2.5, 20_000)
+    reading, of_curve = thermometer.of_classes(mean_class(np.asarray(thermometer.read(many))))
+    assert of_curve < reading.error < 1.2 * of_curve
+    assert abs(reading.temperature - 2.5) < 5 * reading.error
+    assert NeuralThermometer.from_dataset(thermometer.to_dataset()).temperature(many) == reading

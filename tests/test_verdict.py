@@ -1,5 +1,6 @@
 """Every rule decides as the page of claims says, on machines made for it."""
 
+import json
 import math
 import re
 from dataclasses import replace
@@ -20,27 +21,49 @@ def flow(start, begin, end, error=0.01, drift=0.0, neural=2.25, iterations=10.0)
     return StartedFlow(start, begin, measured, Measured(drift, 0.001), neural, Measured(iterations, 1.0))
 
 
+RECIPE = {
+    "seed": 0,
+    "model.length": 10,
+    "machine.hidden": 64,
+    "training.estimator": "CD",
+    "training.steps": 1,
+    "training.learning_rate": 0.01,
+    "training.epochs": 200,
+    "temperatures": list(GRID),
+    "data": "ising",
+    "weights": "trained",
+}
+SHORT = {"hidden": "machine.hidden", "length": "model.length", "estimator": "training.estimator"}
+SHORT |= {"gibbs_steps": "training.steps", "learning_rate": "training.learning_rate"}
+
+
 def machine(end=2.27, *, hot=None, drift=0.0, neural=2.25, iterations=10.0, **changed):
+    """A machine with two flows; settings of its recipe are given by their names or by the last part of them."""
     hot = end if hot is None else hot
+    made = {SHORT.get(name, name): changed.pop(name) for name in list(changed) if SHORT.get(name, name) in RECIPE}
+    recipe = RECIPE | {name: list(value) if isinstance(value, tuple) else value for name, value in made.items()}
     flows = (
         flow("cold", 0.0, end, drift=drift, neural=neural, iterations=iterations),
         flow("hot", math.inf, hot, drift=drift, neural=neural, iterations=iterations),
     )
     plain = Machine(
         name="V-64",
-        hidden=64,
-        length=10,
-        estimator="CD",
-        gibbs_steps=1,
+        artifact=json.dumps(recipe),
+        kind="V",
+        recipe=recipe,
         updates=50_000,
-        temperatures=GRID,
-        data="ising",
+        effort=(5, 40, 1000),
         flows=flows,
+        mean_end=Measured((end + hot) / 2, 0.01, 5),
         doubts=frozenset({"drift"} if drift else ()),
         critical=2.269,
         specific_heat_peak=2.3445,
         mixture_temperature=2.562,
     )
+    if "flows" in changed:
+        ends = [one.end for one in changed["flows"]]
+        mean = sum(one.value for one in ends) / len(ends)
+        changed["mean_end"] = Measured(mean, ends[0].error, ends[0].samples)
     return replace(plain, **changed)
 
 
@@ -122,16 +145,16 @@ def test_hidden_units_above_those_visible_slow_the_flow_and_move_its_end():
 
 
 def test_the_direction_is_set_against_that_of_block_spins():
-    away = BlockSpins("majority", {"below": Measured(0.3, 0.01), "above": Measured(0.5, 0.01)})
-    back = BlockSpins("majority", {"below": Measured(-0.3, 0.01), "above": Measured(0.5, 0.01)})
+    away = BlockSpins("majority", 10, {"below": Measured(0.3, 0.01), "above": Measured(0.5, 0.01)})
+    back = BlockSpins("majority", 10, {"below": Measured(-0.3, 0.01), "above": Measured(0.5, 0.01)})
     assert verdict("against-RG", machine(), blocks=[away]).verdict == "holds"
     assert verdict("against-RG", machine(), blocks=[back]).verdict == "fails"
-    still = BlockSpins("majority", {"below": Measured(0.01, 0.01), "above": Measured(0.5, 0.01)})
+    still = BlockSpins("majority", 10, {"below": Measured(0.01, 0.01), "above": Measured(0.5, 0.01)})
     assert verdict("against-RG", machine(), blocks=[still]).verdict == "open"
     beside = (*machine(2.0).flows, flow("T = 2.25", 2.25, 2.0))
     assert verdict("against-RG", machine(2.0), blocks=[away]).verdict == "holds"
     assert verdict("against-RG", machine(flows=beside), blocks=[away]).verdict == "fails"
-    decimated = BlockSpins("decimation", away.changes)
+    decimated = BlockSpins("decimation", 10, away.changes)
     assert verdict("against-RG", machine(), blocks=[decimated]).verdict == "not tested"
     assert verdict("against-RG", machine()).verdict == "not tested"
 

@@ -172,7 +172,7 @@ def write_fixed_point(store, run, folder):
     for point in run["points"]:
         record = store.read_run(point["run"])
         if store.state(Address("results", point["results"])) == "done":
-            there.append((point["values"], store.read(Address("results", point["results"]))))
+            there.append(store.read(Address("results", point["results"])))
             records.append(record)
     print(f"{len(there)} of {len(run['points'])} points are there")
     verdicts, machines = verdicts_of_sweep(there)
@@ -183,16 +183,18 @@ def write_fixed_point(store, run, folder):
     for name in machines["machine"].values:
         here = machines.sel(machine=name)
         ends = [
+            # The joined error of seeds and chains.
             with_error(float(here["end_temperature"].sel(start=s)), float(here["end_error"].sel(start=s)))
             for s in starts
         ]
         converged = "yes" if bool(here["converged"]) else "no"
         known = [f"{float(here[one]):.3f}" for one in ("specific_heat_peak_temperature", "mixture_temperature")]
         excess = with_error(float(here["excess"]), float(here["excess_error"]))
-        rows.append([name, *ends, converged, *known, excess])
+        rows.append([name, *ends, int(here["seeds"]), converged, *known, excess])
     header = (
         "machine",
         *(f"T(E) from {start}" for start in starts),
+        "seeds",
         "converged",
         "T of C_max",
         "T of mixture",

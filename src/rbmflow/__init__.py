@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rbmflow import exact
+    from rbmflow.convergence import FlowEnds, end_of_flows
     from rbmflow.dataset import Draws
     from rbmflow.flow import Flow, iterate
     from rbmflow.lattice import Square
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
+    "FlowEnds": "convergence",
+    "end_of_flows": "convergence",
     "Draws": "dataset",
     "Flow": "flow",
     "iterate": "flow",
@@ -82,6 +85,7 @@ __all__ = [
     "EnergyThermometer",
     "Exact",
     "Flow",
+    "FlowEnds",
     "HeatBath",
     "History",
     "Ising",
@@ -96,6 +100,7 @@ __all__ = [
     "Wolff",
     "cold",
     "decompose",
+    "end_of_flows",
     "exact",
     "excess_nats",
     "hot",

@@ -46,6 +46,39 @@ def mean_and_error(
         return mean, np.asarray(array.std(axis=axis, ddof=1) / np.sqrt(count))
 
 
+def root_mean_square(errors: Float[np.ndarray, "..."], axis: int = 0) -> Float[np.ndarray, "..."]:
+    """Error of one of several measurements from those of each; NaN where one is."""
+    return np.sqrt((np.asarray(errors, np.float64) ** 2).mean(axis=axis))
+
+
+def mean_and_joined_error(
+    values: Float[np.ndarray, "..."], noise: Float[np.ndarray, "..."], axis: int = 0
+) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+    r"""Mean of independent values, each with a known error, and its standard error.
+
+    .. math:: \sigma_{\bar x}^2 = \max(s^2, \overline{\sigma^2}) / n
+
+    The scatter s of n values has their own errors in it, so these are not added; but few values may lie together by
+    chance, and one has no scatter, so it is never taken below them.
+
+    Parameters
+    ----------
+    values, noise
+        Independent along `axis`, and the standard error of each.
+    axis
+        The axis to average over.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mean, error = mean_and_joined_error(np.array([1.0, 1.0]), np.array([0.3, 0.3]))
+    >>> float(mean), round(float(error), 4)
+    (1.0, 0.2121)
+    """
+    mean, scatter = mean_and_error(values, axis)
+    return mean, np.fmax(scatter, root_mean_square(noise, axis) / np.sqrt(np.shape(values)[axis]))
+
+
 def _series(name: str, series: Any) -> np.ndarray:
     array = np.asarray(series, float)
     if array.ndim != 2 or array.shape[1] < 4 or not np.isfinite(array).all():

@@ -304,9 +304,12 @@ def cite(arguments: argparse.Namespace) -> int:
 def _graphs(arguments: argparse.Namespace) -> tuple[Sweep, list[Sequence[Step]]]:
     """Return the sweep that was asked for, mostly of one point, and the steps of each point."""
     from rbmflow import spec, steps
+    from rbmflow.cli import sweeping
 
     sweep = spec.load_sweep(arguments.spec, arguments.overrides)
-    return sweep, [steps.graph(point.spec) for point in sweep.points]
+    graphs: list[Sequence[Step]] = [steps.graph(point.spec) for point in sweep.points]
+    sweeping.refuse_equal(sweep, graphs)
+    return sweep, graphs
 
 
 def _results(store: Store, record: dict[str, Any]) -> xr.Dataset:

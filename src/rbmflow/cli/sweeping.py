@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rbmflow._checks import Problems, plain
+from rbmflow._checks import InvalidInput, Problem, Problems, plain
 from rbmflow._files import filled
 from rbmflow.cli.watching import Watch
 from rbmflow.execute import ExecutionFailed, Limits, Slurm, manifest, recording
@@ -38,6 +38,16 @@ class _Point(NamedTuple):
     """None where they are not there yet."""
     left: int
     """Steps that are still to be computed for them."""
+
+
+def refuse_equal(sweep: Sweep, graphs: Sequence[Sequence[Step]]) -> None:
+    """Raise `InvalidInput` if points of a sweep have the same results, which would count as evidence twice."""
+    first: dict[frozenset[Step], str] = {}
+    for point, steps in zip(sweep.points, graphs, strict=True):
+        known = first.setdefault(frozenset(steps[-1].parents), point.spec.name)
+        if known != point.spec.name:
+            allowed = f"its results are those of {known}: no two points of a sweep may have the same"
+            raise InvalidInput(Problem("sweep", point.spec.name, allowed))
 
 
 def run(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, workers: int | Slurm, limits: Limits) -> int:
@@ -91,7 +101,7 @@ def write_reports(record: dict[str, Any], store: Store, processes: int, computed
         row = {"run": point.record["run"], "values": point.values, "left": point.left, "summary": None}
         if point.results is not None:
             row["summary"] = report.summary(point.results, point.record)
-            there.append((point.values, point.results))
+            there.append(point.results)
             page = store.run_folder(point.record["run"]) / "report.html"
             row["report"] = few or filled(page)
             if few and not filled(page):

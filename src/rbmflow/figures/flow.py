@@ -48,7 +48,7 @@ def start_legend(figure: Figure, results: xr.Dataset) -> None:
 def temperature_flow(results: xr.Dataset) -> Figure:
     """Draw the temperature that each thermometer reads against the iteration of the flow.
 
-    One row a machine, one column a thermometer, one colour a start. The band is the standard error over seeds. T_c is
+    One row a machine, one column a thermometer, one colour a start. The band is the joined standard error. T_c is
     the solid line, the finite-size maximum of the specific heat the dashed one, the mixture of the machine's training
     temperatures (the null) the dotted one. Readings beyond the axis are triangles at its edge, missing ones gaps.
 
@@ -179,7 +179,7 @@ def _finish_class_probabilities(grid, results: xr.Dataset, iterations: list[int]
 def energy_flow(results: xr.Dataset) -> Figure:
     """Draw energy and absolute magnetization per site against the iteration of the flow.
 
-    One column a machine; the band is the standard error over seeds, the dotted line the null.
+    One column a machine; the band is the joined standard error, the dotted line the null.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def energy_flow(results: xr.Dataset) -> Figure:
 def flow_ends(results: xr.Dataset) -> Figure:
     """Draw where every flow ended, thermometer by thermometer, beside T_c, C_max and the null.
 
-    One panel a machine, each with its own temperature range. Error bars are standard errors over seeds. An open
+    One panel a machine, each with its own temperature range. Error bars are joined standard errors. An open
     symbol belongs to a machine and thermometer whose flows have not converged, so it is no T*. A triangle
     that points right at the edge stands for an infinite reading; a reading that cannot be had is not drawn.
 

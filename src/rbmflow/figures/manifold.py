@@ -43,7 +43,7 @@ TEMPERATURES = ("#08306b", "#5e3c99", "#222222", "#e66101", "#8c2d04", "#0072B2"
 def flow_observables(results: xr.Dataset) -> Figure:
     """Draw the moments of m, the number of domains and the step distance against the iteration.
 
-    One column a machine, one colour a start; the band is the standard error over seeds.
+    One column a machine, one colour a start; the band is the joined standard error.
 
     Parameters
     ----------
@@ -145,18 +145,18 @@ def off_manifold(results: xr.Dataset) -> Figure:
     others = [name for name in labels(results, "thermometer") if name != "energy"]
     figure = new_figure(0.8 + 1.35 * (len(others) + 1), max(WIDTH, 2.2 * len(machines)))
     grid = figure.subplots(len(others) + 1, len(machines), sharex=True, sharey="row", squeeze=False)
-    by_energy = results["temperature_mean"].sel(thermometer="energy")
     joint = results.sel(feature="joint")
     highest = float(np.nan_to_num(joint["off_distance_mean"].values).max(initial=0.0))
     for column, machine in zip(grid.T, machines, strict=True):
         for axes, name in zip(column, others, strict=False):
             axes.set_ylim(-1.05, 1.05)
             axes.axhline(0.0, color=INK, linewidth=0.6)
-            here = results.sel(machine=machine, thermometer=name)
+            here, of_energy = (results.sel(machine=machine, thermometer=one) for one in (name, "energy"))
             with np.errstate(invalid="ignore"):
-                gap = here["temperature_mean"] - by_energy.sel(machine=machine)
+                gap = here["temperature_mean"] - of_energy["temperature_mean"]
             for start, look in start_looks(results).items():
-                error = here["temperature_error"].sel(start=start).values
+                errors = (one["temperature_error"].sel(start=start).values for one in (here, of_energy))
+                error = np.hypot(*errors)
                 draw_readings(axes, here["iteration"].values, gap.sel(start=start).values, error, look)
             say_empty(axes, gap.values)
         _draw_distance(column[-1], joint.sel(machine=machine), max(1.1 * highest, 0.02))
@@ -185,7 +185,7 @@ def renormalization(results: xr.Dataset) -> Figure:
 
     The first two panels follow configurations of several temperatures through the steps of the renormalization group,
     with majority rule and with decimation; error bars are standard errors over draws. The last has T(E) along the flow
-    of the machine, with the standard error over seeds. The level line is T_c.
+    of the machine, with the joined standard error. The level line is T_c.
 
     Parameters
     ----------

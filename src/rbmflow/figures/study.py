@@ -25,7 +25,7 @@ def study_ends(study: xr.Dataset) -> Figure:
 
     A filled symbol belongs to a machine that has converged, an open one to a machine without T*. The full line is
     T_c of the infinite lattice, the dashed tick of a row the maximum of the specific heat of its size, the dotted one
-    the energy of its training mixture, read as a temperature. Error bars are standard errors over seeds.
+    the energy of its training mixture, read as a temperature. Error bars are joined standard errors.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def _draw_end(axes: Axes, end: float, error: float, row: float, colour: str, mar
 def study_excess(study: xr.Dataset) -> Figure:
     """Draw how far the flows end from the training mixture against how well the machines have learnt it.
 
-    One symbol and number a machine: filled if it has converged. Error bars are standard errors over seeds. A perfect
+    One symbol and number a machine: filled if it has converged. Error bars are joined standard errors. A perfect
     machine at rest has no excess and no distance.
 
     Parameters

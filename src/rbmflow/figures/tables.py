@@ -27,6 +27,7 @@ COLUMNS = {
     "flow_ends": (
         "end_temperature",
         "end_error",
+        "end_interval",
         "end_chain_error",
         "drift",
         "drift_error",

@@ -26,7 +26,7 @@ def training_time(results: xr.Dataset) -> Figure:
 
     Above, one symbol a checkpoint and start: filled if the machine of that checkpoint has converged. The full line is
     T_c, the dashed one the maximum of the specific heat, the dotted one the training mixture. Below, the excess of
-    the same machines over their mixture. Error bars and bands are standard errors over seeds.
+    the same machines over their mixture. Error bars and bands are joined standard errors.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def with_error(value: float, error: float) -> str:
 def likelihood_table(results: xr.Dataset) -> list[list[str]]:
     """Return how good each machine is as text: excess nats, autocorrelation times, overlaps, agreement.
 
-    Means over seeds, the excess with its standard error over them; no rows where a run did not measure it.
+    Means over seeds, the excess with its joined error; no rows where a run did not measure it.
 
     Parameters
     ----------
@@ -67,25 +67,22 @@ def likelihood_table(results: xr.Dataset) -> list[list[str]]:
     rows = []
     for machine in results["machine"].values:
         row = results.sel(machine=machine)
-        excess = row["excess"].values
-        seeds = excess.size
-        error = float(excess.std(ddof=1)) / math.sqrt(seeds) if seeds > 1 else float(row["excess_error"].values[0])
-        cells = [str(machine), with_error(float(excess.mean()), error)]
+        cells = [str(machine), with_error(float(row["excess_mean"]), float(row["excess_mean_error"]))]
         cells += [f"{float(row[name].mean(skipna=False)):.1f}" for name in ("tau_energy", "tau_abs_magnetization")]
         cells += [
             f"{float(row[name].mean(skipna=False)):.3f}" for name in ("energy_overlap", "abs_magnetization_overlap")
         ]
         agree = row["cold_and_hot_agree"].values
-        rows.append([*cells, "unknown" if math.isnan(agree.sum()) else f"{int(agree.sum())} of {seeds}"])
+        rows.append([*cells, "unknown" if math.isnan(agree.sum()) else f"{int(agree.sum())} of {agree.size}"])
     return rows
 
 
 def ends_table(results: xr.Dataset) -> tuple[list[str], list[list[str]]]:
     """Return the ends of the flows as text: one row a machine and start, then the null, then T*.
 
-    The end is the mean over the last quarter of the flow, its error the standard error over seeds: `2.412(15)` is
-    2.412 ± 0.015, `(n/a)` an error that one seed cannot give. Where the flows of a machine have not converged
-    by a thermometer, there is no T*, and the last row says so; else T* is the mean over the starts.
+    The end is the mean over the last quarter of the flow, with its joined error of seeds and chains: `2.412(15)` is
+    2.412 ± 0.015. Where the flows of a machine have not converged by a thermometer, there is no T*, and the last row
+    says so; else T* is the mean over the starts.
 
     Parameters
     ----------
@@ -129,10 +126,10 @@ def drift_table(results: xr.Dataset) -> tuple[list[str], list[list[str]]]:
 
 
 def settling_table(results: xr.Dataset) -> tuple[list[str], list[list[str]]]:
-    """Return the iterations that each flow needed, and the errors of its end over seeds and over chains apart."""
+    """Return the iterations that each flow needed, the error of its end, and the part of it that chains alone give."""
 
-    def told(needed: float, over_seeds: float, over_chains: float) -> str:
-        errors = "; ".join("n/a" if math.isnan(e) else f"{e:.2g}" for e in (over_seeds, over_chains))
+    def told(needed: float, joined: float, of_chains: float) -> str:
+        errors = "; ".join("n/a" if math.isnan(e) else f"{e:.2g}" for e in (joined, of_chains))
         return "no end" if math.isnan(needed) else f"{needed:.0f} ({errors})"
 
     names = ("iterations_needed", "end_error", "end_chain_error")
@@ -191,7 +188,7 @@ def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
 
     Keys of the answer (NaN is null, infinity the string "inf"; temperatures in J/k_B)::
 
-        schema       1; a change that could break a reader raises it
+        schema       2; a change that could break a reader raises it
         run          id of the run
         spec         name of its spec
         title, model, lattice
@@ -202,10 +199,11 @@ def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
         thermometers names, in order
         machines     one entry a machine:
                        machine, type, hidden, leading_uniformity: [one a seed]
+                       artifacts: [hash of the machine of each seed], recipe: {dotted field: value}
                        null: {thermometer: temperature}
                        null_energy, null_abs_magnetization
-                       flows: [{"start", "end": {thermometer: {"temperature", "error", "chain_error",
-                                                                "drift", "drift_error",
+                       flows: [{"start", "end": {thermometer: {"temperature", "error", "interval_95",
+                                                                "chain_error", "drift", "drift_error",
                                                                 "iterations_needed"}}}]
                        converged: {thermometer: true or false}
                        weights: {measure: {"value", "error"}}, after training
@@ -226,7 +224,7 @@ def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
     True
     """
     return {
-        "schema": 1,
+        "schema": 2,
         "run": run.get("run"),
         "spec": run.get("name"),
         "title": results.attrs.get("title"),
@@ -262,6 +260,7 @@ def _machine(here: xr.Dataset) -> dict[str, Any]:
     quantities = {
         "temperature": "end_temperature",
         "error": "end_error",
+        "interval_95": "end_interval",
         "chain_error": "end_chain_error",
         "drift": "drift",
         "drift_error": "drift_error",
@@ -276,6 +275,8 @@ def _machine(here: xr.Dataset) -> dict[str, Any]:
         "machine": str(here["machine"].values),
         "type": str(here["machine_type"].values),
         "hidden": int(here["hidden_units"]),
+        "artifacts": [str(one) for one in here["artifact"].values],
+        "recipe": json.loads(str(here["recipe"].values), parse_constant={"Infinity": "inf"}.get),
         "leading_uniformity": [number(v) for v in here["leading_uniformity"].values],
         "null": {t: number(here["null_temperature"].sel(thermometer=t)) for t in thermometers},
         "null_energy": number(here["null_energy"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
 FIGURES = ("flow_ends", "excess", "training_time")
 """Figures of verdicts that the page of a sweep has."""
 
-_NUMBERS = ("temperature", "error", "chain_error", "drift", "drift_error")
+_NUMBERS = ("temperature", "error", "interval_95", "chain_error", "drift", "drift_error")
 
 
 def sweep_table(points: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
-    """Return the ends of the flows of all points that are there: one row a point, machine, start and thermometer.
+    """Return the ends of the flows of all points that are there: one row a machine, start and thermometer.
+
+    A machine that several points measured alike stands once, under the first of them; a swept field that differs
+    between these points has not changed it and is left out.
 
     Parameters
     ----------
@@ -33,8 +37,9 @@ def sweep_table(points: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[li
     Returns
     -------
     header : list of str
-        `run`, the swept fields, `machine`, `hidden`, `start`, `thermometer`, `temperature`, `error`, `chain_error`,
-        `drift`, `drift_error`, `converged`.
+        `run`, the swept fields, `machine`, `artifact` (hash of the machine of its first seed), `hidden`, `start`,
+        `thermometer`, `temperature`, `error`, `interval_95`, `chain_error`, `drift`, `drift_error`, `seeds` and
+        `converged`.
     rows : list of list
         Temperatures in J/k_B; None where a number does not exist.
 
@@ -45,17 +50,33 @@ def sweep_table(points: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[li
     (['run', 'seed', 'machine'], [])
     """
     fields = list(points[0]["values"])
-    header = ["run", *fields, "machine", "hidden", "start", "thermometer", *_NUMBERS, "converged"]
+    labels = ("machine", "artifact", "hidden", "start", "thermometer")
     rows = []
+    for point, machine, of in _machines(points):
+        place = [point["run"], *(_of_all([one["values"][field] for one in of]) for field in fields)]
+        for flow in machine["flows"]:
+            for thermometer, end in flow["end"].items():
+                known = [machine["machine"], machine["artifacts"][0], machine["hidden"], flow["start"], thermometer]
+                numbers = [*(end[name] for name in _NUMBERS), len(machine["artifacts"])]
+                rows.append([*place, *known, *numbers, machine["converged"][thermometer]])
+    return ["run", *fields, *labels, *_NUMBERS, "seeds", "converged"], rows
+
+
+def _machines(
+    points: Sequence[Mapping[str, Any]],
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any], list[Mapping[str, Any]]]]:
+    """Every machine as it was measured, once: its first point, what is told of it, and all its points."""
+    found: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], list[Mapping[str, Any]]]] = {}
     for point in points:
-        place = [point["run"], *(point["values"][field] for field in fields)]
         for machine in point["summary"]["machines"] if point["summary"] else ():
-            for flow in machine["flows"]:
-                for thermometer, end in flow["end"].items():
-                    labels = [machine["machine"], machine["hidden"], flow["start"], thermometer]
-                    numbers = [end[name] for name in _NUMBERS]
-                    rows.append([*place, *labels, *numbers, machine["converged"][thermometer]])
-    return header, rows
+            key = json.dumps([machine["artifacts"], machine["flows"]])
+            found.setdefault(key, (point, machine, []))[2].append(point)
+    return list(found.values())
+
+
+def _of_all(values: Sequence[Any]) -> Any:
+    """The value that all have; None if they differ."""
+    return values[0] if all(value == values[0] for value in values) else None
 
 
 def write_sweep(
@@ -123,23 +144,23 @@ def _ends(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Lay the ends out for reading: a block a point, a line a machine and start, a cell a thermometer."""
     there = [point for point in points if point["summary"]]
     thermometers = list(dict.fromkeys(name for point in there for name in point["summary"]["thermometers"]))
-    blocks = []
-    for point in there:
-        lines = []
-        for machine in point["summary"]["machines"]:
-            for flow in machine["flows"]:
-                cells = [_cell(flow["end"].get(name), machine["converged"].get(name)) for name in thermometers]
-                lines.append({"machine": machine["machine"], "start": flow["start"], "cells": cells})
-        known = {"run": point["run"], "report": point["report"]}
-        blocks.append(known | {"values": list(map(_short, point["values"].values())), "lines": lines})
-    return {"thermometers": [HEADINGS.get(name, name) for name in thermometers], "blocks": blocks}
+    blocks = {point["run"]: _block(point) for point in there}
+    for point, machine, _ in _machines(there):
+        for flow in machine["flows"]:
+            cells = [_cell(flow["end"].get(name), machine["converged"].get(name)) for name in thermometers]
+            line = {"machine": machine["machine"], "start": flow["start"], "cells": cells}
+            blocks[point["run"]]["lines"].append(line)
+    return {"thermometers": [HEADINGS.get(name, name) for name in thermometers], "blocks": list(blocks.values())}
+
+
+def _block(point: Mapping[str, Any]) -> dict[str, Any]:
+    known = {"run": point["run"], "report": point["report"], "seeds": point["summary"]["seeds"]}
+    return known | {"values": list(map(_short, point["values"].values())), "lines": []}
 
 
 def _cell(end: Mapping[str, Any] | None, converged: bool | None) -> dict[str, Any]:
-    """Text of an end with its error: that over seeds, or where one seed gives none, that of the chains alone."""
+    """Text of an end with its error."""
     if end is None or end["temperature"] is None:
-        return {"text": "n/a", "chains_alone": False, "moving": False}
-    alone = end["error"] is None
-    error = end["chain_error"] if alone else end["error"]
-    text = with_error(float(end["temperature"]), math.nan if error is None else float(error))
-    return {"text": text, "chains_alone": alone, "moving": converged is False}
+        return {"text": "n/a", "moving": False}
+    error = math.nan if end["error"] is None else float(end["error"])
+    return {"text": with_error(float(end["temperature"]), error), "moving": converged is False}

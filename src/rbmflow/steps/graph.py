@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 VERSIONS = {
     "draws": 3,
-    "thermometer": 2,
-    "calibration": 3,
+    "thermometer": 3,
+    "calibration": 4,
     "null": 3,
     "correlation": 1,
     "machine": 4,
@@ -25,9 +25,9 @@ VERSIONS = {
     "likelihood": 1,
     "ladder": 1,
     "flow": 4,
-    "reading": 3,
+    "reading": 4,
     "renormalization": 1,
-    "results": 4,
+    "results": 5,
 }
 """Version of each kind of step, a part of its hash: raised whenever the same settings give other numbers."""
 
@@ -63,32 +63,35 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     correlation = _correlation(model, grid, "two-point functions", draws)
     steps = [draws, thermometer, calibration, correlation]
     gathered = [calibration]
-    machines = []
+    machines: dict[tuple[str, ...], dict[str, Any]] = {}
     for name in spec.types:
         null = _null(spec, name, thermometer)
         data = _own_draws(spec, name) or draws
         steps += [null, data]
         for hidden in spec.hidden_units(name):
-            machines.append(_labels(spec, name, hidden))
             gathered.append(null)
+            artifacts = []
             for seed in range(spec.seeds):
                 branch = _machine_branch(spec, name, hidden, seed, data, correlation, thermometer)
                 steps += branch
                 # Configurations are shown for the first seed only, so only its flows are read again.
                 gathered += [step for step in branch if step.kind != "flow" or seed == 0]
+                artifacts += [step.parents[0].hash for step in branch if step.kind == "spectrum"]
+            # A machine is its artifacts: types that share one have one row, with both names.
+            row = machines.setdefault(tuple(artifacts), {"type": name, "null": null.hash, "artifacts": artifacts})
+            row["label"] = " = ".join([*filter(None, [row.get("label")]), f"{name}-{hidden}"])
     if spec.renormalization.length:
         blocked = {"seed": spec.seed, "model": model, "classes": grid}
         blocked["renormalization"] = spec.renormalization.differing()
         gathered.append(_step("renormalization", "block spins", blocked, thermometer))
         steps.append(gathered[-1])
-    layout = {"machines": machines, "seeds": spec.seeds, "starts": [start_label(s) for s in spec.flow.starts]}
-    recipe = {"estimator": spec.training.estimator, "steps": spec.training.steps}
-    settings = {"model": model, "temperatures": grid, "chains": spec.flow.chains, "recipe": recipe, **layout}
+    layout = {"machines": list(machines.values()), "starts": [start_label(start) for start in spec.flow.starts]}
+    settings = {"model": model, "temperatures": grid, "chains": spec.flow.chains, **layout}
     # Types that differ in their weights alone share their trained machines.
     once: dict[str, Step] = {}
     for step in steps:
         once.setdefault(step.hash, step)
-    return (*once.values(), _step("results", "results", settings, *gathered))
+    return (*once.values(), _step("results", "results", settings, *dict.fromkeys(gathered)))
 
 
 def group(step: Step) -> str | None:
@@ -100,13 +103,6 @@ def group(step: Step) -> str | None:
         return None
     shared = {name: value for name, value in step.settings.items() if name != "replica"}
     return json.dumps([step.version, shared, [parent.hash for parent in step.parents]], sort_keys=True)
-
-
-def _labels(spec: Spec, name: str, hidden: int) -> dict[str, Any]:
-    """What the results say of a machine: its label, its type, and what it has learnt from."""
-    kind = spec.types[name]
-    of_type = {"data": kind.data, "weights": kind.weights, "temperatures": list(spec.type_temperatures(name))}
-    return {"label": f"{name}-{hidden}", "type": name, "hidden": hidden, **of_type}
 
 
 def _own_draws(spec: Spec, name: str) -> Step | None:

@@ -31,6 +31,7 @@ from rbmflow.thermometer import (
     accuracy,
     cross_entropy,
 )
+from rbmflow.thermometer.classes import mean_class
 from rbmflow.two_sample import compare
 
 type Parents = tuple[xr.Dataset, ...]
@@ -180,14 +181,19 @@ def reading(step: Step, parents: Parents) -> xr.Dataset:
     iteration = np.arange(len(measured.energy))
     known = thermometers(model, temperatures, parents[1])
     readings = _by_observables(known, measured)
-    spins = parents[0]["spins"].values
-    readings["neural"] = _at(kept, iteration.size, known["neural"].temperature(spins))
+    neural = np.asarray(known["neural"].read(parents[0]["spins"].values), np.float64)
+    by_network, of_curve = known["neural"].of_classes(mean_class(neural))
+    readings["neural"] = Reading(*(_at(kept, iteration.size, values) for values in by_network))
     read, error = _stacked(readings, list(known))
-    was_read = np.ones(read.shape, bool)
+    # The network alone reads the kept iterations only, and by a curve that was measured.
+    was_read, curve_error = np.ones(read.shape, bool), np.zeros(read.shape)
     was_read[:, list(known).index("neural")] = np.isin(iteration, kept)
-    neural = np.full((iteration.size, len(temperatures)), np.nan)
-    neural[kept] = np.asarray(known["neural"].read(spins), np.float64).mean(axis=1)
-    posterior = np.stack([neural, known["bayes"].probabilities(measured.energy).mean(axis=1)], axis=1)
+    curve_error[:, list(known).index("neural")] = _at(kept, iteration.size, of_curve)
+    told = (mean_and_error(values, axis=1) for values in (neural, known["bayes"].probabilities(measured.energy)))
+    (neural, neural_error), (bayes, bayes_error) = told
+    spread = [_at(kept, iteration.size, values) for values in (neural, neural_error)]
+    posterior = np.stack([spread[0], bayes], axis=1)
+    posterior_error = np.stack([spread[1], bayes_error], axis=1)
     averages = {}
     for name, (mean, of_mean) in measured.averages().items():
         averages |= {name: ("iteration", mean), f"{name}_error": ("iteration", of_mean)}
@@ -197,8 +203,10 @@ def reading(step: Step, parents: Parents) -> xr.Dataset:
         {
             "temperature_read": (("iteration", "thermometer"), read),
             "temperature_read_error": (("iteration", "thermometer"), error),
+            "temperature_read_curve_error": (("iteration", "thermometer"), curve_error),
             "was_read": (("iteration", "thermometer"), was_read),
             "probability": (("iteration", "classifier", "bin"), posterior),
+            "probability_error": (("iteration", "classifier", "bin"), posterior_error),
             "correlation": (("iteration", "dy", "dx"), measured.correlation),
         }
         | averages
@@ -223,11 +231,11 @@ def _unread(read: xr.Dataset) -> xr.Dataset:
     return read.map(lambda values: values if values.dtype == bool else xr.full_like(values, np.nan, float))
 
 
-def _at(kept: np.ndarray, iterations: int, read: Reading) -> Reading:
-    """Readings of the kept iterations among all; NaN where there is none."""
-    spread = np.full((2, iterations), np.nan)
-    spread[:, kept] = read
-    return Reading(*spread)
+def _at(kept: np.ndarray, iterations: int, values: np.ndarray) -> np.ndarray:
+    """Values at the kept iterations among all; NaN where there is none."""
+    spread = np.full((iterations, *values.shape[1:]), np.nan)
+    spread[kept] = values
+    return spread
 
 
 def _features(measured: Observables) -> Float64[np.ndarray, "iteration chain feature"]:

@@ -129,22 +129,20 @@ def _grown(growth: Growth) -> dict[str, Any]:
     }
 
 
-def weights_of_all(
-    spectra: Sequence[xr.Dataset], trained: Sequence[xr.Dataset], machines: int, seeds: int
-) -> xr.Dataset:
+def weights_of_all(by_machine: Sequence[Sequence[xr.Dataset]], machines: Sequence[xr.Dataset]) -> xr.Dataset:
     """Weights of all machines side by side, averaged over seeds; images of the first seed.
 
     Parameters
     ----------
-    spectra, trained
-        Spectra and machines, seeds running faster than machines.
-    machines, seeds
-        How many.
+    by_machine
+        The spectra of the seeds of each machine.
+    machines
+        Each one, of the first seed.
     """
+    shape = (len(by_machine), len(by_machine[0]))
+    first, spectra = [row[0] for row in by_machine], [one for row in by_machine for one in row]
     ly, lx = spectra[0].sizes["y"], spectra[0].sizes["x"]
-    shape = (machines, seeds)
     found = _by_seed(spectra, shape)
-    first, first_machine = spectra[::seeds], trained[::seeds]
     classes = displacement_classes(ly, lx)
     profile = np.array([classes.average(one["product_displacement"].values) for one in spectra])
     waves = [np.sort(covariance_eigenvalues(one["mixture_two_point"].values).ravel())[::-1] for one in first]
@@ -161,7 +159,7 @@ def weights_of_all(
         mean, error = mean_and_error(values, axis=1)
         averaged |= {f"{name}_mean": (("machine", *dims), mean), f"{name}_error": (("machine", *dims), error)}
     power = _padded(spectra, "mode_power", ("mode", "shell"), shape).mean(axis=1)
-    images = [_images(spectrum, machine, ly, lx) for spectrum, machine in zip(first, first_machine, strict=True)]
+    images = [_images(spectrum, machine, ly, lx) for spectrum, machine in zip(first, machines, strict=True)]
     return xr.Dataset(
         {
             **found,
@@ -238,9 +236,9 @@ def _leading(values: np.ndarray) -> np.ndarray:
     return np.pad(values[:, :, :LEADING], widths, constant_values=np.nan)
 
 
-def _images(spectrum: xr.Dataset, trained: xr.Dataset, ly: int, lx: int) -> dict[str, np.ndarray]:
+def _images(spectrum: xr.Dataset, machine: xr.Dataset, ly: int, lx: int) -> dict[str, np.ndarray]:
     """Leading modes, and the weights and correlators of the hidden units with the largest weights, as images."""
-    weights = np.asarray(RBM.from_dataset(trained).in_units("-1/+1").weights, np.float64)
+    weights = np.asarray(RBM.from_dataset(machine).in_units("-1/+1").weights, np.float64)
     strongest = np.argsort(-np.sum(weights**2, axis=0), kind="stable")[:LEADING]
     columns = {
         "leading_vector": spectrum["visible_vector"].values[:, :LEADING],

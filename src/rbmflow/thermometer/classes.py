@@ -36,17 +36,38 @@ class ClassCurve(eqx.Module):
         From 0 to inf.
     mean_class : float64 [temperature]
         Classes are counted from 0.
+    error : float64 [temperature]
+        Its standard error: 0 of an exact curve, that of the calibration draws of a measured one.
     """
 
     temperature: Float64[np.ndarray, " temperature"]
     mean_class: Float64[np.ndarray, " temperature"]
+    error: Float64[np.ndarray, " temperature"]
 
     @classmethod
-    def of_levels(cls, model: Ising, mean_class: Float64[np.ndarray, " level"]) -> ClassCurve:
-        """Curve from the mean class at each energy level of `exact.density_of_states`."""
+    def of_levels(
+        cls,
+        model: Ising,
+        mean_class: Float64[np.ndarray, " level"],
+        left_out: Float64[np.ndarray, "block level"] | None = None,
+    ) -> ClassCurve:
+        r"""Curve from the mean class at each energy level of `exact.density_of_states`.
+
+        A measured one comes with its g copies for each of which a block of the draws was left out; its error is that
+        of the jackknife, :math:`\sigma^2 = \frac{g - 1}{g} \sum_b (c_b - \bar c)^2`.
+        """
         temperature = exact.critical_temperature() * np.tan(_angle(POINTS))
         temperature[-1] = np.inf
-        return cls(temperature, exact.energy_distribution(model, temperature) @ mean_class)
+        weights = exact.energy_distribution(model, temperature)
+        error = np.zeros_like(temperature)
+        if left_out is not None:
+            error = np.sqrt(len(left_out) - 1) * (weights @ left_out.T).std(axis=1)
+        return cls(temperature, weights @ mean_class, error)
+
+    def error_at(self, mean_class: Float64[np.ndarray, "*batch"]) -> Float64[np.ndarray, "*batch"]:
+        """Standard error of the curve where it has these mean classes."""
+        highest, first = np.unique(np.maximum.accumulate(self.mean_class), return_index=True)
+        return np.asarray(np.interp(mean_class, highest, self.error[first]))
 
     def invert(self, mean_class: Float64[np.ndarray, "*batch"]) -> Float64[np.ndarray, "*batch"]:
         """Temperatures at which equilibrium has these mean classes: 0 below the curve, inf above, NaN if it is flat."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int8
+from jaxtyping import Array, Float, Float32, Float64, Int8
 
 from rbmflow._record import Record
 from rbmflow._types import Key, Spins
+from rbmflow.diagnostics import mean_and_error
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
 from rbmflow.thermometer.classes import ClassCurve, mean_class
-from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading
+from rbmflow.thermometer.reading import Ensembles, Reading, with_sides
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -95,8 +97,23 @@ class NeuralThermometer(Record):
         return class_probabilities(self.network, spins)
 
     def temperature(self, spins: Ensembles) -> Reading:
-        """Temperature and its error for each ensemble of chains, from its mean class."""
-        return ensemble_reading(mean_class(np.asarray(self.read(spins))), self.curve.invert, self.model)
+        """Temperature and its error for each ensemble of chains, from its mean class.
+
+        The error joins that of the chains and that of the measured curve.
+        """
+        return self.of_classes(mean_class(np.asarray(self.read(spins))))[0]
+
+    def of_classes(self, classes: Float64[np.ndarray, "*batch chain"]) -> tuple[Reading, Float64[np.ndarray, "*batch"]]:
+        """The same from the mean class of every configuration, and the curve's part of the error, in J/k_B.
+
+        All readings of one thermometer share that part.
+        """
+        mean, deviation = mean_and_error(classes, axis=-1)
+        of_curve = self.curve.error_at(mean)
+        joined = np.asarray(np.hypot(deviation, of_curve))
+        reading = with_sides(mean, joined, self.curve.invert, self.model, classes.shape[-1])
+        # So many chains that nothing but the curve is uncertain.
+        return reading, with_sides(mean, of_curve, self.curve.invert, self.model, math.inf).error
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
@@ -112,6 +129,11 @@ class NeuralThermometer(Record):
         arrays = {name: (dims, np.asarray(getattr(self.network, name)), at) for name, (dims, at) in weights.items()}
         long_name = "equilibrium mean of the mean class, classes counted from 0"
         arrays["mean_class"] = (("temperature",), self.curve.mean_class, {"long_name": long_name})
+        arrays["mean_class_error"] = (
+            ("temperature",),
+            self.curve.error,
+            {"long_name": f"standard error of the {long_name}"},
+        )
         coordinates = {
             "bin": ("bin", np.array(self.temperatures), {"long_name": "temperature class"} | units),
             "temperature": ("temperature", self.curve.temperature, {"long_name": "temperature"} | units),
@@ -124,7 +146,7 @@ class NeuralThermometer(Record):
         names = ("hidden_weights", "hidden_bias", "class_weights", "class_bias")
         return cls(
             Network(*(jnp.asarray(dataset[name].values) for name in names)),
-            ClassCurve(dataset["temperature"].values, dataset["mean_class"].values),
+            ClassCurve(*(dataset[name].values for name in ("temperature", "mean_class", "mean_class_error"))),
             Ising(Square(*(int(side) for side in dataset.attrs["lattice"]))),
             tuple(float(t) for t in dataset["bin"].values),
         )

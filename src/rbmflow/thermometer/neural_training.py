@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 UPDATES_IN_A_CHUNK = 1000
 CALIBRATION_TEMPERATURES = (0, 1, 1.5, 1.75, 2, 2.125, 2.25, 2.375, 2.5, 2.75, 3, 3.5, 4, 5, 7, 12, float("inf"))
 CALIBRATION_DRAWS = 4000
+BLOCKS = 20
+"""Blocks of the calibration draws, each left out once for the error of the curve."""
 
 
 class ThermometerHistory(Record):
@@ -208,23 +210,42 @@ def train_thermometer(
         if progress is not None:
             progress(done / settings.epochs)
     history = jax.tree.map(lambda *parts: jnp.concatenate(parts), *infos)
-    curve = ClassCurve.of_levels(model, _mean_class_of_levels(for_calibration, model, state.network))
+    curve = calibrated(for_calibration, model, state.network)
     classes_of = tuple(float(t) for t in temperatures)
     return NeuralThermometer(state.network, curve, model, classes_of), history
 
 
-def _mean_class_of_levels(key: Key, model: Ising, network: Network) -> Float64[np.ndarray, " level"]:
-    """Mean class that a network gives at each energy, from draws that cover all energies met at any temperature.
+def calibrated(key: Key, model: Ising, network: Network, draws: int = CALIBRATION_DRAWS) -> ClassCurve:
+    """Measure the curve of a network's mean class, with its error, on draws that cover all energies.
 
     At equilibrium all configurations of one energy are equally probable whatever the temperature, so the draws of all
-    temperatures are taken together. The ideal classifier's mean class rises with the energy; so does the fit.
+    temperatures are taken together.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    model, network
+        What is calibrated.
+    draws
+        Configurations at each of `CALIBRATION_TEMPERATURES`, at least as many as there are `BLOCKS`.
     """
-    spins = sample(key, model, CALIBRATION_TEMPERATURES, CALIBRATION_DRAWS).spins
-    level = energy_level(model, spins).ravel()
-    read = mean_class(np.asarray(class_probabilities(network, spins))).ravel()
-    energies, _ = density_of_states(model)
-    count = np.bincount(level, minlength=energies.size)
+    spins = sample(key, model, CALIBRATION_TEMPERATURES, draws).spins
+    level = energy_level(model, spins)
+    read = mean_class(np.asarray(class_probabilities(network, spins)))
+    levels, _ = density_of_states(model)
+    # A block has its share of every temperature.
+    block = np.broadcast_to(np.arange(draws) % BLOCKS, level.shape)
+    left_out = [_mean_of_levels(level[block != one], read[block != one], levels.size) for one in range(BLOCKS)]
+    return ClassCurve.of_levels(model, _mean_of_levels(level.ravel(), read.ravel(), levels.size), np.array(left_out))
+
+
+def _mean_of_levels(
+    level: Int[np.ndarray, " draw"], read: Float64[np.ndarray, " draw"], levels: int
+) -> Float64[np.ndarray, " level"]:
+    """Mean class at each energy. That of the ideal classifier rises with the energy; so does the fit."""
+    count = np.bincount(level, minlength=levels)
     met = np.flatnonzero(count)
-    mean = np.bincount(level, read, energies.size)[met] / count[met]
+    mean = np.bincount(level, read, levels)[met] / count[met]
     rising = isotonic_regression(mean, weights=count[met]).x
-    return np.interp(np.arange(energies.size), met, rising)
+    return np.interp(np.arange(levels), met, rising)

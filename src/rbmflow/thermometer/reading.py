@@ -70,7 +70,7 @@ def with_sides(
     deviation: Float64[np.ndarray, "*batch"],
     curve: Callable[[Float64[np.ndarray, "*batch"]], Float[np.ndarray, "*batch"] | np.float64],
     model: Ising,
-    chains: int,
+    chains: float,
 ) -> Reading:
     """Temperature of an average that was taken over so many chains, with the error that `ensemble_reading` describes.
 

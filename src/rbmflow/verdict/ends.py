@@ -30,12 +30,12 @@ def paper_machines(machines: Iterable[Machine]) -> list[Machine]:
     return [m for m in machines if m.is_ising and m.lowest == 0 and m.highest == 6 and not m.has_gap]
 
 
-def one_recipe(machines: Sequence[Machine]) -> list[Machine]:
-    """Those with the recipe and the length of the largest group, so that one thing is compared at a time."""
-    groups: dict[tuple, list[Machine]] = {}
+def alike_but_for(machines: Iterable[Machine], *names: str) -> list[list[Machine]]:
+    """Machines in groups that were made with the same settings but for these, which can be compared in them."""
+    groups: dict[str, list[Machine]] = {}
     for machine in machines:
-        groups.setdefault((machine.recipe, machine.length), []).append(machine)
-    return max(groups.values(), key=len, default=[])
+        groups.setdefault(machine.apart_from(*names), []).append(machine)
+    return list(groups.values())
 
 
 def end_at(machine: Machine, target: float, window: float, narrow: bool = False) -> Judgement:
@@ -122,7 +122,8 @@ def start_forgotten(machines: Sequence[Machine]) -> list[Judgement]:
 
 def hidden_units_move_end(machines: Sequence[Machine]) -> list[Judgement]:
     """Above N_v hidden units the hot flow is slower and ends elsewhere."""
-    chosen = one_recipe(paper_machines(machines))
+    alike = alike_but_for(paper_machines(machines), "machine.hidden", "temperatures", "seed")
+    chosen = max(alike, key=len, default=[])
     few = [m for m in chosen if m.hidden <= m.length**2]
     many = [m for m in chosen if m.hidden > m.length**2]
     if not few or not many:
@@ -171,10 +172,11 @@ def recipe_moves_end(machines: Sequence[Machine]) -> list[Judgement]:
     found = []
     groups: dict[tuple, list[Machine]] = {}
     for machine in paper_machines(machines):
-        groups.setdefault((machine.hidden, machine.length), []).append(machine)
-    for (hidden, length), group in groups.items():
-        if len({machine.recipe for machine in group}) > 1:
-            of = f"{len(group)} recipes, N_h = {hidden}, L = {length}"
+        groups.setdefault((machine.hidden, machine.length, machine.temperatures), []).append(machine)
+    for (hidden, length, _), group in groups.items():
+        recipes = len(alike_but_for(group, "seed"))
+        if recipes > 1:
+            of = f"{recipes} recipes, N_h = {hidden}, L = {length}"
             found.append(_equal_ends(of, [m.mean_end for m in group]))
     for machine in paper_machines(machines):
         late = [end for update, end in machine.ladder if update >= machine.updates / 4]
@@ -212,11 +214,12 @@ def _of_study(machines: Sequence[Machine], target: Callable[[Machine], float], w
 def _grids(machines: Sequence[Machine]) -> list[Machine]:
     """One recipe and size on several training grids; none if there is one grid only."""
     chosen = [m for m in machines if m.is_ising and not m.is_control and m.highest > 0 and len(m.temperatures) > 2]
-    groups: dict[tuple, dict[tuple, Machine]] = {}
-    for machine in chosen:
-        groups.setdefault((machine.recipe, machine.length, machine.hidden), {})[machine.temperatures] = machine
-    largest = max(groups.values(), key=len, default={})
-    return list(largest.values()) if len(largest) > 2 else []
+    alike = alike_but_for(chosen, "temperatures", "seed")
+    return max(alike, key=_grids_of, default=[]) if max(map(_grids_of, alike), default=0) > 2 else []
+
+
+def _grids_of(machines: Sequence[Machine]) -> int:
+    return len({machine.temperatures for machine in machines})
 
 
 def follows_tc(machines: Sequence[Machine]) -> list[Judgement]:
@@ -231,12 +234,11 @@ def follows_mixture(machines: Sequence[Machine]) -> list[Judgement]:
 
 def follows_specific_heat(machines: Sequence[Machine]) -> list[Judgement]:
     """T* of each size at the maximum of its specific heat."""
-    sizes: dict[str, dict[int, Machine]] = {}
-    for machine in paper_machines(machines):
-        alike = abs(machine.hidden / machine.length**2 - 0.64) < 0.01
-        if alike:
-            sizes.setdefault(machine.recipe, {})[machine.length] = machine
-    largest = max(sizes.values(), key=len, default={})
-    if len(largest) < 2:
-        return []
-    return _of_study(list(largest.values()), lambda machine: machine.specific_heat_peak, NARROW)
+    chosen = [m for m in paper_machines(machines) if abs(m.hidden / m.length**2 - 0.64) < 0.01]
+    alike = alike_but_for(chosen, "model.length", "machine.hidden", "temperatures", "seed")
+    largest = max(alike, key=_sizes_of, default=[])
+    return _of_study(largest, lambda machine: machine.specific_heat_peak, NARROW) if _sizes_of(largest) > 1 else []
+
+
+def _sizes_of(machines: Sequence[Machine]) -> int:
+    return len({machine.length for machine in machines})

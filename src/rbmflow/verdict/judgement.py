@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-type Side = Literal["supports", "contradicts", "open"]
+from rbmflow.convergence import SIGMAS
 
-SIGMAS = 3.0
-"""Standard errors that two numbers must be apart to differ."""
+type Side = Literal["supports", "contradicts", "open"]
 
 SIGNIFICANCE = 0.0027
 """Probability below which a fit or a rank correlation counts: that of three standard errors."""

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rbmflow.verdict.ends import neural_at_tc, paper_machines
+from rbmflow.verdict.ends import alike_but_for, neural_at_tc, paper_machines
 from rbmflow.verdict.judgement import SIGNIFICANCE, Judgement, Measured, Side, above
 from rbmflow.verdict.machines import BlockSpins, Machine
 
 PERFECT = 0.05
 """Excess nats up to which a machine counts as perfect."""
+
+ESTIMATION = ("training.estimator", "training.steps", "training.rungs", "training.swap_acceptance")
+"""Settings of the estimator of the gradient."""
 
 MIXTURE_WINDOW = 0.05
 """Energy per site within which the end of a flow is that of the mixture, in J."""
@@ -21,14 +24,15 @@ MIXTURE_WINDOW = 0.05
 def against_rg(machines: Sequence[Machine], blocks: Sequence[BlockSpins]) -> list[Judgement]:
     """Block spins leave T_c on both sides, and the machine approaches it from both sides."""
     # Decimation of the square lattice has no fixed point, so it has no direction from T_c.
-    block = next((one for one in blocks if one.rule == "majority"), None)
-    if block is None:
-        return []
-    leaves = all(change.differs and change.value > 0 for change in block.changes.values())
-    returns = any(change.differs and change.value < 0 for change in block.changes.values())
-    told = ", ".join(f"{name} {change}" for name, change in block.changes.items())
+    majority = {block.length: block for block in blocks if block.rule == "majority"}
     found = []
     for machine in paper_machines(machines):
+        block = majority.get(machine.length)
+        if block is None:
+            continue
+        leaves = all(change.differs and change.value > 0 for change in block.changes.values())
+        returns = any(change.differs and change.value < 0 for change in block.changes.values())
+        told = ", ".join(f"{name} {change}" for name, change in block.changes.items())
         nearer, further = _approach(machine)
         side: Side = "contradicts" if further or returns else "supports" if nearer and leaves else "open"
         found.append(Judgement(machine.name, side, f"{machine.told_ends}; block spins: {told}"))
@@ -128,11 +132,8 @@ def neural_cannot_tell(machines: Sequence[Machine]) -> list[Judgement]:
 
 def small_k_is_off_equilibrium(machines: Sequence[Machine]) -> list[Judgement]:
     """CD-1 ends further from its training mixture than the longest chains do."""
-    groups: dict[tuple, list[Machine]] = {}
-    for machine in paper_machines(machines):
-        groups.setdefault((machine.hidden, machine.length, machine.updates), []).append(machine)
     found = []
-    for (hidden, length, _), group in groups.items():
+    for group in alike_but_for(paper_machines(machines), *ESTIMATION):
         of_k = {machine.gibbs_steps: machine for machine in group if machine.estimator == "CD"}
         if 1 not in of_k or len(of_k) < 2:
             continue
@@ -143,7 +144,7 @@ def small_k_is_off_equilibrium(machines: Sequence[Machine]) -> list[Judgement]:
         told = f"E from the mixture: CD-1 {near}, CD-{max(of_k)} {far}"
         persistent = [m for m in group if m.estimator in ("PCD", "PTT")]
         told += "".join(f", {m.estimator}-{m.gibbs_steps} {m.energy_from_mixture}" for m in persistent)
-        found.append(Judgement(f"N_h = {hidden}, L = {length}", side, told))
+        found.append(Judgement(f"N_h = {group[0].hidden}, L = {group[0].length}", side, told))
     return found
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from rbmflow.verdict.judgement import Measured
 
@@ -27,21 +30,29 @@ class StartedFlow:
     """Iterations until it stays at its end."""
 
 
+NOT_COMPARED = ("training.epochs", "training.checkpoints", "sampling.method", "sampling.temperatures")
+"""What is no part of a recipe: grids of other sizes need other epochs for the same updates; the others change nothing
+that is learnt, or stand in the training temperatures."""
+
+
 @dataclass(frozen=True)
 class Machine:
     """One machine, all its seeds together."""
 
     name: str
-    hidden: int
-    length: int
-    estimator: str
-    gibbs_steps: int
+    """What it is called; for people only."""
+    artifact: str
+    """Hash of the machine of the first seed: equal ones are one machine."""
+    kind: str
+    """Name of its type in the spec."""
+    recipe: Mapping[str, Any]
+    """Every setting that it was made with, by its name in a spec."""
     updates: int
-    temperatures: tuple[float, ...]
-    """Of its training configurations, in J/k_B."""
-    data: str
-    """What it was trained on: `ising`, or the name of a control."""
+    effort: tuple[int, int, int]
+    """Seeds, iterations and chains that it was measured with."""
     flows: tuple[StartedFlow, ...]
+    mean_end: Measured
+    """T(E) at the end over all starts."""
     doubts: frozenset[str]
     """What keeps it from having a T*, by T(E)."""
     critical: float
@@ -59,6 +70,37 @@ class Machine:
     """Probabilities of the two-sample test, one a seed and start."""
     ladder: tuple[tuple[int, Measured], ...] = field(default=())
     """T(E) at the end by gradient updates, along the training."""
+
+    @property
+    def hidden(self) -> int:
+        """Hidden units."""
+        return self.recipe["machine.hidden"]
+
+    @property
+    def length(self) -> int:
+        """Side of its lattice."""
+        return self.recipe["model.length"]
+
+    @property
+    def estimator(self) -> str:
+        """Estimator of its gradient."""
+        return self.recipe["training.estimator"]
+
+    @property
+    def gibbs_steps(self) -> int:
+        """Gibbs steps of its negative phase."""
+        return self.recipe["training.steps"]
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """Temperatures of its training configurations, in J/k_B."""
+        return tuple(self.recipe["temperatures"])
+
+    @property
+    def data(self) -> str:
+        """What it was trained on; a control, which has learnt nothing, is called by its weights."""
+        weights = self.recipe["weights"]
+        return self.recipe["data"] if weights == "trained" else weights
 
     @property
     def is_ising(self) -> bool:
@@ -96,17 +138,13 @@ class Machine:
         """Whether T_c lies inside the training grid."""
         return self.lowest < self.critical < self.highest and not self.has_gap
 
-    @property
-    def recipe(self) -> str:
-        """Estimator and length of the training; updates to two digits, as grids of other sizes need other epochs."""
-        return f"{self.estimator}-{self.gibbs_steps}, {float(f'{self.updates:.1e}'):.0f} updates"
+    def apart_from(self, *names: str) -> str:
+        """All that it was made with but for these settings: equal for machines that can be compared in them.
 
-    @property
-    def mean_end(self) -> Measured:
-        """T(E) at the end over all starts; they share their machines, so their errors do not average out."""
-        ends = [flow.end for flow in self.flows]
-        error = math.sqrt(sum(end.error**2 for end in ends) / len(ends))
-        return Measured(sum(end.value for end in ends) / len(ends), error, min(end.samples for end in ends))
+        Updates count to two digits, as epochs are whole.
+        """
+        left = {name: value for name, value in self.recipe.items() if name not in (*NOT_COMPARED, *names)}
+        return json.dumps(left | {"updates": float(f"{self.updates:.1e}")}, sort_keys=True)
 
     @property
     def end(self) -> Measured | None:
@@ -129,5 +167,7 @@ class BlockSpins:
     """The flow of block spins by one rule."""
 
     rule: str
+    length: int
+    """Side of the lattice that they end on."""
     changes: dict[str, Measured]
     """Change of the distance of T from T_c over the last blocking, by the side of T_c that it started on."""

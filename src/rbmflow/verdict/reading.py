@@ -8,10 +8,9 @@ import math
 import numpy as np
 import xarray as xr
 
+from rbmflow.convergence import DOUBTS
 from rbmflow.verdict.judgement import Measured
 from rbmflow.verdict.machines import UNKNOWN, BlockSpins, Machine, StartedFlow
-
-DOUBTS = ("range", "drift", "apart", "one_sided")
 
 MEASURES = {
     "resemblance": "resemblance",
@@ -23,81 +22,65 @@ MEASURES = {
 """Measures of the weights in the results, and what the rules call them."""
 
 
-def machines_of(results: xr.Dataset, named: str = "") -> list[Machine]:
+def machines_of(results: xr.Dataset) -> list[Machine]:
     """Return what the rules know of every machine of a run.
 
     Parameters
     ----------
     results
         The results of a run.
-    named
-        What tells this run from others of a study, put behind the label of each machine.
 
     Examples
     --------
     >>> judge(machines_of(results))[0].verdict  # doctest: +SKIP
     'fails'
     """
-    return [_machine(results.sel(machine=label), f"{label}{named}") for label in results["machine"].values]
+    return [_machine(results.isel(machine=row)) for row in range(results.sizes["machine"])]
 
 
-def _machine(here: xr.Dataset, name: str) -> Machine:
-    by_energy = here.sel(thermometer="energy")
-    seeds = here.sizes["seed"]
-    known = here.attrs
-    final = {ours: _of_measure(here, theirs) for theirs, ours in MEASURES.items()}
+def _machine(here: xr.Dataset) -> Machine:
+    by_energy, seeds = here.sel(thermometer="energy"), here.sizes["seed"]
     p_values = here["off_p_of_seed"].values.ravel()
+    measures = {}
+    for name, ours in MEASURES.items():
+        measures[ours] = _measured(here.sel(final_measure=name), "weight_final_mean", "weight_final_error")
     return Machine(
-        name=name,
-        hidden=int(here["hidden_units"]),
-        length=int(known["length"]),
-        estimator=str(known["estimator"]),
-        gibbs_steps=int(known["steps"]),
+        name=str(here["machine"].values),
+        artifact=str(here["artifact"].values[0]),
+        kind=str(here["machine_type"].values),
+        recipe=json.loads(str(here["recipe"].values)),
         updates=int(np.nanmax(here["weight_update"].values)),
-        temperatures=tuple(json.loads(str(here["training_temperatures"].values))),
-        data=str(here["data"].values),
-        flows=tuple(_flow(by_energy, here, str(start), seeds) for start in here["start"].values),
+        effort=(seeds, here.sizes["iteration"] - 1, int(here["chains"])),
+        flows=tuple(_flow(by_energy, here, str(start)) for start in here["start"].values),
+        mean_end=_measured(by_energy, "mean_end", "mean_end_error"),
         doubts=frozenset(doubt for doubt in DOUBTS if bool(by_energy[f"doubt_{doubt}"])),
         critical=float(here["critical_temperature"]),
         specific_heat_peak=float(here["specific_heat_peak_temperature"]),
         mixture_temperature=float(by_energy["null_temperature"]),
         energy_from_mixture=_energy_from_mixture(here),
-        excess=_over_seeds(here["excess"].values) if "excess" in here else UNKNOWN,
+        excess=_measured(here, "excess_mean", "excess_mean_error") if "excess_mean" in here else UNKNOWN,
         two_sample=tuple(float(p) for p in p_values if math.isfinite(p)),
         ladder=_ladder(here) if "ladder_update" in here else (),
-        **final,
+        **measures,
     )
 
 
-def _over_seeds(values: np.ndarray) -> Measured:
-    error = values.std(ddof=1) / math.sqrt(values.size) if values.size > 1 else math.nan
-    return Measured(float(values.mean()), float(error), values.size)
+def _measured(here: xr.Dataset, value: str, error: str) -> Measured:
+    return Measured(float(here[value]), float(here[error]), here.sizes["seed"])
 
 
-def _of_measure(here: xr.Dataset, name: str) -> Measured:
-    return _over_seeds(here["weight_final"].sel(final_measure=name).values)
-
-
-def _flow(by_energy: xr.Dataset, here: xr.Dataset, start: str, seeds: int) -> StartedFlow:
+def _flow(by_energy: xr.Dataset, here: xr.Dataset, start: str) -> StartedFlow:
     at = by_energy.sel(start=start)
-    error = _joined(float(at["end_error"]), float(at["end_chain_error"]))
     probability = here["probability_mean"].sel(start=start, classifier="neural").isel(iteration=-1)
     return StartedFlow(
         start=start,
         begin=float(at["temperature_mean"].isel(iteration=0)),
-        end=Measured(float(at["end_temperature"]), error, seeds),
-        drift=Measured(float(at["drift"]), float(at["drift_error"]), seeds),
+        end=_measured(at, "end_temperature", "end_error"),
+        drift=_measured(at, "drift", "drift_error"),
         neural_class=float(here["bin"].values[int(np.argmax(probability.values))]),
         # Iterations are whole numbers told from seeds together: their error is not known.
         iterations=Measured(float(at["iterations_needed"]), math.nan),
     )
-
-
-def _joined(of_seeds: float, of_chains: float) -> float:
-    """Error over seeds, which has that of the chains in it; the latter alone where one seed cannot tell."""
-    if not math.isfinite(of_seeds):
-        return of_chains
-    return max(of_seeds, of_chains) if math.isfinite(of_chains) else of_seeds
 
 
 def _energy_from_mixture(here: xr.Dataset) -> Measured:
@@ -110,16 +93,10 @@ def _energy_from_mixture(here: xr.Dataset) -> Measured:
 
 def _ladder(here: xr.Dataset) -> tuple[tuple[int, Measured], ...]:
     """T(E) at the end by updates, all starts together."""
-    found = []
-    for rung in range(here.sizes["checkpoint"]):
-        at = here.isel(checkpoint=rung)
-        update, ends = float(at["ladder_update"]), at["ladder_end_temperature"].values
-        if math.isfinite(update) and np.isfinite(ends).all():
-            pairs = zip(at["ladder_end_error"].values, at["ladder_end_chain_error"].values, strict=True)
-            errors = [_joined(float(of_seeds), float(of_chains)) for of_seeds, of_chains in pairs]
-            error = math.sqrt(sum(e**2 for e in errors) / len(errors))
-            found.append((int(update), Measured(float(ends.mean()), error, here.sizes["seed"])))
-    return tuple(found)
+    names = ("ladder_update", "ladder_mean_end", "ladder_mean_end_error")
+    rows = zip(*(here[name].values.tolist() for name in names), strict=True)
+    known = [row for row in rows if math.isfinite(row[0]) and math.isfinite(row[1])]
+    return tuple((int(update), Measured(end, error, here.sizes["seed"])) for update, end, error in known)
 
 
 def blocks_of(results: xr.Dataset) -> list[BlockSpins]:
@@ -139,7 +116,7 @@ def blocks_of(results: xr.Dataset) -> list[BlockSpins]:
             if chosen.size:
                 nearest = float(chosen[np.argmin(np.abs(chosen - critical))])
                 changes[side] = _change(results.sel(rule=rule, blocked_temperature=nearest), critical)
-        found.append(BlockSpins(rule, changes))
+        found.append(BlockSpins(rule, int(results.attrs["length"]), changes))
     return found
 
 

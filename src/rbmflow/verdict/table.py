@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,8 +24,9 @@ def study(machines: Sequence[Machine]) -> xr.Dataset:
     -------
     xr.Dataset
         Axes `machine start`; `end_temperature` by T(E) with `end_error`, `converged`, the candidates for T*, and
-        `excess` and `energy_from_mixture` with their errors; `ladder_end` by `ladder_update` along the training, axis
-        `rung`, padded with NaN. Temperatures in J/k_B, energies per site.
+        `excess` and `energy_from_mixture`, with joined errors over `seeds`; `artifact` and `recipe`, which say what a
+        machine is; `ladder_end` by `ladder_update` along the training, axis `rung`, padded with NaN. Temperatures in
+        J/k_B, energies per site.
 
     Examples
     --------
@@ -40,7 +42,7 @@ def study(machines: Sequence[Machine]) -> xr.Dataset:
             rows.append([getattr(known.get(start, UNKNOWN), part) for start in starts])
         return ("machine", "start"), rows
 
-    def of_machine(name: str) -> tuple[str, list[float]]:
+    def of_machine(name: str) -> tuple[str, list[float | str]]:
         return "machine", [getattr(machine, name) for machine in machines]
 
     def number(name: str, part: str) -> tuple[str, list[float]]:
@@ -57,6 +59,9 @@ def study(machines: Sequence[Machine]) -> xr.Dataset:
         "hidden_units": of_machine("hidden"),
         "length": of_machine("length"),
         "updates": of_machine("updates"),
+        "seeds": ("machine", [machine.effort[0] for machine in machines]),
+        "artifact": of_machine("artifact"),
+        "recipe": ("machine", [json.dumps(machine.recipe) for machine in machines]),
     }
     for name in ("excess", "energy_from_mixture"):
         variables |= {name: number(name, "value"), f"{name}_error": number(name, "error")}

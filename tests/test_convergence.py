@@ -1,0 +1,131 @@
+"""Where flows end, with one joined error, and what keeps a machine from having a fixed point."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from rbmflow._checks import InvalidInput
+from rbmflow.convergence import DOUBTS, end_of_flows, mean_temperature
+
+
+def flows(starts, ends, error, drift=0.0, seeds=3):
+    """Readings that relax from their starts to their ends, with noise of the error's size between seeds."""
+    rng = np.random.default_rng(1)
+    iteration = np.arange(41)
+    decay = np.exp(-iteration / 3)
+    with np.errstate(invalid="ignore"):
+        path = np.array([e + np.where(decay > 1e-3, (s - e) * decay, 0) for s, e in zip(starts, ends, strict=True)])
+    path = np.where(iteration == 0, np.array(starts)[:, None], np.where(np.isfinite(path), path, 6.0))
+    path = path + drift * iteration / 40
+    values = path[None] + error * rng.standard_normal((seeds, len(starts), 1))
+    return values, np.full(values.shape, error)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize(
+    ("starts", "ends", "drift", "doubts"),
+    [
+        ([0.0, math.inf], [2.3, 2.3], 0.0, set()),
+        ([0.0, math.inf, 2.25], [2.3, 2.3, 2.3], 0.0, set()),
+        ([0.0, math.inf], [2.2, 2.4], 0.0, {"apart"}),
+        ([0.0, math.inf], [2.3, 2.3], 0.5, {"drift"}),
+        ([0.0, 1.0], [2.3, 2.3], 0.0, {"one_sided"}),
+        ([0.0], [2.3], 0.0, {"one_sided"}),
+        ([0.0, math.inf], [math.inf, math.inf], 0.0, {"range"}),
+    ],
+)
+def test_what_keeps_a_flow_from_having_a_fixed_point(starts, ends, drift, doubts, seeds):
+    temperature, error = flows(starts, ends, 0.01, drift, seeds)
+    if math.inf in ends:
+        temperature, error = np.full_like(temperature, math.inf), np.full_like(error, np.nan)
+    found = end_of_flows(temperature, error)
+    assert found.doubts <= set(DOUBTS)
+    assert found.doubts - {"one_sided"} == doubts - {"one_sided"}
+    assert ("one_sided" in found.doubts) == ("one_sided" in doubts) or math.inf in ends
+    assert found.converged == (not doubts)
+
+
+@pytest.mark.parametrize(("other", "together"), [(0.8, False), (0.5, True)])
+def test_a_frozen_start_does_not_hide_that_another_ends_elsewhere(other, together):
+    """An ensemble in the ground state reads 0 with an error of 0.69: any temperature below 0.69, and none above."""
+    temperature, error = flows([0.0, math.inf], [0.0, other], 0.01)
+    temperature[:, 0] = 0.0
+    error[:, 0] = 0.69
+    if together:
+        temperature[:, 1, 1:] = 0.69
+    found = end_of_flows(temperature, error)
+    assert found.converged == together
+    # However many machines are frozen, none can be told from 0.69.
+    assert found.end_error[0] == pytest.approx(0.69)
+
+
+def test_no_error_is_below_the_known_noise():
+    """Two machines may lie together by chance, and one has no scatter: then the chains' error stands."""
+    temperature, error = np.full((2, 2, 41), 2.3), np.full((2, 2, 41), 0.1)
+    for seeds in (1, 2):
+        found = end_of_flows(temperature[:seeds], error[:seeds])
+        assert found.seeds == seeds
+        for told in (found.end_error, found.end_chain_error, mean_temperature(temperature[:seeds], error[:seeds])[1]):
+            np.testing.assert_allclose(told, 0.1 / math.sqrt(seeds))
+        np.testing.assert_allclose(found.end_interval, 1.96 * 0.1 / math.sqrt(seeds), rtol=1e-3)
+        assert found.mean_end_error == pytest.approx(0.1 / math.sqrt(2 * seeds))
+    temperature[1] += 1.0
+    apart = end_of_flows(temperature, error)
+    np.testing.assert_allclose(apart.end_error, 0.5)
+    np.testing.assert_allclose(apart.end_interval, 12.706 * 0.5, rtol=1e-3)
+
+
+def test_the_error_of_a_curve_is_shared_by_all_machines_and_starts():
+    """It does not fall with their number, and differences of readings by one curve do not have it."""
+    temperature, error = flows([0.0, 6.0], [2.2, 2.3], 0.001, seeds=8)
+    found = end_of_flows(temperature, np.hypot(error, 0.05), 0.05)
+    np.testing.assert_allclose(found.end_error, 0.05, rtol=0.01)
+    assert found.mean_end_error == pytest.approx(0.05, rel=0.01)
+    assert "apart" in found.doubts
+    assert (found.drift_error < 0.01).all()
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 10])
+@pytest.mark.parametrize("training", [0.0, 0.02, 0.5])
+def test_intervals_hold_the_true_end_as_often_as_they_say(seeds, training):
+    """Of machines that differ by nothing, a little, and far more than the chains can tell; one has its chains alone."""
+    rng, runs, of_chains = np.random.default_rng(seeds), 1000, 0.05
+    training = training if seeds > 1 else 0.0
+    offsets = training * rng.standard_normal((runs, seeds, 1, 1))
+    # The chains of one flow are so correlated that their error is that of a single iteration.
+    offsets = offsets + of_chains * rng.standard_normal((runs, seeds, 1, 1))
+    found = [end_of_flows(2.3 + one + np.zeros((seeds, 1, 9)), np.full((seeds, 1, 9), of_chains)) for one in offsets]
+    inside = np.mean([abs(one.end[0] - 2.3) <= one.end_interval[0] for one in found])
+    assert inside > 0.95 - 5 * math.sqrt(0.95 * 0.05 / runs)
+    # The standard error is no larger than it has to be.
+    if training == 0.0:
+        errors = np.sqrt(np.mean([one.end_error[0] ** 2 for one in found]))
+        assert errors < 1.5 * of_chains / math.sqrt(seeds)
+
+
+def test_iterations_that_were_not_read_are_left_out():
+    temperature, error = flows([0.0, math.inf], [2.3, 2.3], 0.01)
+    was_read = np.isin(np.arange(41), [0, 22, 28, 33, 40])
+    temperature[:, :, ~was_read] = np.nan
+    found = end_of_flows(temperature, error, was_read=was_read)
+    assert found.converged
+    assert np.isfinite(found.end).all()
+    assert not np.isfinite(end_of_flows(temperature, error).end).any()
+
+
+@pytest.mark.parametrize(
+    ("temperature", "error", "sentence"),
+    [
+        (
+            np.zeros((3, 5)),
+            np.zeros((3, 5)),
+            "temperature = (3, 5) is not allowed: it must be [seed, start, iteration]",
+        ),
+        (np.zeros((3, 2, 5)), np.zeros((3, 2, 4)), "error = (3, 2, 4) is not allowed: it must have the shape of"),
+    ],
+)
+def test_arrays_of_other_shapes_are_refused(temperature, error, sentence):
+    with pytest.raises(InvalidInput, match=re.escape(sentence)):
+        end_of_flows(temperature, error)
