@@ -125,7 +125,7 @@ def test_a_sweep_without_bounds_is_refused_before_it_is_expanded():
 @pytest.mark.parametrize(
     ("text", "alike"),
     [
-        ("[sweep.zip]\nseed = [0, 1, 0]", "s-2 is not allowed: its results are those of s-0"),
+        ("[sweep.zip]\nseed = [0, 1, 0]", "'s-2' is not allowed: its results are those of s-0"),
         ("[types.V]\n[[sweep.cases]]\nseed = 3\n[[sweep.cases]]\nseed = 3\ntypes.V.maximum = 6.0", "those of s-0"),
         ("[[sweep.cases]]\ntypes.V.maximum = 3.0\n[[sweep.cases]]\ntypes.W.maximum = 3.0", "those of s-0"),
         ("[sweep.product]\nseed = [0, 1]\nflow.chains = [10, 20]", ""),
