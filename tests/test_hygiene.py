@@ -37,6 +37,8 @@ def store(tmp_path):
     store.run_folder(RUN).mkdir(parents=True)
     record = {"run": RUN, "name": "some", "started": "2030-01-01T00:00:00+00:00", "steps": rows}
     (store.run_folder(RUN) / "run.json").write_text(to_json(record))
+    for name in ("spec.toml", "steps.jsonl", "report.html"):
+        (store.run_folder(RUN) / name).write_text("")
     return store
 
 
@@ -161,14 +163,15 @@ def test_a_parcel_carries_a_run_to_another_store(call, store, tmp_path):
     parcel = tmp_path / "run.tar"
     assert call("export", "some", parcel) == (0, f"{parcel}: {RUN}, 2 of 2 artifacts\n", "")
     other = Store(tmp_path / "other")
-    assert hygiene.unpack(other, parcel) == (2, 1)
+    assert hygiene.unpack(other, parcel) == (2, [RUN])
+    assert not (other.run_folder(RUN) / "report.html").exists()
     for step in (DRAWS, MACHINE):
         assert tree(other.folder(step)) == tree(store.folder(step))
     assert other.state(STRAY) == "missing"
     assert other.find_run("some")["run"] == RUN
     assert list((other.path / "work").iterdir()) == []
     before = tree(other.path)
-    assert hygiene.unpack(other, parcel) == (0, 0)
+    assert hygiene.unpack(other, parcel) == (0, [])
     assert tree(other.path) == before
     assert call("import", parcel)[:2] == (0, "0 artifacts and 0 runs are new here\n")
     code, _, err = call("export", "some", parcel)
@@ -207,6 +210,7 @@ HASH = "0" * 64
         entry("runs/x", b"", tarfile.DIRTYPE),
         entry("runs/x/run.json", b"", tarfile.FIFOTYPE),
         entry("runs/x/run.json\n"),
+        entry("runs/x/run.json", b"", tarfile.GNUTYPE_SPARSE),
     ],
     ids=lambda row: re.sub(r"\W+", "-", row[0].name),
 )
@@ -219,6 +223,38 @@ def test_a_parcel_that_means_harm_changes_nothing(store, tmp_path, bad):
     with pytest.raises(InvalidInput, match="a parcel has no entry like"):
         hygiene.unpack(store, parcel)
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("run.json", {"run": "../../public_html"}, "run: String should match pattern"),
+        ("run.json", {"run": "another-0123456789"}, "it is that of another-0123456789"),
+        ("run.json", {"steps": [{"kind": "draws", "name": "x", "hash": "../x"}]}, "steps.0.hash"),
+        ("run.json", {"spec_toml": "another"}, "spec.toml is not that of run.json"),
+        ("steps.jsonl", "[]", "Input should be an object"),
+    ],
+)
+def test_records_of_strangers_are_read_before_anything_is_taken(store, tmp_path, name, content, reason):
+    path = store.run_folder(RUN) / name
+    changed = content if isinstance(content, str) else to_json(json.loads(path.read_text()) | content)
+    record, parcel, other = store.find_run(RUN), tmp_path / "run.tar", Store(tmp_path / "other")
+    path.write_text(changed)
+    hygiene.pack(store, record, parcel)
+    with pytest.raises(InvalidInput, match=re.escape(reason)):
+        hygiene.unpack(other, parcel)
+    assert list(other.artifacts()) == other.runs() == []
+
+
+def test_a_report_in_a_parcel_is_drawn_anew_and_not_taken(call, store, tmp_path, capsys):
+    parcel, other = tmp_path / "run.tar", tmp_path / "other"
+    hygiene.pack(store, store.find_run(RUN), parcel)
+    with tarfile.open(parcel, "a") as file:
+        about, content = entry(f"runs/{RUN}/report.html", b"<script>")
+        file.addfile(about, io.BytesIO(content))
+    assert main(["store", "import", str(parcel), "--store", str(other)]) == 0
+    assert f"{RUN} is taken in without a report" in capsys.readouterr().err
+    assert not (Store(other).run_folder(RUN) / "report.html").exists()
 
 
 @pytest.mark.parametrize("harmed", ["cut", "flip", "no tar"])

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -32,7 +32,7 @@ from rbmflow.execute import (
     versions,
 )
 from rbmflow.execute import run as execute
-from rbmflow.store import Address, Damaged, Step, Store
+from rbmflow.store import Step, Store
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -236,7 +236,7 @@ def show(arguments: argparse.Namespace) -> int:
     record = store.find_run(arguments.run)
     if "points" in record:
         return sweeping.show(record, store, arguments.json)
-    results = _results(store, record)
+    results = sweeping.results_of(store, record)
     summary = report.summary(results, record)
     if arguments.json:
         print(json.dumps(summary, indent=1, allow_nan=False))
@@ -250,20 +250,12 @@ def show(arguments: argparse.Namespace) -> int:
 
 def report(arguments: argparse.Namespace) -> int:
     """Write the report of a run anew."""
-    from rbmflow import report
     from rbmflow.cli import sweeping
 
     store = Store(arguments.store)
     record = store.find_run(arguments.run)
-    if "points" in record:
-        store.prepare()
-        print(sweeping.write_reports(record, store, _default_workers()))
-        return 0
-    results = _results(store, record)
     store.prepare()
-    page = store.run_folder(record["run"]) / "report.html"
-    report.write(page, results, record)
-    print(page)
+    print(sweeping.write_page(record, store, _default_workers()))
     return 0
 
 
@@ -310,16 +302,6 @@ def _graphs(arguments: argparse.Namespace) -> tuple[Sweep, list[Sequence[Step]]]
     graphs: list[Sequence[Step]] = [steps.graph(point.spec) for point in sweep.points]
     sweeping.refuse_equal(sweep, graphs)
     return sweep, graphs
-
-
-def _results(store: Store, record: dict[str, Any]) -> xr.Dataset:
-    """Read the results of a run."""
-    last = record["steps"][-1]
-    try:
-        return store.read(Address(last["kind"], last["hash"]))
-    except Damaged as damage:
-        allowed = f"its results must be there ({damage.reason}); `rbmflow run` with its spec computes them"
-        raise InvalidInput(Problem("run", record["run"], allowed)) from damage
 
 
 def _print_ends(results: xr.Dataset) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rbmflow._checks import InvalidInput, Problem, Problems, plain
+from rbmflow.cli import sweeping
 from rbmflow.cli.telling import cell
 from rbmflow.execute.estimate import told_duration, told_size
 from rbmflow.store import Damaged, Store, Unreachable, hygiene
@@ -100,6 +101,15 @@ def import_(arguments: argparse.Namespace, console: Console) -> int:
     parcel = Path(arguments.file)
     if not parcel.is_file():
         raise InvalidInput(Problem("file", arguments.file, "it must be a file that `rbmflow store export` has written"))
-    artifacts, runs = hygiene.unpack(Store(arguments.store), parcel)
-    print(f"{artifacts} artifacts and {runs} runs are new here")
+    store = Store(arguments.store)
+    artifacts, runs = hygiene.unpack(store, parcel)
+    print(f"{artifacts} artifacts and {len(runs)} runs are new here")
+    records = [store.read_run(run) for run in runs]
+    inside = {point["run"] for record in records for point in record.get("points", ())}
+    for record in records:
+        if record["run"] not in inside:
+            try:
+                print(sweeping.write_page(record, store, 1))
+            except Exception as error:  # Labels and numbers of strangers may break any figure.
+                print(plain(f"{record['run']} is taken in without a report: {error}"), file=sys.stderr)
     return 0

@@ -75,6 +75,39 @@ def run(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, workers: i
     return 0 if failure is None else 1
 
 
+def results_of(store: Store, record: dict[str, Any]) -> xr.Dataset:
+    """Read the results of a run.
+
+    Raises
+    ------
+    InvalidInput
+        If they are not there.
+    """
+    last = record["steps"][-1]
+    try:
+        return store.read(Address(last["kind"], last["hash"]))
+    except Damaged as damage:
+        allowed = f"its results must be there ({damage.reason}); `rbmflow run` with its spec computes them"
+        raise InvalidInput(Problem("run", record["run"], allowed)) from damage
+
+
+def write_page(record: dict[str, Any], store: Store, processes: int) -> Path:
+    """Write the report of a run, or those of a sweep and its points, anew, and return its place.
+
+    Raises
+    ------
+    InvalidInput
+        If the results of a run are not there.
+    """
+    from rbmflow import report
+
+    if "points" in record:
+        return write_reports(record, store, processes)
+    page = store.run_folder(record["run"]) / "report.html"
+    report.write(page, results_of(store, record), record)
+    return page
+
+
 def write_reports(record: dict[str, Any], store: Store, processes: int, computed: Collection[Step] = ()) -> Path:
     """Write the page of a sweep, and the report of every point whose results are there; return the page.
 

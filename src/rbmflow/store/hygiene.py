@@ -17,14 +17,17 @@ from rbmflow._checks import InvalidInput, Problem
 from rbmflow._files import make_folder, replacing, unused
 from rbmflow.store import layout
 from rbmflow.store.artifacts import STALE_AFTER, Damaged, Store
-from rbmflow.store.records import HASH
+from rbmflow.store.records import HASH, ManifestRow, parse_record
 from rbmflow.store.step import Address
 
 _ENTRY = re.compile(
     r"artifacts/(?P<kind>[a-z][a-z0-9_]{0,40})/(?P<hash>[0-9a-f]{64})/(data\.nc|provenance\.json|SHA256SUMS)"
-    r"|runs/(?P<run>[A-Za-z0-9_-]{1,80})/(spec\.toml|run\.json|steps\.jsonl|report\.html|table\.csv)"
+    r"|runs/(?P<run>[A-Za-z0-9_-]{1,80})/(spec\.toml|run\.json|steps\.jsonl)"
 )
-"""The only names that a parcel may hold."""
+"""The only names that a parcel holds; pages are drawn anew from what it holds, for a page can say anything."""
+
+_PAGE = re.compile(r"runs/[A-Za-z0-9_-]{1,80}/(report\.html|table\.csv)")
+"""What parcels of earlier versions hold besides; it is passed over."""
 
 DAY = 86_400.0
 
@@ -176,10 +179,11 @@ def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     return entry
 
 
-def unpack(store: Store, parcel: Path) -> tuple[int, int]:
+def unpack(store: Store, parcel: Path) -> tuple[int, list[str]]:
     """Take the artifacts and runs of a parcel into a store; what is there already stays as it is.
 
     Everything is verified before anything is taken, and nothing but the files of artifacts and runs is written.
+    Reports are not among them.
 
     Parameters
     ----------
@@ -190,13 +194,15 @@ def unpack(store: Store, parcel: Path) -> tuple[int, int]:
 
     Returns
     -------
-    artifacts, runs : int
+    artifacts : int
         How many were new here.
+    runs : list of str
+        The ids of those that were new here.
 
     Raises
     ------
     InvalidInput
-        If the file is no such parcel, or one of its artifacts is damaged.
+        If the file is no such parcel, or one of its artifacts is damaged or one of its records cannot be read.
     """
     store.prepare()
     stage = unused(store.path / "work" / "import")
@@ -207,29 +213,54 @@ def unpack(store: Store, parcel: Path) -> tuple[int, int]:
         artifacts = list(staged.artifacts())
         for artifact in artifacts:
             staged.verify(artifact)
+        _check_records(staged, parcel)
         runs = [path.name for path in sorted(stage.glob("runs/*"))]
         folders = [(staged.folder(artifact), store.folder(artifact)) for artifact in artifacts]
         taken = sum(_adopt(*pair) for pair in folders)
-        return taken, sum(_adopt(staged.run_folder(run), store.run_folder(run)) for run in runs)
+        return taken, [run for run in runs if _adopt(staged.run_folder(run), store.run_folder(run))]
     except Damaged as damage:
         raise InvalidInput(Problem("file", str(parcel), f"{damage}; nothing was taken")) from damage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 
 
+def _check_records(staged: Store, parcel: Path) -> None:
+    """Refuse a parcel with a record that does not read as we write it, or a run whose files do not belong together."""
+    faults = list(map(str, staged.unreadable_runs()))
+    for record in staged.runs():
+        folder = staged.run_folder(record["run"])
+        try:
+            if record.get("spec_toml", "") != (folder / "spec.toml").read_text("utf-8"):
+                raise ValueError("spec.toml is not that of run.json")
+            for line in (folder / "steps.jsonl").read_text("utf-8").splitlines():
+                parse_record(ManifestRow, line)
+        except (OSError, ValueError) as error:
+            faults.append(f"{record['run']}: {error.strerror if isinstance(error, OSError) else error}")
+    if faults:
+        raise InvalidInput(Problem("file", str(parcel), f"its records must be whole ({faults[0]}); nothing was taken"))
+
+
 def _extract(parcel: Path, stage: Path) -> None:
     """Write the files of a parcel; names that are no artifact's and no run's are refused, so none leads elsewhere."""
     try:
+        size = parcel.stat().st_size
         with tarfile.open(parcel, "r:") as file:
             for entry in file:
-                if not entry.isreg() or not _ENTRY.fullmatch(entry.name):
+                known = _ENTRY.fullmatch(entry.name) or _PAGE.fullmatch(entry.name)
+                # A sparse entry of kilobytes may stand for a file of terabytes.
+                plain_file = entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not entry.issparse()
+                if not known or not plain_file or not 0 <= entry.size <= size:
                     raise InvalidInput(Problem("file", str(parcel), f"a parcel has no entry like {entry.name!r}"))
+                if _PAGE.fullmatch(entry.name):
+                    continue
                 content = file.extractfile(entry)
                 path = stage / entry.name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with open(path, "xb") as copy:
                     shutil.copyfileobj(content, copy)  # pyright: ignore[reportArgumentType]
-    except (tarfile.TarError, EOFError) as error:
+    except InvalidInput:
+        raise
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
         raise InvalidInput(
             Problem("file", str(parcel), f"it must be a whole parcel of `store export`: {error}")
         ) from error
