@@ -107,6 +107,26 @@ def test_a_second_run_computes_and_writes_nothing(call, tmp_path):
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize("sweep", ["", "[sweep.product]\n'training.epochs' = [2, 3]\n"], ids=["run", "sweep"])
+def test_what_a_power_cut_has_emptied_is_written_anew(call, tmp_path, sweep):
+    Path("mine.toml").write_text(f"name = 'mine'\nseeds = 1\n{sweep}")
+    call("run", "mine.toml")
+    paths = [path for path in tmp_path.glob("rbmflow-store/runs/*/*") if path.name != "table.csv"]
+    for path in paths:
+        path.write_text("")
+        assert call("run", "mine.toml")[0] == 0
+        assert path.stat().st_size
+    for path in paths:
+        path.write_text("")
+    assert call("store", "gc", "--delete", "--older-than", "0")[0] == 2
+    code, out, _ = call("run", "mine.toml")
+    assert code == 0
+    assert "nothing to compute" in out or ": 0 of" in out
+    assert all(path.stat().st_size for path in paths)
+    assert call("store", "gc", "--older-than", "0")[1].startswith("0 files")
+    assert call("run", "mine.toml")[0] == 0
+
+
 def test_a_second_run_needs_no_jax(call, tmp_path):
     call("run", *SMALL)
     script = (

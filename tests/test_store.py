@@ -97,7 +97,7 @@ def test_the_first_to_publish_stays(store, step):
 
 
 @pytest.mark.parametrize("name", ["data.nc", "provenance.json", "SHA256SUMS"])
-@pytest.mark.parametrize("harm", ["cut", "empty", "gone", "flip 0", "flip 50", "flip -1", "longer"])
+@pytest.mark.parametrize("harm", ["pipe", "cut", "empty", "gone", "flip 0", "flip 50", "flip -1", "longer"])
 def test_damage_to_any_file_is_found(store, step, name, harm):
     store.publish(step, DATA, {})
     path = store.folder(step) / name
@@ -106,15 +106,17 @@ def test_damage_to_any_file_is_found(store, step, name, harm):
         content[int(harm.split()[1])] ^= 1
     shorter = {"cut": content[: len(content) // 2], "empty": b"", "longer": content + b"x"}
     path.write_bytes(shorter.get(harm, content))
-    if harm == "gone":
+    if harm in ("gone", "pipe"):
         path.unlink()
+    if harm == "pipe":
+        os.mkfifo(path)
     if name == "SHA256SUMS" and harm == "longer":
         store.verify(step)  # A line more harms nothing: the two that matter are there.
         return
     with pytest.raises(Damaged) as caught:
         store.read(step)
     assert name in caught.value.reason or "agree" in caught.value.reason
-    assert store.state(step) == ("damaged" if harm in ("empty", "gone") else "done")
+    assert store.state(step) == ("damaged" if harm in ("empty", "gone", "pipe") else "done")
     with pytest.raises(Damaged):
         store.verify(step)
 

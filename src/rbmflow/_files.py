@@ -6,6 +6,7 @@ Everything that the project writes goes this one way: beside its place, synced, 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -65,6 +66,8 @@ def write_text(path: Path, text: str, *, synced: bool = True) -> None:
 
 def read_bytes(path: Path) -> bytes:
     """Read a whole file; an error that may pass, of a disk or a network, is tried again."""
+    if path.exists() and not path.is_file():  # Opening a pipe would wait for ever.
+        raise IsADirectoryError(errno.EISDIR, "it is no file", str(path))
     for pause in _PAUSES:
         try:
             with open(path, "rb") as file:

@@ -231,7 +231,7 @@ def _points(record: dict[str, Any], store: Store, computed: Collection[Step] | N
     started = datetime.fromisoformat(record["started"])
     for row, point in zip(record["points"], _specs(record, known), strict=True):
         steps = manifest.ancestry(known[row["results"]])
-        of_point = store.read_run(row["run"]) or {"run": row["run"], "started": record["started"]}
+        of_point = recording.kept(row["run"], store) or {"run": row["run"], "started": record["started"]}
         try:
             results = store.read(steps[-1])
         except Damaged:

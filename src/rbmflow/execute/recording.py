@@ -124,7 +124,7 @@ def finish(
         "platform": platform.platform(),
         "revision": revision(),
     }
-    _write(record, store)
+    _write(record, steps, store)
     return record
 
 
@@ -145,15 +145,13 @@ def _header(spec: Spec, steps: Sequence[Step], started: datetime) -> dict[str, A
 
 def _begin(record: dict[str, Any], steps: Sequence[Step], store: Store) -> None:
     record["steps"] = [{"kind": step.kind, "name": step.name, "hash": step.hash} for step in dict.fromkeys(steps)]
+    _write(record, steps, store)
+
+
+def _write(record: dict[str, Any], steps: Sequence[Step], store: Store) -> None:
     folder = store.run_folder(record["run"])
     make_folder(folder)
     manifest.write(steps, folder)
-    _write(record, store)
-
-
-def _write(record: dict[str, Any], store: Store) -> None:
-    folder = store.run_folder(record["run"])
-    make_folder(folder)
     if "spec_toml" in record:
         write_text(folder / "spec.toml", record["spec_toml"])
     write_text(folder / "run.json", to_json(record))

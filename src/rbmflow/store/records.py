@@ -180,8 +180,6 @@ def parse_record[T: Mapping[str, Any]](schema: type[T], content: bytes | str) ->
 def read_record[T: Mapping[str, Any]](schema: type[T], path: Path) -> T | Unreadable | None:
     """Read a record; None where there is no such file."""
     try:
-        if path.exists() and not path.is_file():  # Opening a pipe would wait for ever.
-            return Unreadable(path, "it is no file")
         return parse_record(schema, read_bytes(path))
     except FileNotFoundError:
         return None
