@@ -29,6 +29,11 @@ PARAMETERS = st.tuples(
 )
 
 
+def foreign(parameters) -> RBM:
+    *arrays, units = parameters
+    return RBM.from_weights(*arrays, units=units)
+
+
 def log_p(machine: RBM) -> np.ndarray:
     return enumeration.visible_log_probability(machine)
 
@@ -36,7 +41,7 @@ def log_p(machine: RBM) -> np.ndarray:
 @settings(max_examples=40, deadline=None)
 @given(PARAMETERS, st.sampled_from(UNITS))
 def test_units_do_not_change_the_probability_and_convert_back_exactly(parameters, name):
-    machine = RBM.from_weights(*parameters)
+    machine = foreign(parameters)
     other = machine.in_units(name)
     assert other.units.name == name
     np.testing.assert_allclose(log_p(other), log_p(machine), atol=1e-10)
@@ -48,7 +53,7 @@ def test_units_do_not_change_the_probability_and_convert_back_exactly(parameters
 @settings(max_examples=40, deadline=None)
 @given(PARAMETERS, st.permutations(range(HIDDEN)))
 def test_hidden_units_may_be_reordered(parameters, order):
-    machine = RBM.from_weights(*parameters)
+    machine = foreign(parameters)
     at = jnp.array(order)
     reordered = RBM(machine.weights[:, at], machine.visible_bias, machine.hidden_bias[at], machine.units)
     np.testing.assert_allclose(log_p(reordered), log_p(machine), atol=1e-10)
@@ -58,7 +63,7 @@ def test_hidden_units_may_be_reordered(parameters, order):
 @given(PARAMETERS, st.lists(st.booleans(), min_size=HIDDEN, max_size=HIDDEN))
 def test_hidden_units_may_be_turned_over(parameters, turned):
     """The sign gauge of units -1/+1, in any units: h_j -> -h_j with its weights and its bias."""
-    machine = RBM.from_weights(*parameters)
+    machine = foreign(parameters)
     spins = machine.in_units("-1/+1")
     signs = jnp.where(jnp.array(turned), -1.0, 1.0)
     flipped = RBM(spins.weights * signs[None, :], spins.visible_bias, spins.hidden_bias * signs, spins.units)
@@ -69,7 +74,7 @@ def test_hidden_units_may_be_turned_over(parameters, turned):
 @given(PARAMETERS, arrays(np.float64, VISIBLE, elements=NUMBERS), arrays(np.float64, HIDDEN, elements=NUMBERS))
 def test_centred_writing_is_the_same_machine(parameters, mean_visible, mean_hidden):
     """The energy -(v - mu) W (h - lambda) - b' v - c' h with b' = b + W lambda, c' = c + W^T mu."""
-    machine = RBM.from_weights(*parameters)
+    machine = foreign(parameters)
     weights, b, c = (np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(machine))
     visible, hidden = (enumeration.states(machine.units, count) for count in weights.shape)
     centred = (visible - mean_visible) @ weights @ (hidden - mean_hidden).T
@@ -81,15 +86,15 @@ def test_centred_writing_is_the_same_machine(parameters, mean_visible, mean_hidd
 @settings(max_examples=40, deadline=None)
 @given(PARAMETERS)
 def test_without_biases_spins_may_all_be_turned_over(parameters):
-    machine = RBM.from_weights(*parameters)
-    spins = RBM.from_weights(machine.weights)
+    machine = foreign(parameters)
+    spins = RBM.from_weights(machine.weights, None, None, units="-1/+1", axes="visible, hidden")
     np.testing.assert_allclose(log_p(spins), log_p(spins)[::-1], atol=1e-12)
 
 
 @settings(max_examples=20, deadline=None)
 @given(PARAMETERS)
 def test_probabilities_sum_to_one(parameters):
-    machine = RBM.from_weights(*parameters)
+    machine = foreign(parameters)
     states = enumeration.states(machine.units, VISIBLE)
     total = np.exp(-free_energy(machine, states) - exact_log_partition(machine).value).sum()
     assert total == pytest.approx(1, abs=1e-12)
@@ -97,7 +102,7 @@ def test_probabilities_sum_to_one(parameters):
 
 def test_weights_from_elsewhere_are_kept():
     weights = np.arange(12).reshape(4, 3)
-    machine = RBM.from_weights(weights, hidden_bias=np.arange(1, 4), units="0/1")
+    machine = RBM.from_weights(weights, None, np.arange(1, 4), units="0/1")
     np.testing.assert_array_equal(machine.weights, weights)
     np.testing.assert_array_equal(machine.visible_bias, np.zeros(4))
     np.testing.assert_array_equal(machine.hidden_bias, [1, 2, 3])
@@ -125,7 +130,7 @@ def rbms_file(path, kind):
 @pytest.mark.parametrize(("kind", "units"), [("BBRBM", "0/1"), ("IIRBM", "-1/+1")])
 def test_checkpoints_of_rbms_are_read(tmp_path, kind, units):
     path = rbms_file(tmp_path / "rbm.h5", kind)
-    last, first = RBM.from_weights(path), RBM.from_rbms(path, update=5)
+    last, first = RBM.from_rbms(path), RBM.from_rbms(path, update=5)
     assert last.units.name == units
     np.testing.assert_array_equal(last.weights, np.full((4, 3), 20))
     np.testing.assert_array_equal(first.hidden_bias, np.full(3, 5))
@@ -157,7 +162,7 @@ def test_parameters_of_torch_that_need_a_gradient_are_read():
         def cpu(self):
             return np.ones((4, 2), np.float32)
 
-    assert RBM.from_weights(Parameter(), units="0/1").weights.shape == (4, 2)
+    assert RBM.from_weights(Parameter(), np.zeros(4), None, units="0/1").weights.shape == (4, 2)
 
 
 def test_other_machines_of_rbms_are_refused(tmp_path):
@@ -165,16 +170,56 @@ def test_other_machines_of_rbms_are_refused(tmp_path):
         RBM.from_rbms(rbms_file(tmp_path / "rbm.h5", "PBRBM"))
 
 
+def test_weights_stored_the_other_way_round_are_told_by_their_biases():
+    weights, visible, hidden = np.arange(12).reshape(3, 4), np.arange(4), np.arange(3)
+    turned = weights.T
+    for matrix, axes in ((weights, None), (turned, None), (weights, "hidden, visible"), (turned, "visible, hidden")):
+        machine = RBM.from_weights(matrix, visible, hidden, units="0/1", axes=axes)
+        np.testing.assert_array_equal(machine.weights, weights.T)
+        np.testing.assert_array_equal(machine.visible_bias, visible)
+
+
+@pytest.mark.usefixtures("as_people_call")
 @pytest.mark.parametrize(
-    ("given", "field"),
+    ("weights", "visible", "hidden"),
     [
-        ({"weights": np.zeros(3)}, "shape of weights"),
-        ({"weights": np.zeros((4, 3)), "visible_bias": np.zeros(3)}, "shape of visible_bias"),
-        ({"weights": np.zeros((4, 3)), "hidden_bias": np.array([0, np.nan, 0])}, "hidden_bias"),
-        ({"weights": np.full((4, 3), np.inf)}, "weights"),
+        (np.zeros((4, 4)), np.zeros(4), np.zeros(4)),
+        (np.zeros((4, 3)), None, None),
+        (np.zeros((4, 4)), None, np.zeros(4)),
     ],
 )
-def test_weights_that_cannot_be_used_are_named(given, field):
+def test_weights_that_fit_both_ways_are_asked_for_their_axes(weights, visible, hidden):
+    with pytest.raises(InvalidInput, match=r"axes = None .* fits both ways"):
+        RBM.from_weights(weights, visible, hidden, units="0/1")
+    assert (
+        RBM.from_weights(weights, visible, hidden, units="0/1", axes="visible, hidden").weights.shape == weights.shape
+    )
+    with pytest.raises(InvalidInput, match=r"axes = 'rows' .* 'visible, hidden' or 'hidden, visible'"):
+        RBM.from_weights(weights, visible, hidden, units="0/1", axes="rows")
+
+
+@pytest.mark.usefixtures("as_people_call")
+def test_units_and_biases_of_foreign_weights_must_be_said():
+    for rest in ({}, {"units": "0/1"}, {"visible_bias": None, "hidden_bias": None}):
+        with pytest.raises(TypeError, match="missing"):
+            RBM.from_weights(np.zeros((4, 3)), **rest)
+    with pytest.raises(InvalidInput, match="units"):
+        RBM.from_weights(np.zeros((4, 3)), np.zeros(4), np.zeros(3), units=None)
+
+
+@pytest.mark.parametrize(
+    ("weights", "visible", "hidden", "field"),
+    [
+        (np.zeros(3), None, None, "shape of weights"),
+        (np.zeros((4, 3)), np.zeros(5), None, "sizes of visible_bias and hidden_bias"),
+        (np.zeros((4, 3)), np.zeros(3), np.zeros(3), "sizes of visible_bias and hidden_bias"),
+        (np.zeros((4, 3)), np.zeros((4, 1)), None, "shape of visible_bias"),
+        (np.zeros((4, 3)), None, np.array([0, np.nan, 0]), "hidden_bias"),
+        (np.full((4, 3), np.inf), None, None, "weights"),
+        (np.full((4, 3), 1e300), None, None, "weights"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_named(weights, visible, hidden, field):
     with pytest.raises(InvalidInput) as caught:
-        RBM.from_weights(**given)
+        RBM.from_weights(weights, visible, hidden, units="-1/+1")
     assert field in [problem.field for problem in caught.value.problems]

@@ -156,7 +156,7 @@ def excess_of(model, temperatures):
         (lambda: log_mixture_probability(rf.Ising(rf.Square(2), 0.1), (1.0,), np.ones((2, 4), np.int8)), "field"),
         (lambda: log_mixture_probability(rf.Ising(rf.Square(2)), (1.0,), np.ones((2, 5), np.int8)), "shape of data"),
         (lambda: excess_of(rf.Ising(rf.Square(2, 3)), (1.0,)), "temperatures of held_out"),
-        (lambda: excess_of(rf.Ising(rf.Square(3, 2)), (1.0, 2.0)), "lattice of held_out"),
+        (lambda: excess_of(rf.Ising(rf.Square(3, 2)), (1.0, 2.0)), "shape of data"),
     ],
 )
 def test_bad_input_names_the_field(call, field):

@@ -1,5 +1,7 @@
 """The weight analysis against linear algebra done another way."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -153,7 +155,7 @@ def test_random_weights_fill_the_marchenko_pastur_interval(visible, hidden):
 
 def test_measures_of_a_rank_one_machine_and_of_none():
     ground = exact.two_point(Ising(Square(4)), 0.0)
-    found = measures(RBM.from_weights(np.full((16, 3), 0.5)), ground, 0.1)
+    found = measures(RBM.from_weights(np.full((16, 3), 0.5), np.zeros(16), None, units="-1/+1"), ground, 0.1)
     assert found.keys() == MEASURES.keys()
     for name in ("effective_modes", "first_share", "leading_uniformity", "purity", "mode_extent", "hidden_extent"):
         assert found[name] == pytest.approx(1)
@@ -161,13 +163,35 @@ def test_measures_of_a_rank_one_machine_and_of_none():
     assert found["resemblance_cosine"] == pytest.approx(1)
     assert found["largest_gain"] == pytest.approx(12)
     assert found["above_edge"] == found["growing_modes"] == 1
-    assert np.isnan(list(measures(RBM.from_weights(np.zeros((16, 3))), ground, 0.1).values())).all()
+    nothing = RBM.from_weights(np.zeros((16, 3)), np.zeros(16), None, units="-1/+1")
+    assert np.isnan(list(measures(nothing, ground, 0.1).values())).all()
+
+
+def test_the_spectrum_of_a_machine_does_not_depend_on_its_units():
+    """The same probabilities written with units 0/1: weights four times as large, the same spectrum and gains."""
+    rng = np.random.default_rng(4)
+    arrays = rng.normal(size=(16, 3)) / 4, rng.normal(size=16) / 4, rng.normal(size=3) / 4
+    machine = RBM.from_weights(*arrays, units="-1/+1")
+    other = machine.in_units("0/1")
+    np.testing.assert_allclose(other.weights, 4 * np.asarray(machine.weights))
+    close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
+    close(decompose(other).singular_values, decompose(machine).singular_values)
+    close(decompose(other).product, decompose(machine).product)
+    close(mean_field_jacobian(other), mean_field_jacobian(machine))
+    some = rng.uniform(-1, 1, (3, 16))
+    close(mean_field_map(other, some), mean_field_map(machine, some))
+    spins = np.sign(some)
+    close(field_correlators(other, spins), field_correlators(machine, spins))
+    truth = exact.two_point(Ising(Square(4)), 2.0)
+    close(list(measures(other, truth, 0.4).values()), list(measures(machine, truth, 0.1).values()))
+    start = sampler.hot(jax.random.key(7), Ising(Square(4)), 2000)
+    close(mode_growth(1, other, start, 1).predicted, mode_growth(1, machine, start, 1).predicted)
 
 
 def test_linearised_map_is_the_jacobian_of_the_map():
     rng = np.random.default_rng(5)
     weights, visible, hidden = rng.normal(size=(6, 4)) / 2, rng.normal(size=6) / 3, rng.normal(size=4) / 3
-    machine = RBM.from_weights(weights, visible, hidden)
+    machine = RBM.from_weights(weights, visible, hidden, units="-1/+1")
 
     def step(v):
         return jnp.tanh(jnp.tanh(v @ machine.weights + machine.hidden_bias) @ machine.weights.T + machine.visible_bias)
@@ -204,7 +228,7 @@ def test_diverged_weights_give_nan_and_no_failure():
 
 def test_correlators_against_a_sum_over_states():
     rng = np.random.default_rng(9)
-    machine = RBM.from_weights(rng.normal(size=(4, 3)) / 2, np.zeros(4), rng.normal(size=3) / 2)
+    machine = RBM.from_weights(rng.normal(size=(4, 3)) / 2, np.zeros(4), rng.normal(size=3) / 2, units="-1/+1")
     visible, _ = enumerated(2, 2)
     hidden = ((np.arange(8)[:, None] >> np.arange(3)) & 1) * 2.0 - 1
     weight = np.exp(visible @ np.asarray(machine.weights) @ hidden.T + hidden @ np.asarray(machine.hidden_bias))

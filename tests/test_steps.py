@@ -15,7 +15,7 @@ import xarray as xr
 
 import rbmflow as rf
 from rbmflow import exact, figures, report
-from rbmflow.dataset import configurations
+from rbmflow._doors import rows_of
 from rbmflow.likelihood import exact_log_partition, excess_nats
 from rbmflow.report.quantities import with_error
 from rbmflow.settings import (
@@ -327,7 +327,7 @@ def test_steps_have_their_own_random_streams(tiny_run):
 
 @pytest.mark.parametrize("estimator", ["CD", "PCD", "PTT"])
 def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, estimator):
-    data = configurations(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 20_000))
+    data = rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 20_000))
     machine, training = MachineSettings(hidden=6), TrainingSettings(epochs=60, batch=100, estimator=estimator)
     key = jax.random.key(5)
     undisturbed, history = train_with_checkpoints(key, data, machine, training, tmp_path / "one", lambda _: None)
@@ -343,7 +343,7 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, estimat
 
 
 def test_no_flipped_byte_of_a_checkpoint_stops_a_training(tmp_path):
-    data = configurations(rf.sample(jax.random.key(0), rf.Ising(rf.Square(2)), [2.0], 50))
+    data = rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(2)), [2.0], 50))
     machine, training = MachineSettings(hidden=2), TrainingSettings(epochs=1, batch=25)
     fresh = start_training(jax.random.key(1), data, machine, training)
     _, state, info = next(training_chunks(fresh, data, machine, training))
@@ -359,7 +359,7 @@ def test_no_flipped_byte_of_a_checkpoint_stops_a_training(tmp_path):
 
 def test_a_checkpoint_that_is_not_of_its_training_is_told_and_not_used(tmp_path):
     """Cut, or with whole checksums and something else in it; the training starts anew."""
-    data = configurations(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 200))
+    data = rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 200))
     machine, training = MachineSettings(hidden=3), TrainingSettings(epochs=2, batch=50)
     fresh = start_training(jax.random.key(1), data, machine, training)
     _save(tmp_path / FILE, *((last := list(training_chunks(fresh, data, machine, training))[-1])[:2]), [last[2]])

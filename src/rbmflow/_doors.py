@@ -7,7 +7,7 @@ plausible temperature. Inside a function that JAX traces there are no values yet
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -63,7 +63,9 @@ def spins_of(
     return as_spins(array, name)
 
 
-def rows_of(given: Configurations, visible: int | None = None, name: str = "data") -> Int8[Any, "sample visible"]:
+def rows_of(
+    given: Configurations, visible: int | None = None, name: str = "data", *, shape: tuple[int, ...] | None = None
+) -> Int8[Any, "sample visible"]:
     """Configurations as rows int8 [sample, visible] with `visible = y * lx + x`; axes before y and x are joined.
 
     Parameters
@@ -74,18 +76,23 @@ def rows_of(given: Configurations, visible: int | None = None, name: str = "data
         Number of sites, if it is known.
     name
         What the caller calls them.
+    shape
+        Sides of the lattice, if they are known; rows that are flat already have none.
 
     Raises
     ------
     InvalidInput
-        If the values are not all -1 or +1, or the number of sites does not fit.
+        If the values are not all -1 or +1, or the number of sites or the sides do not fit.
     """
     array = _numbers(given, name)
-    flat = array.ndim == 2
-    sites = array.shape[-1] if flat else int(np.prod(array.shape[-2:]))
-    fits = array.ndim >= 2 and array.size > 0 and visible in (None, sites)
+    sides = array.shape[-2:]
+    one = array.ndim == 2 and visible == np.prod(sides) and shape in (None, sides)
+    flat = array.ndim == 2 and not one
+    sites = array.shape[-1] if flat else int(np.prod(sides))
+    fits = array.ndim >= 2 and array.size > 0 and visible in (None, sites) and (flat or shape in (None, sides))
     of = "" if visible is None else f" of {visible} sites"
-    allowed = f"it must be [sample, visible] or [..., y, x]{of} with no empty axis"
+    torus = "y, x" if shape is None else ", ".join(map(str, shape))
+    allowed = f"it must be [sample, visible] or [..., {torus}]{of} with no empty axis"
     Problems.only(fits, f"shape of {name}", array.shape, allowed)
     return as_spins(array.reshape(-1, sites), name)
 
@@ -147,14 +154,15 @@ def _numbers(given: Any, name: str) -> Any:
     real = kind.kind in "iuf" or jnp.issubdtype(kind, jnp.floating)
     masked = np.ma.isMaskedArray(array) and bool(np.ma.getmaskarray(array).any())
     if kind.kind == "b":
-        raise InvalidInput(Problem(name, "truth values", "every spin must be -1 or +1; pass 2 * x - 1 as int8"))
+        raise InvalidInput(Problem(name, "truth values", "they must be numbers; of spins pass 2 * x - 1 as int8"))
     what = type(given).__name__ if kind.kind == "O" else str(kind)
     Problems.only(real and not masked, f"type of {name}", what, "it must be an array of real numbers without a mask")
     return np.asarray(array) if np.ma.isMaskedArray(array) else array
 
 
 def _in_order(given: Any) -> Any:
-    """Labelled configurations with y and x last and their ensemble before; all else as it is."""
+    """Labelled configurations with y and x last and their ensemble before; parameters of torch without gradient."""
+    given = given.detach().cpu() if hasattr(given, "detach") else given
     labels = getattr(given, "dims", ())
     if not isinstance(labels, tuple) or not {"y", "x"} <= set(labels):
         return given
@@ -163,15 +171,22 @@ def _in_order(given: Any) -> Any:
 
 def as_spins(array: Any, name: str) -> Any:
     """The same array as int8, refused unless every value is -1 or +1; a tracer has no values to look at."""
-    if not isinstance(array, Tracer):
-        odd = (array != 1) & (array != -1)
-        if bool(odd.any()):
-            values = np.asarray(array)
-            wrong = values[np.asarray(odd)].flat[0].item()
-            halves = values.min() >= 0 and set(np.unique(values[:1]).tolist()) <= {0, 1}
-            hint = "; spins are 0/1 here: pass 2 * x - 1 of a signed type" if halves else ""
-            raise InvalidInput(Problem(name, wrong, f"every spin must be -1 or +1{hint}"))
+    if not isinstance(array, Tracer) and bool(_any_odd(array) if isinstance(array, jax.Array) else _odd(array).any()):
+        values = np.asarray(array)
+        wrong = values[_odd(values)].flat[0].item()
+        halves = values.min() >= 0 and set(np.unique(values[:1]).tolist()) <= {0, 1}
+        hint = "; spins are 0/1 here: pass 2 * x - 1 of a signed type" if halves else ""
+        raise InvalidInput(Problem(name, wrong, f"every spin must be -1 or +1{hint}"))
     return array.astype(np.int8)
+
+
+def _odd(array: Any) -> Any:
+    """Where an array holds anything but -1 and +1, of which types without a sign have only one."""
+    return (array != 1) & (array != -1) if array.dtype.kind != "u" else array != 1
+
+
+_any_odd = jax.jit(lambda array: _odd(array).any())
+"""In one pass over an array of JAX."""
 
 
 def key_of(given: AnyKey, name: str = "key") -> Key:
@@ -200,6 +215,24 @@ def key_of(given: AnyKey, name: str = "key") -> Key:
     shown = given if isinstance(given, str | bool | int | float) or given is None else shown
     allowed = "it must be one key of JAX, such as jax.random.key(0), or a whole number from 0 to 2^32 - 1"
     raise InvalidInput(Problem(name, shown, allowed))
+
+
+def keys_of(given: Iterable[AnyKey], name: str = "keys") -> list[Key]:
+    """One key or more, from an array of them or a list of what `key_of` takes.
+
+    Raises
+    ------
+    InvalidInput
+        If there is none, or one is no key.
+    """
+    # An old key is an array of two numbers, which are no keys each.
+    one_old = getattr(given, "dtype", None) == np.uint32 and getattr(given, "shape", None) == (2,)
+    several = (
+        isinstance(given, Iterable) and getattr(given, "ndim", 1) > 0 and not one_old and not isinstance(given, str)
+    )
+    found = [key_of(one, name) for one in given] if several else []
+    Problems.only(bool(found), name, None if several else given, "there must be at least one key, in a list")
+    return found
 
 
 def temperatures_of(given: Temperatures, name: str = "temperatures") -> tuple[float, ...]:

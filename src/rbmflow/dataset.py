@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Int8
 
 from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._doors import Configurations, Temperatures, spins_of, temperatures_of
 from rbmflow._netcdf import read_dataset
 from rbmflow._record import Record
 
@@ -76,7 +76,7 @@ class Draws(Record):
         return tuple(f"T = {temperature:g}: {flag}" for temperature, one in measured for flag in one.flags)
 
     @classmethod
-    def from_array(cls, spins: Any, temperatures: Sequence[float] | np.ndarray) -> Draws:
+    def from_array(cls, spins: Configurations, temperatures: Temperatures) -> Draws:
         """Draws from configurations made elsewhere.
 
         Parameters
@@ -97,24 +97,10 @@ class Draws(Record):
         >>> Draws.from_array(np.ones((2, 5, 4, 4)), [1.0, 2.0]).spins.dtype.name
         'int8'
         """
-        problems = Problems()
-        try:
-            array, grid = np.asarray(spins), np.asarray(temperatures, float)
-        except (TypeError, ValueError) as error:
-            allowed = f"spins and temperatures must be arrays of numbers ({error})"
-            raise InvalidInput(Problem("spins, temperatures", (type(spins), type(temperatures)), allowed)) from error
-        problems.unless(grid.ndim == 1, "shape of temperatures", grid.shape, "it must be [temperature]")
-        problems.temperatures("temperatures", np.ravel(grid).tolist())
-        whole = not np.ma.isMaskedArray(spins) and array.dtype.kind in "biuf"
-        problems.unless(whole, "type of spins", str(array.dtype), "it must be an array of real numbers without a mask")
-        problems.done()
-        fits = array.ndim == 4 and array.shape[0] == grid.size and array.size > 0 and min(array.shape[2:]) > 1
-        allowed = f"it must be [temperature, draw, y, x] with {grid.size} temperatures, no empty axis and sides above 1"
-        problems.unless(fits, "shape of spins", array.shape, allowed)
-        odd = array[not_spins(array)]
-        problems.unless(odd.size == 0, "spins", odd.flat[0] if odd.size else None, "every spin must be -1 or +1")
-        problems.done()
-        return cls(jnp.asarray(array.astype(np.int8)), tuple(grid.tolist()))
+        grid, array = temperatures_of(temperatures), spins_of(spins, axes=4)
+        allowed = f"it must be [temperature, draw, y, x] with {len(grid)} temperatures"
+        Problems.only(len(array) == len(grid), "shape of spins", array.shape, allowed)
+        return cls(jnp.asarray(array), grid)
 
     @classmethod
     def read(cls, path: str | Path) -> Draws:
@@ -240,34 +226,3 @@ _MEASURED = {
     "ess": ("effective sample size", "1"),
     "rhat": ("R-hat between groups of replicas", "1"),
 }
-
-
-def not_spins(array: np.ndarray) -> np.ndarray:
-    """Where an array holds anything but -1 and +1; truth values are no spins."""
-    return np.full(array.shape, True) if array.dtype == bool else (array != 1) & (array != -1)
-
-
-def configurations(data: Draws | ArrayLike) -> Int8[Array, "sample visible"]:
-    """Training set: all configurations as rows, whatever their temperature.
-
-    Parameters
-    ----------
-    data : Draws or int8 [sample, visible]
-        Draws are flattened, `visible = y * lx + x`; an array is checked and passed through.
-
-    Raises
-    ------
-    InvalidInput
-        If an array is not two-dimensional or holds anything but -1 and +1.
-    """
-    if isinstance(data, Draws):
-        ly, lx = data.spins.shape[-2:]
-        return data.spins.reshape(-1, ly * lx)
-    array = np.asarray(data)
-    problems = Problems()
-    two = array.ndim == 2 and array.size > 0
-    problems.unless(two, "shape of data", array.shape, "it must be [sample, visible] with no empty axis")
-    odd = array[not_spins(array)]
-    problems.unless(odd.size == 0, "data", odd.flat[0] if odd.size else None, "every spin must be -1 or +1")
-    problems.done()
-    return jnp.asarray(array.astype(np.int8))

@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import expit, log_softmax, logsumexp
 
-from rbmflow._checks import InvalidInput, Problem
-from rbmflow.rbm import RBM, Units
+from rbmflow._checks import Problems
+from rbmflow._doors import Numbers, numbers_of
+from rbmflow.rbm import RBM, Units, machine_of
 
 LARGEST_LAYER = 14
 
@@ -18,16 +19,18 @@ def states(units: Units, count: int) -> Float[np.ndarray, "state unit"]:
     Raises
     ------
     InvalidInput
-        If there are more than 14 units.
+        If there are not 1 to 14 units.
     """
-    if count > LARGEST_LAYER:
-        raise InvalidInput(Problem("units", count, f"a layer summed exactly may have at most {LARGEST_LAYER}"))
+    problems = Problems()
+    count = problems.whole("units", count, 1, LARGEST_LAYER)
+    problems.done()
     bits = (np.arange(2**count)[:, None] >> np.arange(count)[::-1]) & 1
     return units.low + units.span * bits
 
 
 def _fields(machine: RBM) -> tuple[Float[np.ndarray, "v h"], Float[np.ndarray, "v"], Float[np.ndarray, "h"]]:
-    arrays = (machine.weights, machine.visible_bias, machine.hidden_bias)
+    own = machine_of(machine)
+    arrays = (own.weights, own.visible_bias, own.hidden_bias)
     weights, visible_bias, hidden_bias = (np.asarray(array, np.float64) for array in arrays)
     return weights, visible_bias, hidden_bias
 
@@ -55,14 +58,25 @@ def gibbs_kernel(machine: RBM) -> Float[np.ndarray, "state state"]:
     return to_hidden @ _layer_probability(machine.units, hidden @ weights.T + visible_bias)
 
 
-def expected_contrastive_divergence(
-    machine: RBM, data: Float[np.ndarray, "sample visible"], steps: int
-) -> Float[np.ndarray, "visible hidden"]:
-    """Exact expectation of the CD-k gradient of the weights over the Gibbs steps, for data in the machine's units."""
+def expected_contrastive_divergence(machine: RBM, data: Numbers, steps: int) -> Float[np.ndarray, "visible hidden"]:
+    """Exact expectation of the CD-k gradient of the weights over the Gibbs steps, for data in the machine's units.
+
+    Raises
+    ------
+    InvalidInput
+        If the data are not in the machine's units, or a layer is too large.
+    """
+    problems = Problems()
+    steps = problems.whole("steps", steps, 1)
+    problems.done()
     weights, _, hidden_bias = _fields(machine)
     visible = states(machine.units, weights.shape[0])
     mean_hidden = machine.units.low + machine.units.span * expit(machine.units.span * (visible @ weights + hidden_bias))
-    at = (visible[None] == np.asarray(data)[:, None]).all(axis=-1).argmax(axis=1)
+    rows = numbers_of(data, "data", ("sample", weights.shape[0]))
+    same = (visible[None] == rows[:, None]).all(axis=-1)
+    known = bool(same.any(axis=1).all()) and len(rows) > 0
+    Problems.only(known, "data", "other values", f"every unit must be one of the machine's {machine.units.name}")
+    at = same.argmax(axis=1)
     start = np.bincount(at, minlength=len(visible)) / len(at)
     end = start @ np.linalg.matrix_power(gibbs_kernel(machine), steps)
     return visible.T @ ((start - end)[:, None] * mean_hidden)

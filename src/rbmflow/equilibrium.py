@@ -7,15 +7,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Float64, Int8
+from jaxtyping import Float64, Int8
 
 from rbmflow import exact
 from rbmflow._checks import Problems
-from rbmflow._types import Key
+from rbmflow._doors import AnyKey, Numbers, Temperatures, key_of, numbers_of, temperatures_of
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import iterate
 from rbmflow.model import Ising, free_lattice
-from rbmflow.rbm import RBM
+from rbmflow.rbm import RBM, machine_of
 
 SIGMAS = 5.0
 WINDOW = 10.0
@@ -45,11 +45,16 @@ class Equilibrium(NamedTuple):
     """The same of abs(m)."""
 
 
-def overlap(counts: Float[np.ndarray, " level"], probability: Float[np.ndarray, " level"]) -> float:
+def overlap(counts: Numbers, probability: Numbers) -> float:
     r"""Overlap of a histogram with a distribution, :math:`\sum_x \min(\hat p(x), p(x))`: 1 if they are the same.
 
     It is one minus the total variation distance. A histogram of n values spread over k levels falls short of 1 by
     about :math:`\sqrt{k / 2 \pi n}` by noise alone.
+
+    Raises
+    ------
+    InvalidInput
+        If they are no counts and probabilities of the same levels.
 
     Examples
     --------
@@ -57,14 +62,18 @@ def overlap(counts: Float[np.ndarray, " level"], probability: Float[np.ndarray, 
     >>> overlap(np.array([3.0, 1.0]), np.array([0.5, 0.5]))
     0.75
     """
-    return float(np.minimum(counts / counts.sum(), probability).sum())
+    seen = numbers_of(counts, "counts", ("level",), lowest=0.0)
+    truth = numbers_of(probability, "probability", seen.shape, lowest=0.0)
+    Problems.only(seen.sum() > 0, "counts", 0, "at least one value must have been counted")
+    Problems.only(abs(truth.sum() - 1) < 1e-6, "sum of probability", float(truth.sum()), "it must be 1")
+    return float(np.minimum(seen / seen.sum(), truth).sum())
 
 
 def equilibrium(
-    key: Key,
+    key: AnyKey,
     machine: RBM,
     model: Ising,
-    temperatures: tuple[float, ...],
+    temperatures: Temperatures,
     *,
     chains: int = 500,
     iterations: int = 200,
@@ -109,12 +118,12 @@ def equilibrium(
     """
     sites = free_lattice(model).sites
     problems = Problems()
-    problems.whole("chains", chains, 2)
-    problems.whole("iterations", iterations, 8)
-    fits = machine.weights.shape[0] == sites
+    chains, iterations = problems.whole("chains", chains, 2), problems.whole("iterations", iterations, 8)
+    fits = machine_of(machine).weights.shape[0] == sites
     problems.unless(fits, "visible units of the machine", machine.weights.shape[0], f"they must be {sites}")
     problems.done()
-    for_starts, for_cold, for_hot = jax.random.split(key, 3)
+    grid = temperatures_of(temperatures)
+    for_starts, for_cold, for_hot = jax.random.split(key_of(key), 3)
     for_sign, for_spins = jax.random.split(for_starts)
     shape = (chains, *model.lattice.shape)
     cold = jnp.broadcast_to(jax.random.rademacher(for_sign, (chains, 1, 1), jnp.int8), shape)
@@ -128,7 +137,7 @@ def equilibrium(
     (m_cold, dm_cold), (m_hot, dm_hot) = (map(float, mean_and_error(values)) for values in magnetizations)
     same_energy = abs(e_cold - e_hot) <= SIGMAS * np.hypot(de_cold, de_hot)
     same_magnetization = abs(m_cold - m_hot) <= SIGMAS * np.hypot(dm_cold, dm_hot)
-    of_energy, of_magnetization = _overlaps(model, temperatures, jnp.concatenate(ends))
+    of_energy, of_magnetization = _overlaps(model, grid, jnp.concatenate(ends))
     return Equilibrium(
         _tau(_of_sites(model.energy(series))),
         _tau(np.abs(_of_sites(model.magnetization(series)))),

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, get_args
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int8
 
 from rbmflow import _scan
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import Problems
+from rbmflow._doors import AnyKey, Configurations, spins_of
 from rbmflow._record import Record
-from rbmflow._types import Key, Spins, Visible
-from rbmflow.dataset import not_spins
+from rbmflow._types import Spins, Visible
 from rbmflow.random import key_for
-from rbmflow.rbm import RBM, GibbsNoise, sample_hidden, sample_visible
+from rbmflow.rbm import RBM, GibbsNoise, machine_of, sample_hidden, sample_visible
 from rbmflow.settings import HalvesName
 
 if TYPE_CHECKING:
@@ -86,25 +85,23 @@ class _FlowStep(eqx.Module):
         return _FlowState(onward, noise), units.to_spins(drawn)
 
 
-def _checked_start(machine: RBM, start: ArrayLike) -> Spins:
-    spins = np.asarray(start)
+def _checked_start(machine: RBM, start: Configurations) -> Spins:
+    spins = spins_of(start, name="start")
+    spins = spins if spins.ndim > 2 else spins[None]
     visible = machine.weights.shape[0]
-    problems = Problems()
-    fits = spins.ndim == 3 and spins.size > 0 and spins.shape[1] * spins.shape[2] == visible
-    problems.unless(fits, "shape of start", spins.shape, f"it must be [chain, y, x] with y * x = {visible}")
-    odd = spins[not_spins(spins)]
-    problems.unless(odd.size == 0, "start", odd.flat[0] if odd.size else None, "every spin must be -1 or +1")
-    problems.done()
-    return jnp.asarray(spins.astype(np.int8))
+    fits = spins.ndim == 3 and spins.shape[1] * spins.shape[2] == visible
+    allowed = f"it must be [chain, y, x] with y * x = {visible}, such as flow.spins or draws.spins[0]"
+    Problems.only(fits, "shape of start", spins.shape, allowed)
+    return jnp.asarray(spins)
 
 
 def iterate(
-    key: Key,
+    key: AnyKey,
     machine: RBM,
-    start: ArrayLike,
+    start: Configurations,
     iterations: int = 40,
     *,
-    keep: tuple[int, ...] | None = None,
+    keep: Iterable[int] | None = None,
     halves: HalvesName = "sampled",
     watch: Callable[[Spins], None] | None = None,
     progress: Callable[[float], None] | None = None,
@@ -114,11 +111,11 @@ def iterate(
     Parameters
     ----------
     key
-        JAX random key.
+        JAX random key, or a whole number.
     machine
         The machine.
-    start : int8 [chain, y, x]
-        Configurations of -1/+1, one a chain, such as `cold(...)` or `hot(...)`.
+    start : [chain, y, x]
+        Configurations of -1/+1 in any form, one a chain, such as `cold(...)` or `hot(...)`; [y, x] is one chain.
     iterations
         Number of steps.
     keep
@@ -156,14 +153,17 @@ def iterate(
     >>> flow.spins.shape, flow.iterations
     ((5, 4, 4), (0, 1, 2, 3))
     """
+    machine_of(machine)
     problems = Problems()
-    problems.whole("iterations", iterations, 1)
+    iterations = problems.whole("iterations", iterations, 1)
+    kept_ones = range(iterations + 1) if keep is None else problems.wholes("keep", keep, 0, iterations)
+    problems.unless(len(kept_ones) > 0, "keep", keep, "it must hold at least one iteration, or be left out for all")
+    problems.function("watch", watch, "configurations")
+    problems.function("progress", progress, "the fraction done")
     problems.one_of("halves", halves, get_args(HalvesName.__value__))
     problems.unless(machine.finite, "machine", "weights that are not finite", "its training must not have diverged")
     problems.done()
-    wanted = tuple(range(iterations + 1)) if keep is None else tuple(sorted(set(keep)))
-    if not wanted or wanted[0] < 0 or wanted[-1] > iterations:
-        raise InvalidInput(Problem("keep", keep, f"it must hold iterations from 0 to {iterations}"))
+    wanted = tuple(sorted(set(kept_ones)))
     spins = _checked_start(machine, start)
     chains = spins.shape[0]
     state = _FlowState(

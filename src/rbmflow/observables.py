@@ -13,11 +13,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float32, Float64, Int, Int8, Int16, Int32, Shaped
+from jaxtyping import Array, Bool, Float, Float32, Float64, Int, Int16, Int32
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from rbmflow._checks import Problems
+from rbmflow._doors import Configurations, spins_of
 from rbmflow._record import Record
 from rbmflow._types import Spins
 from rbmflow.diagnostics import mean_and_error
@@ -104,17 +106,20 @@ class Observables(Record):
         return cls(*chains, *planes, sites=int(dataset.attrs["sites"]))  # pyright: ignore[reportCallIssue]
 
 
-def observe(
-    spins: Int8[Array | np.ndarray, "iteration chain y x"], before: Int8[Array | np.ndarray, "chain y x"] | None = None
-) -> Observables:
+def observe(spins: Configurations, before: Configurations = None) -> Observables:
     """Measure configurations of successive iterations.
 
     Parameters
     ----------
-    spins : int8 [iteration, chain, y, x]
-        Configurations of -1/+1 on a torus.
-    before : int8 [chain, y, x]
+    spins : [iteration, chain, y, x]
+        Configurations of -1/+1 on a torus, in any form, such as a `Flow`.
+    before : [chain, y, x]
         The configurations one iteration before the first; the start of a flow has none.
+
+    Raises
+    ------
+    InvalidInput
+        If a value is neither -1 nor +1, or an axis is missing or does not fit.
 
     Examples
     --------
@@ -124,9 +129,10 @@ def observe(
     >>> measured.energy.tolist(), measured.domains.tolist(), measured.overturned.tolist()
     ([[-32, -32]], [[1, 1]], [[-1, -1]])
     """
-    array = np.asarray(spins, np.int8)
+    array = np.asarray(spins_of(spins, axes=4))
     sites = array.shape[-2] * array.shape[-1]
-    earlier = array[:-1] if before is None else np.concatenate([np.asarray(before, np.int8)[None], array[:-1]])
+    first = [] if before is None else [np.asarray(spins_of(before, array.shape[1:], "before", axes=3))[None]]
+    earlier = np.concatenate([*first, array[:-1]])
     overturned = np.count_nonzero(array[len(array) - len(earlier) :] != earlier, axis=(-2, -1))
     if before is None:
         overturned = np.concatenate([np.full((1, array.shape[1]), -1), overturned])
@@ -159,30 +165,48 @@ def _sums(spins: Spins) -> tuple[Array, ...]:
     )
 
 
-def structure_factor(spins: Spins) -> Float[Array, "*batch ky kx"]:
+def structure_factor(spins: Configurations) -> Float[Array, "*batch ky kx"]:
     r"""Structure factor :math:`S(k) = |\sum_r s_r e^{-ik \cdot r}|^2 / N` of each configuration, a float32.
 
     Parameters
     ----------
-    spins : int8 [..., y, x]
-        Configurations of -1/+1.
+    spins : [..., y, x]
+        Configurations of -1/+1 in any form.
+
+    Raises
+    ------
+    InvalidInput
+        If a value is neither -1 nor +1.
     """
-    wave = jnp.fft.fft2(jnp.asarray(spins, jnp.float32))
-    return (wave.real**2 + wave.imag**2) / (spins.shape[-2] * spins.shape[-1])
+    wave = jnp.fft.fft2(jnp.asarray(spins_of(spins), jnp.float32))
+    return (wave.real**2 + wave.imag**2) / (wave.shape[-2] * wave.shape[-1])
 
 
 def longest_wave(factor: Float[Array, "*batch ky kx"]) -> Float[Array, "*batch"]:
-    """Structure factor at the smallest wave vector, the mean over the two directions."""
+    """Structure factor at the smallest wave vector, the mean over the two directions.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such wave vector.
+    """
+    fits = np.ndim(factor) >= 2 and min(np.shape(factor)[-2:]) > 1
+    Problems.only(fits, "shape of factor", np.shape(factor), "it must be [..., ky, kx] with sides above 1")
     return (factor[..., 1, 0] + factor[..., 0, 1]) / 2
 
 
-def domains(spins: Shaped[np.ndarray, "*batch y x"]) -> Int[np.ndarray, "*batch"]:
+def domains(spins: Configurations) -> Int[np.ndarray, "*batch"]:
     """Number of domains of each configuration: sets of equal spins connected by bonds of the torus.
 
     Parameters
     ----------
-    spins : int8 [..., y, x]
-        Configurations of -1/+1.
+    spins : [..., y, x]
+        Configurations of -1/+1 in any form.
+
+    Raises
+    ------
+    InvalidInput
+        If a value is neither -1 nor +1.
 
     Examples
     --------
@@ -190,7 +214,8 @@ def domains(spins: Shaped[np.ndarray, "*batch y x"]) -> Int[np.ndarray, "*batch"
     >>> int(domains(np.array([[1, -1, 1, 1], [1, -1, 1, 1], [1, -1, -1, 1]])))
     2
     """
-    stack = spins.reshape(-1, *spins.shape[-2:])
+    own = np.asarray(spins_of(spins))
+    stack = own.reshape(-1, *own.shape[-2:])
     inside = np.zeros((3, 3, 3), int)
     inside[1] = ndimage.generate_binary_structure(2, 1)
     up, count = _labels(stack > 0, inside)
@@ -208,7 +233,7 @@ def domains(spins: Shaped[np.ndarray, "*batch y x"]) -> Int[np.ndarray, "*batch"
     found, component = connected_components(bonds, directed=False)
     lattice = np.empty(found, np.int64)
     lattice[component[label.ravel()]] = np.repeat(np.arange(len(stack)), stack[0].size)
-    return np.bincount(lattice, minlength=len(stack)).reshape(spins.shape[:-2])
+    return np.bincount(lattice, minlength=len(stack)).reshape(own.shape[:-2])
 
 
 def _labels(there: Bool[np.ndarray, "n y x"], inside: Int[np.ndarray, "3 3 3"]) -> tuple[np.ndarray, int]:

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int32, UInt32
 
+from rbmflow._doors import AnyKey, key_of
 from rbmflow._types import Key
 
 _STRIDES = (0x9E3779B9, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F)
@@ -180,7 +181,7 @@ def _shifted(place: Array, word: Array, limit: int) -> Array:
     return jnp.where(place >= limit, place - jnp.uint32(limit), place)
 
 
-def key_for(key: Key, purpose: str) -> Key:
+def key_for(key: AnyKey, purpose: str) -> Key:
     """Key of one purpose, so that functions handed the same key draw from different streams.
 
     `jax.random.split(key)[i]` equals `jax.random.fold_in(key, i)`; without this the first stream of every function
@@ -189,11 +190,16 @@ def key_for(key: Key, purpose: str) -> Key:
     Parameters
     ----------
     key
-        JAX random key.
+        JAX random key, or what `key_of` makes one from.
     purpose
         Name of the function; its CRC-32 is folded in.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no key.
     """
-    return jax.random.fold_in(key, zlib.crc32(purpose.encode()))
+    return jax.random.fold_in(key_of(key), zlib.crc32(purpose.encode()))
 
 
 def host_generator(key: Key) -> np.random.Generator:

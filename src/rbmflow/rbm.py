@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import equinox as eqx
 import jax
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt32
 
 from rbmflow._checks import InvalidInput, Problem, Problems
-from rbmflow._doors import Numbers
+from rbmflow._doors import AnyKey, Numbers, key_of, numbers_of
 from rbmflow._hdf5 import inspect
 from rbmflow._record import Record
 from rbmflow._types import Fields, Key, Visible
@@ -80,16 +80,19 @@ def units_named(name: str) -> Units:
     raise InvalidInput(Problem("units", name, 'it must be "-1/+1" or "0/1"'))
 
 
-def _real(name: str, values: Numbers) -> Float[np.ndarray, "..."]:
-    """Values as float32; parameters of torch lose their gradient."""
-    given: Any = values.detach().cpu() if hasattr(values, "detach") else values  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        array = np.asarray(given)
-        if array.dtype.kind in "biuf" and not np.ma.isMaskedArray(values):
-            return array.astype(np.float32)
-    except ValueError:  # rows of different lengths
-        pass
-    raise InvalidInput(Problem(name, values, "it must be an array of real numbers"))
+type AxesName = Literal["visible, hidden", "hidden, visible"]
+"""Which way round weights are stored."""
+
+
+def _real(name: str, values: Numbers, axes: int) -> Float[np.ndarray, "..."]:
+    """Finite values as float32."""
+    array = numbers_of(values, name, lowest=-_LARGEST, highest=_LARGEST)
+    fits = array.ndim == axes and array.size > 0
+    Problems.only(fits, f"shape of {name}", array.shape, f"it must have {axes} axes, none of them empty")
+    return array.astype(np.float32)
+
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class RBM(Record):
@@ -121,9 +124,20 @@ class RBM(Record):
     units: Units = eqx.field(static=True, default=PLUS_MINUS)
 
     @classmethod
-    def random(cls, key: Key, visible: int, settings: MachineSettings) -> RBM:
-        """Untrained machine: independent Gaussian weights, zero biases."""
-        weights = settings.initial_scale * jax.random.normal(key, (visible, settings.hidden), jnp.float32)
+    def random(cls, key: AnyKey, visible: int, settings: MachineSettings) -> RBM:
+        """Untrained machine: independent Gaussian weights, zero biases.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no key, no whole number of visible units, or there are no settings.
+        """
+        problems = Problems()
+        problems.kind("settings", settings, MachineSettings, "MachineSettings(...)")
+        visible = problems.whole("visible", visible, 1)
+        problems.done()
+        shape = (visible, settings.hidden)
+        weights = settings.initial_scale * jax.random.normal(key_of(key), shape, jnp.float32)
         units = units_named(settings.units)
         return cls(weights, jnp.zeros(visible, jnp.float32), jnp.zeros(settings.hidden, jnp.float32), units)
 
@@ -131,53 +145,56 @@ class RBM(Record):
     def from_weights(
         cls,
         weights: Numbers,
-        visible_bias: Numbers = None,
-        hidden_bias: Numbers = None,
-        units: UnitsName = "-1/+1",
+        visible_bias: Numbers,
+        hidden_bias: Numbers,
+        *,
+        units: UnitsName,
+        axes: AxesName | None = None,
     ) -> RBM:
         r"""Machine of weights trained elsewhere, with :math:`p \propto e^{v W h + b v + c h}` in the given units.
 
+        Nothing is taken for granted, since a machine in other units, turned over or without its biases reads as
+        another temperature: PyTorch, scikit-learn and QuCumber have units 0/1 and weights [hidden, visible].
+
         Parameters
         ----------
-        weights : [visible, hidden], or path
-            W; turn it over first if it is stored the other way round. A path is that of a file that
-            `from_rbms` reads, which has biases and units of its own.
+        weights : [visible, hidden] or [hidden, visible]
+            W; the biases tell which.
         visible_bias : [visible]
-            b; zero if not given.
+            b; None for a machine that has none.
         hidden_bias : [hidden]
-            c; zero if not given.
+            c; None for a machine that has none.
         units
             "-1/+1" or "0/1".
+        axes
+            "visible, hidden" or "hidden, visible"; needed only where the biases leave it open.
 
         Raises
         ------
         InvalidInput
-            If shapes do not fit together, a value is not a finite real number, or there are no such units.
+            If shapes do not fit together or fit both ways, a value is not a finite real number, or there are no such
+            units.
 
         Examples
         --------
         >>> import numpy as np
-        >>> RBM.from_weights(np.zeros((9, 4)), units="0/1").visible_bias.shape
-        (9,)
+        >>> RBM.from_weights(np.zeros((4, 9)), np.zeros(9), np.zeros(4), units="0/1").weights.shape
+        (9, 4)
         """
-        if isinstance(weights, str | Path):
-            return cls.from_rbms(weights)
-        problems = Problems()
-        matrix = _real("weights", weights)
-        two = matrix.ndim == 2 and matrix.size > 0
-        problems.unless(two, "shape of weights", matrix.shape, "it must be [visible, hidden] with no empty axis")
-        problems.done()
-        given = (("visible_bias", visible_bias), ("hidden_bias", hidden_bias))
-        biases = []
-        for (name, bias), size in zip(given, matrix.shape, strict=True):
-            vector = np.zeros(size, np.float32) if bias is None else _real(name, bias)
-            problems.unless(vector.shape == (size,), f"shape of {name}", vector.shape, f"it must be ({size},)")
-            biases.append(vector)
-        for name, array in (("weights", matrix), ("visible_bias", biases[0]), ("hidden_bias", biases[1])):
-            odd = array[~np.isfinite(array)]
-            problems.unless(odd.size == 0, name, odd[0] if odd.size else None, "every value must be finite")
-        problems.done()
-        return cls(jnp.asarray(matrix), jnp.asarray(biases[0]), jnp.asarray(biases[1]), units_named(units))
+        of_units, known = units_named(units), get_args(AxesName.__value__)
+        says = f"it must say {' or '.join(map(repr, known))}"
+        matrix = _real("weights", weights, 2)
+        given = {"visible_bias": visible_bias, "hidden_bias": hidden_bias}
+        biases = [None if bias is None else _real(name, bias, 1) for name, bias in given.items()]
+        Problems.only(axes is None or axes in known, "axes", axes, says)
+        ways = [matrix if way == known[0] else matrix.T for way in (known if axes is None else (axes,))]
+        sizes = tuple(None if bias is None else bias.size for bias in biases)
+        fitting = [way for way in ways if all(n in (None, m) for n, m in zip(sizes, way.shape, strict=True))]
+        allowed = f"they must fit the weights of shape {matrix.shape}"
+        Problems.only(bool(fitting), "sizes of visible_bias and hidden_bias", sizes, allowed)
+        Problems.only(len(fitting) == 1, "axes", axes, f"{says}, since the shape {matrix.shape} fits both ways")
+        filled = [np.zeros(n, np.float32) if b is None else b for n, b in zip(fitting[0].shape, biases, strict=True)]
+        return cls(jnp.asarray(fitting[0]), jnp.asarray(filled[0]), jnp.asarray(filled[1]), of_units)
 
     @classmethod
     def from_rbms(cls, path: str | Path, update: int | None = None) -> RBM:
@@ -221,7 +238,7 @@ class RBM(Record):
         kept = groups[f"/update_{chosen}/params"].load()
         for group in groups.values():
             group.close()
-        return cls.from_weights(*(kept[name].values for name in names), units=known[kind])
+        return cls.from_weights(*(kept[name].values for name in names), units=known[kind], axes="visible, hidden")
 
     @property
     def finite(self) -> bool:
@@ -268,6 +285,8 @@ class RBM(Record):
         '-1/+1'
         """
         units = units_named(name)
+        if units == self.units:
+            return self
         scale = self.units.span / units.span
         shift = self.units.low - scale * units.low
         return RBM(
@@ -296,6 +315,20 @@ class RBM(Record):
         names = ("weights", "visible_bias", "hidden_bias")
         weights, visible_bias, hidden_bias = (jnp.asarray(dataset[name].values) for name in names)
         return cls(weights, visible_bias, hidden_bias, units_named(dataset.attrs["units_of_both_layers"]))
+
+
+def machine_of(given: RBM, name: str = "machine") -> RBM:
+    """A machine, and nothing else that stands in its place, such as the pair that `train` returns.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no machine.
+    """
+    problems = Problems()
+    problems.kind(name, given, RBM, "machine, such as the first of the two things that train returns")
+    problems.done()
+    return given
 
 
 def stacked(arrays: Sequence[Array], units: Units) -> RBM:

@@ -7,18 +7,23 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int8
 
-from rbmflow._checks import InvalidInput, Problem
-from rbmflow._types import Array, Key, Spins
+from rbmflow._checks import Problems
+from rbmflow._doors import AnyKey, Configurations, Numbers, key_of, numbers_of, spins_of
+from rbmflow._types import Array
 
 
-def _block_sums_shape(spins: Spins, block: int) -> tuple[int, ...]:
-    ly, lx = spins.shape[-2:]
-    if block < 2 or ly % block or lx % block:
-        raise InvalidInput(Problem("block", block, f"it must be at least 2 and divide both sides of {(ly, lx)}"))
-    return (*spins.shape[:-2], ly // block, block, lx // block, block)
+def _blocks(spins: Configurations, block: int) -> Int8[Array, "*batch block_y inner_y block_x inner_x"]:
+    own = jnp.asarray(spins_of(spins))
+    ly, lx = own.shape[-2:]
+    problems = Problems()
+    side = problems.whole("block", block, 2)
+    fits = ly % side == 0 and lx % side == 0
+    problems.unless(fits, "block", block, f"it must be at least 2 and divide both sides of {(ly, lx)}")
+    problems.done()
+    return own.reshape(*own.shape[:-2], ly // side, side, lx // side, side)
 
 
-def majority_rule(key: Key, spins: Spins, block: int = 2) -> Int8[Array, "*batch block_y block_x"]:
+def majority_rule(key: AnyKey, spins: Configurations, block: int = 2) -> Int8[Array, "*batch block_y block_x"]:
     r"""Block-spin transformation: each block becomes the sign of its sum, ties drawn at random.
 
     .. math:: s'_B = \mathrm{sgn} \sum_{i \in B} s_i
@@ -27,8 +32,8 @@ def majority_rule(key: Key, spins: Spins, block: int = 2) -> Int8[Array, "*batch
     ----------
     key
         JAX random key, for the ties.
-    spins : int8 [..., y, x]
-        Configurations.
+    spins : [..., y, x]
+        Configurations of -1/+1 in any form.
     block
         Side of a block; it must divide both sides of the lattice.
 
@@ -39,7 +44,7 @@ def majority_rule(key: Key, spins: Spins, block: int = 2) -> Int8[Array, "*batch
     Raises
     ------
     InvalidInput
-        If the block does not divide the lattice.
+        If the block does not divide the lattice, or a value is neither -1 nor +1.
 
     References
     ----------
@@ -51,34 +56,34 @@ def majority_rule(key: Key, spins: Spins, block: int = 2) -> Int8[Array, "*batch
     >>> majority_rule(jax.random.key(0), jnp.ones((4, 4), jnp.int8)).tolist()
     [[1, 1], [1, 1]]
     """
-    sums = spins.reshape(_block_sums_shape(spins, block)).sum(axis=(-3, -1), dtype=jnp.int32)
-    coin = jnp.where(jax.random.bernoulli(key, shape=sums.shape), 1, -1)
+    sums = _blocks(spins, block).sum(axis=(-3, -1), dtype=jnp.int32)
+    coin = jnp.where(jax.random.bernoulli(key_of(key), shape=sums.shape), 1, -1)
     return jnp.where(sums == 0, coin, jnp.sign(sums)).astype(jnp.int8)
 
 
-def decimate(spins: Spins, block: int = 2) -> Int8[Array, "*batch block_y block_x"]:
+def decimate(spins: Configurations, block: int = 2) -> Int8[Array, "*batch block_y block_x"]:
     """Decimation: keep one spin of every block, int8 [..., y / block, x / block].
 
     Raises
     ------
     InvalidInput
-        If the block does not divide the lattice.
+        As `majority_rule`.
     """
-    return jnp.asarray(spins).reshape(_block_sums_shape(spins, block))[..., :, 0, :, 0]
+    return _blocks(spins, block)[..., :, 0, :, 0]
 
 
-def decimated_coupling(coupling: float | np.ndarray) -> np.ndarray:
+def decimated_coupling(coupling: Numbers) -> np.ndarray:
     r"""Coupling of the one-dimensional chain after every second spin is summed over, :math:`K' = \ln\cosh(2K)/2`.
 
     References
     ----------
     D. R. Nelson, M. E. Fisher, Ann. Phys. 91, 226 (1975), doi:10.1016/0003-4916(75)90284-5.
     """
-    doubled = 2 * np.abs(np.asarray(coupling, np.float64))
+    doubled = 2 * np.abs(numbers_of(coupling, "coupling"))
     return np.asarray(0.5 * (doubled + np.log1p(np.exp(-2 * doubled)) - np.log(2)))
 
 
-def migdal_kadanoff_coupling(coupling: float | np.ndarray) -> np.ndarray:
+def migdal_kadanoff_coupling(coupling: Numbers) -> np.ndarray:
     r"""Coupling of the square lattice after one Migdal-Kadanoff step with b = 2: bonds moved, then decimated.
 
     .. math:: K' = \tfrac12 \ln\cosh(4K), \qquad K^* = 0.3047, \quad y_T = 0.747.
@@ -88,4 +93,4 @@ def migdal_kadanoff_coupling(coupling: float | np.ndarray) -> np.ndarray:
     A. A. Migdal, Sov. Phys. JETP 42, 743 (1975); L. P. Kadanoff, Ann. Phys. 100, 359 (1976),
     doi:10.1016/0003-4916(76)90066-X.
     """
-    return decimated_coupling(2 * np.asarray(coupling, np.float64))
+    return decimated_coupling(2 * numbers_of(coupling, "coupling"))

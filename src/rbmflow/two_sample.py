@@ -17,10 +17,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Shaped
+from jaxtyping import Float64
 
 from rbmflow._checks import Problems
-from rbmflow._types import Key
+from rbmflow._doors import AnyKey, Numbers, numbers_of
 from rbmflow.random import host_generator, key_for
 
 PERMUTATIONS = 499
@@ -38,9 +38,9 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    key: Key,
-    one: Shaped[np.ndarray, "n feature"],
-    other: Shaped[np.ndarray, "m feature"],
+    key: AnyKey,
+    one: Numbers,
+    other: Numbers,
     permutations: int = PERMUTATIONS,
 ) -> Comparison:
     """Compare two samples of independent points by their energy distance.
@@ -52,14 +52,14 @@ def compare(
     key
         JAX random key, for the permutations.
     one, other : [sample, feature]
-        At least two points each.
+        At least two points each, finite numbers read off configurations.
     permutations
         Exchanges of labels.
 
     Raises
     ------
     InvalidInput
-        If a sample has fewer than two points or the features do not fit.
+        If a sample has fewer than two points, the features do not fit, or a number is not finite.
 
     References
     ----------
@@ -73,12 +73,15 @@ def compare(
     >>> far.p_value <= 0.01 and far.distance > far.floor
     True
     """
+    one, other = (numbers_of(given, name) for given, name in ((one, "one"), (other, "other")))
     problems = Problems()
     fits = one.ndim == other.ndim == 2 and one.shape[1] == other.shape[1] and min(len(one), len(other)) > 1
     problems.unless(fits, "shapes", (one.shape, other.shape), "they must be [sample, feature] with 2 samples or more")
-    problems.whole("permutations", permutations, 1)
+    permutations = problems.whole("permutations", permutations, 1)
+    finite = bool(np.isfinite(one).all() and np.isfinite(other).all())
+    problems.unless(finite, "one, other", "numbers that are not finite", "every number must be finite")
     problems.done()
-    points = np.concatenate([one, other]).astype(np.float64)
+    points = np.concatenate([one, other])
     scale = points.std(axis=0)
     points = points / np.where(scale > 0, scale, 1.0)
     squares = np.sum(points**2, axis=1)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Float
 from scipy.special import logsumexp
 
 from rbmflow import exact
-from rbmflow._checks import InvalidInput, Problem, Problems
-from rbmflow.dataset import Draws, configurations
+from rbmflow._checks import Problems
+from rbmflow._doors import Configurations, Temperatures, rows_of, temperatures_of
+from rbmflow.dataset import Draws
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.likelihood.partition import LogPartition, free_energy
-from rbmflow.model import Ising
-from rbmflow.rbm import RBM
+from rbmflow.model import Ising, free_lattice
+from rbmflow.rbm import RBM, machine_of
 
 
 class Nats(NamedTuple):
@@ -25,15 +25,15 @@ class Nats(NamedTuple):
     error: float
 
 
-def log_probability(machine: RBM, data: Draws | ArrayLike, partition: LogPartition) -> Float[np.ndarray, " sample"]:
+def log_probability(machine: RBM, data: Configurations, partition: LogPartition) -> Float[np.ndarray, " sample"]:
     r"""Log-probability of every configuration, :math:`\ln p(v) = -F(v) - \ln Z`, in float64.
 
     Parameters
     ----------
     machine
         The machine.
-    data : Draws or int8 [sample, visible]
-        Configurations of -1/+1.
+    data : [..., y, x] or [sample, visible]
+        Configurations of -1/+1 in any form, such as `Draws`.
     partition
         ln Z of the machine.
 
@@ -42,16 +42,16 @@ def log_probability(machine: RBM, data: Draws | ArrayLike, partition: LogPartiti
     InvalidInput
         If the configurations do not fit the machine.
     """
-    spins = np.asarray(configurations(data), np.float64)
-    visible = machine.weights.shape[0]
-    if spins.shape[1] != visible:
-        raise InvalidInput(Problem("shape of data", spins.shape, f"it must be [sample, {visible}]"))
+    problems = Problems()
+    problems.kind("partition", partition, LogPartition, "LogPartition, as log_partition returns")
+    problems.done()
+    spins = np.asarray(rows_of(data, machine_of(machine).weights.shape[0]), np.float64)
     own = machine.units.low + 0.5 * machine.units.span * (spins + 1)
     return -free_energy(machine, own) - partition.value
 
 
 def log_mixture_probability(
-    model: Ising, temperatures: tuple[float, ...], data: Draws | ArrayLike
+    model: Ising, temperatures: Temperatures, data: Configurations
 ) -> Float[np.ndarray, " sample"]:
     r"""Exact log-probability of configurations in the equal mixture of temperatures.
 
@@ -65,8 +65,8 @@ def log_mixture_probability(
         The model, without field.
     temperatures
         T_k in J/k_B; 0 and inf are allowed.
-    data : Draws or int8 [sample, visible]
-        Configurations of -1/+1.
+    data : [..., y, x] or [sample, visible]
+        Configurations of -1/+1 in any form, such as `Draws`.
 
     Raises
     ------
@@ -81,18 +81,14 @@ def log_mixture_probability(
     >>> float(np.exp(log_mixture_probability(Ising(Square(4)), (0.0,), up))[0])
     0.5
     """
-    spins = np.asarray(configurations(data))
-    sites = model.lattice.sites
-    problems = Problems()
-    problems.temperatures("temperatures", temperatures)
-    problems.unless(model.field == 0, "field", model.field, "ln Z is known without field only")
-    problems.unless(spins.shape[1] == sites, "shape of data", spins.shape, f"it must be [sample, {sites}]")
-    problems.done()
-    energies = np.asarray(model.total_energy(spins.reshape(-1, *model.lattice.shape)), np.float64)
+    lattice = free_lattice(model)
+    sites, grid = lattice.sites, temperatures_of(temperatures)
+    spins = rows_of(data, sites, shape=lattice.shape)
+    energies = np.asarray(model.total_energy(spins.reshape(-1, *lattice.shape)), np.float64)
     # There are far fewer levels than configurations.
     energy, level = np.unique(energies, return_inverse=True)
     rows = []
-    for temperature in temperatures:
+    for temperature in grid:
         if temperature == 0:
             ground = np.where(energy == -2.0 * sites, -np.log(2), -np.inf)
             rows.append(ground)
@@ -104,8 +100,8 @@ def log_mixture_probability(
 def excess_nats(
     machine: RBM,
     model: Ising,
-    temperatures: tuple[float, ...],
-    held_out: Draws | ArrayLike,
+    temperatures: Temperatures,
+    held_out: Configurations,
     partition: LogPartition,
 ) -> Nats:
     r"""How many nats a machine loses on configurations of its own training mixture.
@@ -122,7 +118,7 @@ def excess_nats(
         The model that the configurations come from, without field.
     temperatures
         Temperatures of the mixture; there must be as many configurations of each.
-    held_out : Draws or int8 [sample, visible]
+    held_out : [..., y, x] or [sample, visible]
         Independent configurations of the mixture that were not trained on.
     partition
         ln Z of the machine, from `log_partition`.
@@ -148,12 +144,10 @@ def excess_nats(
     True
     """
     if isinstance(held_out, Draws):
-        problems = Problems()
-        of_draws, lattice = held_out.temperatures, held_out.spins.shape[-2:]
-        allowed = f"they must be those of the mixture, {tuple(temperatures)}"
-        problems.unless(tuple(of_draws) == tuple(temperatures), "temperatures of held_out", of_draws, allowed)
-        problems.unless(lattice == model.lattice.shape, "lattice of held_out", lattice, f"it must be {model.lattice}")
-        problems.done()
+        grid, of_draws = temperatures_of(temperatures), held_out.temperatures
+        Problems.only(
+            of_draws == grid, "temperatures of held_out", of_draws, f"they must be those of the mixture, {grid}"
+        )
     lost = log_mixture_probability(model, temperatures, held_out) - log_probability(machine, held_out, partition)
     mean, error = mean_and_error(lost)
     return Nats(float(mean), float(np.hypot(error, partition.error)))

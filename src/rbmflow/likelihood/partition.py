@@ -14,8 +14,8 @@ from scipy.optimize import brentq
 from scipy.special import expit, logsumexp
 
 from rbmflow._checks import InvalidInput, Problem, Problems
-from rbmflow._types import Key
-from rbmflow.rbm import RBM, GibbsNoise, sample_hidden, sample_visible
+from rbmflow._doors import AnyKey, key_of
+from rbmflow.rbm import RBM, GibbsNoise, machine_of, sample_hidden, sample_visible
 from rbmflow.settings import LARGEST_SUMMED_LAYER
 
 STATES_IN_A_BLOCK = 12
@@ -73,7 +73,7 @@ def exact_log_partition(machine: RBM) -> LogPartition:
     >>> round(exact_log_partition(machine).value / 12, 6)
     0.693147
     """
-    visible, hidden = machine.weights.shape
+    visible, hidden = machine_of(machine).weights.shape
     if visible < hidden:
         machine = RBM(machine.weights.T, machine.hidden_bias, machine.visible_bias, machine.units)
         visible, hidden = hidden, visible
@@ -123,7 +123,7 @@ def _equilibrate(machine: RBM, noise: GibbsNoise, visible: Array, steps: int) ->
 
 
 def annealed_log_partition(
-    key: Key, machine: RBM, *, chains: int = 1000, levels: int = 1000, equilibration: int = 200
+    key: AnyKey, machine: RBM, *, chains: int = 1000, levels: int = 1000, equilibration: int = 200
 ) -> LogPartition:
     r"""Annealed importance sampling in both directions, joined by Bennett's ratio.
 
@@ -167,11 +167,11 @@ def annealed_log_partition(
     doi:10.1145/1390156.1390266; C. H. Bennett, J. Comput. Phys. 22, 245 (1976), doi:10.1016/0021-9991(76)90078-4.
     """
     problems = Problems()
-    for name, value, least in (("chains", chains, 2), ("levels", levels, 1), ("equilibration", equilibration, 0)):
-        problems.whole(name, value, least)
+    chains, levels = problems.whole("chains", chains, 2), problems.whole("levels", levels, 1)
+    equilibration = problems.whole("equilibration", equilibration, 0)
     problems.done()
-    for_start, for_noise, for_choice = jax.random.split(key, 3)
-    written = machine.in_units("-1/+1")
+    for_start, for_noise, for_choice = jax.random.split(key_of(key), 3)
+    written = machine_of(machine).in_units("-1/+1")
     visible, hidden = written.weights.shape
     start = jax.random.rademacher(for_start, (chains, visible), jnp.float32)
     powers = jnp.linspace(0, 1, levels + 1)
@@ -228,7 +228,7 @@ def bennett(forward: Float[np.ndarray, " up"], reverse: Float[np.ndarray, " down
     return round(delta, 12), float(np.sqrt(variance) / slope)
 
 
-def log_partition(key: Key, machine: RBM) -> LogPartition:
+def log_partition(key: AnyKey, machine: RBM) -> LogPartition:
     """Exact ln Z where the smaller layer has at most 20 units, annealed importance sampling elsewhere.
 
     Parameters
@@ -245,6 +245,6 @@ def log_partition(key: Key, machine: RBM) -> LogPartition:
     >>> log_partition(jax.random.key(0), rf.RBM.random(jax.random.key(0), 100, MachineSettings(hidden=16))).error
     0.0
     """
-    if min(machine.weights.shape) <= LARGEST_SUMMED_LAYER:
+    if min(machine_of(machine).weights.shape) <= LARGEST_SUMMED_LAYER:
         return exact_log_partition(machine)
     return annealed_log_partition(key, machine)

@@ -10,9 +10,9 @@ from jaxtyping import Array, Float
 from scipy.special import expit
 
 from rbmflow._checks import Problems
-from rbmflow._types import Key
+from rbmflow._doors import AnyKey, key_of
 from rbmflow.likelihood.partition import LogPartition, bennett
-from rbmflow.rbm import RBM
+from rbmflow.rbm import RBM, machine_of
 from rbmflow.tempering import Replicas, machine_at
 
 
@@ -35,7 +35,7 @@ def _works(replicas: Replicas, burn_in: int, sweeps: int) -> tuple[Array, Array]
 
 
 def trajectory_log_partition(
-    key: Key, machines: RBM, *, chains: int = 200, sweeps: int = 200, burn_in: int = 100
+    key: AnyKey, machines: RBM, *, chains: int = 200, sweeps: int = 200, burn_in: int = 100
 ) -> LogPartition:
     r"""Partition function of the last machine of a ladder, by Bennett's ratio under parallel tempering.
 
@@ -68,16 +68,16 @@ def trajectory_log_partition(
     C. H. Bennett, J. Comput. Phys. 22, 245 (1976), doi:10.1016/0021-9991(76)90078-4.
     """
     problems = Problems()
-    for name, value, least in (("chains", chains, 2), ("sweeps", sweeps, 1), ("burn_in", burn_in, 0)):
-        problems.whole(name, value, least)
-    ladder = machines.weights.ndim == 3 and machines.weights.shape[0] > 1
+    chains, sweeps = problems.whole("chains", chains, 2), problems.whole("sweeps", sweeps, 1)
+    burn_in = problems.whole("burn_in", burn_in, 0)
+    ladder = machine_of(machines, "machines").weights.ndim == 3 and machines.weights.shape[0] > 1
     problems.unless(ladder, "shape of weights", machines.weights.shape, "it must be [rung, visible, hidden]")
     problems.done()
     free = not bool(jnp.any(machines.weights[0]))
     largest = float(jnp.abs(machines.weights[0]).max())
     problems.unless(free, "largest weight of the first machine", largest, "it must be 0, so that its ln Z is known")
     problems.done()
-    replicas = Replicas.uniform(key, machines, chains)
+    replicas = Replicas.uniform(key_of(key), machines, chains)
     ups, downs = (np.asarray(works, np.float64) for works in _works(replicas, burn_in, sweeps))
     total, spread = _independent(machine_at(machines, 0)), np.zeros(chains)
     for up, down in zip(ups.swapaxes(0, 1), downs.swapaxes(0, 1), strict=True):

@@ -17,16 +17,18 @@ T = 0 and T = infinity need no chain: ground states, and independent random spin
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._doors import AnyKey, Temperatures, key_of, temperatures_of
 from rbmflow._types import Key, Spins
 from rbmflow.dataset import Chains, Draws
-from rbmflow.model import Ising
+from rbmflow.model import Ising, model_of
 from rbmflow.random import host_generator, key_for
 from rbmflow.sampler.chains import run
 from rbmflow.sampler.cluster import SwendsenWang, Wolff
@@ -153,19 +155,29 @@ def draw(key: Key, model: Ising, temperature: float, draws: int, method: Method,
     return run(of_temperature, model, method.sweep(model, temperature), temperature, draws, symmetrised)
 
 
-def checked(model: Ising, temperatures: Sequence[float], draws: int, method: Method | str) -> list[tuple[Method, str]]:
-    """The method for every temperature, and why; bad input is refused before anything is drawn."""
+class Plan(NamedTuple):
+    """What is to be drawn, once it is known that it can be."""
+
+    temperatures: tuple[float, ...]
+    draws: int
+    methods: list[tuple[Method, str]]
+    """The method for every temperature, and why."""
+
+
+def checked(model: Ising, temperatures: Temperatures, draws: int, method: Method | str, progress: Any = None) -> Plan:
+    """What is to be drawn; bad input is refused before anything is."""
     problems = Problems()
-    problems.temperatures("temperatures", temperatures)
-    problems.whole("draws", draws, 1)
+    problems.function("progress", progress, "the fraction done")
+    draws = problems.whole("draws", draws, 1)
     problems.done()
-    return [method_for(model, float(temperature), method, draws) for temperature in temperatures]
+    model, grid = model_of(model), temperatures_of(temperatures)
+    return Plan(grid, draws, [method_for(model, temperature, method, draws) for temperature in grid])
 
 
 def sample(
-    key: Key,
+    key: AnyKey,
     model: Ising,
-    temperatures: Sequence[float],
+    temperatures: Temperatures,
     draws: int,
     method: Method | str = "auto",
     *,
@@ -179,12 +191,13 @@ def sample(
     Parameters
     ----------
     key
-        JAX random key. The configurations at one temperature do not depend on the other temperatures; temperatures
+        JAX random key, or a whole number to make one from. The configurations at one temperature do not depend on the
+        other temperatures; temperatures
         are told apart in single precision.
     model
         The model.
     temperatures
-        In J/k_B, increasing; 0 (the two ground states with equal weight) and infinity included.
+        In J/k_B, one or increasing ones; 0 (the two ground states with equal weight) and infinity included.
     draws
         Configurations at each temperature.
     method
@@ -210,25 +223,33 @@ def sample(
     >>> draws.spins.shape
     (2, 5, 4, 4)
     """
-    chosen = checked(model, temperatures, draws, method)
+    key, (grid, draws, chosen) = key_of(key), checked(model, temperatures, draws, method, progress)
     methods = tuple(f"{one.name} ({why})" for one, why in chosen)
     spins, chains = [], []
-    for number, (temperature, (one, _)) in enumerate(zip(temperatures, chosen, strict=True)):
+    for number, (temperature, (one, _)) in enumerate(zip(grid, chosen, strict=True)):
         blocks: list[np.ndarray] = []
-        chains.append(draw(key, model, float(temperature), draws, one, blocks.append))
+        chains.append(draw(key, model, temperature, draws, one, blocks.append))
         spins.append(np.concatenate(blocks))
         if progress is not None:
-            progress((number + 1) / len(temperatures))
+            progress((number + 1) / len(grid))
     named = "; ".join(dict.fromkeys(methods))
-    return Draws(jnp.asarray(np.stack(spins)), tuple(map(float, temperatures)), named, methods, tuple(chains))
+    return Draws(jnp.asarray(np.stack(spins)), grid, named, methods, tuple(chains))
 
 
-def thermal(key: Key, model: Ising, temperature: float, chains: int, method: Method | str = "auto") -> Spins:
-    """Configurations int8 [chain, y, x] at one temperature, to start flows from."""
-    return sample(key_for(key, "thermal"), model, [temperature], chains, method).spins[0]
+def thermal(key: AnyKey, model: Ising, temperature: float, chains: int, method: Method | str = "auto") -> Spins:
+    """Configurations int8 [chain, y, x] at one temperature, to start flows from.
+
+    Raises
+    ------
+    InvalidInput
+        As `sample`.
+    """
+    grid = temperatures_of(temperature, "temperature")
+    Problems.only(len(grid) == 1, "temperature", grid, "it must be one temperature")
+    return sample(key_for(key, "thermal"), model, grid, chains, method).spins[0]
 
 
-def cold(key: Key, model: Ising, chains: int) -> Spins:
+def cold(key: AnyKey, model: Ising, chains: int) -> Spins:
     """Ground states int8 [chain, y, x] (T = 0), the sign of each drawn at random.
 
     Examples
@@ -240,7 +261,7 @@ def cold(key: Key, model: Ising, chains: int) -> Spins:
     return thermal(key, model, 0.0, chains)
 
 
-def hot(key: Key, model: Ising, chains: int) -> Spins:
+def hot(key: AnyKey, model: Ising, chains: int) -> Spins:
     """Independent random spins int8 [chain, y, x] (T = infinity).
 
     Examples

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from rbmflow._checks import InvalidInput, Problem
+from rbmflow._doors import AnyKey, Temperatures, key_of
 from rbmflow._files import replacing
 from rbmflow._netcdf import extend_dataset, growing_variable
-from rbmflow._types import Key
 from rbmflow.dataset import Draws
 from rbmflow.model import Ising
 from rbmflow.sampler import Method, checked, correlation_length, draw
@@ -65,7 +65,7 @@ def _seconds(model: Ising, temperature: float, draws: int, method: Method) -> fl
     return step * (60 * tau * replicas + 3 * (tau + 0.5) * draws) + measured
 
 
-def estimate(model: Ising, temperatures: Sequence[float], draws: int, method: Method | str = "auto") -> Estimate:
+def estimate(model: Ising, temperatures: Temperatures, draws: int, method: Method | str = "auto") -> Estimate:
     """Disk and time that `sample_to` will take.
 
     Raises
@@ -73,17 +73,17 @@ def estimate(model: Ising, temperatures: Sequence[float], draws: int, method: Me
     InvalidInput
         As `sample`.
     """
-    spins = len(temperatures) * draws * model.lattice.sites
-    chosen = checked(model, temperatures, draws, method)
-    times = [_seconds(model, t, draws, one) for t, (one, _) in zip(temperatures, chosen, strict=True)]
+    grid, draws, chosen = checked(model, temperatures, draws, method)
+    spins = len(grid) * draws * model.lattice.sites
+    times = [_seconds(model, t, draws, one) for t, (one, _) in zip(grid, chosen, strict=True)]
     return Estimate(PACKED * spins + 1e6, sum(times) + 6e-9 * spins)
 
 
 def sample_to(
     path: str | Path,
-    key: Key,
+    key: AnyKey,
     model: Ising,
-    temperatures: Sequence[float],
+    temperatures: Temperatures,
     draws: int,
     method: Method | str = "auto",
     *,
@@ -128,24 +128,24 @@ def sample_to(
     (2, 10, 4, 4)
     """
     path = Path(path)
-    chosen = checked(model, temperatures, draws, method)
-    needs = estimate(model, temperatures, draws, method)
+    key, (grid, draws, chosen) = key_of(key), checked(model, temperatures, draws, method, progress)
+    needs = estimate(model, grid, draws, method)
     _refuse(path, needs)
     if tell is not None:
         tell(str(needs))
     methods = tuple(f"{one.name} ({why})" for one, why in chosen)
-    shape = (len(temperatures), draws, *model.lattice.shape)
+    shape = (len(grid), draws, *model.lattice.shape)
     rows = max(1, min(draws, CHUNK_BYTES // model.lattice.sites))
     chains = []
     with replacing(path) as part:
         with growing_variable(part, "spins", SPINS, shape, (1, rows, *shape[2:]), {"long_name": "spin"}) as spins:
-            for number, (temperature, (one, _)) in enumerate(zip(temperatures, chosen, strict=True)):
+            for number, (temperature, (one, _)) in enumerate(zip(grid, chosen, strict=True)):
                 block = _Blocks(spins, path.parent, number, rows, draws, progress)
-                chains.append(draw(key, model, float(temperature), draws, one, block))
+                chains.append(draw(key, model, temperature, draws, one, block))
                 block.flush()
         empty = jnp.empty((shape[0], 0, *shape[2:]), jnp.int8)
         named = "; ".join(dict.fromkeys(methods))
-        record = Draws(empty, tuple(map(float, temperatures)), named, methods, tuple(chains))
+        record = Draws(empty, grid, named, methods, tuple(chains))
         extend_dataset(part, record.to_dataset().drop_vars("spins"))
     return path
 

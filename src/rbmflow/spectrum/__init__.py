@@ -2,8 +2,8 @@
 
 `decompose` gives the singular value decomposition; `product` holds W W^T against the two-point function of the data;
 `modes` has the Fourier content of singular vectors and what they see of the data; `linear` the mean-field map of the
-flow and the growth of the modes along it; `measures` the numbers that sum a weight matrix up. All but `linear` speak of
-the weights alone, whose scale belongs to units of -1/+1: convert other machines with `RBM.in_units` first.
+flow and the growth of the modes along it; `measures` the numbers that sum a weight matrix up. All speak of
+the machine in units -1/+1, into which one of units 0/1 is converted.
 """
 
 from rbmflow.spectrum.decomposition import Spectrum, decompose

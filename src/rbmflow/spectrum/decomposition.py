@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rbmflow._record import Record
-from rbmflow.rbm import RBM
+from rbmflow.rbm import RBM, machine_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,13 +65,18 @@ def decompose(machine: RBM) -> Spectrum:
     Parameters
     ----------
     machine
-        The machine; biases play no part.
+        The machine, taken in units -1/+1; biases play no part.
 
     Returns
     -------
     Spectrum
         Singular values and vectors, and W W^T (the matrix product, not the elementwise one). All are NaN where a
         training has diverged.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no machine.
 
     Examples
     --------
@@ -81,7 +86,7 @@ def decompose(machine: RBM) -> Spectrum:
     >>> spectrum.singular_values.shape, spectrum.visible_vectors.shape, spectrum.product.shape
     ((4,), (9, 4), (9, 9))
     """
-    weights = np.asarray(machine.weights, np.float64)
+    weights = np.asarray(machine_of(machine).in_units("-1/+1").weights, np.float64)
     if not np.isfinite(weights).all():
         modes = min(weights.shape)
         shapes = ((modes,), (len(weights), modes), (weights.shape[1], modes), (len(weights), len(weights)))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Float
 from scipy.stats import rankdata
 
-from rbmflow._types import Key
+from rbmflow._doors import AnyKey, Configurations, Numbers, numbers_of
 from rbmflow.flow import iterate
-from rbmflow.rbm import RBM
+from rbmflow.rbm import RBM, machine_of
 from rbmflow.spectrum.decomposition import decompose
 
 
@@ -26,15 +25,14 @@ def mean_field_jacobian(machine: RBM) -> Float[np.ndarray, "visible visible"]:
     Parameters
     ----------
     machine
-        A machine of units -1/+1.
+        The machine, taken in units -1/+1.
 
     Examples
     --------
-    >>> mean_field_jacobian(RBM.from_weights([[2.0], [1.0]])).tolist()
+    >>> mean_field_jacobian(RBM.from_weights([[2.0], [1.0]], [0, 0], [0], units="-1/+1")).tolist()
     [[4.0, 2.0], [2.0, 1.0]]
     """
-    arrays = (machine.weights, machine.visible_bias, machine.hidden_bias)
-    weights, visible, hidden = (np.asarray(array, np.float64) for array in arrays)
+    weights, visible, hidden = _arrays(machine)
     response = 1 - np.tanh(hidden) ** 2
     return (1 - np.tanh(visible + weights @ np.tanh(hidden)) ** 2)[:, None] * (weights * response @ weights.T)
 
@@ -76,19 +74,34 @@ SMALL_START = 0.01
 """Size of v at the start of the mean-field map, small enough for it to be linear at first."""
 
 
-def mean_field_map(machine: RBM, visible: Float[np.ndarray, "chain visible"]) -> Float[np.ndarray, "chain visible"]:
+def _arrays(machine: RBM) -> list[Float[np.ndarray, "..."]]:
+    """Weights and biases in units -1/+1."""
+    own = machine_of(machine).in_units("-1/+1")
+    return [np.asarray(array, np.float64) for array in (own.weights, own.visible_bias, own.hidden_bias)]
+
+
+def mean_field_map(machine: RBM, visible: Numbers) -> Float[np.ndarray, "chain visible"]:
     r"""One iteration of the flow with the mean of every unit, :math:`v \mapsto \tanh(b + W \tanh(c + W^T v))`.
 
     Parameters
     ----------
     machine
-        A machine of units -1/+1.
-    visible : float64 [chain, visible]
+        The machine, taken in units -1/+1.
+    visible : [chain, visible]
         Means of the visible units, from -1 to 1.
+
+    Raises
+    ------
+    InvalidInput
+        If a mean is not between -1 and 1, or their number does not fit.
     """
-    arrays = (machine.weights, machine.visible_bias, machine.hidden_bias)
-    weights, visible_bias, hidden_bias = (np.asarray(array, np.float64) for array in arrays)
-    return np.tanh(np.tanh(visible @ weights + hidden_bias) @ weights.T + visible_bias)
+    arrays = _arrays(machine)
+    return _mapped(arrays, numbers_of(visible, "visible", ("chain", len(arrays[0])), lowest=-1, highest=1))
+
+
+def _mapped(arrays: list[np.ndarray], means: Float[np.ndarray, "chain visible"]) -> Float[np.ndarray, "chain visible"]:
+    weights, visible_bias, hidden_bias = arrays
+    return np.tanh(np.tanh(means @ weights + hidden_bias) @ weights.T + visible_bias)
 
 
 def _rank_correlation(one: Float[np.ndarray, " mode"], other: Float[np.ndarray, " mode"]) -> float:
@@ -97,7 +110,7 @@ def _rank_correlation(one: Float[np.ndarray, " mode"], other: Float[np.ndarray, 
     return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
 
 
-def mode_growth(key: Key, machine: RBM, start: ArrayLike, iterations: int = 10) -> Growth:
+def mode_growth(key: AnyKey, machine: RBM, start: Configurations, iterations: int = 10) -> Growth:
     r"""Growth of each left singular vector u of the weights along the sampled flow from T = inf.
 
     With the projections :math:`a_t = u \cdot v_t` over chains, the gain of the first iteration is
@@ -116,25 +129,30 @@ def mode_growth(key: Key, machine: RBM, start: ArrayLike, iterations: int = 10) 
     key
         JAX random key.
     machine
-        A machine of units -1/+1.
-    start : int8 [chain, y, x]
+        The machine, taken in units -1/+1.
+    start : [chain, y, x]
         Independent configurations of random spins, as `sampler.hot` draws them.
     iterations
         Iterations v -> h -> v.
+
+    Raises
+    ------
+    InvalidInput
+        As `iterate`.
     """
     vectors = decompose(machine).visible_vectors
     # Of a machine that diverged the vectors are NaN, and so is all that follows.
-    flow = np.asarray(iterate(key, machine.or_free(), start, iterations).configurations, np.float64)
-    chains = flow.shape[1]
-    amplitudes = flow.reshape(iterations + 1, chains, -1) @ vectors
+    flow = np.asarray(iterate(key, machine.or_free(), start, iterations), np.float64)
+    steps, chains = flow.shape[:2]
+    amplitudes = flow.reshape(steps, chains, -1) @ vectors
     first, second = amplitudes[:2]
     power = (first**2).mean(axis=0)
     gain = (first * second).mean(axis=0) / power
     # Residuals of a regression through the origin.
     error = np.sqrt(((second - gain * first) ** 2 * first**2).mean(axis=0) / chains) / power
     predicted = np.einsum("im,ij,jm->m", vectors, mean_field_jacobian(machine), vectors)
-    means = [SMALL_START * flow[0].reshape(chains, -1)]
-    for _ in range(iterations):
-        means.append(mean_field_map(machine, means[-1]))
+    arrays, means = _arrays(machine), [SMALL_START * flow[0].reshape(chains, -1)]
+    for _ in range(steps - 1):
+        means.append(_mapped(arrays, means[-1]))
     mean_field = ((np.stack(means) @ vectors / SMALL_START) ** 2).mean(axis=1)
     return Growth(predicted, gain, error, (amplitudes**2).mean(axis=1), mean_field)

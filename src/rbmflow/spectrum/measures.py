@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 
+from rbmflow._checks import Problems
+from rbmflow._doors import Numbers, numbers_of
 from rbmflow.rbm import RBM
 from rbmflow.spectrum.decomposition import decompose
 from rbmflow.spectrum.modes import fourier_power, marchenko_pastur_edges, participation
@@ -29,7 +30,7 @@ MEASURES = {
 """What `measures` gives, by name."""
 
 
-def measures(machine: RBM, two_point: Float[np.ndarray, "y x"], initial_scale: float) -> dict[str, float]:
+def measures(machine: RBM, two_point: Numbers, initial_scale: float) -> dict[str, float]:
     r"""Numbers that sum up the weights of a machine.
 
     With the eigenvalues :math:`\lambda_m` of W W^T the participation ratio, or effective number of modes, is
@@ -42,33 +43,43 @@ def measures(machine: RBM, two_point: Float[np.ndarray, "y x"], initial_scale: f
     Parameters
     ----------
     machine
-        A machine of units -1/+1; biases play no part.
-    two_point : float64 [y, x]
+        The machine, taken in units -1/+1; biases play no part.
+    two_point : [y, x]
         G of what it was trained on.
     initial_scale
-        Standard deviation of its initial weights.
+        Standard deviation of its initial weights, in its own units.
 
     Returns
     -------
     dict
         A number for every name of `MEASURES`; all NaN for weights that are zero or not finite.
 
+    Raises
+    ------
+    InvalidInput
+        If the two-point function is not that of the machine's lattice, or the scale is negative.
+
     Examples
     --------
-    >>> machine = RBM.from_weights(np.ones((4, 2)))
+    >>> machine = RBM.from_weights(np.ones((4, 2)), np.zeros(4), None, units="-1/+1")
     >>> found = measures(machine, np.ones((2, 2)), 0.1)
     >>> [round(found[name], 3) for name in ("effective_modes", "leading_uniformity", "largest_gain")]
     [1.0, 1.0, 8.0]
     """
-    ly, lx = two_point.shape
-    spectrum = decompose(machine)
+    spectrum, correlation = decompose(machine), numbers_of(two_point, "two_point", ("y", "x"))
     visible, hidden = machine.weights.shape
+    ly, lx = correlation.shape
+    problems = Problems()
+    problems.unless(ly * lx == visible, "shape of two_point", (ly, lx), f"y * x must be {visible}")
+    problems.not_negative("initial_scale", initial_scale)
+    problems.done()
+    scale = initial_scale * (machine.units.span / 2) ** 2
     eigenvalues = spectrum.singular_values**2
     total = eigenvalues.sum()
     if not total > 0:
         return dict.fromkeys(MEASURES, float("nan"))
     average = translation_average(spectrum.product, ly, lx)
-    alike = resemblance(average, two_point)
+    alike = resemblance(average, correlation)
     share = eigenvalues / total
     effective = 1 / np.sum(share**2)
     purity = fourier_power(spectrum.visible_vectors, ly, lx).max(axis=1)
@@ -80,7 +91,7 @@ def measures(machine: RBM, two_point: Float[np.ndarray, "y x"], initial_scale: f
         "effective_modes": effective,
         "effective_ratio": effective * (visible + hidden + 1) / (visible * hidden),
         "first_share": share[0],
-        "above_edge": np.sum(eigenvalues > marchenko_pastur_edges(visible, hidden, initial_scale)[1]),
+        "above_edge": np.sum(eigenvalues > marchenko_pastur_edges(visible, hidden, scale)[1]),
         "leading_uniformity": spectrum.uniformity[0],
         "purity": share @ purity,
         "mode_extent": share @ participation(spectrum.visible_vectors),

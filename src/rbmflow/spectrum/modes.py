@@ -7,7 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from rbmflow.rbm import RBM
+from rbmflow._checks import Problems
+from rbmflow._doors import Configurations, Numbers, numbers_of, rows_of
+from rbmflow.lattice import Square
+from rbmflow.rbm import RBM, machine_of
 
 
 class Shells(NamedTuple):
@@ -32,13 +35,14 @@ def shells(ly: int, lx: int) -> Shells:
     >>> (shells(4, 4).wavenumber / np.pi).round(3).tolist()
     [0.0, 0.5, 0.707, 1.0, 1.118, 1.414]
     """
+    ly, lx = Square(ly, lx).shape
     squares = np.add.outer((np.fft.fftfreq(ly)) ** 2, (np.fft.fftfreq(lx)) ** 2)
     # The same length comes out of different sums; whole numbers would not do on a torus of unequal sides.
     lengths, index = np.unique(np.round(squares, 12), return_inverse=True)
     return Shells(2 * np.pi * np.sqrt(lengths), index.reshape(ly, lx))
 
 
-def wave_power(vectors: Float[np.ndarray, "visible mode"], ly: int, lx: int) -> Float[np.ndarray, "mode y x"]:
+def wave_power(vectors: Numbers, ly: int, lx: int) -> Float[np.ndarray, "mode y x"]:
     r"""Power of each vector in each wave, :math:`|\hat u(k)|^2 = \frac1N |\sum_r u(r) e^{-i k r}|^2`.
 
     By Parseval's theorem the powers of a vector of unit length add up to one.
@@ -50,11 +54,12 @@ def wave_power(vectors: Float[np.ndarray, "visible mode"], ly: int, lx: int) -> 
     ly, lx
         Rows and columns of the lattice.
     """
-    images = vectors.T.reshape(-1, ly, lx)
+    ly, lx = Square(ly, lx).shape
+    images = numbers_of(vectors, "vectors", (ly * lx, "mode"), nan=True).T.reshape(-1, ly, lx)
     return np.abs(np.fft.fft2(images)) ** 2 / (ly * lx)
 
 
-def fourier_power(vectors: Float[np.ndarray, "visible mode"], ly: int, lx: int) -> Float[np.ndarray, "mode shell"]:
+def fourier_power(vectors: Numbers, ly: int, lx: int) -> Float[np.ndarray, "mode shell"]:
     r"""Power of each vector in each shell of equal :math:`|k|`.
 
     .. math:: p(|k|) = \frac1N \sum_{k' : |k'| = |k|} \left| \sum_r u(r) e^{-i k' r} \right|^2
@@ -83,7 +88,7 @@ def fourier_power(vectors: Float[np.ndarray, "visible mode"], ly: int, lx: int) 
     return np.stack([np.bincount(index, weights=one.ravel()) for one in power])
 
 
-def covariance_eigenvalues(two_point: Float[np.ndarray, "*batch y x"]) -> Float[np.ndarray, "*batch y x"]:
+def covariance_eigenvalues(two_point: Numbers) -> Float[np.ndarray, "*batch y x"]:
     r"""Eigenvalues of the covariance matrix of the spins, one a wave: the structure factor.
 
     .. math:: S(k) = \sum_r G(r) \cos(k r)
@@ -98,12 +103,19 @@ def covariance_eigenvalues(two_point: Float[np.ndarray, "*batch y x"]) -> Float[
     float64 [..., y, x]
         S in the order of `numpy.fft.fft2`; the mean of it is 1.
     """
-    return np.real(np.fft.fft2(two_point))
+    return np.real(np.fft.fft2(_two_point_of(two_point)))
 
 
-def projections(
-    vectors: Float[np.ndarray, "visible mode"], two_point: Float[np.ndarray, "*batch y x"]
-) -> Float[np.ndarray, "*batch mode"]:
+def _two_point_of(given: Numbers) -> Float[np.ndarray, "*batch y x"]:
+    """A two-point function of spins: 1 at no displacement, and nowhere beyond 1 but for rounding."""
+    values = numbers_of(given, "two_point", ("...", "y", "x"), lowest=-1 - 1e-5, highest=1 + 1e-5)
+    here = values[..., 0, 0]
+    odd = here[np.abs(here - 1) > 1e-5]
+    Problems.only(odd.size == 0, "two_point", odd.flat[0].item() if odd.size else None, "it must be 1 at (0, 0)")
+    return values
+
+
+def projections(vectors: Numbers, two_point: Numbers) -> Float[np.ndarray, "*batch mode"]:
     r"""Mean squared projection of configurations on each vector.
 
     .. math:: \langle (u \cdot s)^2 \rangle = \sum_{ij} u_i\, G(r_i - r_j)\, u_j = \sum_k |\hat u(k)|^2 S(k)
@@ -117,12 +129,13 @@ def projections(
     two_point : float64 [..., y, x]
         G of the ensembles.
     """
-    ly, lx = two_point.shape[-2:]
-    structure = covariance_eigenvalues(two_point).reshape(*two_point.shape[:-2], ly * lx)
+    correlation = _two_point_of(two_point)
+    ly, lx = correlation.shape[-2:]
+    structure = covariance_eigenvalues(correlation).reshape(*correlation.shape[:-2], ly * lx)
     return structure @ wave_power(vectors, ly, lx).reshape(-1, ly * lx).T
 
 
-def participation(vectors: Float[np.ndarray, "visible mode"]) -> Float[np.ndarray, " mode"]:
+def participation(vectors: Numbers) -> Float[np.ndarray, " mode"]:
     r"""Fraction of the sites on which each vector lives.
 
     .. math:: \frac{(\sum_i u_i^2)^2}{N \sum_i u_i^4}
@@ -135,9 +148,9 @@ def participation(vectors: Float[np.ndarray, "visible mode"]) -> Float[np.ndarra
     vectors : float64 [visible, mode]
         Vectors of any length as columns.
     """
-    squares = vectors**2
+    squares = numbers_of(vectors, "vectors", ("visible", "mode"), nan=True) ** 2
     with np.errstate(invalid="ignore"):
-        return squares.sum(axis=0) ** 2 / (len(vectors) * (squares**2).sum(axis=0))
+        return squares.sum(axis=0) ** 2 / (len(squares) * (squares**2).sum(axis=0))
 
 
 def marchenko_pastur_edges(visible: int, hidden: int, scale: float) -> tuple[float, float]:
@@ -164,11 +177,14 @@ def marchenko_pastur_edges(visible: int, hidden: int, scale: float) -> tuple[flo
     ----------
     V. A. Marchenko, L. A. Pastur, Math. USSR Sb. 1, 457 (1967), doi:10.1070/SM1967v001n04ABEH001994.
     """
-    roots = np.sqrt(visible), np.sqrt(hidden)
+    problems = Problems()
+    problems.not_negative("scale", scale)
+    roots = np.sqrt(problems.whole("visible", visible, 1)), np.sqrt(problems.whole("hidden", hidden, 1))
+    problems.done()
     return scale**2 * (roots[0] - roots[1]) ** 2, scale**2 * (roots[0] + roots[1]) ** 2
 
 
-def field_correlators(machine: RBM, spins: Float[np.ndarray, "sample visible"]) -> Float[np.ndarray, "visible hidden"]:
+def field_correlators(machine: RBM, spins: Configurations) -> Float[np.ndarray, "visible hidden"]:
     r"""Correlators of visible and hidden units over given configurations.
 
     .. math:: \langle v_i h_j \rangle = \langle v_i\, \tanh(c_j + \sum_l v_l W_{lj}) \rangle
@@ -176,14 +192,20 @@ def field_correlators(machine: RBM, spins: Float[np.ndarray, "sample visible"]) 
     Parameters
     ----------
     machine
-        A machine of units -1/+1.
-    spins : [sample, visible]
-        Configurations of -1/+1.
+        The machine, taken in units -1/+1.
+    spins : [..., y, x] or [sample, visible]
+        Configurations of -1/+1 in any form.
+
+    Raises
+    ------
+    InvalidInput
+        If a value is neither -1 nor +1, or the number of sites does not fit.
 
     References
     ----------
     E. de Mello Koch, R. de Mello Koch, L. Cheng, arXiv:1906.05212.
     """
-    weights, bias = np.asarray(machine.weights, np.float32), np.asarray(machine.hidden_bias, np.float32)
-    visible = np.asarray(spins, np.float32)
+    own = machine_of(machine).in_units("-1/+1")
+    weights, bias = np.asarray(own.weights, np.float32), np.asarray(own.hidden_bias, np.float32)
+    visible = np.asarray(rows_of(spins, len(weights), "spins"), np.float32)
     return (visible.T @ np.tanh(visible @ weights + bias)).astype(np.float64) / len(visible)

@@ -7,8 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from rbmflow._doors import Numbers, numbers_of
+from rbmflow.lattice import Square
 
-def translation_average(product: Float[np.ndarray, "visible visible"], ly: int, lx: int) -> Float[np.ndarray, "y x"]:
+
+def translation_average(product: Numbers, ly: int, lx: int) -> Float[np.ndarray, "y x"]:
     r"""Mean of a matrix over all pairs of sites at one displacement on the torus.
 
     .. math:: P(r) = \frac1N \sum_i (W W^T)_{i,\, i + r}
@@ -30,7 +33,8 @@ def translation_average(product: Float[np.ndarray, "visible visible"], ly: int, 
     >>> translation_average(np.eye(6), 2, 3).tolist()
     [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    by_site = product.reshape(ly, lx, ly, lx)
+    ly, lx = Square(ly, lx).shape
+    by_site = numbers_of(product, "product", (ly * lx, ly * lx), nan=True).reshape(ly, lx, ly, lx)
     rows = np.add.outer(np.arange(ly), np.arange(ly)) % ly  # [displacement, y] -> y + displacement
     columns = np.add.outer(np.arange(lx), np.arange(lx)) % lx
     y, x = np.arange(ly)[None, None, :, None], np.arange(lx)[None, None, None, :]
@@ -46,7 +50,7 @@ class Resemblance(NamedTuple):
     """Normalised scalar product, which counts a common constant as likeness."""
 
 
-def resemblance(product: Float[np.ndarray, "y x"], two_point: Float[np.ndarray, "y x"]) -> Resemblance:
+def resemblance(product: Numbers, two_point: Numbers) -> Resemblance:
     r"""Likeness of W W^T and the two-point function G over all displacements but zero.
 
     .. math:: \rho = \frac{\sum_{r \ne 0} (P(r) - \bar P)(G(r) - \bar G)}
@@ -71,7 +75,8 @@ def resemblance(product: Float[np.ndarray, "y x"], two_point: Float[np.ndarray, 
     >>> [round(float(value), 3) for value in resemblance(here, here + 1)]
     [1.0, 0.997]
     """
-    one, other = product.ravel()[1:], two_point.ravel()[1:]
+    average = numbers_of(product, "product", ("y", "x"), nan=True)
+    one, other = average.ravel()[1:], numbers_of(two_point, "two_point", average.shape).ravel()[1:]
     return Resemblance(_cosine(one - one.mean(), other - other.mean()), _cosine(one, other))
 
 
@@ -91,10 +96,11 @@ class DisplacementClasses(NamedTuple):
     number: Int[np.ndarray, "y x"]
     """Class of every displacement."""
 
-    def average(self, values: Float[np.ndarray, "y x"]) -> Float[np.ndarray, " displacement"]:
+    def average(self, values: Numbers) -> Float[np.ndarray, " displacement"]:
         """Mean of a function of the displacement over each class."""
         flat = self.number.ravel()
-        return np.bincount(flat, weights=values.ravel()) / np.bincount(flat)
+        whole = numbers_of(values, "values", self.number.shape, nan=True)
+        return np.bincount(flat, weights=whole.ravel()) / np.bincount(flat)
 
 
 def displacement_classes(ly: int, lx: int) -> DisplacementClasses:
@@ -110,6 +116,7 @@ def displacement_classes(ly: int, lx: int) -> DisplacementClasses:
     >>> displacement_classes(4, 4).distance.round(2).tolist()
     [0.0, 1.0, 1.41, 2.0, 2.24, 2.83]
     """
+    ly, lx = Square(ly, lx).shape
     y, x = np.minimum(np.arange(ly), -np.arange(ly) % ly), np.minimum(np.arange(lx), -np.arange(lx) % lx)
     down, across = np.meshgrid(y, x, indexing="ij")
     if ly == lx:

@@ -13,7 +13,8 @@ import xarray as xr
 from jaxtyping import Array, Int8
 
 from rbmflow import sampler
-from rbmflow.dataset import Draws, configurations
+from rbmflow._doors import rows_of
+from rbmflow.dataset import Draws
 from rbmflow.flow import iterate
 from rbmflow.observables import Observables, observe
 from rbmflow.rbm import RBM
@@ -104,7 +105,7 @@ def _training_of(
     step: Step, parents: Parents
 ) -> tuple[Int8[Array, "sample visible"], MachineSettings, TrainingSettings]:
     """Training configurations, machine and training that a step asks for."""
-    data = configurations(Draws.from_dataset(parents[0]).at(step.settings["temperatures"]))
+    data = jnp.asarray(rows_of(Draws.from_dataset(parents[0]).at(step.settings["temperatures"])))
     return data, MachineSettings(**step.settings["machine"]), TrainingSettings(**step.settings["training"])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from rbmflow import exact, sampler
-from rbmflow.dataset import Draws, configurations
+from rbmflow.dataset import Draws
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.rbm import RBM
 from rbmflow.sampler.mean_field import curie_weiss_magnetization
@@ -82,7 +82,7 @@ def spectrum(step: Step, parents: Sequence[xr.Dataset]) -> xr.Dataset:
     update, rungs = _rungs(trained, machine)
     initial_scale = float(np.sqrt(np.mean(np.asarray(rungs[0].weights, np.float64) ** 2)))
     two_point = of_mixture["two_point"].values.mean(axis=0)
-    spins = configurations(Draws.from_dataset(drawn).at(kept))
+    spins = Draws.from_dataset(drawn).at(kept)
     parts = decompose(machine)
     growth = mode_growth(key, machine, sampler.hot(jax.random.fold_in(key, 1), model, CHAINS), ITERATIONS)
     ladder_measures = [list(measures(rung, two_point, initial_scale).values()) for rung in rungs]
@@ -97,7 +97,7 @@ def spectrum(step: Step, parents: Sequence[xr.Dataset]) -> xr.Dataset:
         mode_participation=("mode", participation(parts.visible_vectors)),
         projection=(("temperature", "mode"), projections(parts.visible_vectors, two_points["two_point"].values)),
         hidden_participation=("hidden", participation(np.asarray(machine.weights, np.float64))),
-        correlator=(("visible", "hidden"), field_correlators(machine, np.asarray(spins, np.float32))),
+        correlator=(("visible", "hidden"), field_correlators(machine, spins)),
         measure_of_rung=(("rung", "measure"), np.array(ladder_measures)),
         update=("rung", update),
         **_grown(growth),

@@ -17,12 +17,14 @@ from collections.abc import Sequence
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, Float, Float64, Int, Shaped
+from jaxtyping import Float64, Int, Shaped
 
 from rbmflow import exact
+from rbmflow._checks import Problems
+from rbmflow._doors import Configurations, Numbers, Temperatures, numbers_of, temperatures_of
 from rbmflow._types import Spins
 from rbmflow.model import Ising, free_lattice
-from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading
+from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading, ensembles_of, totals_of
 
 POINTS = 2001
 
@@ -135,10 +137,10 @@ class BayesThermometer:
     (5, 3)
     """
 
-    def __init__(self, model: Ising, temperatures: Sequence[float]):
+    def __init__(self, model: Ising, temperatures: Temperatures):
         free_lattice(model)
         self.model = model
-        self.temperatures = tuple(float(t) for t in temperatures)
+        self.temperatures = temperatures_of(temperatures)
         self.posterior = exact.posterior(model, self.temperatures)
 
     @functools.cached_property
@@ -146,26 +148,31 @@ class BayesThermometer:
         """Exact curve of the mean class."""
         return ClassCurve.of_levels(self.model, mean_class(self.posterior))
 
-    def read(self, spins: Spins) -> Float64[np.ndarray, "*batch bin"]:
-        """Posterior probabilities of the classes for each configuration."""
-        return self.probabilities(np.asarray(self.model.total_energy(spins)))
+    def read(self, spins: Configurations) -> Float64[np.ndarray, "*batch bin"]:
+        """Posterior probabilities of the classes for each configuration.
 
-    def probabilities(self, total: Shaped[np.ndarray, "*batch"]) -> Float64[np.ndarray, "*batch bin"]:
-        """Posterior probabilities of the classes for each total energy."""
-        return self.posterior[level_of(self.model, total)]
+        Raises
+        ------
+        InvalidInput
+            If a value is neither -1 nor +1, or the shape is not that of the lattice.
+        """
+        total = np.asarray(self.model.total_energy(spins))
+        return self.probabilities(total[None])[0]
+
+    def probabilities(self, total: Numbers) -> Float64[np.ndarray, "*batch bin"]:
+        """Posterior probabilities of the classes for each total energy [..., chain]."""
+        return self.posterior[level_of(self.model, totals_of(total, 2 * self.model.lattice.sites, 4, "total energy"))]
 
     def temperature(self, spins: Ensembles) -> Reading:
-        """Temperature and its error for each ensemble of chains, from its mean class."""
-        return self.of_energy(np.asarray(self.model.total_energy(spins)))
+        """Temperature and its error for each ensemble of chains, from its mean class; it refuses what `read` does."""
+        return self.of_energy(self.model.total_energy(ensembles_of(self.model, spins)))
 
-    def of_energy(self, total: Shaped[np.ndarray, "*batch chain"]) -> Reading:
-        """The same from the total energy of every configuration."""
+    def of_energy(self, total: Numbers) -> Reading:
+        """The same from the total energy [..., chain] of every configuration."""
         return ensemble_reading(mean_class(self.probabilities(total)), self.curve.invert, self.model)
 
 
-def cross_entropy(
-    probabilities: Float[Array | np.ndarray, "*batch bin"], true_class: Int[np.ndarray, "*batch"]
-) -> float:
+def cross_entropy(probabilities: Numbers, true_class: Numbers) -> float:
     r"""Mean of :math:`-\ln p_k` at the true class k, in nats; infinite if it was ever held impossible.
 
     Parameters
@@ -174,12 +181,33 @@ def cross_entropy(
         As given by `read`.
     true_class : int [...]
         Number of the class of each configuration.
+
+    Raises
+    ------
+    InvalidInput
+        If they are no probabilities, a class is none of theirs, or the shapes differ.
     """
-    given = np.take_along_axis(np.asarray(probabilities, np.float64), true_class[..., None], axis=-1)
+    given = np.take_along_axis(*_classified(probabilities, true_class), axis=-1)
     with np.errstate(divide="ignore"):
         return float(-np.mean(np.log(given)))
 
 
-def accuracy(probabilities: Float[Array | np.ndarray, "*batch bin"], true_class: Int[np.ndarray, "*batch"]) -> float:
-    """Fraction of configurations whose most probable class is the true one."""
-    return float(np.mean(np.argmax(np.asarray(probabilities), axis=-1) == true_class))
+def accuracy(probabilities: Numbers, true_class: Numbers) -> float:
+    """Fraction of configurations whose most probable class is the true one; it takes what `cross_entropy` takes."""
+    given, classes = _classified(probabilities, true_class)
+    return float(np.mean(np.argmax(given, axis=-1) == classes[..., 0]))
+
+
+def _classified(
+    probabilities: Numbers, true_class: Numbers
+) -> tuple[Float64[np.ndarray, "*batch bin"], Int[np.ndarray, "*batch 1"]]:
+    given = numbers_of(probabilities, "probabilities", ("...", "bin"), lowest=0.0, highest=1 + 1e-5)
+    Problems.only(given.size > 0, "shape of probabilities", given.shape, "no axis may be empty")
+    sums = given.sum(axis=-1)
+    odd = sums[np.abs(sums - 1) > 1e-4]
+    allowed = "those of one configuration must add up to 1"
+    Problems.only(odd.size == 0, "sum of probabilities", odd.flat[0].item() if odd.size else None, allowed)
+    classes = numbers_of(true_class, "true_class", given.shape[:-1], lowest=0, highest=given.shape[-1] - 1)
+    odd = classes[classes % 1 != 0]
+    Problems.only(odd.size == 0, "true_class", odd.flat[0].item() if odd.size else None, "it must be a whole number")
+    return given, classes.astype(np.int64)[..., None]

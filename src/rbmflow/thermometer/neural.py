@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Float64, Int8
 
+from rbmflow._doors import Configurations, spins_of
 from rbmflow._record import Record
 from rbmflow._types import Key, Spins
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
 from rbmflow.thermometer.classes import ClassCurve, mean_class
-from rbmflow.thermometer.reading import Ensembles, Reading, with_sides
+from rbmflow.thermometer.reading import Ensembles, Reading, ensembles_of, with_sides
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -92,16 +93,22 @@ class NeuralThermometer(Record):
     model: Ising = eqx.field(static=True)
     temperatures: tuple[float, ...] = eqx.field(static=True)
 
-    def read(self, spins: Spins) -> Float32[Array, "*batch bin"]:
-        """Probabilities of the classes for each configuration."""
-        return class_probabilities(self.network, spins)
+    def read(self, spins: Configurations) -> Float32[Array, "*batch bin"]:
+        """Probabilities of the classes for each configuration.
+
+        Raises
+        ------
+        InvalidInput
+            If a value is neither -1 nor +1, or the shape is not that of the lattice.
+        """
+        return class_probabilities(self.network, spins_of(spins, self.model.lattice.shape))
 
     def temperature(self, spins: Ensembles) -> Reading:
         """Temperature and its error for each ensemble of chains, from its mean class.
 
-        The error joins that of the chains and that of the measured curve.
+        The error joins that of the chains and that of the measured curve. It refuses what `read` does.
         """
-        return self.of_classes(mean_class(np.asarray(self.read(spins))))[0]
+        return self.of_classes(mean_class(np.asarray(self.read(ensembles_of(self.model, spins)))))[0]
 
     def of_classes(self, classes: Float64[np.ndarray, "*batch chain"]) -> tuple[Reading, Float64[np.ndarray, "*batch"]]:
         """The same from the mean class of every configuration, and the curve's part of the error, in J/k_B.

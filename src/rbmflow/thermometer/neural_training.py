@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -15,6 +15,7 @@ from scipy.optimize import isotonic_regression
 
 from rbmflow import _scan
 from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._doors import AnyKey, Temperatures, temperatures_of
 from rbmflow._record import Record
 from rbmflow._types import Key
 from rbmflow.exact import density_of_states
@@ -139,9 +140,9 @@ def _moved(spins: Int8[Array, "sample y x"], moves: UInt32[Array, "6"]) -> Int8[
 
 
 def train_thermometer(
-    key: Key,
+    key: AnyKey,
     model: Ising,
-    temperatures: Sequence[float],
+    temperatures: Temperatures,
     settings: ThermometerSettings | None = None,
     *,
     progress: Callable[[float], None] | None = None,
@@ -190,10 +191,12 @@ def train_thermometer(
     (5, 3)
     """
     settings = settings or ThermometerSettings()
-    free_lattice(model)
     problems = Problems()
-    problems.temperatures("temperatures", temperatures)
+    problems.kind("settings", settings, ThermometerSettings, "ThermometerSettings(...)")
+    problems.function("progress", progress, "the fraction done")
     problems.done()
+    free_lattice(model)
+    temperatures = temperatures_of(temperatures)
     bins = len(temperatures)
     if settings.batch > settings.draws * bins:
         allowed = f"it must be at most the {settings.draws * bins} configurations that are drawn"
@@ -211,8 +214,7 @@ def train_thermometer(
             progress(done / settings.epochs)
     history = jax.tree.map(lambda *parts: jnp.concatenate(parts), *infos)
     curve = calibrated(for_calibration, model, state.network)
-    classes_of = tuple(float(t) for t in temperatures)
-    return NeuralThermometer(state.network, curve, model, classes_of), history
+    return NeuralThermometer(state.network, curve, model, temperatures), history
 
 
 def calibrated(key: Key, model: Ising, network: Network, draws: int = CALIBRATION_DRAWS) -> ClassCurve:

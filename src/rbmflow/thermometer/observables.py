@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Shaped
 
 from rbmflow import exact
+from rbmflow._doors import Numbers, numbers_of
 from rbmflow.model import Ising, free_lattice
 from rbmflow.observables import longest_wave, structure_factor
-from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading, with_sides
+from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading, ensembles_of, totals_of, with_sides
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,19 @@ class EnergyThermometer:
         free_lattice(self.model)
 
     def temperature(self, spins: Ensembles) -> Reading:
-        """Temperature and its error for each ensemble of chains."""
-        return self.of_energy(np.asarray(self.model.total_energy(spins)))
+        """Temperature and its error for each ensemble of chains.
 
-    def of_energy(self, total: Shaped[np.ndarray, "*batch chain"]) -> Reading:
-        """The same from the total energy of every configuration."""
-        energy = total / self.model.lattice.sites
+        Raises
+        ------
+        InvalidInput
+            If a value is neither -1 nor +1, or the shape is not that of the lattice.
+        """
+        return self.of_energy(self.model.total_energy(ensembles_of(self.model, spins)))
+
+    def of_energy(self, total: Numbers) -> Reading:
+        """The same from the total energy [..., chain] of every configuration."""
+        sites = self.model.lattice.sites
+        energy = totals_of(total, 2 * sites, 4, "total energy") / sites
         return ensemble_reading(energy, lambda mean: exact.temperature_of_energy(self.model, mean), self.model)
 
 
@@ -92,13 +99,15 @@ class MagnetizationThermometer:
         Raises
         ------
         InvalidInput
-            If the lattice is too large for the exact curve.
+            If a value is neither -1 nor +1, the shape is not that of the lattice, or the lattice is too large for the
+            exact curve.
         """
-        return self.of_magnetization(np.asarray(self.model.total_magnetization(spins)))
+        return self.of_magnetization(self.model.total_magnetization(ensembles_of(self.model, spins)))
 
-    def of_magnetization(self, total: Shaped[np.ndarray, "*batch chain"]) -> Reading:
-        """The same from the total magnetization of every configuration."""
-        size = np.abs(total) / self.model.lattice.sites
+    def of_magnetization(self, total: Numbers) -> Reading:
+        """The same from the total magnetization [..., chain] of every configuration."""
+        sites = self.model.lattice.sites
+        size = np.abs(totals_of(total, sites, 2, "total magnetization")) / sites
         return ensemble_reading(size, lambda mean: exact.temperature_of_abs_magnetization(self.model, mean), self.model)
 
 
@@ -144,17 +153,16 @@ class CorrelationThermometer:
         Raises
         ------
         InvalidInput
-            If the lattice is not such a square.
+            If a value is neither -1 nor +1, the shape is not that of the lattice, or the lattice is not such a square.
         """
-        total = np.asarray(self.model.total_magnetization(spins))
-        return self.of_structure(total, np.asarray(longest_wave(structure_factor(spins))))
+        own = ensembles_of(self.model, spins)
+        return self.of_structure(self.model.total_magnetization(own), longest_wave(structure_factor(own)))
 
-    def of_structure(
-        self, total: Shaped[np.ndarray, "*batch chain"], long_wave: Shaped[np.ndarray, "*batch chain"]
-    ) -> Reading:
-        """The same from total magnetization and longest-wave structure factor of every configuration."""
+    def of_structure(self, total: Numbers, long_wave: Numbers) -> Reading:
+        """The same from total magnetization and longest-wave structure factor [..., chain] of every configuration."""
         sites, side = self.model.lattice.sites, self.model.lattice.shape[0]
-        uniform, wave = total.astype(np.float64) ** 2 / sites, long_wave.astype(np.float64)
+        total = totals_of(total, sites, 2, "total magnetization")
+        uniform, wave = total**2 / sites, numbers_of(long_wave, "long_wave", total.shape, lowest=0.0, highest=sites)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = uniform.mean(axis=-1) / wave.mean(axis=-1)
             scatter = (uniform - ratio[..., None] * wave).std(axis=-1, ddof=min(1, total.shape[-1] - 1))

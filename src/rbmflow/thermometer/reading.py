@@ -12,14 +12,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float, Float64, Int8, Shaped
+from jaxtyping import Array, Float, Float64, Int8, Int64, Shaped
 
 from rbmflow import exact
+from rbmflow._checks import Problems
+from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.model import Ising
 
-type Ensembles = Int8[Array | np.ndarray, "*batch chain y x"]
-"""Configurations of -1/+1; the chains of one ensemble are independent."""
+type Ensembles = Configurations
+"""Configurations of -1/+1 [..., chain, y, x] in any form; the chains of one ensemble are independent."""
 
 ENERGY_OF_ONE_OVERTURNED_SPIN = 8
 
@@ -38,6 +40,33 @@ class Reading(NamedTuple):
 
     temperature: Float64[np.ndarray, "*batch"]
     error: Float64[np.ndarray, "*batch"]
+
+
+def ensembles_of(model: Ising, spins: Configurations) -> Int8[Array | np.ndarray, "*batch chain y x"]:
+    """Configurations on the lattice of a thermometer; a single one is an ensemble of one chain.
+
+    Raises
+    ------
+    InvalidInput
+        If a value is neither -1 nor +1, or the shape is not that of the lattice.
+    """
+    own = spins_of(spins, model.lattice.shape)
+    return own if own.ndim > 2 else own[None]
+
+
+def totals_of(total: Numbers, largest: int, step: int, name: str) -> Int64[np.ndarray, "..."]:
+    """Total energies or magnetizations as whole numbers from -largest to largest, in steps from the lowest.
+
+    Raises
+    ------
+    InvalidInput
+        If one is not such a number, as none is that was given per site.
+    """
+    values = numbers_of(total, name, ("...", "chain"), lowest=-largest, highest=largest)
+    odd = values[(values + largest) % step != 0]
+    allowed = f"a total is one of {-largest}, {-largest + step}, ..., not a number per site"
+    Problems.only(odd.size == 0, name, odd.flat[0].item() if odd.size else None, allowed)
+    return values.astype(np.int64)
 
 
 def ensemble_reading(

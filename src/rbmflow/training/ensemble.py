@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Int8
 
 from rbmflow import _scan
-from rbmflow._checks import InvalidInput, Problem
+from rbmflow._checks import Problems
+from rbmflow._doors import AnyKey, Configurations, keys_of, rows_of
 from rbmflow._types import Key
-from rbmflow.dataset import Draws, configurations
 from rbmflow.rbm import RBM
 from rbmflow.settings import MachineSettings, TrainingSettings
 from rbmflow.training.epochs import (
@@ -55,8 +54,8 @@ def start_ensemble(
 
 
 def train_ensemble(
-    keys: Sequence[Key],
-    data: Draws | ArrayLike,
+    keys: Iterable[AnyKey],
+    data: Configurations,
     machine: MachineSettings | None = None,
     training: TrainingSettings | None = None,
     *,
@@ -72,8 +71,8 @@ def train_ensemble(
     ----------
     keys
         JAX random keys.
-    data : Draws or int8 [sample, visible]
-        Configurations of -1/+1, the same for all.
+    data : [..., y, x] or [sample, visible]
+        Configurations of -1/+1 in any form, such as `Draws`, the same for all.
     machine, training
         Settings that all share; the defaults if not given.
     progress
@@ -98,10 +97,14 @@ def train_ensemble(
     >>> len(train_ensemble(list(keys), np.ones((10, 4), np.int8), *settings))
     3
     """
-    if not len(keys):
-        raise InvalidInput(Problem("keys", keys, "there must be at least one"))
     of_machine, of_training = machine or MachineSettings(), training or TrainingSettings()
-    samples, unseen = held_out(configurations(data), of_training.held_out)
+    problems = Problems()
+    problems.kind("machine", of_machine, MachineSettings, "MachineSettings(...)")
+    problems.kind("training", of_training, TrainingSettings, "TrainingSettings(...)")
+    problems.function("progress", progress, "the fraction done")
+    problems.done()
+    keys = keys_of(keys)
+    samples, unseen = held_out(jnp.asarray(rows_of(data)), of_training.held_out)
     states = start_ensemble(keys, samples, of_machine, of_training)
     epoch = Epoch(samples, of_training, of_machine.biases)
     infos = []

@@ -10,14 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Int8
 
 from rbmflow import _scan
-from rbmflow._checks import InvalidInput, Problem
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._doors import AnyKey, Configurations, rows_of
 from rbmflow._record import Record
 from rbmflow._types import Key
-from rbmflow.dataset import Draws, configurations
 from rbmflow.random import Shuffles, key_for
 from rbmflow.rbm import RBM
 from rbmflow.settings import (
@@ -243,8 +242,8 @@ def finished(
 
 
 def train(
-    key: Key,
-    data: Draws | ArrayLike,
+    key: AnyKey,
+    data: Configurations,
     *,
     hidden: int = 64,
     epochs: int = 100,
@@ -271,8 +270,8 @@ def train(
     ----------
     key
         JAX random key; the same key gives the same machine, bit for bit, on the same device.
-    data : Draws or int8 [sample, visible]
-        Configurations of -1/+1; draws of all temperatures are taken together.
+    data : [..., y, x] or [sample, visible]
+        Configurations of -1/+1 in any form, such as `Draws`; draws of all temperatures are taken together.
     hidden, units, biases, initial_scale
         The machine, see `MachineSettings`.
     epochs, batch, learning_rate, steps, estimator, rungs, swap_acceptance, centred, optimiser, schedule, \
@@ -302,6 +301,9 @@ def train(
     >>> machine.weights.shape
     (16, 8)
     """
+    problems = Problems()
+    problems.function("progress", progress, "the fraction done")
+    problems.done()
     of_machine = MachineSettings(hidden, units, biases, initial_scale)
     named = {"estimator": estimator, "steps": steps, "rungs": rungs, "swap_acceptance": swap_acceptance}
     of_training = TrainingSettings(
@@ -316,12 +318,12 @@ def train(
         held_out=held_out,
         checkpoints=checkpoints,
     )
-    samples, unseen = ladder.held_out(configurations(data), held_out)
+    samples, unseen = ladder.held_out(jnp.asarray(rows_of(data)), of_training.held_out)
     state = start_training(key, samples, of_machine, of_training)
     infos = []
     for done, later, info in training_chunks(state, samples, of_machine, of_training):
         state = later
         infos.append(info)
         if progress is not None:
-            progress(done / epochs)
+            progress(done / of_training.epochs)
     return finished(state, infos, samples, unseen, of_training)
