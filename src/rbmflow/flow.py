@@ -157,7 +157,7 @@ def iterate(
     problems = Problems()
     iterations = problems.whole("iterations", iterations, 1)
     kept_ones = range(iterations + 1) if keep is None else problems.wholes("keep", keep, 0, iterations)
-    problems.unless(len(kept_ones) > 0, "keep", keep, "it must hold at least one iteration, or be left out for all")
+    problems.unless(len(kept_ones) > 0 or bool(problems.found), "keep", keep, "it must hold at least one iteration, or be left out for all")
     problems.function("watch", watch, "configurations")
     problems.function("progress", progress, "the fraction done")
     problems.one_of("halves", halves, get_args(HalvesName.__value__))
