@@ -16,6 +16,9 @@ type Reals = int | float | np.number | np.ndarray | Array | Iterable[Any]
 type PerTemperature = np.float64 | Float64[np.ndarray, "*batch"]
 """One float64 for each temperature that was asked for: a NumPy scalar for a scalar."""
 
+vanishing = np.errstate(under="ignore")
+"""Decorator of formulas: a probability too small for float64 is zero, whatever a session has NumPy do about that."""
+
 
 def inverse_temperature(temperature: Reals) -> Float64[np.ndarray, "*batch"]:
     """Coupling K = 1/T in units J = k_B = 1, infinite at T = 0 and zero at T = inf.

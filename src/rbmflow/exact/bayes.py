@@ -13,12 +13,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from rbmflow._doors import temperatures_of
-from rbmflow.exact._temperature import Reals, inverse_temperature
+from rbmflow.exact._temperature import Reals, inverse_temperature, vanishing
 from rbmflow.exact.energy_levels import density_of_states, energy_distribution
 from rbmflow.exact.kaufman import log_excitations
 from rbmflow.model import Ising, free_lattice
 
 
+@vanishing
 def posterior(model: Ising, temperatures: Reals) -> Float64[np.ndarray, "level bin"]:
     """Probability of each temperature class given the total energy, with equal prior weights.
 
@@ -57,6 +58,7 @@ def posterior(model: Ising, temperatures: Reals) -> Float64[np.ndarray, "level b
     return weight / np.sum(weight, axis=-1, keepdims=True)
 
 
+@vanishing
 def bayes_cross_entropy(model: Ising, temperatures: Reals) -> float:
     r"""Smallest cross-entropy that a classifier of these temperatures can reach, in nats.
 

@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from rbmflow._checks import Problems
-from rbmflow.exact._temperature import Reals, inverse_temperature
+from rbmflow.exact._temperature import Reals, inverse_temperature, vanishing
 from rbmflow.lattice import Square
 from rbmflow.model import Ising, free_lattice
 
@@ -121,6 +121,7 @@ def _logs(lattice: Square) -> Float64[np.ndarray, " level"]:
     return logs
 
 
+@vanishing
 def energy_distribution(model: Ising, temperature: Reals) -> Float64[np.ndarray, "*batch level"]:
     r"""Probability of each total energy at each temperature.
 

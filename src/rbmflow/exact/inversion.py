@@ -131,7 +131,8 @@ def temperature_of_correlation_length(model: Ising, value: Reals) -> PerTemperat
     2.5
     """
     lattice, length = free_lattice(model), np.maximum(numbers_of(value, "value", nan=True), 0.0)
-    depth = np.log1p((2 * np.sin(np.pi / lattice.shape[0]) * length) ** 2)
+    with np.errstate(over="ignore"):
+        depth = np.log1p((2 * np.sin(np.pi / lattice.shape[0]) * length) ** 2)
     return _length_curve(lattice).temperature(depth)
 
 

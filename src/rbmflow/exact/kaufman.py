@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.optimize import minimize_scalar
 
-from rbmflow.exact._temperature import PerTemperature, Reals, inverse_temperature
+from rbmflow.exact._temperature import PerTemperature, Reals, inverse_temperature, vanishing
 from rbmflow.lattice import Square
 from rbmflow.model import Ising, free_lattice
 
@@ -91,6 +91,7 @@ def energy(model: Ising, temperature: Reals) -> PerTemperature:
     return np.where(coupling == 0, 0.0, -2 - slope / lattice.sites)[()]
 
 
+@vanishing
 def specific_heat(model: Ising, temperature: Reals) -> PerTemperature:
     r"""Specific heat per site, :math:`K^2 N^{-1} \partial^2 \ln Z / \partial K^2`; 0 at T = 0 and T = inf.
 
@@ -167,6 +168,7 @@ def log_excitations(lattice: Square, coupling: Couplings) -> Excitations:
     return Excitations(*columns.reshape(3, *coupling.shape))
 
 
+@vanishing
 def _excitations(lattice: Square, coupling: Float64[np.ndarray, " row"]) -> Float64[np.ndarray, "3 row"]:
     """Value, slope and curvature of ln Z - 2 N K at a few couplings."""
     tanh = np.tanh(2 * coupling)

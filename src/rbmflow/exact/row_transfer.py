@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from rbmflow._checks import Problems
-from rbmflow.exact._temperature import PerTemperature, Reals, inverse_temperature
+from rbmflow.exact._temperature import PerTemperature, Reals, inverse_temperature, vanishing
 from rbmflow.lattice import Square
 from rbmflow.model import Ising, free_lattice, model_of
 
@@ -160,6 +160,7 @@ def binder(model: Ising, temperature: Reals) -> PerTemperature:
 
 
 @functools.lru_cache(maxsize=4096)
+@vanishing
 def _distribution(lattice: Square, coupling: float) -> Float64[np.ndarray, " level"]:
     """Probability of each number of up spins at one coupling."""
     width, length = sorted(lattice.shape)

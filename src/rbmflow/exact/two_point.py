@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from rbmflow._checks import Problems
-from rbmflow.exact._temperature import Reals, inverse_temperature
+from rbmflow.exact._temperature import Reals, inverse_temperature, vanishing
 from rbmflow.exact.row_transfer import _between_rows, _first_rows, _rotated, magnetization_known
 from rbmflow.lattice import Square
 from rbmflow.model import Ising, free_lattice
@@ -61,6 +61,7 @@ def two_point(model: Ising, temperature: Reals) -> Float64[np.ndarray, "*batch y
     return found.reshape(*coupling.shape, *lattice.shape)
 
 
+@vanishing
 def _two_point(lattice: Square, coupling: float) -> Float64[np.ndarray, "y x"]:
     width, length = sorted(lattice.shape)
     states = np.arange(2**width)

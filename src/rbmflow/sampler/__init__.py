@@ -141,7 +141,8 @@ def _independent(
 def draw(key: Key, model: Ising, temperature: float, draws: int, method: Method, deliver: Deliver) -> Chains:
     """Hand over configurations int8 [draw, y, x] at one temperature block by block; what was measured on the chains."""
     of_temperature = jax.random.fold_in(key_for(key, "sample"), int(np.float32(temperature).view(np.uint32)))
-    generator = host_generator(of_temperature)
+    # Two families of generators from one key, on purpose: JAX's check of keys that are used twice is told so.
+    generator = host_generator(jax.random.clone(of_temperature))
     if isinstance(method, TransferMatrix) or temperature == 0 or math.isinf(temperature):
         block = max(1, BLOCK_BYTES // model.lattice.sites)
         for first in range(0, draws, block):

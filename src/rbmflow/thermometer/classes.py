@@ -47,6 +47,7 @@ class ClassCurve(eqx.Module):
     error: Float64[np.ndarray, " temperature"]
 
     @classmethod
+    @np.errstate(under="ignore")
     def of_levels(
         cls,
         model: Ising,
