@@ -64,8 +64,9 @@ def overlap(counts: Numbers, probability: Numbers) -> float:
     """
     seen = numbers_of(counts, "counts", ("level",), lowest=0.0)
     truth = numbers_of(probability, "probability", seen.shape, lowest=0.0)
-    Problems.only(seen.sum() > 0, "counts", 0, "at least one value must have been counted")
-    Problems.only(abs(truth.sum() - 1) < 1e-6, "sum of probability", float(truth.sum()), "it must be 1")
+    Problems.only(bool(seen.any()), "counts", 0, "at least one value must have been counted")
+    total = float(truth.sum())
+    Problems.only(abs(total - 1) < 1e-6, "sum of probability", total, "it must be 1")
     return float(np.minimum(seen / seen.sum(), truth).sum())
 
 
