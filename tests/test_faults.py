@@ -13,15 +13,12 @@ from pathlib import Path
 
 import pytest
 import tomli_w
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import fake_report
 import fake_science
 import rbmflow
 from rbmflow import execute, spec
 from rbmflow.cli import main
-from rbmflow.spec import reading
 from rbmflow.store import Step, Store, artifacts
 
 
@@ -290,85 +287,3 @@ def test_no_artifact_is_ever_unpickled(tmp_path):
     compute(steps, store)
     assert data(store, steps) == whole
     assert not (tmp_path / "exploded").exists()
-
-
-scalars = st.one_of(
-    st.booleans(),
-    st.integers(-(2**63), 2**63 - 1),
-    st.integers(-2, 300),
-    st.floats(),
-    st.text(max_size=8),
-    st.sampled_from(["cold", "hot", "0/1", "auto", "../../etc/passwd", "/tmp/x", ""]),
-    st.dates(),
-    st.datetimes(),
-    st.times(),
-)
-values = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
-    max_leaves=6,
-)
-known = st.sampled_from([field.name.replace("<type>", "V") for field in spec.fields()])
-names = known | st.sampled_from(["sweep", "sweep.product", "sweep.zip.seed", "types", "model", "types.V", "", "a.b"])
-names = names | known.map(lambda name: f"sweep.product.{name}") | st.text(max_size=10)
-QUICK = (reading._shipped_folder() / "quick.toml").read_text()
-
-
-@st.composite
-def changed_tables(draw):
-    """The quick spec with some fields set to anything."""
-    tables = tomllib.loads(QUICK)
-    for name, value in draw(st.lists(st.tuples(names, values), min_size=1, max_size=4)):
-        *sections, last = name.split(".")
-        inner = tables
-        for section in sections:
-            if not isinstance(inner.get(section), dict):
-                inner[section] = {}
-            inner = inner[section]
-        inner[last] = value
-    return tomli_w.dumps(tables).encode()
-
-
-@st.composite
-def changed_text(draw):
-    """The quick spec with some of its text cut out or written over."""
-    text = QUICK.encode()
-    for _ in range(draw(st.integers(1, 3))):
-        first = draw(st.integers(0, len(text)))
-        last = min(len(text), first + draw(st.integers(0, 30)))
-        text = text[:first] + draw(st.binary(max_size=6) | st.text(max_size=6).map(str.encode)) + text[last:]
-    return text
-
-
-def refuse_or_plan(cli, capsys, content):
-    """Plan a spec of this content: it is planned, or refused in sentences that name fields; nothing is written."""
-    path = cli / "fuzz.toml"
-    path.write_bytes(content)
-    code = main(["plan", str(path)])
-    out, err = capsys.readouterr()
-    assert sorted(cli.iterdir()) == [path]
-    assert path.read_bytes() == content
-    if code == 0:
-        assert (out != "", err) == (True, "")
-        return code
-    assert (code, out) == (2, "")
-    for line in err.splitlines():
-        assert re.match(r"\S?.* = .* is not allowed: .+", line), line
-    assert err.endswith("\n")
-    return code
-
-
-fuzzed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-
-
-@settings(fuzzed, max_examples=300, derandomize=True)
-@given(content=changed_tables() | changed_text() | st.binary(max_size=60))
-def test_a_malformed_spec_is_refused_in_sentences(cli, capsys, content):
-    refuse_or_plan(cli, capsys, content)
-
-
-@pytest.mark.slow
-@settings(fuzzed, max_examples=5000)
-@given(content=changed_tables() | changed_text() | st.binary(max_size=200))
-def test_thousands_of_malformed_specs_are_refused_in_sentences(cli, capsys, content):
-    refuse_or_plan(cli, capsys, content)

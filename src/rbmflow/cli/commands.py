@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     _print_ends(results)
     done = f"{len(watch.computed)} of {len(set(steps))} steps computed" if watch.computed else "nothing to compute"
     print(f"{record['run']}: {done}, {time.perf_counter() - clock:.1f} s")
-    print(page)
+    print(plain(page))
     return 0
 
 
@@ -145,7 +145,7 @@ def plan(arguments: argparse.Namespace) -> int:
     if len(wanted) > _MOST_NAMES:
         print(f"and {len(wanted) - _MOST_NAMES} more")
     if arguments.record:
-        print(_record(sweep, graphs, store))
+        print(plain(_record(sweep, graphs, store)))
     return 0
 
 
@@ -255,7 +255,7 @@ def report(arguments: argparse.Namespace) -> int:
     store = Store(arguments.store)
     record = store.find_run(arguments.run)
     store.prepare()
-    print(sweeping.write_page(record, store, _default_workers()))
+    print(plain(sweeping.write_page(record, store, _default_workers())))
     return 0
 
 

@@ -109,7 +109,7 @@ def import_(arguments: argparse.Namespace, console: Console) -> int:
     for record in records:
         if record["run"] not in inside:
             try:
-                print(sweeping.write_page(record, store, 1))
+                print(plain(sweeping.write_page(record, store, 1)))
             except Exception as error:  # Labels and numbers of strangers may break any figure.
                 print(plain(f"{record['run']} is taken in without a report: {error}"), file=sys.stderr)
     return 0

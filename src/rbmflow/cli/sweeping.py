@@ -71,7 +71,7 @@ def run(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, workers: i
             print(plain(f"{step.name} failed: {reason}"), file=sys.stderr)
         print(f"{failure.left} further steps build on what failed; the same command tries again.", file=sys.stderr)
     print(f"{record['run']}: {len(watch.computed)} of {len(steps)} steps computed, {time.perf_counter() - clock:.1f} s")
-    print(page)
+    print(plain(page))
     return 0 if failure is None else 1
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from scipy.special import logsumexp
 
 from rbmflow import exact
-from rbmflow._checks import Problems
+from rbmflow._checks import Problems, same_temperature
 from rbmflow._doors import Configurations, Temperatures, rows_of, temperatures_of
 from rbmflow.dataset import Draws
 from rbmflow.diagnostics import mean_and_error
@@ -145,9 +145,8 @@ def excess_nats(
     """
     if isinstance(held_out, Draws):
         grid, of_draws = temperatures_of(temperatures), held_out.temperatures
-        Problems.only(
-            of_draws == grid, "temperatures of held_out", of_draws, f"they must be those of the mixture, {grid}"
-        )
+        same = len(of_draws) == len(grid) and all(map(same_temperature, of_draws, grid))
+        Problems.only(same, "temperatures of held_out", of_draws, f"they must be those of the mixture, {grid}")
     lost = log_mixture_probability(model, temperatures, held_out) - log_probability(machine, held_out, partition)
     mean, error = mean_and_error(lost)
     return Nats(float(mean), float(np.hypot(error, partition.error)))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from rbmflow._checks import same_temperature
 from rbmflow.verdict.judgement import SIGNIFICANCE, Judgement, Measured, Side, above, within
 from rbmflow.verdict.machines import Machine
 
@@ -27,7 +28,11 @@ type Rule = Callable[[Sequence[Machine]], list[Judgement]]
 
 def paper_machines(machines: Iterable[Machine]) -> list[Machine]:
     """Machines trained on Ising configurations of the paper's range, whatever their size and recipe."""
-    return [m for m in machines if m.is_ising and m.lowest == 0 and m.highest == 6 and not m.has_gap]
+    return [
+        m
+        for m in machines
+        if m.is_ising and same_temperature(m.lowest, 0) and same_temperature(m.highest, 6) and not m.has_gap
+    ]
 
 
 def alike_but_for(machines: Iterable[Machine], *names: str) -> list[list[Machine]]:
@@ -87,7 +92,7 @@ def h_to_hot(machines: Sequence[Machine]) -> list[Judgement]:
     """Type H ends above its lowest training temperature from every start."""
     found = []
     for machine in machines:
-        if machine.is_ising and machine.lowest == 4 and not machine.has_gap:
+        if machine.is_ising and same_temperature(machine.lowest, 4) and not machine.has_gap:
             sides: list[Side] = [
                 above(flow.end, machine.lowest, machine.lowest - flow.end.margin) for flow in machine.flows
             ]
@@ -100,7 +105,7 @@ def l_to_zero(machines: Sequence[Machine]) -> list[Judgement]:
     """Type L ends among the lowest classes from every start."""
     found = []
     for machine in machines:
-        if machine.is_ising and machine.highest == 0:
+        if machine.is_ising and same_temperature(machine.highest, 0):
             cold = [flow.end.value <= COLDEST for flow in machine.flows]
             side: Side = "supports" if all(cold) else "open" if any(cold) else "contradicts"
             found.append(Judgement(machine.name, side, machine.told_ends))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from rbmflow._checks import same_temperature
 from rbmflow.verdict.ends import alike_but_for, neural_at_tc, paper_machines
 from rbmflow.verdict.judgement import SIGNIFICANCE, Judgement, Measured, Side, above
 from rbmflow.verdict.machines import BlockSpins, Machine
@@ -87,7 +88,7 @@ def spectrum_of_h(machines: Sequence[Machine]) -> list[Judgement]:
     """The participation ratio of the eigenvalues is close to that of a random matrix."""
 
     def chosen(machine: Machine) -> bool:
-        return machine.is_ising and machine.lowest == 4 and not machine.has_gap
+        return machine.is_ising and same_temperature(machine.lowest, 4) and not machine.has_gap
 
     def rule(machine: Machine) -> tuple[Side, str]:
         return above(machine.flatness, 0.8, 0.5), f"participation over random {machine.flatness}"
@@ -101,7 +102,7 @@ def spectrum_of_l(machines: Sequence[Machine]) -> list[Judgement]:
     def rule(machine: Machine) -> tuple[Side, str]:
         return above(machine.largest_share, 0.5, 0.25), f"largest share {machine.largest_share}"
 
-    return _each(machines, lambda machine: machine.is_ising and machine.highest == 0, rule)
+    return _each(machines, lambda machine: machine.is_ising and same_temperature(machine.highest, 0), rule)
 
 
 def leading_is_magnetization(machines: Sequence[Machine]) -> list[Judgement]:
