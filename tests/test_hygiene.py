@@ -13,7 +13,7 @@ import xarray as xr
 
 from rbmflow._checks import InvalidInput
 from rbmflow.cli import main
-from rbmflow.store import Damaged, Step, Store, hygiene, to_json
+from rbmflow.store import Damaged, Step, Store, hygiene, layout, to_json
 
 DATA = xr.Dataset({"x": ("n", np.arange(9.0))})
 DRAWS = Step("draws", "draws", {"seed": 0})
@@ -80,7 +80,7 @@ def test_verify_names_what_is_damaged_and_writes_nothing(call, store):
     assert tree(store.path) == before
 
 
-def test_gc_takes_what_no_run_needs_and_nothing_else(call, store):
+def test_gc_takes_what_no_run_needs_and_nothing_else(call, store, monkeypatch):
     later = Step("flow", "under way", {"seed": 8})
     waiting = Step("flow", "of no run", {})
     (store.work(waiting) / "checkpoint").write_text("x")
@@ -107,9 +107,13 @@ def test_gc_takes_what_no_run_needs_and_nothing_else(call, store):
         (store.path / name).parent.mkdir(parents=True, exist_ok=True)
         (store.path / name).write_text("x")
     assert call("gc", "--delete")[1].startswith("0 files and folders")
-    for path in store.path.rglob("*"):
-        os.utime(path, (0, time.time() - 86_500))
+    # A time of its content that is long past makes nothing old: it may have been copied or moved here just now.
+    os.utime(store.folder(STRAY) / "data.nc", (0, 0))
+    assert call("gc", "--delete")[1].startswith("0 files and folders")
+    tomorrow = time.time() + 86_500
+    monkeypatch.setattr(layout, "now", lambda folder: tomorrow)
     store.report_progress(later, 0.5)
+    os.utime(store.work(later) / "progress.json", (0, tomorrow))
     before = tree(store.path)
     code, out, _ = call("gc")
     assert code == 0

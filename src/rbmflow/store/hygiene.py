@@ -284,8 +284,11 @@ def _size(path: Path) -> int:
 
 
 def _changed(path: Path) -> float:
-    """Time of the last change of a file or folder and of everything in it; now, where somebody takes it away."""
+    """Time when a file or folder, or anything in it, was last written or put there; now, where somebody takes it away.
+
+    What is copied or moved may keep the times of its content: the time of change is that of its coming too.
+    """
     try:
-        return max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
+        return max(max(times.st_mtime, times.st_ctime) for each in (path, *path.rglob("*")) for times in [each.lstat()])
     except FileNotFoundError:
         return math.inf
