@@ -97,7 +97,7 @@ def test_intervals_hold_the_true_end_as_often_as_they_say(seeds, training):
     # The chains of one flow are so correlated that their error is that of a single iteration.
     offsets = offsets + of_chains * rng.standard_normal((runs, seeds, 1, 1))
     found = [end_of_flows(2.3 + one + np.zeros((seeds, 1, 9)), np.full((seeds, 1, 9), of_chains)) for one in offsets]
-    inside = np.mean([abs(one.end[0] - 2.3) <= one.end_interval[0] for one in found])
+    inside = np.mean([abs(one.end_temperature[0] - 2.3) <= one.end_interval[0] for one in found])
     assert inside > 0.95 - 5 * math.sqrt(0.95 * 0.05 / runs)
     # The standard error is no larger than it has to be.
     if training == 0.0:
@@ -111,8 +111,8 @@ def test_iterations_that_were_not_read_are_left_out():
     temperature[:, :, ~was_read] = np.nan
     found = end_of_flows(temperature, error, was_read=was_read)
     assert found.converged
-    assert np.isfinite(found.end).all()
-    assert not np.isfinite(end_of_flows(temperature, error).end).any()
+    assert np.isfinite(found.end_temperature).all()
+    assert not np.isfinite(end_of_flows(temperature, error).end_temperature).any()
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class FlowEnds:
 
     Parameters
     ----------
-    end, end_error : [start]
+    end_temperature, end_error : [start]
         Mean over the last quarter of the iterations, with the joined error.
     end_interval : [start]
         Half width of its 95 % interval, by Student's t where the scatter of few seeds is the error.
@@ -50,7 +50,7 @@ class FlowEnds:
         How many independent trainings these numbers come from, the n of their errors.
     """
 
-    end: Float[np.ndarray, " start"]
+    end_temperature: Float[np.ndarray, " start"]
     end_error: Float[np.ndarray, " start"]
     end_interval: Float[np.ndarray, " start"]
     end_chain_error: Float[np.ndarray, " start"]
@@ -170,7 +170,7 @@ def end_of_flows(
     mean_chain = float(np.sqrt(np.sum(chain**2)) / chain.size)
     doubts = _doubts(temperature[:, :, 0], by_seed, end, chain, np.abs(drift) > SIGMAS * drift_error)
     return FlowEnds(
-        end=end,
+        end_temperature=end,
         end_error=np.hypot(own_error, of_curve_at_end),
         end_interval=_interval(scatter, chain, of_curve_at_end, seeds),
         end_chain_error=chain,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -160,22 +160,6 @@ def _averages(read: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(averages, read.coords)
 
 
-ENDS = {
-    "end_temperature": "end",
-    "end_error": "end_error",
-    "end_interval": "end_interval",
-    "end_chain_error": "end_chain_error",
-    "drift": "drift",
-    "drift_error": "drift_error",
-    "iterations_needed": "iterations_needed",
-    "mean_end": "mean_end",
-    "mean_end_error": "mean_end_error",
-    "mean_end_chain_error": "mean_end_chain_error",
-    "converged": "converged",
-}
-"""Variables of the results with what `end_of_flows` calls them."""
-
-
 def _ends(read: xr.Dataset) -> xr.Dataset:
     """What `end_of_flows` says of every machine and thermometer; T* is the mean end of those that have converged."""
     order = ("machine", "thermometer", "seed", "start", "iteration")
@@ -191,11 +175,12 @@ def _ends(read: xr.Dataset) -> xr.Dataset:
         values = np.array([[of(one) for one in row] for row in found])
         return ("machine", "thermometer", "start")[: values.ndim], values
 
-    ends = {name: table(lambda one, field=field: getattr(one, field)) for name, field in ENDS.items()}
+    told = [entry.name for entry in fields(FlowEnds) if entry.name not in ("doubts", "seeds")]
+    ends = {name: table(lambda one, name=name: getattr(one, name)) for name in (*told, "converged")}
     doubts = {f"doubt_{name}": table(lambda one, name=name: name in one.doubts) for name in DOUBTS}
     dataset = xr.Dataset(ends | doubts, {"thermometer": read["thermometer"]}).transpose("machine", "start", ...)
-    star = {name.replace("mean_end", "fixed_point"): dataset[name].where(dataset["converged"]) for name in ENDS}
-    return dataset.assign({name: value for name, value in star.items() if name.startswith("fixed_point")})
+    parts = ("", "_error", "_chain_error")
+    return dataset.assign({f"fixed_point{one}": dataset[f"mean_end{one}"].where(dataset["converged"]) for one in parts})
 
 
 def _off_manifold(read: xr.Dataset) -> xr.Dataset:
