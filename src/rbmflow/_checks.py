@@ -102,6 +102,12 @@ def plain_number(given: Any) -> Any:
         return given
 
 
+def listed(given: Any) -> tuple[Any, ...] | None:
+    """What can be run through, as a tuple; None of text, of tables, and of one thing, such as an array without axes."""
+    one = isinstance(given, str | bytes | dict) or getattr(given, "ndim", 1) == 0
+    return None if one or not isinstance(given, Iterable) else tuple(given)
+
+
 def is_number(value: object) -> bool:
     """Whether a plain value is a real number, NaN and infinity included; truth values are none."""
     return isinstance(value, Real) and not isinstance(value, bool)
@@ -142,7 +148,7 @@ class Problems:
 
     def wholes(self, name: str, values: Any, minimum: int, maximum: int | None = None) -> tuple[int, ...]:
         """The values as ints; a problem unless they are a list of whole numbers in the range of `whole`."""
-        rows = None if isinstance(values, str) or not isinstance(values, Iterable) else tuple(values)
+        rows = listed(values)
         inner = Problems()
         found = tuple(inner.whole(name, value, minimum, maximum) for value in rows or ())
         to = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from rbmflow._checks import Problems, between_temperatures, find_temperature, is_number, plain_number
+from rbmflow._checks import Problems, between_temperatures, find_temperature, is_number, listed, plain_number
 
 type UnitsName = Literal["-1/+1", "0/1"]
 """The two values of a unit, as written in a spec."""
@@ -59,8 +58,8 @@ MOST_HIDDEN = 100_000
 def _plain(value: Any) -> Any:
     """Plain numbers and tuples of them, whatever kind of number or list came in."""
     plain = plain_number(value)
-    listed = isinstance(plain, Iterable) and not isinstance(plain, str | bytes | dict)
-    return tuple(plain_number(one) for one in plain) if listed else plain
+    rows = listed(plain)
+    return plain if rows is None else tuple(map(plain_number, rows))
 
 
 _SETTLED = {
@@ -267,13 +266,13 @@ class FlowSettings(Settings):
 
     def check(self, problems: Problems) -> None:
         """Note what cannot be used."""
-        listed = self.starts if isinstance(self.starts, tuple) else ()
-        problems.unless(len(listed) > 0, "starts", self.starts, "it must hold at least one start")
-        for index, start in enumerate(listed):
+        starts = self.starts if isinstance(self.starts, tuple) else ()
+        problems.unless(len(starts) > 0, "starts", self.starts, "it must hold at least one start")
+        for index, start in enumerate(starts):
             known = is_number(start) or start in ("cold", "hot")
             allowed = 'it must be "cold", "hot" or one of the temperatures in sampling.temperatures'
             problems.unless(known, f"starts[{index}]", start, allowed)
-        labels = [start_label(start) for start in listed if is_number(start) or isinstance(start, str)]
+        labels = [start_label(start) for start in starts if is_number(start) or isinstance(start, str)]
         allowed = "no start may come twice, and six digits must tell them apart"
         problems.unless(len(set(labels)) == len(labels), "starts", self.starts, allowed)
         problems.whole("chains", self.chains, 1)
