@@ -16,7 +16,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float64, Int8
 
-from rbmflow._checks import InvalidInput, Problem, Problems, is_number, plain_number
+from rbmflow._checks import InvalidInput, Problem, Problems, is_number, listed, plain_number
 from rbmflow._types import Key
 
 type Configurations = Any
@@ -227,12 +227,10 @@ def keys_of(given: Iterable[AnyKey], name: str = "keys") -> list[Key]:
     """
     # An old key is an array of two numbers, which are no keys each.
     one_old = getattr(given, "dtype", None) == np.uint32 and getattr(given, "shape", None) == (2,)
-    several = (
-        isinstance(given, Iterable) and getattr(given, "ndim", 1) > 0 and not one_old and not isinstance(given, str)
-    )
-    found = [key_of(one, name) for one in given] if several else []
-    Problems.only(bool(found), name, None if several else given, "there must be at least one key, in a list")
-    return found
+    rows = None if one_old else listed(given)
+    shown = None if rows is not None else type(given).__name__
+    Problems.only(bool(rows), name, shown, "there must be at least one key, in a list")
+    return [key_of(one, name) for one in rows or ()]
 
 
 def temperatures_of(given: Temperatures, name: str = "temperatures") -> tuple[float, ...]:
