@@ -309,8 +309,7 @@ def _print_ends(results: xr.Dataset) -> None:
     from rbmflow import report
 
     header, rows = report.ends_table(results)
-    title = f"Temperature at the end of the flows (J/k_B), n = {results.sizes['seed']}"
-    table = Table(*map(cell, header), title=title, title_justify="left")
+    table = Table(*map(cell, header), title="Temperature at the end of the flows (J/k_B)", title_justify="left")
     for row in rows:
         table.add_row(*map(cell, row))
     console().print(table)
