@@ -73,7 +73,7 @@ def compute(step, parents, work, progress):
 
 
 def _result(step, total):
-    flags = json.dumps([{"where": step.name, "what": "test", "message": "made by a test"}])
+    flags = json.dumps([{"what": "test", "message": "made by a test"}])
     return xr.Dataset({"value": ("x", total + np.arange(50.0))}, attrs={"flags": flags})
 
 

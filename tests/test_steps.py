@@ -16,6 +16,7 @@ import xarray as xr
 import rbmflow as rf
 from rbmflow import exact, figures, report
 from rbmflow._doors import rows_of
+from rbmflow._files import to_json
 from rbmflow.likelihood import exact_log_partition, excess_nats
 from rbmflow.report.quantities import with_error
 from rbmflow.settings import (
@@ -30,7 +31,9 @@ from rbmflow.settings import (
 from rbmflow.spec import Spec, load
 from rbmflow.steps import checkup, compute, compute_together, doctor, graph, group
 from rbmflow.steps.checkpoint import FILE, _load, _save, train_with_checkpoints
+from rbmflow.steps.graph import VERSIONS
 from rbmflow.steps.study import verdicts_of_sweep
+from rbmflow.store.expected import EXPECTED, expected_of
 from rbmflow.training import start_training, training_chunks
 from rbmflow.verdict import CLAIMS, machines_of
 
@@ -120,6 +123,13 @@ def compute_all(tmp_path_factory):
 def tiny_run(compute_all) -> dict[str, xr.Dataset]:
     """Every artifact of the tiny run by the name of its step."""
     return compute_all(TINY)
+
+
+def test_every_kind_states_what_its_data_hold(tiny_run):
+    for step in graph(TINY):
+        settings = json.loads(to_json(step.settings))
+        assert expected_of(step.kind, settings).fault(tiny_run[step.name]) is None, step.name
+    assert set(EXPECTED) == set(VERSIONS)
 
 
 def test_results_have_every_machine_seed_and_start(tiny_run):

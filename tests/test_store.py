@@ -75,7 +75,7 @@ def test_published_data_come_back(store, step):
     assert about["seconds"] == 1.5
     assert about["settings"] == {"seed": 0, "maximum": "inf"}
     assert about["parents"] == [{"kind": "draws", "hash": step.parents[0].hash}]
-    assert (about["kind"], about["name"], about["version"], about["hash"]) == ("machine", "a machine", 2, step.hash)
+    assert (about["kind"], about["version"], about["hash"]) == ("machine", 2, step.hash)
     assert not (store.path / "work" / step.hash).exists()
     check = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=store.folder(step), capture_output=True)
     assert check.returncode == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+import rbmflow.steps  # noqa: F401  (its kinds state what their data must hold)
 from rbmflow._checks import InvalidInput, Problem, Problems, plain
 from rbmflow.cli import sweeping
 from rbmflow.cli.telling import cell
@@ -32,11 +33,16 @@ def ls(arguments: argparse.Namespace, console: Console) -> int:
         table.add_row("all", str(counts.total()), told_size(sizes.total()))
         console.print(table)
         return 0
+    names = {row["hash"]: row["name"] for record in store.runs() for row in record["steps"]}
     table = Table("hash", "name", "computed", "time", "disk")
     for artifact in store.artifacts(arguments.kind):
         try:
             about = store.provenance(artifact)
-            cells = [cell(about["name"]), about.get("started", ""), told_duration(about.get("seconds", 0))]
+            cells = [
+                cell(names.get(artifact.hash, "")),
+                about.get("started", ""),
+                told_duration(about.get("seconds", 0)),
+            ]
         except Damaged as damage:
             cells = [f"DAMAGED: {cell(damage.reason)}", "", ""]
         table.add_row(artifact.hash[:12], *cells, told_size(store.size(artifact)))

@@ -48,9 +48,10 @@ def perform(
     started, clock = datetime.now(UTC), time.perf_counter()
     forget_peak_memory()
     try:
+        module = importlib.import_module(science)  # It knows what its data must hold, which reading checks.
         parents = tuple(store.read(parent) for parent in step.parents)
         with _under_way(step, store, on_progress) as report:
-            dataset = importlib.import_module(science).compute(step, parents, store.work(step), report)
+            dataset = module.compute(step, parents, store.work(step), report)
         _publish(step, dataset, store, about, started, time.perf_counter() - clock)
     except Unreachable as unreachable:
         return Outcome("failed", str(unreachable))
@@ -79,6 +80,7 @@ def perform_together(
     started, clock = datetime.now(UTC), time.perf_counter()
     forget_peak_memory()
     try:
+        module = importlib.import_module(science)
         parents = tuple(store.read(parent) for parent in steps[0].parents)
         with contextlib.ExitStack() as stack:
             reports = [
@@ -90,7 +92,7 @@ def perform_together(
                 for one in reports:
                     one(done)
 
-            datasets = importlib.import_module(science).compute_together(steps, parents, report)
+            datasets = module.compute_together(steps, parents, report)
         seconds, about = (time.perf_counter() - clock) / len(steps), {**about, "computed_at_once": len(steps)}
         for step, dataset in zip(steps, datasets, strict=True):
             _publish(step, dataset, store, about, started, seconds)

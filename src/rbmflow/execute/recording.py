@@ -113,7 +113,8 @@ def finish(
     for step in dict.fromkeys(steps):
         about = _provenance(step, store)
         row = {"kind": step.kind, "name": step.name, "hash": step.hash, "cached": step not in computed}
-        rows.append(row | {key: about.get(key) for key in ("seconds", "device", "flags")})
+        flags = [{"where": step.name, **flag} for flag in about.get("flags", ())]
+        rows.append(row | {key: about.get(key) for key in ("seconds", "device")} | {"flags": flags})
     record = _header(spec, steps, started) | {
         "seconds": round(seconds, 3),
         "compute_seconds": round(sum(row["seconds"] or 0.0 for row in rows), 3),

@@ -174,8 +174,17 @@ def parse(data: Mapping[str, Any]) -> Spec:
 
 
 def to_toml(spec: Spec) -> str:
-    """Write the spec with every field resolved; `parse(tomllib.loads(text))` gives it back."""
-    return tomli_w.dumps(dataclasses.asdict(spec))
+    """Write the spec with every field resolved; that `parse(tomllib.loads(text))` gives it back is seen first.
+
+    Raises
+    ------
+    InvalidInput
+        If what was written would be another spec, or none.
+    """
+    text = tomli_w.dumps(dataclasses.asdict(spec))
+    if parse(tomllib.loads(text)) != spec:
+        raise InvalidInput(Problem("spec", spec.name, "it cannot be written down: what was written is another spec"))
+    return text
 
 
 def shipped() -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import tomli_w
 
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow.spec.contents import Spec
-from rbmflow.spec.reading import parse, read, refuse_monsters
+from rbmflow.spec.reading import parse, read, refuse_monsters, to_toml
 
 MOST_POINTS = 100_000
 """Points that one sweep may have; more is taken for a slip."""
@@ -79,25 +80,42 @@ def parse_sweep(data: Mapping[str, Any]) -> Sweep:
     asked = base.pop("sweep", None)
     if asked is None:
         spec = parse(base)
-        return Sweep(spec.name, tomli_w.dumps(dataclasses.asdict(spec)), (Point({}, spec),))
+        return Sweep(spec.name, to_toml(spec), (Point({}, spec),))
     product, together, cases = _sections(asked)
     name = base.get("name")
-    points = []
-    count = _count(product, together, cases)
+    points = [Point(values, parse(tables)) for values, tables in _tables(base, product, together, cases)]
+    sweep = {"product": product, "zip": together, "cases": asked.get("cases", [])}
+    # Resolved from the spec without its cases, for a field of one case is not to leak into the others.
+    whole = dataclasses.asdict(parse(base) if cases else points[0].spec)
+    if "types" not in base and any(field.startswith("types.") for case in cases for field in case):
+        del whole["types"]  # Written down, the default types would join those of the cases, which replace them.
+    resolved = whole | {"name": name, "sweep": {k: v for k, v in sweep.items() if v}}
+    text = tomli_w.dumps(resolved)
+    written = tomllib.loads(text)
+    again = _tables(written, *_sections(written.pop("sweep")))
+    # All points of a case set the same fields, so one of each is enough.
+    stride = len(points) // max(1, len(cases))
+    for point, (_, tables) in itertools.islice(zip(points, again, strict=True), 0, None, stride):
+        if parse(tables) != point.spec:
+            told = f"it cannot be written down: point {point.spec.name} would be another spec"
+            raise InvalidInput(Problem("sweep", asked, told))
+    fields = dict.fromkeys(field for point in points for field in point.values)
+    even = tuple(Point({field: _value(point, field) for field in fields}, point.spec) for point in points)
+    return Sweep(str(name), text, even)
+
+
+def _tables(
+    base: dict[str, Any], product: dict[str, list], together: dict[str, list], cases: list[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Values of the swept fields and the tables of the spec of each point."""
+    name, count = base.get("name"), _count(product, together, cases)
     for number, values in enumerate(_combinations(product, together, cases)):
-        tables = base
+        tables = dict(base)
         for field, value in values.items():
             tables = _placed(tables, field, value)
         if isinstance(name, str):
-            tables = tables | {"name": f"{name}-{number:0{len(str(count - 1))}}"}
-        points.append(Point(values, parse(tables)))
-    sweep = {"product": product, "zip": together, "cases": asked.get("cases", [])}
-    # Resolved from the spec without its cases, for a field of one case is not to leak into the others.
-    whole = parse(base) if cases else points[0].spec
-    resolved = dataclasses.asdict(whole) | {"name": name, "sweep": {k: v for k, v in sweep.items() if v}}
-    fields = dict.fromkeys(field for point in points for field in point.values)
-    even = tuple(Point({field: _value(point, field) for field in fields}, point.spec) for point in points)
-    return Sweep(str(name), tomli_w.dumps(resolved), even)
+            tables["name"] = f"{name}-{number:0{len(str(count - 1))}}"
+        yield values, tables
 
 
 def _count(product: dict[str, list], together: dict[str, list], cases: list[dict[str, Any]]) -> int:
@@ -172,6 +190,8 @@ def _cases(asked: Any, problems: Problems) -> list[dict[str, Any]]:
         place = f"sweep.cases[{number}]"
         case = dict(_flat(table, "")) if isinstance(table, dict) else {}
         problems.unless(bool(case), place, table, "it must be a table that sets a field")
+        for field in case:
+            problems.unless(case[field] != {}, f"{place}.{field}", {}, "it must be a table that sets a field")
         problems.unless("name" not in case, place, table, "the names of the points are made from that of the spec")
         problems.unless(not case or case not in cases, place, table, "no case may come twice")
         cases.append(case)
@@ -199,7 +219,7 @@ def _values(table: Any, prefix: str, problems: Problems) -> dict[str, list]:
 
 def _flat(table: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in table.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

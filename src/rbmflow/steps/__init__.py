@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import rbmflow.steps.expectations  # noqa: F401  (kinds state what their data hold)
 from rbmflow.steps.graph import graph, group
 
 if TYPE_CHECKING:

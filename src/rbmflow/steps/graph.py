@@ -158,6 +158,7 @@ def _machine_branch(
     label = f"{name}-{hidden} seed {seed}"
     of_machine = {
         "seed": spec.seed,
+        "model": spec.model.differing(),
         "replica": seed,
         "temperatures": list(spec.type_temperatures(name)),
         "machine": replace(spec.machine, hidden=hidden).differing(),
@@ -167,10 +168,10 @@ def _machine_branch(
     branch = [machine]
     weights = spec.types[name].weights
     if weights != "trained":
-        of_control = {"seed": spec.seed, "weights": weights, "machine": of_machine["machine"]}
+        of_control = {name: of_machine[name] for name in ("seed", "model", "machine")} | {"weights": weights}
         machine = _step("control", f"{weights} weights {label}", of_control, machine)
         branch.append(machine)
-    model = spec.model.differing()
+    model = of_machine["model"]
     kept = of_machine["temperatures"]
     kind = spec.types[name]
     mixture = _correlation(model, kept, f"two-point functions {name}", draws, _data(kind))

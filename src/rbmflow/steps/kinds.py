@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from rbmflow.steps.checkpoint import train_with_checkpoints
 from rbmflow.steps.ladder import flows_along, temperature_of
 from rbmflow.steps.likelihood import likelihood
 from rbmflow.steps.results import gather
-from rbmflow.steps.streams import model_of, step_key
+from rbmflow.steps.streams import flagged, model_of, step_key
 from rbmflow.steps.weights import correlation, spectrum
 from rbmflow.store import Step
 from rbmflow.thermometer import train_thermometer
@@ -52,7 +51,8 @@ def compute(step: Step, parents: Parents, work: Path, progress: Progress) -> xr.
     Returns
     -------
     xr.Dataset
-        The result; quality flags are in `attrs["flags"]`, a JSON list of {"where", "what", "message"}.
+        The result; quality flags are in `attrs["flags"]`, a JSON list of {"what", "message"}. Data hold
+        no names for people: the same step is called otherwise in other runs.
     """
     match step.kind:
         case "draws":
@@ -72,22 +72,13 @@ def compute(step: Step, parents: Parents, work: Path, progress: Progress) -> xr.
             raise ValueError(f"{step.kind} is not a kind of step")
 
 
-def flag(where: str, what: str, message: str) -> dict[str, str]:
-    """One quality flag: the step, the kind of doubt, a sentence."""
-    return {"where": where, "what": what, "message": message}
-
-
-def _flagged(dataset: xr.Dataset, flags: list[dict[str, str]]) -> xr.Dataset:
-    return dataset.assign_attrs(flags=json.dumps(flags))
-
-
 def _draws(step: Step, progress: Progress) -> xr.Dataset:
     asked = SamplingSettings(**step.settings["sampling"])
     model = model_of(step)
     if step.settings.get("data", "ising") == "mean-field":
         return sample_mean_field(step_key(step), model.lattice, asked.temperatures, asked.draws).to_dataset()
     draws = sampler.sample(step_key(step), model, asked.temperatures, asked.draws, asked.method, progress=progress)
-    return _flagged(draws.to_dataset(), [flag(step.name, "sampling", text) for text in draws.flags])
+    return flagged(draws.to_dataset(), *(("sampling", text) for text in draws.flags))
 
 
 def _thermometer(step: Step, progress: Progress) -> xr.Dataset:
@@ -128,7 +119,7 @@ def compute_together(steps: Sequence[Step], parents: Parents, progress: Progress
 
 def _trained(step: Step, machine: RBM, history: History) -> xr.Dataset:
     whole = xr.merge([machine.to_dataset(), history.to_dataset()], combine_attrs="override")
-    return _flagged(whole, _training_flags(step, history))
+    return flagged(whole, *_training_flags(step, history))
 
 
 def _control(step: Step, parents: Parents) -> xr.Dataset:
@@ -147,13 +138,13 @@ def _likelihood(step: Step, parents: Parents) -> xr.Dataset:
     return likelihood(step_key(step), trained, unseen, model_of(step), step.settings["mixture"])
 
 
-def _training_flags(step: Step, history: History) -> list[dict[str, str]]:
+def _training_flags(step: Step, history: History) -> list[tuple[str, str]]:
     """What went wrong along the ladder of checkpoints."""
-    flags = [flag(step.name, what, text) for what, text in history.ladder.flags.items()]
+    flags = list(history.ladder.flags.items())
     rungs = TrainingSettings(**step.settings["training"]).rungs
     if history.trajectory is not None and len(history.trajectory.acceptance) == rungs:
         text = f"the ladder of PTT is full; its last swaps are accepted at {history.trajectory.acceptance[-2]:.2f}"
-        flags.append(flag(step.name, "tempering", text))
+        flags.append(("tempering", text))
     return flags
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -19,7 +18,7 @@ from rbmflow.observables import Observables, observe
 from rbmflow.renormalization import decimate, majority_rule
 from rbmflow.sampler.mean_field import curie_weiss_magnetization, sample_mean_field
 from rbmflow.settings import RenormalizationSettings
-from rbmflow.steps.streams import model_of, step_key
+from rbmflow.steps.streams import flagged, model_of, step_key
 from rbmflow.store import Step
 from rbmflow.thermometer import (
     BayesThermometer,
@@ -112,8 +111,7 @@ def calibration(step: Step, parents: Parents) -> xr.Dataset:
     )
     excess = nats["neural"] - nats["bayes"]
     text = f"the neural thermometer is {excess:.3f} nats above the exact posterior (0.03 is the limit)"
-    flags = [{"where": step.name, "what": "thermometer", "message": text}] if excess > 0.03 else []
-    return dataset.assign_attrs(flags=json.dumps(flags))
+    return flagged(dataset, *[("thermometer", text)] * (excess > 0.03))
 
 
 def _usable(true: np.ndarray, read: np.ndarray, error: np.ndarray) -> np.ndarray:
@@ -293,8 +291,7 @@ def renormalization(step: Step, parents: Parents) -> xr.Dataset:
             averages[:, rule, level] = _energy_and_magnetization(Ising(Square(side)), spins)
     dims = ("rule", "side", "blocked_temperature")
     energies = ("energy", "energy_error", "abs_magnetization", "abs_magnetization_error")
-    flags = [{"where": step.name, "what": "sampling", "message": text} for text in draws.flags]
-    return xr.Dataset(
+    whole = xr.Dataset(
         {
             "blocked_read": ((*dims, "thermometer"), read[0]),
             "blocked_read_error": ((*dims, "thermometer"), read[1]),
@@ -306,8 +303,8 @@ def renormalization(step: Step, parents: Parents) -> xr.Dataset:
             "blocked_temperature": list(asked.temperatures),
             "thermometer": names,
         },
-        {"flags": json.dumps(flags)},
     )
+    return flagged(whole, *(("sampling", text) for text in draws.flags))
 
 
 def _energy_and_magnetization(model: Ising, spins: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -84,7 +84,7 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
     return dataset.assign_attrs(
         length=length,
         verdicts=json.dumps(verdicts_of(dataset)),
-        flags=json.dumps(_flags(parents, dataset)),
+        flags=json.dumps(_flags(step, parents, dataset)),
     )
 
 
@@ -273,9 +273,13 @@ def _references(step: Step) -> xr.Dataset:
     )
 
 
-def _flags(parents: tuple[xr.Dataset, ...], dataset: xr.Dataset) -> list[dict[str, str]]:
+def _flags(step: Step, parents: tuple[xr.Dataset, ...], dataset: xr.Dataset) -> list[dict[str, str]]:
     """Flags of all steps, and one for every machine whose flows have not converged."""
-    flags = [entry for parent in parents for entry in json.loads(parent.attrs.get("flags", "[]"))]
+    flags = [
+        {"where": parent.name, **entry}
+        for parent, data in zip(step.parents, parents, strict=True)
+        for entry in json.loads(data.attrs.get("flags", "[]"))
+    ]
     flags = [entry for number, entry in enumerate(flags) if entry not in flags[:number]]
     for machine in dataset["machine"].values:
         for name, text in DOUBTS.items():

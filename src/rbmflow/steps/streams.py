@@ -1,8 +1,11 @@
-"""What every step has of its own: its random stream and its spin model."""
+"""What every step has of its own: its random stream, its spin model and its flags."""
 
 from __future__ import annotations
 
+import json
+
 import jax
+import xarray as xr
 
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
@@ -21,3 +24,8 @@ def step_key(step: Step) -> jax.Array:
 def model_of(step: Step) -> Ising:
     """Spin model of a step."""
     return Ising(Square(ModelSettings(**step.settings["model"]).length))
+
+
+def flagged(dataset: xr.Dataset, *flags: tuple[str, str]) -> xr.Dataset:
+    """Data with quality flags, each the kind of doubt and a sentence."""
+    return dataset.assign_attrs(flags=json.dumps([{"what": what, "message": text} for what, text in flags]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +30,7 @@ from rbmflow.spectrum import (
     shells,
     translation_average,
 )
-from rbmflow.steps.streams import model_of, step_key
+from rbmflow.steps.streams import flagged, model_of, step_key
 from rbmflow.store import Step
 from rbmflow.training.ladder import Ladder
 
@@ -65,12 +64,12 @@ def correlation(step: Step, parents: Sequence[xr.Dataset]) -> xr.Dataset:
         power = (np.abs(waves) ** 2).mean(axis=1, dtype=np.float64)
         values = np.fft.ifft2(power / model.lattice.sites).real
         message = "the lattice is too large for the exact two-point function: it is the mean over the draws"
-        flags.append({"where": step.name, "what": "sampled", "message": message})
-    return xr.Dataset(
+        flags.append(("sampled", message))
+    whole = xr.Dataset(
         {"two_point": (("temperature", "y", "x"), values, {"long_name": "two-point function of the spins"})},
         {"temperature": temperatures},
-        {"flags": json.dumps(flags)},
     )
+    return flagged(whole, *flags)
 
 
 def spectrum(step: Step, parents: Sequence[xr.Dataset]) -> xr.Dataset:

@@ -54,9 +54,9 @@ class _Record(TypedDict):
 
 
 class Flag(_Record):
-    """One quality flag: the step, the kind of doubt, a sentence."""
+    """One quality flag: the step (in records of runs; artifacts hold no names), the kind of doubt, a sentence."""
 
-    where: _Line
+    where: NotRequired[_Line]
     what: _Line
     message: _Line
 
@@ -135,11 +135,10 @@ class Provenance(_Record):
     """`provenance.json` of an artifact."""
 
     kind: _Kind
-    name: _Line
     hash: _Hash
-    version: NotRequired[int]
-    settings: NotRequired[dict[str, Any]]
-    parents: NotRequired[list[dict[Literal["kind", "hash"], str]]]
+    version: int
+    settings: dict[str, Any]
+    parents: list[dict[Literal["kind", "hash"], str]]
     started: NotRequired[_Moment]
     seconds: NotRequired[_Seconds]
     device: NotRequired[_Line]

@@ -1,0 +1,132 @@
+"""What is expected of the data of an artifact: a checksum tells that bytes are whole, not that they are true."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rbmflow._checks import InvalidInput
+from rbmflow._hdf5 import inspect
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+OF_STEP = "step"
+"""Attribute of the data with the hash of their step."""
+
+_SORTS = {"integer": "iu", "real": "f", "truth": "b", "spin": "i"}
+_LINE = re.compile(r"(?P<names>[\w ]+): (?P<sort>\w+)\[(?P<dims>[\w ]*)\](?: (?P<low>\S+) (?P<high>\S+))?")
+_ROUNDING = 1e-5
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the data of a step must hold.
+
+    Parameters
+    ----------
+    variables
+        A line for each group of variables that are alike, `names: sort[dims] low high`. Sorts are integer, real, truth
+        and spin (-1 and +1 alone); a range is inclusive and may be left out, NaN is in each. Further variables may be
+        there.
+    sizes
+        Length by dimension, wherever it occurs.
+    coordinates
+        Values by coordinate, which give their dimension its length too.
+    """
+
+    variables: str
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    coordinates: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def fault(self, dataset: xr.Dataset) -> str | None:
+        """Say what is wrong with data, if anything is."""
+        sizes = {**self.sizes, **{name: len(values) for name, values in self.coordinates.items()}}
+        for name, size in sizes.items():
+            if dataset.sizes.get(name, size) != size:
+                return f"{name} has length {dataset.sizes[name]} in place of {size}"
+        for name, values in self.coordinates.items():
+            if name not in dataset.coords or dataset[name].values.tolist() != list(values):
+                return f"{name} is not that of the settings"
+        for line in filter(None, map(str.strip, self.variables.splitlines())):
+            told = _LINE.fullmatch(line)
+            assert told, line
+            limits = (float(told["low"]), float(told["high"])) if told["low"] else None
+            for name in told["names"].split():
+                if fault := _of_variable(dataset, name, told["sort"], tuple(told["dims"].split()), limits):
+                    return fault
+        return None
+
+
+def _of_variable(
+    dataset: xr.Dataset, name: str, sort: str, dims: tuple[str, ...], limits: tuple[float, float] | None
+) -> str | None:
+    if name not in dataset:
+        return f"{name} is missing"
+    variable = dataset[name]
+    if variable.dims != dims or variable.dtype.kind not in _SORTS[sort]:
+        there = f"{variable.dtype} [{' '.join(map(str, variable.dims))}]"
+        return f"{name} is {there} in place of {sort} [{' '.join(dims)}]"
+    if sort == "spin":
+        return None if bool((abs(variable) == 1).all()) else f"{name} holds others than -1 and +1"
+    if limits is not None and variable.size:
+        low, high = limits
+        margin = _ROUNDING if sort == "real" else 0
+        if bool(((variable < low - margin) | (variable > high + margin)).any()):
+            return f"{name} holds numbers outside {low:g} to {high:g}"
+    return None
+
+
+EXPECTED: dict[str, Callable[[Mapping[str, Any]], Expected]] = {}
+"""What is expected by kind of step, from its settings; those who compute a kind state it here."""
+
+
+def expected_of(kind: str, settings: Mapping[str, Any]) -> Expected:
+    """What is expected of the data of a kind of step by settings as a provenance has them."""
+    return EXPECTED[kind](_revived(settings))
+
+
+def _revived(value: Any) -> Any:
+    """JSON has no infinity, which was written as text, and no tuples."""
+    if isinstance(value, Mapping):
+        return {key: _revived(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return tuple(_revived(entry) for entry in value)
+    return math.inf if value == "inf" else value
+
+
+def believe(kind: str, settings: Mapping[str, Any], of_step: str, content: bytes) -> xr.Dataset:
+    """Read the data of an artifact if they are those of its step.
+
+    Settings that hash to the address of an artifact but are not such as its kind has cannot be checked: no step that
+    could be computed has this address.
+
+    Raises
+    ------
+    ValueError
+        With one line that says what is wrong.
+    """
+    import xarray as xr
+
+    try:
+        inspect(io.BytesIO(content))
+        dataset = xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
+    except InvalidInput as error:
+        raise ValueError(f"data.nc: {error.problems[0].allowed}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # Its checksum is right, so somebody has made it so; readers raise anything on it.
+        raise ValueError(f"data.nc is no netCDF-4 file ({error})") from error
+    if dataset.attrs.pop(OF_STEP, None) != of_step:
+        raise ValueError("its data are those of another step")
+    try:
+        expected = expected_of(kind, settings)
+    except (KeyError, TypeError, ValueError):
+        return dataset
+    if fault := expected.fault(dataset):
+        raise ValueError(f"its data are not what its settings say: {fault}")
+    return dataset
