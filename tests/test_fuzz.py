@@ -243,9 +243,10 @@ WORDS += [
 @slow_if_many
 def test_command_lines(place, monkeypatch):
     monkeypatch.setattr("rbmflow.cli.commands.execute", lambda *_, **__: pytest.skip("nothing is to be computed"))
+    typed = WORDS + [text for text in ODD_TEXT if "\0" not in text]  # No system passes that one on.
     before = listing(place)
     for number, rng in seeds("command lines"):
-        words = [rng.choice(VERBS), *(rng.choice(WORDS + ODD_TEXT) for _ in range(rng.randrange(6)))]
+        words = [rng.choice(VERBS), *(rng.choice(typed) for _ in range(rng.randrange(6)))]
         if words[0] == "run":
             words.append("--seed=-1")  # It must not come to computing.
         if "--watch" in words or "--delete" in words:

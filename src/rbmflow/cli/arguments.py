@@ -55,7 +55,7 @@ def _answer(words: list[str]) -> int:
     except OSError as error:
         if standard_streams.reader_left():
             return 1
-        where = f" at {error.filename}" if error.filename else ""
+        where = plain(f" at {error.filename}" if error.filename else "")
         print(
             f"The system refused ({error.strerror}){where}; what is done stays, the same command goes on.",
             file=sys.stderr,

@@ -194,7 +194,7 @@ def step(arguments: argparse.Namespace) -> int:
         print(f"{wanted.name}: its parent {outcome.damaged.hash[:12]} was damaged; it is moved aside", file=sys.stderr)
         return 1
     store.report_failure(wanted, outcome.reason)
-    print(f"{wanted.name} failed: {outcome.reason}", file=sys.stderr)
+    print(plain(f"{wanted.name} failed: {outcome.reason}"), file=sys.stderr)
     return 1
 
 

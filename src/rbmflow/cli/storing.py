@@ -96,9 +96,9 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     try:
         there, steps = hygiene.pack(store, record, Path(arguments.file))
     except Damaged as damage:
-        print(f"{damage}; `rbmflow run` computes it anew", file=sys.stderr)
+        print(plain(f"{damage}; `rbmflow run` computes it anew"), file=sys.stderr)
         return 1
-    print(f"{arguments.file}: {record['run']}, {there} of {steps} artifacts")
+    print(plain(f"{arguments.file}: {record['run']}, {there} of {steps} artifacts"))
     return 0
 
 

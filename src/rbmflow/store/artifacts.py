@@ -109,7 +109,7 @@ class Store:
     def __init__(self, path: str | Path):
         self.path = Path(path).absolute()
         there = next((place for place in (self.path, *self.path.parents) if os.path.lexists(place)), self.path)
-        if not str(path) or not there.is_dir():
+        if not str(path) or "\0" in str(path) or not there.is_dir():
             raise InvalidInput(Problem("store", str(path), "it must be a folder, or a path where one can be made"))
         if there == self.path:
             layout.marked(self.path)
