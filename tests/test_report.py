@@ -171,6 +171,14 @@ def test_labels_of_strangers_make_no_markup_and_no_script_runs_but_ours(results,
     assert f"script-src 'sha256-{runs}'" in html.unescape(policy)
 
 
+@pytest.mark.parametrize("text", ["{", "3", "[3]", "[{}]", "[" * 10**5])
+@pytest.mark.parametrize("name", ["flags", "verdicts"])
+def test_flags_and_verdicts_that_are_none_are_refused(results, monkeypatch, name, text):
+    monkeypatch.setattr(document, "drawings", lambda _: {title: [] for title in _titles()})
+    with pytest.raises(InvalidInput, match=f"{name} = .* is not allowed: it must be a JSON list"):
+        report.render(results.assign_attrs({name: text}), synthetic_results.run())
+
+
 def test_a_run_of_which_little_is_known_can_be_reported(results, monkeypatch):
     monkeypatch.setattr(document, "drawings", lambda _: {title: [] for title in _titles()})
     page = report.render(results, {"name": "bare"})

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from rbmflow._checks import Problems
+from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._files import write_text
 from rbmflow.report.explorer import explorer_data
 from rbmflow.report.quantities import (
@@ -136,7 +136,7 @@ def render(results: xr.Dataset, run: Mapping[str, Any]) -> str:
         settling=settling_table(results)[1],
         off_header=off_header,
         off=off_rows,
-        verdicts=_linked(json.loads(results.attrs.get("verdicts", "[]"))),
+        verdicts=_linked(results),
         flags=flags(results),
         kinds=_kinds(run["steps"] or []),
         drawings=drawings(results),
@@ -244,11 +244,16 @@ PLACES = {
 """Where in a report the figure of a verdict stands."""
 
 
-def _linked(verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _linked(results: xr.Dataset) -> list[dict[str, Any]]:
     """Verdicts with the place of their figure; none for a claim that the run cannot test."""
-    return [
-        row | {"figure": "" if row["verdict"] == "not tested" else PLACES.get(row["figure"], "")} for row in verdicts
-    ]
+    text = results.attrs.get("verdicts", "[]")
+    try:
+        return [
+            row | {"figure": "" if row["verdict"] == "not tested" else PLACES.get(row["figure"], "")}
+            for row in json.loads(text)
+        ]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InvalidInput(Problem("verdicts", text, "it must be a JSON list of verdicts")) from None
 
 
 def _drawing(name: str, figure: str, part: xr.Dataset, *selected: str) -> Drawing:
