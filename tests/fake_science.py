@@ -1,8 +1,8 @@
 """A science of a few sums, with checkpoints, for the tests of orchestration.
 
 The environment has machines stop and wait after so many chunks until `release` is called (FAKE_HOLD), has each chunk
-take so many seconds (FAKE_PAUSE), has a step fail (FAKE_FAIL, its name) or its process die (FAKE_KILL), and has
-everything written down that is done (FAKE_TRACE, a file).
+take so many seconds (FAKE_PAUSE), has a step fail (FAKE_FAIL, its name) or its process die (FAKE_KILL), and has the
+doctor find a fault (FAKE_FAULT), and has everything written down that is done (FAKE_TRACE, a file).
 """
 
 import json
@@ -97,7 +97,7 @@ def compute_together(steps, parents, progress):
 
 
 def doctor():
-    return [("two and two", 4, 2 + 2, True)]
+    return [("two and two", 4, 2 + 2, True), ("nothing", 0, 0, "FAKE_FAULT" not in os.environ)]
 
 
 def verdicts_of_sweep(points):

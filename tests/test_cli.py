@@ -405,20 +405,35 @@ def test_help_of_run_lists_every_field(call):
     assert "(default: 64)" in out
 
 
-def test_doctor(call):
+@pytest.mark.parametrize("fault", [False, True])
+def test_doctor_looks_where_steps_are_computed(call, tmp_path, monkeypatch, fault):
+    """In a worker, under the settings and in the folder of who asks."""
+    here = Path(__file__).resolve().parent
+    monkeypatch.setenv("PYTHONPATH", f"{here / 'faked'}{os.pathsep}{here}")
+    monkeypatch.setenv("JAX_ENABLE_CHECKS", "0")
+    if fault:
+        monkeypatch.setenv("FAKE_FAULT", "1")
     code, out, _ = call("doctor")
-    assert code == 0
-    assert "All is well." in out
-    for part in (f"NPROC = {os.environ['NPROC']}", "XLA_FLAGS = ", "cores: ", "device: ", "jax ", "the checks took 0."):
+    assert code == fault
+    assert ("FAULT" in out) == fault
+    assert ('pip install --upgrade "jax>=0.11.2"' if fault else "All is well.") in out
+    for part in (
+        "NPROC = 1",
+        "XLA_FLAGS = ",
+        "cores: ",
+        "device: ",
+        "jax ",
+        "JAX_ENABLE_CHECKS = 0",
+        "the checks took ",
+    ):
         assert part in out
 
 
-def test_doctor_finds_a_fault(call, monkeypatch):
-    monkeypatch.setattr(fake_science, "doctor", lambda: [("one", 1, 1, True), ("two", 2, 3, False)])
+def test_doctor_says_why_no_worker_begins(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("rbmflow.execute.spawning._path", lambda module: [])
     code, out, _ = call("doctor")
     assert code == 1
-    assert "FAULT" in out
-    assert 'pip install --upgrade "jax>=0.11.2"' in out
+    assert "its process ended with exit code 1" in out
 
 
 def test_cite_and_version(call):

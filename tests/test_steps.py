@@ -415,8 +415,20 @@ def test_mixture_nulls_from_data(kept, abs_magnetization, energy):
 
 def test_doctor_finds_this_device_healthy():
     checks = doctor()
-    assert len(checks) == 5
+    assert len(checks) == 6
     assert all(check.ok for check in checks), checks
+
+
+def test_doctor_tells_what_a_guard_of_the_session_raises(monkeypatch):
+    def guarded(*words, **named):
+        raise FloatingPointError("underflow encountered in exp\nmore")
+
+    monkeypatch.setattr(checkup, "train", guarded)
+    monkeypatch.setattr(checkup.sampler, "sample", guarded)
+    *_, energy, _, _, path = doctor()
+    for check in (energy, path):
+        assert (check.expected, check.measured) == ("no error", "FloatingPointError: underflow encountered in exp")
+        assert not check.ok
 
 
 def test_doctor_warns_of_a_version_known_to_be_bad(monkeypatch):

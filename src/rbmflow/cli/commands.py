@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import math
+import os
 import sys
 import time
 from collections import Counter
@@ -269,22 +271,41 @@ def store(arguments: argparse.Namespace) -> int:
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """Check this installation against known numbers."""
-    from rbmflow import steps
-    from rbmflow.execute.surroundings import device, revision, threads
+    """Check this installation against known numbers, in a worker as `run` starts them, under this user's settings."""
+    from rbmflow.execute.spawning import Answer, Children, Lost
+    from rbmflow.execute.surroundings import revision
 
+    clock, found = time.perf_counter(), None
+    with contextlib.closing(Children[str](1, "rbmflow.steps")) as crew:
+        crew.start("checkup", _checkup)
+        while found is None:
+            for _, news in crew.wait(60.0):
+                if isinstance(news, Answer):
+                    found = news.value
+                elif isinstance(news, Lost) and not news.again:
+                    found = [("a worker process", "it computes", news.reason, False)], "unknown", {}
+    checks, device, threads = found
     table = Table("check", "expected", "measured", "")
-    sound, clock = True, time.perf_counter()
-    for check, expected, measured, ok in steps.doctor():
-        sound = sound and bool(ok)
+    for check, expected, measured, ok in checks:
         table.add_row(cell(check), cell(expected), cell(measured), "ok" if ok else "FAULT")
+    sound = all(ok for *_, ok in checks)
     console().print(table)
-    print(f"device: {device()}; cores: {available_cores()}; python: {sys.version.split()[0]}; revision: {revision()}")
-    print("threads: " + ", ".join(f"{name} = {value}" for name, value in threads().items()))
+    print(f"device: {device}; cores: {available_cores()}; python: {sys.version.split()[0]}; revision: {revision()}")
+    print("threads: " + ", ".join(f"{name} = {value}" for name, value in threads.items()))
+    settings = (f"{name} = {value}" for name, value in sorted(os.environ.items()) if name.startswith(("JAX_", "XLA_")))
+    print(f"settings of yours: {', '.join(settings) or 'none'}")
     print(", ".join(f"{package} {version}" for package, version in versions().items()))
     print(f"the checks took {time.perf_counter() - clock:.1f} s")
     print("All is well." if sound else _FAULT)
     return 0 if sound else 1
+
+
+def _checkup(_: object) -> tuple[list[tuple[str, str, str, bool]], str, dict[str, str]]:
+    """Every check with its outcome, the device, and the settings of threads of this process."""
+    from rbmflow import steps
+    from rbmflow.execute.surroundings import device, threads
+
+    return [(*map(str, row[:3]), bool(row[3])) for row in steps.doctor()], device(), threads()  # pyright: ignore
 
 
 def cite(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -16,7 +17,9 @@ from rbmflow.model import Ising
 from rbmflow.random import Generator
 from rbmflow.rbm import RBM, GibbsNoise
 from rbmflow.settings import MachineSettings
-from rbmflow.training import contrastive_divergence
+from rbmflow.spectrum import decompose
+from rbmflow.thermometer import EnergyThermometer
+from rbmflow.training import contrastive_divergence, train
 
 KNOWN_BAD_JAX = {"0.10.2": "it miscompiles on CPU; install jax >= 0.11.2"}
 SIGMAS = 5.0
@@ -37,10 +40,21 @@ def doctor() -> list[Check]:
     Returns
     -------
     list of Check
-        What was checked, the exact value, the measured one (with its error where there is one), and whether they
-        agree (statistical ones within 5 sigma, with fixed keys).
+        What was checked, the exact value, the measured one (with its error where there is one, or what was raised),
+        and whether they agree (statistical ones within 5 sigma, with fixed keys).
     """
-    return [_jax_version(), _bits(), _energy(), _gradient(), _flow()]
+    return [_tried(check) for check in (_jax_version, _bits, _energy, _gradient, _flow, _path)]
+
+
+def _tried(check: Callable[[], Check]) -> Check:
+    """Do one check; what is raised, as by a guard that the settings of this session have switched on, is a fault."""
+    try:
+        return check()
+    except Exception as error:
+        lines = str(error).strip().splitlines() or ["no message"]
+        return Check(
+            check.__name__.strip("_").replace("_", " "), "no error", f"{type(error).__name__}: {lines[0]}", False
+        )
 
 
 def _jax_version() -> Check:
@@ -101,3 +115,16 @@ def _flow() -> Check:
     expected = np.linalg.matrix_power(enumeration.gibbs_kernel(machine), 3)[-1, -1]
     mean, error = mean_and_error(aligned)
     return _statistical("flow of a 6 x 4 machine, 3 steps", float(expected), float(mean), float(error))
+
+
+def _path() -> Check:
+    """The calls of the whole path once, chains and all: guards of NumPy and JAX speak up here."""
+    key, model = jax.random.key(5), Ising(Square(4))
+    for_draws, for_training, for_flow = jax.random.split(key, 3)
+    draws = sampler.sample(for_draws, model, [1.0, 2.25, 4.0], 32, "metropolis")
+    machine, _ = train(for_training, draws, hidden=2, epochs=1, batch=32)
+    flow = iterate(for_flow, machine, draws.spins[0], 2)
+    temperature = EnergyThermometer(model).temperature(flow.configurations).temperature
+    weights = decompose(machine).singular_values
+    finite = bool(np.isfinite(weights).all() and not np.isnan(temperature).any())
+    return Check("draws, training, flow, thermometer, weights", "numbers", "numbers" if finite else "NaN", finite)
