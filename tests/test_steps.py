@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -337,7 +338,7 @@ def test_steps_have_their_own_random_streams(tiny_run):
 
 @pytest.mark.parametrize("estimator", ["CD", "PCD", "PTT"])
 def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, estimator):
-    data = rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 20_000))
+    data = jnp.asarray(rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 20_000)))
     machine, training = MachineSettings(hidden=6), TrainingSettings(epochs=60, batch=100, estimator=estimator)
     key = jax.random.key(5)
     undisturbed, history = train_with_checkpoints(key, data, machine, training, tmp_path / "one", lambda _: None)
@@ -353,7 +354,7 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, estimat
 
 
 def test_no_flipped_byte_of_a_checkpoint_stops_a_training(tmp_path):
-    data = rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(2)), [2.0], 50))
+    data = jnp.asarray(rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(2)), [2.0], 50)))
     machine, training = MachineSettings(hidden=2), TrainingSettings(epochs=1, batch=25)
     fresh = start_training(jax.random.key(1), data, machine, training)
     _, state, info = next(training_chunks(fresh, data, machine, training))
@@ -369,7 +370,7 @@ def test_no_flipped_byte_of_a_checkpoint_stops_a_training(tmp_path):
 
 def test_a_checkpoint_that_is_not_of_its_training_is_told_and_not_used(tmp_path):
     """Cut, or with whole checksums and something else in it; the training starts anew."""
-    data = rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 200))
+    data = jnp.asarray(rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 200)))
     machine, training = MachineSettings(hidden=3), TrainingSettings(epochs=2, batch=50)
     fresh = start_training(jax.random.key(1), data, machine, training)
     _save(tmp_path / FILE, *((last := list(training_chunks(fresh, data, machine, training))[-1])[:2]), [last[2]])
