@@ -53,7 +53,7 @@ def sweep_table(points: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[li
     labels = ("machine", "artifact", "hidden", "start", "thermometer")
     rows = []
     for point, machine, of in _machines(points):
-        place = [point["run"], *(_of_all([one["values"][field] for one in of]) for field in fields)]
+        place = [point["run"], *(_of_all([one["values"][field] for one in of], field, machine) for field in fields)]
         for flow in machine["flows"]:
             for thermometer, end in flow["end"].items():
                 known = [machine["machine"], machine["artifacts"][0], machine["hidden"], flow["start"], thermometer]
@@ -74,9 +74,10 @@ def _machines(
     return list(found.values())
 
 
-def _of_all(values: Sequence[Any]) -> Any:
-    """The value that all have; None if they differ."""
-    return values[0] if all(value == values[0] for value in values) else None
+def _of_all(values: Sequence[Any], field: str, machine: Mapping[str, Any]) -> Any:
+    """The value that all have; None if they differ, or if the field is one of another type of machine."""
+    own = not field.startswith("types.") or field.split(".")[1] == machine["type"]
+    return values[0] if own and all(value == values[0] for value in values) else None
 
 
 def write_sweep(
