@@ -429,7 +429,7 @@ def test_ages_are_told_by_the_clock_of_the_file_system(store, monkeypatch):
     path = store.work(step) / "progress.json"
     path.write_text(path.read_text().replace(socket.gethostname(), "elsewhere"))
     for wrong in (-7200, 7200):
-        monkeypatch.setattr("rbmflow.store.artifacts.time.time", lambda wrong=wrong: path.stat().st_mtime + wrong)
+        monkeypatch.setattr("time.time", lambda wrong=wrong: path.stat().st_mtime + wrong)
         assert store.state(step) == "running"
     os.utime(path, (0, path.stat().st_mtime - 61))
     assert store.state(step) == "missing"
