@@ -8,7 +8,7 @@ from fake_science import trace
 
 
 def flags(results):
-    return json.loads(results.attrs["flags"])
+    return [{"where": "results", **flag} for flag in json.loads(results.attrs["flags"])]
 
 
 def write(path, results, run):
