@@ -21,7 +21,7 @@ def test_spins_of_any_signed_type_are_the_same_spins(dtype):
 
 
 def test_records_and_single_configurations_are_spins():
-    draws = rf.Draws.from_array(SPINS, [1.0, 2.0, 3.0])
+    draws = rf.Draws(SPINS, [1.0, 2.0, 3.0])
     np.testing.assert_array_equal(spins_of(draws, (4, 4)), SPINS)
     np.testing.assert_array_equal(spins_of(rf.Flow((0, 1, 2), jnp.asarray(SPINS))), SPINS)
     assert spins_of(SPINS[0, 0], (4, 4)).shape == (4, 4)

@@ -75,7 +75,7 @@ def test_overlap_is_one_minus_the_total_variation():
     [
         ({"chains": 1}, "chains"),
         ({"iterations": 7}, "iterations"),
-        ({"model": rf.Ising(rf.Square(3))}, "visible units of the machine"),
+        ({"model": rf.Ising(rf.Square(3))}, "lattice of model"),
         ({"model": rf.Ising(MODEL.lattice, 0.5)}, "field"),
     ],
 )

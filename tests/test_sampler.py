@@ -264,7 +264,7 @@ def test_broken_promises_are_flagged(monkeypatch):
         "successive draws are correlated",
         "groups of replicas disagree",
     ]
-    drawn = Draws(jnp.ones((1, 2, 4, 4), jnp.int8), (2.0,), "x", ("x",), (report,))
+    drawn = Draws(jnp.ones((1, 2, 4, 4), jnp.int8), (2.0,), ("x",), (report,))
     assert drawn.flags[0].startswith("T = 2: not thermalised")
 
 

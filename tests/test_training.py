@@ -12,6 +12,7 @@ import pytest
 import rbmflow as rf
 from rbmflow import enumeration
 from rbmflow._checks import InvalidInput
+from rbmflow._doors import rows_of
 from rbmflow.likelihood import free_energy
 from rbmflow.random import key_for
 from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE
@@ -149,7 +150,7 @@ def test_ladder_holds_the_machines_of_shorter_trainings():
 def test_diagnostics_of_the_ladder_are_those_of_its_machines():
     data = draws()
     _, history = train(jax.random.key(0), data, hidden=4, epochs=5, batch=40, held_out=0.2, checkpoints=3, biases=True)
-    kept, out = held_out(data.spins.reshape(200, 9), 0.2)
+    kept, out = held_out(jnp.asarray(rows_of(data)), 0.2)
     assert (len(kept), len(out)) == (160, 40)
     ladder = history.ladder
     for number in range(3):
@@ -218,5 +219,6 @@ def test_machines_of_an_ensemble_are_those_trained_one_by_one(estimator):
         alone, seen = train(key, data, hidden=5, biases=True, **choice)
         for one, other in zip(jax.tree.leaves((machine, history)), jax.tree.leaves((alone, seen)), strict=True):
             np.testing.assert_allclose(one, other, atol=2e-6)
+        assert machine.sides == alone.sides == (3, 3)
     weights = [np.asarray(machine.weights) for machine, _ in together]
     assert not np.allclose(weights[0], weights[1])

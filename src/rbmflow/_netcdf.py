@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rbmflow._checks import InvalidInput, Problem, Problems, plain
 from rbmflow._files import write_bytes
+from rbmflow._hdf5 import inspect
 
 if TYPE_CHECKING:
     import xarray as xr
+
+type FileName = Any
+"""Name of one file, a text or a path."""
+
+_BEGINNINGS = {b"PK\x03\x04": "zip archive, as .npz and .pt are", b"CDF": "file of netCDF-3"}
 
 
 def to_bytes(dataset: xr.Dataset) -> bytes:
@@ -27,16 +36,96 @@ def to_bytes(dataset: xr.Dataset) -> bytes:
     return bytes(dataset.to_netcdf(engine="h5netcdf", encoding=encoding))
 
 
-def write_dataset(dataset: xr.Dataset, path: str | Path) -> None:
-    """Write a dataset as one netCDF-4 file, which takes the place of an old one when it is whole."""
-    write_bytes(Path(path), to_bytes(dataset))
+def write_dataset(dataset: xr.Dataset, path: FileName) -> None:
+    """Write a dataset as one netCDF-4 file, which takes the place of an old one when it is whole.
+
+    Raises
+    ------
+    InvalidInput
+        If there can be no file at `path`, or its disk is too full for it.
+    OSError
+        If the disk cannot be written.
+    """
+    place = place_of(path)
+    content = to_bytes(dataset)
+    require_space(place, len(content))
+    write_bytes(place, content)
 
 
-def read_dataset(path: str | Path) -> xr.Dataset:
-    """Read a whole netCDF-4 file into memory and close it."""
+def place_of(path: FileName) -> Path:
+    """Path where a netCDF-4 file can be.
+
+    Raises
+    ------
+    InvalidInput
+        If it names no such file, or its folder is not there.
+    """
+    place = _named(path)
+    named = not place.is_dir() and place.suffix.lower() not in (".npz", ".pt")
+    Problems.only(named, "path", str(path), "it must be the name of a netCDF-4 file, such as draws.nc")
+    Problems.only(place.parent.is_dir(), "path", str(path), "its folder must be there")
+    return place
+
+
+def require_space(path: Path, size: float) -> None:
+    """Refuse a file of so many bytes where the disk has less left.
+
+    Raises
+    ------
+    InvalidInput
+        If it has.
+    """
+    free = shutil.disk_usage(path.parent).free
+    allowed = f"the file takes up to {size / 1e9:.3g} GB and its disk has {free / 1e9:.3g} GB free"
+    Problems.only(size <= free, "path", str(path), allowed)
+
+
+def _named(path: FileName) -> Path:
+    allowed = "it must be the name of one file; what several hold is joined by xarray.concat"
+    Problems.only(isinstance(path, str | os.PathLike), "path", path, allowed)
+    return Path(path)
+
+
+def beginning(path: FileName) -> bytes:
+    """First bytes of a file: they tell what it is, whatever its name.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no file, or it is empty or cannot be read.
+    """
+    place = _named(path)
+    Problems.only(place.is_file(), "path", str(path), "there must be a file")
+    try:
+        with open(place, "rb") as file:
+            content = file.read(8)
+    except OSError as error:
+        raise InvalidInput(Problem("path", str(path), f"it must be possible to read it ({error.strerror})")) from error
+    Problems.only(bool(content), "path", str(path), "the file must not be empty")
+    return content
+
+
+def read_dataset(path: FileName) -> xr.Dataset:
+    """Read a whole netCDF-4 file into memory and close it. Numbers with units of time stay numbers.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no such file, or not a whole one.
+    """
     import xarray as xr
 
-    return xr.load_dataset(path, engine="h5netcdf")
+    first = beginning(path)
+    for start, kind in _BEGINNINGS.items():
+        Problems.only(not first.startswith(start), "path", str(path), f"it must be a netCDF-4 file, not a {kind}")
+    inspect(path)
+    try:
+        return xr.load_dataset(path, engine="h5netcdf", decode_times=False)
+    except MemoryError:
+        raise
+    except Exception as error:  # Readers of HDF5 raise anything on a file that is not theirs.
+        allowed = f"it must be a netCDF-4 file with nothing cut off ({plain(error)})"
+        raise InvalidInput(Problem("path", str(path), allowed)) from error
 
 
 @contextmanager

@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import abc
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import equinox as eqx
+import jax
+import numpy as np
 
-from rbmflow._netcdf import read_dataset, write_dataset
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._netcdf import FileName, read_dataset, write_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
+class Held(NamedTuple):
+    """How one array of a record is written."""
+
+    dims: str
+    """Names of its axes, in their order."""
+    long_name: str
+    units: str = ""
+    dtype: str = "float32"
+
+
+type Layout = Mapping[str, Held]
+"""The arrays of a record by the names that they are written under."""
+
+
 class Record(eqx.Module):
-    """An immutable pytree that can be turned into labelled data, saved and loaded."""
+    """An immutable pytree that can be turned into labelled data, saved and loaded.
+
+    Two records are equal if they are of one kind and hold the same bits; equal records have one hash. Records have no
+    length and no numbered entries, as each has several axes.
+    """
+
+    def __check_init__(self):
+        for leaf in jax.tree.leaves(self):
+            if isinstance(leaf, np.ndarray):
+                leaf.flags.writeable = False
 
     @abc.abstractmethod
     def to_dataset(self) -> xr.Dataset:
@@ -24,13 +50,115 @@ class Record(eqx.Module):
     @classmethod
     @abc.abstractmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Record:
-        """Undo `to_dataset`."""
+        """Undo `to_dataset`, whatever was selected, sorted, transposed or joined in between.
 
-    def save(self, path: str | Path) -> None:
-        """Write the record to one netCDF-4 file."""
+        Raises
+        ------
+        InvalidInput
+            If something is missing or does not fit.
+        """
+
+    def save(self, path: FileName) -> None:
+        """Write the record to one netCDF-4 file, which takes the place of an old one when it is whole.
+
+        Raises
+        ------
+        InvalidInput
+            If there can be no file at `path`, or its disk is too full for it.
+        OSError
+            If the disk cannot be written.
+        """
         write_dataset(self.to_dataset(), path)
 
     @classmethod
-    def load[R: Record](cls: type[R], path: str | Path) -> R:
-        """Read the record back from a file written by `save`."""
+    def load[R: Record](cls: type[R], path: FileName) -> R:
+        """Read the record back from a file written by `save`.
+
+        Raises
+        ------
+        InvalidInput
+            If the file is not there, is not whole, or holds something else.
+        """
         return cast(R, cls.from_dataset(read_dataset(path)))
+
+    def _content(self) -> tuple[Any, ...]:
+        leaves, form = jax.tree.flatten(self)
+        arrays = (np.asarray(leaf) for leaf in leaves)
+        # As text NaN is equal to itself, as it is in the bytes.
+        return (str(form), *((array.dtype.str, array.shape, array.tobytes()) for array in arrays))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Record):
+            return NotImplemented
+        return self is other or self._content() == other._content()
+
+    def __hash__(self) -> int:
+        return hash(self._content())
+
+
+def labelled(layout: Layout, arrays: Iterable[Any]) -> dict[str, Any]:
+    """Variables of a dataset: one array for each entry of the layout."""
+    variables = {}
+    for (name, held), array in zip(layout.items(), arrays, strict=True):
+        attributes = {"long_name": held.long_name} | ({"units": held.units} if held.units else {})
+        variables[name] = (tuple(held.dims.split()), np.asarray(array), attributes)
+    return variables
+
+
+def arrays_of(dataset: xr.Dataset, layout: Layout) -> list[np.ndarray]:
+    """Arrays of a dataset, found by their names and turned by the names of their axes.
+
+    An axis that was selected to a single entry is put back where its coordinate is still there.
+
+    Raises
+    ------
+    InvalidInput
+        If a variable or an axis is missing, or the values are not what the layout says.
+    """
+    return [_array(dataset, name, held) for name, held in layout.items()]
+
+
+def attribute(dataset: xr.Dataset, name: str) -> Any:
+    """An attribute of a dataset.
+
+    Raises
+    ------
+    InvalidInput
+        If it is missing.
+    """
+    allowed = f"they must have {name}; join data with combine_attrs='override' or put it back with assign_attrs"
+    Problems.only(name in dataset.attrs, "attributes of the data", sorted(map(str, dataset.attrs)), allowed)
+    return dataset.attrs[name]
+
+
+def in_order(dataset: xr.Dataset, name: str, *, falling: bool = False) -> xr.Dataset:
+    """The same data, sorted along the axis of a variable if that is there and they were not."""
+    if name not in dataset.variables or dataset[name].ndim != 1:
+        return dataset
+    order = np.argsort(-dataset[name].values if falling else dataset[name].values, kind="stable")
+    return dataset if (np.diff(order) > 0).all() else dataset.isel({dataset[name].dims[0]: order})
+
+
+def _array(dataset: xr.Dataset, name: str, held: Held) -> np.ndarray:
+    dims, there = held.dims.split(), ", ".join(sorted(map(str, dataset.variables)))
+    wanted = f"{name} [{', '.join(dims)}]"
+    Problems.only(name in dataset.variables, "data", there, f"it must hold {wanted}, which is missing")
+    variable = dataset[name]
+    for dim in dims:
+        if dim not in variable.dims and dim in dataset.coords and dataset[dim].ndim == 0:
+            variable = variable.expand_dims(dim)
+    fits = set(variable.dims) == set(dims)
+    allowed = f"it must be {wanted}; select a single entry with a list, as in isel(draw=[0])"
+    Problems.only(fits, f"axes of {name}", tuple(map(str, variable.dims)), allowed)
+    Problems.only(variable.size > 0, f"shape of {name}", variable.shape, "no axis may be empty")
+    units = str(variable.attrs.get("units", ""))
+    same = not held.units or units in ("", "1", held.units)
+    Problems.only(same, f"units of {name}", units, f"they must be {held.units}")
+    values, dtype = variable.transpose(*dims).values, np.dtype(held.dtype)
+    Problems.only(values.dtype.kind in "iuf", f"type of {name}", str(values.dtype), "it must be a real number")
+    with np.errstate(invalid="ignore"):
+        array = values.astype(dtype)
+    if dtype.kind == "i" and (odd := values[array != values]).size:
+        allowed = f"every value must be a whole number ({dtype}); NaN stands for what is missing"
+        raise InvalidInput(Problem(name, odd.flat[0].item(), allowed))
+    return array

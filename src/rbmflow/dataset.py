@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
 import zipfile
+import zlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int8
+from jaxtyping import Float32, Int8
 
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import InvalidInput, Problem, Problems, between_temperatures, find_temperature
 from rbmflow._doors import Configurations, Temperatures, spins_of, temperatures_of
-from rbmflow._netcdf import read_dataset
-from rbmflow._record import Record
+from rbmflow._netcdf import FileName, beginning, read_dataset
+from rbmflow._record import Held, Record, arrays_of, in_order, labelled
+from rbmflow.observables import TwoPoint, two_point
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,32 +41,83 @@ class Chains(NamedTuple):
     """Promises that were not kept, one sentence each."""
 
 
+_DRAWN = {
+    "temperature": Held("temperature", "temperature", "J/k_B", "float64"),
+    "spins": Held("temperature draw y x", "spin", dtype="int8"),
+}
+_MEASURED = {
+    "tau_int": Held("temperature", "integrated autocorrelation time", "steps", "float64"),
+    "discarded": Held("temperature", "steps before the first draw", "steps", "int64"),
+    "thinning": Held("temperature", "steps between draws of one replica", "steps", "int64"),
+    "correlation": Held("temperature", "autocorrelation of successive draws", "1", "float64"),
+    "ess": Held("temperature", "effective sample size", "1", "float64"),
+    "rhat": Held("temperature", "R-hat between groups of replicas", "1", "float64"),
+}
+_TEXTS = {"sampling_method": "method and reason", "sampling_flags": "promises that were not kept, one a line"}
+
+
 class Draws(Record):
     """Configurations drawn independently at several temperatures.
 
+    NumPy's functions take it as the array of its spins. Those are int8, whose products of matrices wrap beyond 127:
+    formulas are for `floats`.
+
     Parameters
     ----------
-    spins : int8 [temperature, draw, y, x]
-        Configurations of -1/+1.
+    spins : [temperature, draw, y, x]
+        Configurations: numbers -1 and +1 of any type, kept as int8.
     temperatures
         Temperatures in J/k_B, increasing; 0 and infinity allowed.
-    method
-        How they were drawn, and why so.
     methods
-        The same for every temperature; empty for draws made elsewhere.
+        How they were drawn at every temperature, and why so.
     chains
         What was measured on the chains of every temperature; empty for draws made elsewhere.
+
+    Raises
+    ------
+    InvalidInput
+        If the shape does not fit, a value is neither -1 nor +1, or the temperatures are not increasing.
     """
 
-    spins: Int8[Array, "temperature draw y x"]
+    spins: Int8[np.ndarray, "temperature draw y x"]
     temperatures: tuple[float, ...] = eqx.field(static=True)
-    method: str = eqx.field(static=True, default="given")
-    methods: tuple[str, ...] = eqx.field(static=True, default=())
-    chains: tuple[Chains, ...] = eqx.field(static=True, default=())
+    methods: tuple[str, ...] = eqx.field(static=True, repr=False)
+    chains: tuple[Chains, ...] = eqx.field(static=True, repr=False)
+
+    def __init__(
+        self,
+        spins: Configurations,
+        temperatures: Temperatures,
+        methods: Sequence[str] = (),
+        chains: Sequence[Chains] = (),
+    ):
+        self.temperatures = temperatures_of(temperatures)
+        self.spins = np.asarray(spins_of(spins, axes=4))
+        count = len(self.temperatures)
+        allowed = f"it must be [temperature, draw, y, x] with {count} temperatures"
+        Problems.only(len(self.spins) == count, "shape of spins", self.spins.shape, allowed)
+        self.methods, self.chains = tuple(methods) or ("given",) * count, tuple(chains)
+        told = len(self.methods) == count and len(self.chains) in (0, count)
+        numbers = len(self.methods), len(self.chains)
+        Problems.only(told, "methods, chains", numbers, f"there must be one for each of {count} temperatures")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """The configurations, so that every function that takes configurations takes this record."""
         return np.array(self.spins, dtype=dtype, copy=copy)
+
+    @property
+    def floats(self) -> Float32[np.ndarray, "temperature draw y x"]:
+        """The configurations as numbers to calculate with: int8 wraps in a product of matrices."""
+        return self.spins.astype(np.float32)
+
+    def two_point(self) -> TwoPoint:
+        """Two-point function at every temperature [temperature, y, x], see `observables.two_point`."""
+        return two_point(self.spins)
+
+    @property
+    def method(self) -> str:
+        """All methods, each once."""
+        return "; ".join(dict.fromkeys(self.methods))
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -76,46 +126,19 @@ class Draws(Record):
         return tuple(f"T = {temperature:g}: {flag}" for temperature, one in measured for flag in one.flags)
 
     @classmethod
-    def from_array(cls, spins: Configurations, temperatures: Temperatures) -> Draws:
-        """Draws from configurations made elsewhere.
-
-        Parameters
-        ----------
-        spins : [temperature, draw, y, x]
-            Numbers -1 and +1 of any type.
-        temperatures
-            One temperature for each entry of the first axis, increasing.
-
-        Raises
-        ------
-        InvalidInput
-            If the shape does not fit, a value is neither -1 nor +1, or the temperatures are not increasing.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> Draws.from_array(np.ones((2, 5, 4, 4)), [1.0, 2.0]).spins.dtype.name
-        'int8'
-        """
-        grid, array = temperatures_of(temperatures), spins_of(spins, axes=4)
-        allowed = f"it must be [temperature, draw, y, x] with {len(grid)} temperatures"
-        Problems.only(len(array) == len(grid), "shape of spins", array.shape, allowed)
-        return cls(jnp.asarray(array), grid)
-
-    @classmethod
-    def read(cls, path: str | Path) -> Draws:
+    def read(cls, path: FileName) -> Draws:
         """Draws from a file: one that `save` or `sample_to` wrote, or configurations made elsewhere.
 
         Parameters
         ----------
         path
             A netCDF-4 file with the variable `spins` [temperature, draw, y, x] and the coordinate `temperature`, or
-            a NumPy archive `.npz` with the arrays `spins` and `temperatures`. Objects in an archive are never loaded.
+            a NumPy archive with the arrays `spins` and `temperatures`. Objects in an archive are never loaded.
 
         Raises
         ------
         InvalidInput
-            If the file is not there, is of another kind, lacks a name, or holds what `from_array` refuses.
+            If the file is not there, is of another kind or cut off, lacks a name, or holds what `Draws` refuses.
 
         Examples
         --------
@@ -125,104 +148,99 @@ class Draws(Record):
         ...     Draws.read(folder + "/mine.npz").spins.shape
         (1, 5, 4, 4)
         """
-        path = Path(path)
-        if not path.is_file():
-            raise InvalidInput(Problem("path", str(path), "there must be a file"))
-        if path.suffix == ".npz":
-            return cls.from_array(**_archived(path))
-        try:
-            dataset = read_dataset(path)
-        except (OSError, ValueError, KeyError) as error:
-            raise InvalidInput(Problem("path", str(path), f"it must be a netCDF-4 or .npz file ({error})")) from error
-        missing = {"spins", "temperature"} - set(dataset.variables)
-        if missing:
-            allowed = f"it must hold spins [temperature, draw, y, x] and temperature; {min(missing)} is missing"
-            raise InvalidInput(Problem("path", str(path), allowed))
-        axes = ("temperature", "draw", "y", "x")
-        if set(dataset["spins"].dims) != set(axes):
-            allowed = f"the axes of spins must be {', '.join(axes)}, not {', '.join(map(str, dataset['spins'].dims))}"
-            raise InvalidInput(Problem("path", str(path), allowed))
-        given = cls.from_array(dataset["spins"].transpose(*axes).values, dataset["temperature"].values)
-        own = {"method", "sampling_flags"} <= set(dataset.attrs)
-        return cls.from_dataset(dataset) if own else given
+        archive = beginning(path).startswith(b"PK")
+        return cls(*_archived(path)) if archive else cls.from_dataset(read_dataset(path))
 
     def select(self, minimum: float = 0.0, maximum: float = math.inf) -> Draws:
-        """The draws with `minimum <= T <= maximum`.
+        """The draws with `minimum <= T <= maximum`, where temperatures are equal that float32 cannot tell apart.
 
         Raises
         ------
         InvalidInput
             If no temperature is left.
         """
-        kept = [t for t in self.temperatures if minimum <= t <= maximum]
-        if not kept:
-            allowed = f"one of the temperatures {list(self.temperatures)} must lie in between"
-            raise InvalidInput(Problem("minimum, maximum", (minimum, maximum), allowed))
-        return self.at(kept)
+        kept = [at for at, t in enumerate(self.temperatures) if between_temperatures(t, minimum, maximum)]
+        allowed = f"one of the temperatures {list(self.temperatures)} must lie in between"
+        Problems.only(bool(kept), "minimum, maximum", (minimum, maximum), allowed)
+        return self._rows(kept)
 
-    def at(self, temperatures: Sequence[float]) -> Draws:
-        """The draws at these temperatures.
+    def at(self, temperatures: Temperatures) -> Draws:
+        """The draws at these temperatures; those are equal that float32 cannot tell apart.
 
         Raises
         ------
         InvalidInput
             If there are none at one of them.
         """
-        missing = [t for t in temperatures if t not in self.temperatures]
-        if missing or not temperatures:
-            allowed = f"they must be some of {list(self.temperatures)}"
-            raise InvalidInput(Problem("temperatures", list(temperatures), allowed))
-        kept = [self.temperatures.index(t) for t in temperatures]
-        spins, chosen = self.spins[jnp.asarray(kept)], tuple(self.temperatures[i] for i in kept)
-        if not self.methods:
-            return type(self)(spins, chosen, self.method)
-        methods, chains = tuple(self.methods[i] for i in kept), tuple(self.chains[i] for i in kept)
-        return type(self)(spins, chosen, self.method, methods, chains)
+        asked = temperatures_of(temperatures)
+        kept = [find_temperature(t, self.temperatures) for t in asked]
+        missing = [t for t, at in zip(asked, kept, strict=True) if at is None]
+        Problems.only(not missing, "temperatures", missing, f"they must be some of {list(self.temperatures)}")
+        return self._rows([at for at in kept if at is not None])
+
+    def _rows(self, kept: list[int]) -> Draws:
+        chains = [self.chains[at] for at in kept] if self.chains else []
+        methods = [self.methods[at] for at in kept]
+        return type(self)(self.spins[kept], [self.temperatures[at] for at in kept], methods, chains)
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
         import xarray as xr
 
-        spins = (("temperature", "draw", "y", "x"), np.asarray(self.spins), {"long_name": "spin"})
-        temperatures = ("temperature", np.array(self.temperatures), {"long_name": "temperature", "units": "J/k_B"})
-        variables: dict[str, Any] = {"spins": spins}
-        if self.methods:
-            variables["sampling_method"] = ("temperature", np.array(self.methods), {"long_name": "method and reason"})
-            for name, (long_name, units) in _MEASURED.items():
-                values = np.array([getattr(one, name) for one in self.chains], float)
-                variables[name] = ("temperature", values, {"long_name": long_name, "units": units})
-        attributes = {"method": self.method, "sampling_flags": json.dumps([one.flags for one in self.chains])}
-        return xr.Dataset(variables, {"temperature": temperatures}, attributes)
+        variables = labelled(_DRAWN, (np.array(self.temperatures), self.spins))
+        texts = [self.methods]
+        if self.chains:
+            columns = zip(*(one[: len(_MEASURED)] for one in self.chains), strict=True)
+            variables |= labelled(_MEASURED, (np.array(column, float) for column in columns))
+            texts.append(tuple("\n".join(one.flags) for one in self.chains))
+        for (name, long_name), rows in zip(_TEXTS.items(), texts, strict=False):
+            variables[name] = ("temperature", np.array(rows), {"long_name": long_name})
+        return xr.Dataset(variables)
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Draws:
-        """Draws from the data written by `to_dataset`."""
-        temperatures = tuple(float(t) for t in dataset["temperature"].values)
-        spins, method = jnp.asarray(dataset["spins"].values), dataset.attrs["method"]
-        if "sampling_method" not in dataset:
-            return cls(spins, temperatures, method)
-        columns = {name: dataset[name].values.tolist() for name in _MEASURED}
-        columns["discarded"], columns["thinning"] = (list(map(int, columns[k])) for k in ("discarded", "thinning"))
-        columns["flags"] = [tuple(flags) for flags in json.loads(dataset.attrs["sampling_flags"])]
-        chains = tuple(Chains(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True))
-        return cls(spins, temperatures, method, tuple(map(str, dataset["sampling_method"].values)), chains)
+        """Draws from the data written by `to_dataset`, or from configurations made elsewhere.
+
+        Temperatures may be in any order. Where sets were joined along `draw`, the worst that was measured on any of
+        them stands for all.
+        """
+        dataset = in_order(dataset, "temperature")
+        temperatures, spins = arrays_of(dataset, _DRAWN)
+        methods = _texts(dataset, "sampling_method", "; ") if "sampling_method" in dataset else []
+        if "sampling_flags" not in dataset:
+            return cls(spins, temperatures, methods)
+        columns = [column.tolist() for column in arrays_of(_worst(dataset), _MEASURED)]
+        flags = [tuple(text.splitlines()) for text in _texts(dataset, "sampling_flags", "\n")]
+        return cls(spins, temperatures, methods, [Chains(*row) for row in zip(*columns, flags, strict=True)])
 
 
-def _archived(path: Path) -> dict[str, np.ndarray]:
+def _worst(dataset: xr.Dataset) -> xr.Dataset:
+    """What was measured on the chains, without the axis that xr.concat gives it along `draw`."""
+    joined = [name for name in _MEASURED if name in dataset and "draw" in dataset[name].dims]
+    small = ("discarded", "thinning", "ess")
+    return dataset.assign(
+        {name: dataset[name].min("draw") if name in small else dataset[name].max("draw") for name in joined}
+    )
+
+
+def _texts(dataset: xr.Dataset, name: str, between: str) -> list[str]:
+    """Texts at every temperature; those of sets that were joined along `draw`, each once."""
+    rows = dataset[name].transpose("temperature", ..., missing_dims="ignore").values
+    told = [between.join(map(str, row)).split(between) for row in rows.reshape(dataset.sizes.get("temperature", 1), -1)]
+    return [between.join(dict.fromkeys(text for text in row if text)) for row in told]
+
+
+def _archived(path: FileName) -> tuple[np.ndarray, np.ndarray]:
     """Arrays `spins` and `temperatures` of a NumPy archive."""
     allowed = "it must be a NumPy archive of the plain arrays spins and temperatures"
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in ("spins", "temperatures")}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            return archive["spins"], archive["temperatures"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidInput(Problem("path", str(path), f"{allowed} ({error})")) from error
 
 
-_MEASURED = {
-    "tau_int": ("integrated autocorrelation time", "steps"),
-    "discarded": ("steps before the first draw", "steps"),
-    "thinning": ("steps between draws of one replica", "steps"),
-    "correlation": ("autocorrelation of successive draws", "1"),
-    "ess": ("effective sample size", "1"),
-    "rhat": ("R-hat between groups of replicas", "1"),
-}
+def sides_in(data: Configurations) -> tuple[int, int] | None:
+    """Rows and columns of the lattice that configurations are on, None for rows that are flat already."""
+    shape = np.shape(data)
+    return (shape[-2], shape[-1]) if len(shape) > 2 else None

@@ -117,12 +117,10 @@ def equilibrium(
     >>> equilibrium(jax.random.key(1), free, rf.Ising(rf.Square(4)), (2.0,), chains=50, iterations=8).agree
     True
     """
-    sites = free_lattice(model).sites
     problems = Problems()
     chains, iterations = problems.whole("chains", chains, 2), problems.whole("iterations", iterations, 8)
-    fits = machine_of(machine).weights.shape[0] == sites
-    problems.unless(fits, "visible units of the machine", machine.weights.shape[0], f"they must be {sites}")
     problems.done()
+    machine_of(machine).require_lattice("model", free_lattice(model).shape)
     grid = temperatures_of(temperatures)
     for_starts, for_cold, for_hot = jax.random.split(key_of(key), 3)
     for_sign, for_spins = jax.random.split(for_starts)
@@ -138,7 +136,7 @@ def equilibrium(
     (m_cold, dm_cold), (m_hot, dm_hot) = (map(float, mean_and_error(values)) for values in magnetizations)
     same_energy = abs(e_cold - e_hot) <= SIGMAS * np.hypot(de_cold, de_hot)
     same_magnetization = abs(m_cold - m_hot) <= SIGMAS * np.hypot(dm_cold, dm_hot)
-    of_energy, of_magnetization = _overlaps(model, grid, jnp.concatenate(ends))
+    of_energy, of_magnetization = _overlaps(model, grid, np.concatenate(ends))
     return Equilibrium(
         _tau(_of_sites(model.energy(series))),
         _tau(np.abs(_of_sites(model.magnetization(series)))),
@@ -170,7 +168,7 @@ def _of_sites(values: jax.Array) -> Float64[np.ndarray, "..."]:
     return np.asarray(values, np.float64)
 
 
-def _overlaps(model: Ising, temperatures: tuple[float, ...], spins: Int8[jax.Array, "n y x"]) -> tuple[float, float]:
+def _overlaps(model: Ising, temperatures: tuple[float, ...], spins: Int8[np.ndarray, "n y x"]) -> tuple[float, float]:
     """Overlaps of the histograms of E and abs(m) with those of the equal mixture."""
     levels, _ = exact.density_of_states(model)
     energies = np.asarray(model.total_energy(spins))

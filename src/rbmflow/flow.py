@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, get_args
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int8
+from jaxtyping import Array, Float, Float32, Int8
 
 from rbmflow import _scan
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Configurations, spins_of
-from rbmflow._record import Record
+from rbmflow._record import Held, Record, arrays_of, in_order, labelled
 from rbmflow._types import Spins, Visible
+from rbmflow.observables import TwoPoint, two_point
 from rbmflow.random import key_for
 from rbmflow.rbm import RBM, GibbsNoise, machine_of, sample_hidden, sample_visible
 from rbmflow.settings import HalvesName
@@ -26,41 +26,92 @@ if TYPE_CHECKING:
 ITERATIONS_IN_A_CHUNK = 20
 
 
+_LAYOUT = {
+    "iteration": Held("iteration", "iteration", dtype="int64"),
+    "spins": Held("iteration chain y x", "spin", dtype="int8"),
+}
+
+
+def _increasing(iterations: Any) -> tuple[int, ...]:
+    numbers = np.asarray(iterations)
+    fits = numbers.ndim == 1 and numbers.size > 0 and numbers.dtype.kind in "iu" and numbers[0] >= 0
+    rising = fits and bool((np.diff(numbers) > 0).all())
+    Problems.only(rising, "iterations", iterations, "they must be whole numbers from 0 on, increasing")
+    return tuple(numbers.tolist())
+
+
+def _on_host(configurations: Configurations) -> Int8[np.ndarray, "iteration chain y x"]:
+    return np.asarray(spins_of(configurations, name="configurations", axes=4))
+
+
 class Flow(Record):
     """Configurations along a flow.
+
+    NumPy's functions take it as the array of its spins. Those are int8, whose products of matrices wrap beyond 127:
+    formulas are for `floats`.
 
     Parameters
     ----------
     iterations
-        The iterations that were kept; 0 is the start.
+        The iterations that were kept, increasing; 0 is the start.
     configurations : int8 [iteration, chain, y, x]
         Spins of every chain at these iterations.
+
+    Raises
+    ------
+    InvalidInput
+        If the shape does not fit, a value is neither -1 nor +1, or the iterations are not increasing.
     """
 
-    iterations: tuple[int, ...] = eqx.field(static=True)
-    configurations: Int8[Array, "iteration chain y x"]
+    iterations: tuple[int, ...] = eqx.field(static=True, converter=_increasing)
+    configurations: Int8[np.ndarray, "iteration chain y x"] = eqx.field(converter=_on_host)
+
+    def __check_init__(self):
+        allowed = f"it must be [iteration, chain, y, x] with {len(self.iterations)} iterations"
+        shape = self.configurations.shape
+        Problems.only(shape[0] == len(self.iterations), "shape of configurations", shape, allowed)
 
     @property
-    def spins(self) -> Spins:
+    def spins(self) -> Int8[np.ndarray, "chain y x"]:
         """The last step, int8 [chain, y, x]."""
         return self.configurations[-1]
+
+    def at(self, iteration: int) -> Int8[np.ndarray, "chain y x"]:
+        """The configurations of one iteration, int8 [chain, y, x].
+
+        Raises
+        ------
+        InvalidInput
+            If that iteration was not kept.
+        """
+        kept = iteration in self.iterations
+        Problems.only(kept, "iteration", iteration, f"it must be one of those kept, {list(self.iterations)}")
+        return self.configurations[self.iterations.index(iteration)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """The configurations, so that every function that takes configurations takes this record."""
         return np.array(self.configurations, dtype=dtype, copy=copy)
 
+    @property
+    def floats(self) -> Float32[np.ndarray, "iteration chain y x"]:
+        """The configurations as numbers to calculate with: int8 wraps in a product of matrices."""
+        return self.configurations.astype(np.float32)
+
+    def two_point(self) -> TwoPoint:
+        """Two-point function at every iteration [iteration, y, x], see `observables.two_point`."""
+        return two_point(self.configurations)
+
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
         import xarray as xr
 
-        dims = ("iteration", "chain", "y", "x")
-        spins = (dims, np.asarray(self.configurations), {"long_name": "spin"})
-        return xr.Dataset({"spins": spins}, {"iteration": np.array(self.iterations)})
+        return xr.Dataset(labelled(_LAYOUT, (np.array(self.iterations), self.configurations)))
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Flow:
-        """Flow from the data written by `to_dataset`."""
-        return cls(tuple(dataset["iteration"].values.tolist()), jnp.asarray(dataset["spins"].values))
+        """Flow from the data written by `to_dataset`; iterations may be in any order."""
+        iterations, spins = arrays_of(in_order(dataset, "iteration"), _LAYOUT)
+        return cls(iterations.tolist(), spins)
 
 
 class _FlowState(eqx.Module):
@@ -86,7 +137,7 @@ class _FlowStep(eqx.Module):
 
 
 def _checked_start(machine: RBM, start: Configurations) -> Spins:
-    spins = spins_of(start, name="start")
+    spins = spins_of(start, machine.sides, "start")
     spins = spins if spins.ndim > 2 else spins[None]
     visible = machine.weights.shape[0]
     fits = spins.ndim == 3 and spins.shape[1] * spins.shape[2] == visible
@@ -115,7 +166,8 @@ def iterate(
     machine
         The machine.
     start : [chain, y, x]
-        Configurations of -1/+1 in any form, one a chain, such as `cold(...)` or `hot(...)`; [y, x] is one chain.
+        Configurations of -1/+1 on the lattice of the machine in any form, one a chain, such as `cold(...)` or
+        `hot(...)`; [y, x] is one chain.
     iterations
         Number of steps.
     keep
@@ -182,4 +234,4 @@ def iterate(
         done = later
         if progress is not None:
             progress(done / iterations)
-    return Flow(wanted, jax.block_until_ready(jnp.stack(kept)))
+    return Flow(wanted, jnp.stack(kept))

@@ -7,25 +7,37 @@ the smallest wave vector is the mean over the two directions of the lattice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float32, Float64, Int, Int16, Int32
+from jaxtyping import Array, Bool, Float, Float32, Float64, Int, Int32
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Configurations, spins_of
-from rbmflow._record import Record
+from rbmflow._record import Held, Record, arrays_of, attribute, labelled
 from rbmflow._types import Spins
 from rbmflow.diagnostics import mean_and_error
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+_CHAINS, _PLANES = "iteration chain", "iteration dy dx"
+_LAYOUT = {
+    "energy": Held(_CHAINS, "total energy", "J", "int32"),
+    "magnetization": Held(_CHAINS, "total magnetization", "1", "int32"),
+    "long_wave": Held(_CHAINS, "structure factor at the smallest wave vector", "1"),
+    "domains": Held(_CHAINS, "domains", "1", "int32"),
+    "overturned": Held(_CHAINS, "spins that differ from the iteration before", "1", "int32"),
+    "correlation": Held(_PLANES, "two-point function", "1"),
+    "correlation_error": Held(_PLANES, "standard error of the two-point function over chains", "1"),
+}
 
 
 class Observables(Record):
@@ -39,9 +51,9 @@ class Observables(Record):
         Total magnetization.
     long_wave : float32 [iteration, chain]
         Structure factor at the smallest wave vector.
-    domains : int16 [iteration, chain]
+    domains : int32 [iteration, chain]
         Sets of connected equal spins.
-    overturned : int16 [iteration, chain]
+    overturned : int32 [iteration, chain]
         Spins that differ from the iteration before, -1 at the start.
     correlation : float32 [iteration, dy, dx]
         Two-point function at displacements from 0 to half the sides; it is even in both.
@@ -54,11 +66,11 @@ class Observables(Record):
     energy: Int32[np.ndarray, "iteration chain"]
     magnetization: Int32[np.ndarray, "iteration chain"]
     long_wave: Float32[np.ndarray, "iteration chain"]
-    domains: Int16[np.ndarray, "iteration chain"]
-    overturned: Int16[np.ndarray, "iteration chain"]
+    domains: Int32[np.ndarray, "iteration chain"]
+    overturned: Int32[np.ndarray, "iteration chain"]
     correlation: Float32[np.ndarray, "iteration dy dx"]
     correlation_error: Float32[np.ndarray, "iteration dy dx"]
-    sites: int = eqx.field(static=True)
+    sites: int = eqx.field(static=True, converter=int)
 
     def averages(self) -> dict[str, tuple[Float64[np.ndarray, " iteration"], Float64[np.ndarray, " iteration"]]]:
         """Means over the chains with their standard errors, per site: energy, powers of m, domains, step distance."""
@@ -82,28 +94,12 @@ class Observables(Record):
         """Labelled copy."""
         import xarray as xr
 
-        chains, planes = ("iteration", "chain"), ("iteration", "dy", "dx")
-        long_names = {
-            "energy": (chains, "total energy", "J"),
-            "magnetization": (chains, "total magnetization", "1"),
-            "long_wave": (chains, "structure factor at the smallest wave vector", "1"),
-            "domains": (chains, "domains", "1"),
-            "overturned": (chains, "spins that differ from the iteration before", "1"),
-            "correlation": (planes, "two-point function", "1"),
-            "correlation_error": (planes, "standard error of the two-point function over chains", "1"),
-        }
-        arrays = {
-            name: (dims, getattr(self, name), {"long_name": text, "units": units})
-            for name, (dims, text, units) in long_names.items()
-        }
-        return xr.Dataset(arrays, attrs={"sites": self.sites})
+        return xr.Dataset(labelled(_LAYOUT, (getattr(self, name) for name in _LAYOUT)), attrs={"sites": self.sites})
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Observables:
         """Observables from the data written by `to_dataset`."""
-        chains = (dataset[name].values for name in ("energy", "magnetization", "long_wave", "domains", "overturned"))
-        planes = (dataset[name].values for name in ("correlation", "correlation_error"))
-        return cls(*chains, *planes, sites=int(dataset.attrs["sites"]))  # pyright: ignore[reportCallIssue]
+        return cls(*arrays_of(dataset, _LAYOUT), sites=int(attribute(dataset, "sites")))  # pyright: ignore
 
 
 def observe(spins: Configurations, before: Configurations = None) -> Observables:
@@ -137,7 +133,7 @@ def observe(spins: Configurations, before: Configurations = None) -> Observables
     if before is None:
         overturned = np.concatenate([np.full((1, array.shape[1]), -1), overturned])
     energy, magnetization, long_wave, mean, error = (np.asarray(part) for part in _sums(jnp.asarray(array)))
-    counts = domains(array).astype(np.int16), overturned.astype(np.int16)
+    counts = domains(array).astype(np.int32), overturned.astype(np.int32)
     return Observables(energy, magnetization, long_wave, *counts, mean, error, sites=sites)
 
 
@@ -180,6 +176,49 @@ def structure_factor(spins: Configurations) -> Float[Array, "*batch ky kx"]:
     """
     wave = jnp.fft.fft2(jnp.asarray(spins_of(spins), jnp.float32))
     return (wave.real**2 + wave.imag**2) / (wave.shape[-2] * wave.shape[-1])
+
+
+class TwoPoint(NamedTuple):
+    """Two-point function of ensembles of configurations."""
+
+    mean: Float64[np.ndarray, "*batch y x"]
+    error: Float64[np.ndarray, "*batch y x"]
+    """Standard error over the configurations of an ensemble, which are taken as independent."""
+
+
+def two_point(spins: Configurations) -> TwoPoint:
+    r"""Two-point function of ensembles, :math:`G(r) = \frac1N \sum_{r'} \langle s_{r'} s_{r' + r} \rangle`.
+
+    Parameters
+    ----------
+    spins : [..., n, y, x]
+        Ensembles of n configurations of -1/+1 on a torus, in any form.
+
+    Raises
+    ------
+    InvalidInput
+        If a value is neither -1 nor +1, or there is no axis of configurations.
+
+    Returns
+    -------
+    TwoPoint
+        The mean over each ensemble and its standard error, float64 [..., y, x] in the order of `exact.two_point`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stripes = np.tile(np.array([1, -1], np.int8), (3, 4, 2))
+    >>> two_point(stripes).mean[0].tolist()
+    [1.0, -1.0, 1.0, -1.0]
+    """
+    array = np.asarray(spins_of(spins))
+    Problems.only(array.ndim > 2, "shape of spins", array.shape, "it must be [..., n, y, x]")
+    batch, (n, ly, lx) = array.shape[:-3], array.shape[-3:]
+    # One ensemble at a time, so that many of them need no more memory than one.
+    waves = (np.abs(np.fft.fft2(one)) ** 2 / (ly * lx) for one in array.reshape(-1, n, ly, lx))
+    told = [mean_and_error(np.fft.ifft2(wave).real, axis=0) for wave in waves]
+    mean, error = (np.stack(rows).reshape(*batch, ly, lx) for rows in zip(*told, strict=True))
+    return TwoPoint(mean, error)
 
 
 def longest_wave(factor: Float[Array, "*batch ky kx"]) -> Float[Array, "*batch"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from jaxtyping import Array, Float, UInt32
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, Numbers, key_of, numbers_of
 from rbmflow._hdf5 import inspect
-from rbmflow._record import Record
+from rbmflow._record import Held, Record, arrays_of, attribute, labelled
 from rbmflow._types import Fields, Key, Visible
+from rbmflow.lattice import Square
 from rbmflow.random import Generator, Streams
 from rbmflow.settings import MachineSettings, UnitsName
 
@@ -95,6 +97,18 @@ def _real(name: str, values: Numbers, axes: int) -> Float[np.ndarray, "..."]:
 _LARGEST = float(np.finfo(np.float32).max)
 
 
+_LAYOUT = {
+    "weights": Held("visible hidden", "weights W"),
+    "visible_bias": Held("visible", "visible biases b"),
+    "hidden_bias": Held("hidden", "hidden biases c"),
+}
+
+
+def sides_of(given: Any) -> tuple[int, int] | None:
+    """Rows and columns of a lattice as a record keeps them, None where none is known."""
+    return None if given is None else Square(*(int(side) for side in given)).shape
+
+
 class RBM(Record):
     r"""Restricted Boltzmann machine on `visible` and `hidden` two-valued units.
 
@@ -112,6 +126,14 @@ class RBM(Record):
         c.
     units
         The values of the units of both layers.
+    sides
+        Rows and columns of the lattice that it was trained on; None for a machine made elsewhere, which then fits every
+        lattice of its number of sites.
+
+    Raises
+    ------
+    InvalidInput
+        If the lattice has another number of sites.
 
     References
     ----------
@@ -122,6 +144,12 @@ class RBM(Record):
     visible_bias: Float[Array, " visible"]
     hidden_bias: Float[Array, " hidden"]
     units: Units = eqx.field(static=True, default=PLUS_MINUS)
+    sides: tuple[int, int] | None = eqx.field(static=True, default=None, converter=sides_of)
+
+    def __check_init__(self):
+        visible = self.weights.shape[0]
+        fits = self.sides is None or math.prod(self.sides) == visible
+        Problems.only(fits, "sides", self.sides, f"the lattice of the machine must have {visible} sites")
 
     @classmethod
     def random(cls, key: AnyKey, visible: int, settings: MachineSettings) -> RBM:
@@ -240,6 +268,19 @@ class RBM(Record):
             group.close()
         return cls.from_weights(*(kept[name].values for name in names), units=known[kind], axes="visible, hidden")
 
+    def require_lattice(self, name: str, sides: tuple[int, ...] | None) -> None:
+        """Refuse what belongs to another lattice than the machine; None stands for rows, which tell of none.
+
+        Raises
+        ------
+        InvalidInput
+            If the sides are others, or have another number of sites where the machine remembers none.
+        """
+        visible = self.weights.shape[0]
+        fits = sides is None or (sides == self.sides if self.sides else math.prod(sides) == visible)
+        known = "" if self.sides is None else f" on the lattice {list(self.sides)}"
+        Problems.only(fits, f"lattice of {name}", sides, f"it must be that of the machine, {visible} sites{known}")
+
     @property
     def finite(self) -> bool:
         """Whether all weights and biases are finite numbers, as they are not after a training that diverged."""
@@ -294,27 +335,21 @@ class RBM(Record):
             scale * (self.visible_bias + shift * jnp.sum(self.weights, axis=1)),
             scale * (self.hidden_bias + shift * jnp.sum(self.weights, axis=0)),
             units,
+            self.sides,
         )
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled weights and biases."""
         import xarray as xr
 
-        return xr.Dataset(
-            {
-                "weights": (("visible", "hidden"), np.asarray(self.weights), {"long_name": "weights W"}),
-                "visible_bias": ("visible", np.asarray(self.visible_bias), {"long_name": "visible biases b"}),
-                "hidden_bias": ("hidden", np.asarray(self.hidden_bias), {"long_name": "hidden biases c"}),
-            },
-            attrs={"units_of_both_layers": self.units.name},
-        )
+        arrays = (self.weights, self.visible_bias, self.hidden_bias)
+        return xr.Dataset(labelled(_LAYOUT, arrays), attrs=kind_attributes(self))
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> RBM:
         """Machine from the data written by `to_dataset`."""
-        names = ("weights", "visible_bias", "hidden_bias")
-        weights, visible_bias, hidden_bias = (jnp.asarray(dataset[name].values) for name in names)
-        return cls(weights, visible_bias, hidden_bias, units_named(dataset.attrs["units_of_both_layers"]))
+        weights, visible_bias, hidden_bias = map(jnp.asarray, arrays_of(dataset, _LAYOUT))
+        return cls(weights, visible_bias, hidden_bias, *kind_of(dataset))
 
 
 def machine_of(given: RBM, name: str = "machine") -> RBM:
@@ -331,11 +366,36 @@ def machine_of(given: RBM, name: str = "machine") -> RBM:
     return given
 
 
-def stacked(arrays: Sequence[Array], units: Units) -> RBM:
+def kind_attributes(machine: RBM) -> dict[str, Any]:
+    """What all machines of a dataset have in common, as its attributes."""
+    sides = {} if machine.sides is None else {"sides": list(machine.sides)}
+    return {"units_of_both_layers": machine.units.name} | sides
+
+
+def kind_of(dataset: xr.Dataset) -> tuple[Units, tuple[int, int] | None]:
+    """Units and sides of the machines of a dataset."""
+    return units_named(attribute(dataset, "units_of_both_layers")), sides_of(dataset.attrs.get("sides"))
+
+
+def stacked(arrays: Sequence[Array], units: Units, sides: tuple[int, int] | None = None) -> RBM:
     """Machines with a leading axis on weights and biases, which the shapes of one machine's fields do not allow."""
     weights, visible_bias, hidden_bias = arrays
-    one = RBM(weights[0], visible_bias[0], hidden_bias[0], units)
+    one = RBM(weights[0], visible_bias[0], hidden_bias[0], units, sides)
     return jax.tree.unflatten(jax.tree.structure(one), [weights, visible_bias, hidden_bias])
+
+
+def on_lattice[M](machines: M, sides: tuple[int, int] | None) -> M:
+    """The same with every machine in it known to be of a lattice of these sides; None leaves them as they are."""
+
+    def known(part: Any) -> Any:
+        if not isinstance(part, RBM):
+            return part
+        weights, visible_bias, hidden_bias = jax.tree.leaves(part)
+        if weights.ndim == 3:
+            return stacked((weights, visible_bias, hidden_bias), part.units, sides)
+        return RBM(weights, visible_bias, hidden_bias, part.units, sides)
+
+    return machines if sides is None else jax.tree.map(known, machines, is_leaf=lambda part: isinstance(part, RBM))
 
 
 class GibbsNoise(eqx.Module):

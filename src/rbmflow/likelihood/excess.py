@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from rbmflow import exact
 from rbmflow._checks import Problems, same_temperature
 from rbmflow._doors import Configurations, Temperatures, rows_of, temperatures_of
-from rbmflow.dataset import Draws
+from rbmflow.dataset import Draws, sides_in
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.likelihood.partition import LogPartition, free_energy
 from rbmflow.model import Ising, free_lattice
@@ -45,7 +45,8 @@ def log_probability(machine: RBM, data: Configurations, partition: LogPartition)
     problems = Problems()
     problems.kind("partition", partition, LogPartition, "LogPartition, as log_partition returns")
     problems.done()
-    spins = np.asarray(rows_of(data, machine_of(machine).weights.shape[0]), np.float64)
+    machine_of(machine).require_lattice("data", sides_in(data))
+    spins = np.asarray(rows_of(data, machine.weights.shape[0]), np.float64)
     own = machine.units.low + 0.5 * machine.units.span * (spins + 1)
     return -free_energy(machine, own) - partition.value
 

@@ -21,7 +21,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from rbmflow._checks import InvalidInput, Problem, Problems
@@ -233,8 +232,7 @@ def sample(
         spins.append(np.concatenate(blocks))
         if progress is not None:
             progress((number + 1) / len(grid))
-    named = "; ".join(dict.fromkeys(methods))
-    return Draws(jnp.asarray(np.stack(spins)), grid, named, methods, tuple(chains))
+    return Draws(np.stack(spins), grid, methods, chains)
 
 
 def thermal(key: AnyKey, model: Ising, temperature: float, chains: int, method: Method | str = "auto") -> Spins:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
@@ -82,4 +81,4 @@ def sample_mean_field(key: Key, lattice: Square, temperatures: Sequence[float], 
     shape = (len(temperatures), draws, *lattice.shape)
     sign = generator.choice([-1.0, 1.0], (*shape[:2], 1, 1))
     spins = np.where(generator.random(shape) < (1 + sign * mean) / 2, 1, -1).astype(np.int8)
-    return Draws(jnp.asarray(spins), tuple(map(float, temperatures)), "mean-field (independent spins)")
+    return Draws(spins, temperatures, ["mean-field (independent spins)"] * len(temperatures))

@@ -9,13 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
-from rbmflow._checks import InvalidInput, Problem
 from rbmflow._doors import AnyKey, Temperatures, key_of
 from rbmflow._files import replacing
-from rbmflow._netcdf import extend_dataset, growing_variable
+from rbmflow._netcdf import FileName, extend_dataset, growing_variable, place_of, require_space
 from rbmflow.dataset import Draws
 from rbmflow.model import Ising
 from rbmflow.sampler import Method, checked, correlation_length, draw
@@ -80,7 +78,7 @@ def estimate(model: Ising, temperatures: Temperatures, draws: int, method: Metho
 
 
 def sample_to(
-    path: str | Path,
+    path: FileName,
     key: AnyKey,
     model: Ising,
     temperatures: Temperatures,
@@ -127,10 +125,10 @@ def sample_to(
     at most 0.001 GB on disk, about 2 s on one core
     (2, 10, 4, 4)
     """
-    path = Path(path)
+    path = place_of(path)
     key, (grid, draws, chosen) = key_of(key), checked(model, temperatures, draws, method, progress)
     needs = estimate(model, grid, draws, method)
-    _refuse(path, needs)
+    require_space(path, needs.size)
     if tell is not None:
         tell(str(needs))
     methods = tuple(f"{one.name} ({why})" for one, why in chosen)
@@ -143,23 +141,9 @@ def sample_to(
                 block = _Blocks(spins, path.parent, number, rows, draws, progress)
                 chains.append(draw(key, model, temperature, draws, one, block))
                 block.flush()
-        empty = jnp.empty((shape[0], 0, *shape[2:]), jnp.int8)
-        named = "; ".join(dict.fromkeys(methods))
-        record = Draws(empty, grid, named, methods, tuple(chains))
-        extend_dataset(part, record.to_dataset().drop_vars("spins"))
+        one_each = Draws(np.ones((shape[0], 1, *shape[2:]), np.int8), grid, methods, chains)
+        extend_dataset(part, one_each.to_dataset().drop_vars("spins"))
     return path
-
-
-def _refuse(path: Path, needs: Estimate) -> None:
-    """Refuse a place where the file cannot be."""
-    if path.is_dir() or path.suffix == ".npz":
-        raise InvalidInput(Problem("path", str(path), "it must be the name of a netCDF-4 file, such as draws.nc"))
-    if not path.parent.is_dir():
-        raise InvalidInput(Problem("path", str(path), "its folder must be there"))
-    free = shutil.disk_usage(path.parent).free
-    if free < needs.size:
-        allowed = f"the set takes up to {needs.size / 1e9:.3g} GB and its disk has {free / 1e9:.3g} GB free"
-        raise InvalidInput(Problem("path", str(path), allowed))
 
 
 class _Blocks:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
-from rbmflow._record import Record
+from rbmflow._checks import Problems
+from rbmflow._record import Held, Record, arrays_of, in_order, labelled
 from rbmflow.rbm import RBM, machine_of
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+_LAYOUT = {
+    "singular_value": Held("mode", "singular value of W", dtype="float64"),
+    "visible_vector": Held("visible mode", "left singular vector", dtype="float64"),
+    "hidden_vector": Held("hidden mode", "right singular vector", dtype="float64"),
+    "weight_product": Held("visible visible_other", "W W^T", dtype="float64"),
+}
 
 
 class Spectrum(Record):
@@ -43,20 +53,15 @@ class Spectrum(Record):
         """Labelled copy; the second visible axis of the product is `visible_other`."""
         import xarray as xr
 
-        return xr.Dataset(
-            {
-                "singular_value": ("mode", self.singular_values, {"long_name": "singular value of W"}),
-                "visible_vector": (("visible", "mode"), self.visible_vectors, {"long_name": "left singular vector"}),
-                "hidden_vector": (("hidden", "mode"), self.hidden_vectors, {"long_name": "right singular vector"}),
-                "weight_product": (("visible", "visible_other"), self.product, {"long_name": "W W^T"}),
-            }
-        )
+        return xr.Dataset(labelled(_LAYOUT, jax.tree.leaves(self)))
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Spectrum:
-        """Spectrum from the data written by `to_dataset`."""
-        names = ("singular_value", "visible_vector", "hidden_vector", "weight_product")
-        return cls(*(dataset[name].values for name in names))
+        """Spectrum from the data written by `to_dataset`; modes may be in any order."""
+        values, visible, hidden, product = arrays_of(in_order(dataset, "singular_value", falling=True), _LAYOUT)
+        allowed = "its axes visible and visible_other must be of one length; select both alike"
+        Problems.only(product.shape[0] == product.shape[1], "shape of weight_product", product.shape, allowed)
+        return cls(values, visible, hidden, product)
 
 
 def decompose(machine: RBM) -> Spectrum:

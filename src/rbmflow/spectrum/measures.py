@@ -49,6 +49,11 @@ def measures(machine: RBM, two_point: Numbers, initial_scale: float) -> dict[str
     initial_scale
         Standard deviation of its initial weights, in its own units.
 
+    Raises
+    ------
+    InvalidInput
+        If the two-point function is that of another lattice than the machine's.
+
     Returns
     -------
     dict
@@ -69,8 +74,8 @@ def measures(machine: RBM, two_point: Numbers, initial_scale: float) -> dict[str
     spectrum, correlation = decompose(machine), numbers_of(two_point, "two_point", ("y", "x"))
     visible, hidden = machine.weights.shape
     ly, lx = correlation.shape
+    machine.require_lattice("two_point", (ly, lx))
     problems = Problems()
-    problems.unless(ly * lx == visible, "shape of two_point", (ly, lx), f"y * x must be {visible}")
     problems.not_negative("initial_scale", initial_scale)
     problems.done()
     scale = initial_scale * (machine.units.span / 2) ** 2

@@ -16,7 +16,7 @@ from rbmflow._doors import rows_of
 from rbmflow.dataset import Draws
 from rbmflow.flow import iterate
 from rbmflow.observables import Observables, observe
-from rbmflow.rbm import RBM
+from rbmflow.rbm import RBM, on_lattice
 from rbmflow.sampler.mean_field import sample_mean_field
 from rbmflow.settings import FlowSettings, MachineSettings, SamplingSettings, ThermometerSettings, TrainingSettings
 from rbmflow.steps import reading
@@ -89,7 +89,8 @@ def _thermometer(step: Step, progress: Progress) -> xr.Dataset:
 
 
 def _machine(step: Step, parents: Parents, work: Path, progress: Progress) -> xr.Dataset:
-    return _trained(step, *train_with_checkpoints(step_key(step), *_training_of(step, parents), work, progress))
+    trained = train_with_checkpoints(step_key(step), *_training_of(step, parents), work, progress)
+    return _trained(step, parents, *trained)
 
 
 def _training_of(
@@ -114,10 +115,12 @@ def compute_together(steps: Sequence[Step], parents: Parents, progress: Progress
     """
     asked = _training_of(steps[0], parents)
     trained = train_ensemble([step_key(step) for step in steps], *asked, progress=progress)
-    return [_trained(step, *one) for step, one in zip(steps, trained, strict=True)]
+    return [_trained(step, parents, *one) for step, one in zip(steps, trained, strict=True)]
 
 
-def _trained(step: Step, machine: RBM, history: History) -> xr.Dataset:
+def _trained(step: Step, parents: Parents, machine: RBM, history: History) -> xr.Dataset:
+    sizes = parents[0].sizes
+    machine, history = on_lattice((machine, history), (sizes["y"], sizes["x"]))
     whole = xr.merge([machine.to_dataset(), history.to_dataset()], combine_attrs="override")
     return flagged(whole, *_training_flags(step, history))
 
@@ -130,7 +133,7 @@ def _control(step: Step, parents: Parents) -> xr.Dataset:
     if step.settings["weights"] == "gaussian":
         norm = jnp.linalg.norm(trained.weights) / jnp.linalg.norm(machine.weights)
         machine = RBM(machine.weights * norm, machine.visible_bias, machine.hidden_bias, machine.units)
-    return machine.to_dataset()
+    return on_lattice(machine, trained.sides).to_dataset()
 
 
 def _likelihood(step: Step, parents: Parents) -> xr.Dataset:

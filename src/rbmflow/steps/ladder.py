@@ -84,7 +84,7 @@ def _kept(iterations: int) -> tuple[int, ...]:
     return (0, *range(max(1, iterations + 1 - 2 * quarter), iterations + 1))
 
 
-def _stages(model: Ising, configurations: jax.Array) -> list[list[float]]:
+def _stages(model: Ising, configurations: np.ndarray) -> list[list[float]]:
     quarter = max(1, (configurations.shape[0] - 1) // 2)
     told = []
     for part in (configurations[:1], configurations[1 : 1 + quarter], configurations[-quarter:]):

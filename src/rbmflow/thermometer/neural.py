@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Float64, Int8
 
-from rbmflow._doors import Configurations, spins_of
-from rbmflow._record import Record
+from rbmflow._checks import Problems
+from rbmflow._doors import Configurations, spins_of, temperatures_of
+from rbmflow._record import Held, Record, arrays_of, attribute, in_order, labelled
 from rbmflow._types import Key, Spins
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.lattice import Square
@@ -64,6 +65,18 @@ class Network(eqx.Module):
         return hidden @ self.class_weights + self.class_bias[None]
 
 
+_LAYOUT = {
+    "hidden_weights": Held("visible hidden", "weights of the tanh layer"),
+    "hidden_bias": Held("hidden", "biases of the tanh layer"),
+    "class_weights": Held("hidden bin", "weights of the softmax layer"),
+    "class_bias": Held("bin", "biases of the softmax layer"),
+    "mean_class": Held("temperature", "equilibrium mean of the mean class, classes counted from 0", dtype="float64"),
+    "mean_class_error": Held("temperature", "standard error of the mean_class", dtype="float64"),
+    "temperature": Held("temperature", "temperature", "J/k_B", "float64"),
+    "bin": Held("bin", "temperature class", "J/k_B", "float64"),
+}
+
+
 class NeuralThermometer(Record):
     r"""A network trained to name the temperature of single configurations, as in the paper.
 
@@ -91,7 +104,7 @@ class NeuralThermometer(Record):
     network: Network
     curve: ClassCurve
     model: Ising = eqx.field(static=True)
-    temperatures: tuple[float, ...] = eqx.field(static=True)
+    temperatures: tuple[float, ...] = eqx.field(static=True, converter=temperatures_of)
 
     def read(self, spins: Configurations) -> Float32[Array, "*batch bin"]:
         """Probabilities of the classes for each configuration.
@@ -126,37 +139,24 @@ class NeuralThermometer(Record):
         """Labelled copy."""
         import xarray as xr
 
-        units = {"units": "J/k_B"}
-        weights = {
-            "hidden_weights": (("visible", "hidden"), {"long_name": "weights of the tanh layer"}),
-            "hidden_bias": (("hidden",), {"long_name": "biases of the tanh layer"}),
-            "class_weights": (("hidden", "bin"), {"long_name": "weights of the softmax layer"}),
-            "class_bias": (("bin",), {"long_name": "biases of the softmax layer"}),
-        }
-        arrays = {name: (dims, np.asarray(getattr(self.network, name)), at) for name, (dims, at) in weights.items()}
-        long_name = "equilibrium mean of the mean class, classes counted from 0"
-        arrays["mean_class"] = (("temperature",), self.curve.mean_class, {"long_name": long_name})
-        arrays["mean_class_error"] = (
-            ("temperature",),
-            self.curve.error,
-            {"long_name": f"standard error of the {long_name}"},
-        )
-        coordinates = {
-            "bin": ("bin", np.array(self.temperatures), {"long_name": "temperature class"} | units),
-            "temperature": ("temperature", self.curve.temperature, {"long_name": "temperature"} | units),
-        }
-        return xr.Dataset(arrays, coordinates, {"lattice": list(self.model.lattice.shape)})
+        curve, network = self.curve, jax.tree.leaves(self.network)
+        arrays = (*network, curve.mean_class, curve.error, curve.temperature, np.array(self.temperatures))
+        sizes = {"hidden": network[1].size, "bins": len(self.temperatures), "temperatures": curve.temperature.size}
+        return xr.Dataset(labelled(_LAYOUT, arrays), attrs={"lattice": list(self.model.lattice.shape)} | sizes)
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> NeuralThermometer:
-        """Thermometer from the data written by `to_dataset`."""
-        names = ("hidden_weights", "hidden_bias", "class_weights", "class_bias")
-        return cls(
-            Network(*(jnp.asarray(dataset[name].values) for name in names)),
-            ClassCurve(*(dataset[name].values for name in ("temperature", "mean_class", "mean_class_error"))),
-            Ising(Square(*(int(side) for side in dataset.attrs["lattice"]))),
-            tuple(float(t) for t in dataset["bin"].values),
-        )
+        """Thermometer from the data written by `to_dataset`, which must be there as a whole."""
+        dataset = in_order(in_order(dataset, "temperature"), "bin")
+        *network, mean_class, error, temperature, bins = arrays_of(dataset, _LAYOUT)
+        model = Ising(Square(*(int(side) for side in attribute(dataset, "lattice"))))
+        found = {"hidden": len(network[1]), "bins": len(bins), "temperatures": len(temperature)}
+        wanted = {name: int(attribute(dataset, name)) for name in found} | {"visible": model.lattice.sites}
+        for name, count in (found | {"visible": len(network[0])}).items():
+            allowed = f"the thermometer was made with {wanted[name]}, none may be left out"
+            Problems.only(count == wanted[name], name, count, allowed)
+        curve = ClassCurve(temperature, mean_class, error)
+        return cls(Network(*map(jnp.asarray, network)), curve, model, tuple(bins.tolist()))
 
 
 @eqx.filter_jit

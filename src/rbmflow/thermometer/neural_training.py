@@ -16,7 +16,7 @@ from scipy.optimize import isotonic_regression
 from rbmflow import _scan
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, Temperatures, temperatures_of
-from rbmflow._record import Record
+from rbmflow._record import Held, Record, arrays_of, in_order, labelled
 from rbmflow._types import Key
 from rbmflow.exact import density_of_states
 from rbmflow.model import Ising, free_lattice
@@ -36,6 +36,9 @@ BLOCKS = 20
 """Blocks of the calibration draws, each left out once for the error of the curve."""
 
 
+_LAYOUT = {"cross_entropy": Held("epoch", "cross-entropy", "nat"), "accuracy": Held("epoch", "accuracy")}
+
+
 class ThermometerHistory(Record):
     """What was seen along the training of a neural thermometer, one number an epoch.
 
@@ -47,23 +50,20 @@ class ThermometerHistory(Record):
         Fraction of configurations whose most probable class was the true one.
     """
 
-    cross_entropy: Float32[Array, "*epoch"]
-    accuracy: Float32[Array, "*epoch"]
+    cross_entropy: Float32[Array | np.ndarray, "*epoch"]
+    accuracy: Float32[Array | np.ndarray, "*epoch"]
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy with the epoch as coordinate, from 1."""
         import xarray as xr
 
-        arrays = {
-            "cross_entropy": ("epoch", np.asarray(self.cross_entropy), {"long_name": "cross-entropy", "units": "nat"}),
-            "accuracy": ("epoch", np.asarray(self.accuracy), {"long_name": "accuracy"}),
-        }
+        arrays = labelled(_LAYOUT, (self.cross_entropy, self.accuracy))
         return xr.Dataset(arrays, {"epoch": np.arange(1, self.accuracy.size + 1)})
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> ThermometerHistory:
-        """History from the data written by `to_dataset`."""
-        return cls(*(jnp.asarray(dataset[name].values) for name in ("cross_entropy", "accuracy")))
+        """History from the data written by `to_dataset`; epochs may be in any order."""
+        return cls(*arrays_of(in_order(dataset, "epoch"), _LAYOUT))
 
 
 class _TrainingState(eqx.Module):
@@ -202,7 +202,7 @@ def train_thermometer(
         allowed = f"it must be at most the {settings.draws * bins} configurations that are drawn"
         raise InvalidInput(Problem("batch", settings.batch, allowed))
     for_draws, for_training, for_calibration = jax.random.split(key_for(key, "train_thermometer"), 3)
-    spins = sample(for_draws, model, temperatures, settings.draws).spins
+    spins = jnp.asarray(sample(for_draws, model, temperatures, settings.draws).spins)
     classes = jnp.repeat(jnp.arange(bins), settings.draws)
     epoch = _Epoch(spins.reshape(-1, *spins.shape[2:]), classes, settings)
     size = max(1, UPDATES_IN_A_CHUNK // epoch.batches)
@@ -212,7 +212,7 @@ def train_thermometer(
         infos.append(info)
         if progress is not None:
             progress(done / settings.epochs)
-    history = jax.tree.map(lambda *parts: jnp.concatenate(parts), *infos)
+    history = jax.tree.map(lambda *parts: np.concatenate(parts), *infos)
     curve = calibrated(for_calibration, model, state.network)
     return NeuralThermometer(state.network, curve, model, temperatures), history
 

@@ -13,6 +13,7 @@ from rbmflow import _scan
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Configurations, keys_of, rows_of
 from rbmflow._types import Key
+from rbmflow.dataset import sides_in
 from rbmflow.rbm import RBM
 from rbmflow.settings import MachineSettings, TrainingSettings
 from rbmflow.training.epochs import (
@@ -127,6 +128,7 @@ def train_ensemble(
                 samples,
                 unseen,
                 of_training,
+                sides_in(data),
             )
         )
     return results

@@ -15,10 +15,11 @@ from jaxtyping import Array, Float, Int, Int8
 from rbmflow import _scan
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, Configurations, rows_of
-from rbmflow._record import Record
+from rbmflow._record import Held, Record, arrays_of, in_order, labelled
 from rbmflow._types import Key
+from rbmflow.dataset import sides_in
 from rbmflow.random import Shuffles, key_for
-from rbmflow.rbm import RBM
+from rbmflow.rbm import RBM, on_lattice
 from rbmflow.settings import (
     EstimatorName,
     MachineSettings,
@@ -47,6 +48,13 @@ class Epochs(eqx.Module):
     largest_weight: Float[Array, "*epoch"]
 
 
+_LAYOUT = {
+    "reconstruction": Held("epoch", "fraction of visible units changed by the Gibbs steps"),
+    "weight_norm": Held("epoch", "root mean square weight"),
+    "largest_weight": Held("epoch", "largest absolute weight"),
+}
+
+
 class History(Record):
     """What was seen along a training.
 
@@ -65,9 +73,9 @@ class History(Record):
         The ladder of "PTT"; None with other estimators.
     """
 
-    reconstruction: Float[Array, " epoch"]
-    weight_norm: Float[Array, " epoch"]
-    largest_weight: Float[Array, " epoch"]
+    reconstruction: Float[np.ndarray, " epoch"]
+    weight_norm: Float[np.ndarray, " epoch"]
+    largest_weight: Float[np.ndarray, " epoch"]
     ladder: Ladder
     trajectory: Trajectory | None = None
 
@@ -75,21 +83,15 @@ class History(Record):
         """Labelled copy with the epoch as coordinate, from 1, and the axis `checkpoint`."""
         import xarray as xr
 
-        names = {
-            "reconstruction": "fraction of visible units changed by the Gibbs steps",
-            "weight_norm": "root mean square weight",
-            "largest_weight": "largest absolute weight",
-        }
-        arrays = {name: ("epoch", np.asarray(getattr(self, name)), {"long_name": text}) for name, text in names.items()}
+        arrays = labelled(_LAYOUT, (getattr(self, name) for name in _LAYOUT))
         epochs = xr.Dataset(arrays, {"epoch": np.arange(1, self.reconstruction.size + 1)})
         read = self.ladder.to_dataset().merge(epochs)
         return read if self.trajectory is None else read.merge(self.trajectory.to_dataset())
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> History:
-        """History from the data written by `to_dataset`."""
-        names = ("reconstruction", "weight_norm", "largest_weight")
-        reconstruction, norm, largest = (jnp.asarray(dataset[name].values) for name in names)
+        """History from the data written by `to_dataset`; epochs and checkpoints may be in any order."""
+        reconstruction, norm, largest = arrays_of(in_order(dataset, "epoch"), _LAYOUT)
         return cls(reconstruction, norm, largest, Ladder.from_dataset(dataset), Trajectory.from_dataset(dataset))
 
 
@@ -232,13 +234,14 @@ def finished(
     data: Int8[Array, "sample visible"],
     unseen: Int8[Array, "other visible"],
     training: TrainingSettings,
+    sides: tuple[int, int] | None = None,
 ) -> tuple[RBM, History]:
-    """Trained machine and history of a training that has gone through all its epochs."""
-    joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), *epochs)
+    """Trained machine and history of a training that has gone through all its epochs, on a lattice of these sides."""
+    joined = jax.tree.map(lambda *parts: np.concatenate(parts), *epochs)
     read = read_ladder(Epoch(data, training, False).rungs, state.ladder, data, unseen)
     tempered = state.chains.trajectory(state.machine) if isinstance(state.chains, TemperedChains) else None
     history = History(joined.reconstruction, joined.weight_norm, joined.largest_weight, read, tempered)
-    return state.machine, history
+    return on_lattice((state.machine, history), sides)
 
 
 def train(
@@ -271,7 +274,8 @@ def train(
     key
         JAX random key; the same key gives the same machine, bit for bit, on the same device.
     data : [..., y, x] or [sample, visible]
-        Configurations of -1/+1 in any form, such as `Draws`; draws of all temperatures are taken together.
+        Configurations of -1/+1 in any form, such as `Draws`, whose lattice the machine remembers, or rows; draws of all
+        temperatures are taken together.
     hidden, units, biases, initial_scale
         The machine, see `MachineSettings`.
     epochs, batch, learning_rate, steps, estimator, rungs, swap_acceptance, centred, optimiser, schedule, \
@@ -326,4 +330,4 @@ def train(
         infos.append(info)
         if progress is not None:
             progress(done / of_training.epochs)
-    return finished(state, infos, samples, unseen, of_training)
+    return finished(state, infos, samples, unseen, of_training, sides_in(data))

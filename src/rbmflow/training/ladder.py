@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Int8
 
-from rbmflow._record import Record
-from rbmflow.rbm import RBM, stacked, units_named
+from rbmflow._checks import Problems
+from rbmflow._doors import plain_number
+from rbmflow._record import Held, Record, arrays_of, in_order, labelled
+from rbmflow.rbm import RBM, kind_attributes, kind_of, stacked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,22 +27,16 @@ MOST_TURNED = 200
 FOLLOWING = 3.0
 """A unit -1/+1 in a field of this strength follows it with a probability of more than 0.997."""
 
-_LONG_NAMES = {
-    "update": "gradient updates so far",
-    "checkpoint_weights": "weights W",
-    "checkpoint_visible_bias": "visible biases b",
-    "checkpoint_hidden_bias": "hidden biases c",
-    "checkpoint_weight_norm": "root mean square weight",
-    "free_energy_gap": "mean free energy of held-out minus training configurations",
-    "pseudo_likelihood": "mean log pseudo-likelihood of a visible unit, nats",
-    "checkpoint_singular_value": "singular values of W",
-    "checkpoint_largest_weight": "largest absolute weight",
-}
-_DIMS = {
-    "checkpoint_weights": ("checkpoint", "visible", "hidden"),
-    "checkpoint_visible_bias": ("checkpoint", "visible"),
-    "checkpoint_hidden_bias": ("checkpoint", "hidden"),
-    "checkpoint_singular_value": ("checkpoint", "mode"),
+_LAYOUT = {
+    "update": Held("checkpoint", "gradient updates so far", dtype="int32"),
+    "checkpoint_weights": Held("checkpoint visible hidden", "weights W"),
+    "checkpoint_visible_bias": Held("checkpoint visible", "visible biases b"),
+    "checkpoint_hidden_bias": Held("checkpoint hidden", "hidden biases c"),
+    "checkpoint_weight_norm": Held("checkpoint", "root mean square weight"),
+    "free_energy_gap": Held("checkpoint", "mean free energy of held-out minus training configurations"),
+    "pseudo_likelihood": Held("checkpoint", "mean log pseudo-likelihood of a visible unit, nats"),
+    "checkpoint_singular_value": Held("checkpoint mode", "singular values of W"),
+    "checkpoint_largest_weight": Held("checkpoint", "largest absolute weight"),
 }
 
 
@@ -71,17 +67,26 @@ class Ladder(Record):
     doi:10.1007/978-3-642-35289-8_32, section 6 (the free-energy gap).
     """
 
-    update: Int[Array, " checkpoint"]
+    update: Int[np.ndarray, " checkpoint"]
     machines: RBM
-    weight_norm: Float[Array, " checkpoint"]
-    free_energy_gap: Float[Array, " checkpoint"]
-    pseudo_likelihood: Float[Array, " checkpoint"]
-    singular_value: Float[Array, "checkpoint mode"]
-    largest_weight: Float[Array, " checkpoint"]
+    weight_norm: Float[np.ndarray, " checkpoint"]
+    free_energy_gap: Float[np.ndarray, " checkpoint"]
+    pseudo_likelihood: Float[np.ndarray, " checkpoint"]
+    singular_value: Float[np.ndarray, "checkpoint mode"]
+    largest_weight: Float[np.ndarray, " checkpoint"]
 
     def machine(self, checkpoint: int) -> RBM:
-        """Machine of one checkpoint; -1 is the last."""
-        return jax.tree.map(lambda leaf: leaf[checkpoint], self.machines)
+        """Machine of one checkpoint; -1 is the last.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such checkpoint.
+        """
+        number, count = plain_number(checkpoint), len(self.update)
+        there = isinstance(number, int) and -count <= number < count
+        Problems.only(there, "checkpoint", checkpoint, f"it must be a whole number from {-count} to {count - 1}")
+        return jax.tree.map(lambda leaf: leaf[number], self.machines)
 
     @property
     def flags(self) -> dict[str, str]:
@@ -103,19 +108,14 @@ class Ladder(Record):
         """Labelled copy with the axis `checkpoint`."""
         import xarray as xr
 
-        arrays = dict(zip(_LONG_NAMES, jax.tree.leaves(self), strict=True))
-        variables = {
-            name: (_DIMS.get(name, ("checkpoint",)), np.asarray(array), {"long_name": _LONG_NAMES[name]})
-            for name, array in arrays.items()
-        }
-        return xr.Dataset(variables, attrs={"units_of_both_layers": self.machines.units.name})
+        return xr.Dataset(labelled(_LAYOUT, jax.tree.leaves(self)), attrs=kind_attributes(self.machines))
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Ladder:
-        """Ladder from the data written by `to_dataset`."""
-        update, weights, visible, hidden, *rest = (jnp.asarray(dataset[name].values) for name in _LONG_NAMES)
-        units = units_named(dataset.attrs["units_of_both_layers"])
-        return cls(update, stacked((weights, visible, hidden), units), *rest)
+        """Ladder from the data written by `to_dataset`; checkpoints may be in any order."""
+        update, *arrays, norm, gap, likely, values, largest = arrays_of(in_order(dataset, "update"), _LAYOUT)
+        machines = stacked([jnp.asarray(array) for array in arrays], *kind_of(dataset))
+        return cls(update, machines, norm, gap, likely, values, largest)
 
 
 def rungs(updates: int, count: int) -> tuple[int, ...]:
@@ -214,4 +214,4 @@ def read_ladder(
         Training and held-out configurations of -1/+1; there may be none of the latter.
     """
     readings = _readings(machines, *(_some(data, MOST_CONFIGURATIONS) for data in (trained_on, unseen)))
-    return Ladder(jnp.asarray(update, jnp.int32), machines, *readings)
+    return Ladder(np.asarray(update, np.int32), machines, *map(np.asarray, readings))

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from rbmflow._record import Held, arrays_of, labelled
 from rbmflow._types import Key
-from rbmflow.rbm import RBM, stacked, units_named
+from rbmflow.rbm import RBM, kind_attributes, kind_of, stacked
 from rbmflow.tempering import Replicas
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ FIRST_POWERS = (0.0, 0.25, 0.5, 0.75)
 
 MEMORY = 0.5
 """Weight of the past in the running acceptance of swaps."""
+
+
+_LAYOUT = {
+    "trajectory_weights": Held("rung visible hidden", "weights W"),
+    "trajectory_visible_bias": Held("rung visible", "visible biases b"),
+    "trajectory_hidden_bias": Held("rung hidden", "hidden biases c"),
+    "swap_acceptance": Held("rung", "acceptance of swaps with the next rung"),
+}
 
 
 class Trajectory(eqx.Module):
@@ -36,28 +45,21 @@ class Trajectory(eqx.Module):
     """
 
     machines: RBM
-    acceptance: Float[Array, " rung"]
+    acceptance: Float[np.ndarray, " rung"]
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy with the axis `rung`."""
         import xarray as xr
 
-        arrays = (*jax.tree.leaves(self.machines), self.acceptance)
-        names = ("trajectory_weights", "trajectory_visible_bias", "trajectory_hidden_bias", "swap_acceptance")
-        dims = (("rung", "visible", "hidden"), ("rung", "visible"), ("rung", "hidden"), ("rung",))
-        texts = ("weights W", "visible biases b", "hidden biases c", "acceptance of swaps with the next rung")
-        rows = zip(names, dims, arrays, texts, strict=True)
-        variables = {name: (axes, np.asarray(array), {"long_name": text}) for name, axes, array, text in rows}
-        return xr.Dataset(variables, attrs={"units_of_both_layers": self.machines.units.name})
+        return xr.Dataset(labelled(_LAYOUT, jax.tree.leaves(self)), attrs=kind_attributes(self.machines))
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Trajectory | None:
         """Trajectory from the data written by `to_dataset`, None if there is none."""
-        if "trajectory_weights" not in dataset:
+        if not _LAYOUT.keys() & dataset.variables:
             return None
-        names = ("trajectory_weights", "trajectory_visible_bias", "trajectory_hidden_bias", "swap_acceptance")
-        *arrays, acceptance = (jnp.asarray(dataset[name].values) for name in names)
-        return cls(stacked(arrays, units_named(dataset.attrs["units_of_both_layers"])), acceptance)
+        *arrays, acceptance = arrays_of(dataset, _LAYOUT)
+        return cls(stacked([jnp.asarray(array) for array in arrays], *kind_of(dataset)), acceptance)
 
 
 class TemperedChains(eqx.Module):
@@ -101,5 +103,5 @@ class TemperedChains(eqx.Module):
             jnp.concatenate([rows, leaf[None]])
             for rows, leaf in zip(jax.tree.leaves(below), jax.tree.leaves(machine), strict=True)
         ]
-        acceptance = jnp.append(self.acceptance[:top], jnp.nan)
+        acceptance = np.append(np.asarray(self.acceptance[:top]), np.float32(np.nan))
         return Trajectory(stacked(leaves, machine.units), acceptance)
