@@ -73,7 +73,7 @@ def resemblance(product: Numbers, two_point: Numbers) -> Resemblance:
     --------
     >>> here = np.array([[9.0, 1.0, 2.0]])
     >>> [round(float(value), 3) for value in resemblance(here, here + 1)]
-    [1.0, 0.997]
+    [1.0, 0.992]
     """
     average = numbers_of(product, "product", ("y", "x"), nan=True)
     one, other = average.ravel()[1:], numbers_of(two_point, "two_point", average.shape).ravel()[1:]
