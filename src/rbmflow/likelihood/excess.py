@@ -144,6 +144,8 @@ def excess_nats(
     >>> 0 < excess_nats(machine, model, grid, fresh, log_partition(key, machine)).mean < 2
     True
     """
+    lattice, sides = free_lattice(model), machine_of(machine).sides
+    Problems.only(sides in (None, lattice.shape), "lattice of the machine", sides, f"it must be {lattice.shape}")
     if isinstance(held_out, Draws):
         grid, of_draws = temperatures_of(temperatures), held_out.temperatures
         same = len(of_draws) == len(grid) and all(map(same_temperature, of_draws, grid))

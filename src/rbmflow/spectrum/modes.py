@@ -207,5 +207,5 @@ def field_correlators(machine: RBM, spins: Configurations) -> Float[np.ndarray, 
     """
     own = machine_of(machine).in_units("-1/+1")
     weights, bias = np.asarray(own.weights, np.float32), np.asarray(own.hidden_bias, np.float32)
-    visible = np.asarray(rows_of(spins, len(weights), "spins"), np.float32)
+    visible = np.asarray(rows_of(spins, len(weights), "spins", shape=machine.sides), np.float32)
     return (visible.T @ np.tanh(visible @ weights + bias)).astype(np.float64) / len(visible)
