@@ -13,6 +13,7 @@ import pytest
 import xarray as xr
 
 from rbmflow._checks import InvalidInput
+from rbmflow.execute.surroundings import about_here, one_thread
 from rbmflow.spec import Spec, parse, parse_sweep, to_toml
 from rbmflow.steps import graph
 from rbmflow.steps.graph import VERSIONS
@@ -280,3 +281,25 @@ def test_artifacts_hold_no_names_for_people(tmp_path):
     store.publish(called, drawn(), {"flags": [{"what": "sampling", "message": "slow"}]})
     for path in store.folder(step).iterdir():
         assert b"secret" not in path.read_bytes()
+
+
+def test_flags_that_move_bits_are_refused_or_told(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false --xla_cpu_enable_fast_math=false")
+    monkeypatch.setenv("JAX_DEFAULT_MATMUL_PRECISION", "bfloat16")
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    told = about_here()["own_flags"]
+    assert told["XLA_FLAGS"] == "--xla_cpu_enable_fast_math=false"
+    assert told["JAX_DEFAULT_MATMUL_PRECISION"] == "bfloat16"
+    assert "JAX_PLATFORMS" not in told
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    with pytest.raises(InvalidInput, match="fast mathematics"):
+        about_here()
+
+
+def test_processes_that_compute_pin_the_random_numbers(monkeypatch):
+    monkeypatch.setenv("JAX_DEFAULT_PRNG_IMPL", "rbg")
+    monkeypatch.setenv("JAX_THREEFRY_PARTITIONABLE", "false")
+    monkeypatch.setenv("JAX_ENABLE_X64", "true")
+    pinned = one_thread()
+    assert pinned["JAX_DEFAULT_PRNG_IMPL"] == "threefry2x32"
+    assert (pinned["JAX_THREEFRY_PARTITIONABLE"], pinned["JAX_ENABLE_X64"]) == ("true", "false")

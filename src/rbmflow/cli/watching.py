@@ -20,6 +20,7 @@ class Watch:
 
     def __init__(self):
         self.computed: set[Step] = set()
+        self._started: set[Step] = set()
         """Steps that were done under this watch."""
         console = Console(stderr=True, highlight=False)
         self._bars = _Bars(console) if console.is_terminal else _Lines()
@@ -35,8 +36,10 @@ class Watch:
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        if event.what == "done" and event.step is not None:
-            self.computed.add(event.step)
+        if event.what == "started" and event.step is not None:
+            self._started.add(event.step)
+        if event.what == "done" and event.step is not None and event.step in self._started:
+            self.computed.add(event.step)  # What was not started here was computed by another run.
         self._bars.show(event)
 
 

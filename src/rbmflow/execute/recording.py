@@ -109,9 +109,10 @@ def finish(
     computed
         The steps that it computed; the others were there before.
     """
-    rows = []
+    rows, abouts = [], []
     for step in dict.fromkeys(steps):
         about = _provenance(step, store)
+        abouts.append(about)
         row = {"kind": step.kind, "name": step.name, "hash": step.hash, "cached": step not in computed}
         flags = [{"where": step.name, **flag} for flag in about.get("flags", ())]
         rows.append(row | {key: about.get(key) for key in ("seconds", "device")} | {"flags": flags})
@@ -119,7 +120,7 @@ def finish(
         "seconds": round(seconds, 3),
         "compute_seconds": round(sum(row["seconds"] or 0.0 for row in rows), 3),
         "steps": rows,
-        "versions": versions(),
+        "versions": _versions(abouts) or versions(),
         "device": ", ".join(dict.fromkeys(row["device"] for row in rows if row["device"])),
         "cores": available_cores(),
         "platform": platform.platform(),
@@ -127,6 +128,18 @@ def finish(
     }
     _write(record, steps, store)
     return record
+
+
+def _versions(abouts: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Versions of all steps by package, and what else may tell their numbers apart; several stand beside each other."""
+    found: dict[str, dict[str, None]] = {}
+    for about in abouts:
+        for name, value in {**about.get("versions", {}), **about.get("own_flags", {})}.items():
+            found.setdefault(str(name), {})[str(value)] = None
+    return {
+        name: next(iter(values)) if len(values) == 1 else f"{' and '.join(values)} (SEVERAL: steps were not made alike)"
+        for name, values in found.items()
+    }
 
 
 def finished(run: dict[str, Any]) -> bool:

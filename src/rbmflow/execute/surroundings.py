@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import resource
 import stat
 import subprocess
@@ -15,11 +16,32 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
+from rbmflow._checks import InvalidInput, Problem
+
 _PACKAGES = ("rbmflow", "jax", "jaxlib", "numpy", "scipy", "equinox", "optax", "xarray")
 
 
 THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Environment variables that bound the threads of XLA and NumPy."""
+
+
+_PINNED = {
+    "JAX_DEFAULT_PRNG_IMPL": "threefry2x32",
+    "JAX_THREEFRY_PARTITIONABLE": "true",
+    "JAX_RANDOM_SEED_OFFSET": "0",
+    "JAX_ENABLE_X64": "false",
+    "JAX_NUMPY_DTYPE_PROMOTION": "standard",
+    "JAX_DISABLE_JIT": "false",
+}
+"""Settings of JAX that move numbers and are the same in every process that computes."""
+
+_ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
+
+_HARMLESS = re.compile(
+    r"JAX_(PLATFORMS|COMPILATION_CACHE_.*|PERSISTENT_CACHE_.*|ENABLE_COMPILATION_CACHE|LOG_.*|TRACEBACK_.*)"
+    r"|XLA_PYTHON_CLIENT_.*|TF_CPP_.*"
+)
+"""Variables of JAX and XLA that decide where programs and memory are, and no number; the device is told anyhow."""
 
 
 def available_cores() -> int:
@@ -50,14 +72,18 @@ def one_thread() -> dict[str, str]:
     It must be set before JAX or NumPy is imported. `NPROC` is the size of XLA's thread pools on the CPU: its flags
     alone leave them as large as the machine.
     """
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
-    return dict.fromkeys(THREADS, "1") | {
-        "XLA_FLAGS": flags,
-        # Several processes share a GPU only if none takes all of its memory at the start.
-        "XLA_PYTHON_CLIENT_PREALLOCATE": os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
-        "JAX_COMPILATION_CACHE_DIR": os.environ.get("JAX_COMPILATION_CACHE_DIR", str(_compiled())),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
-    }
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {_ONE_THREAD}".strip()
+    return (
+        dict.fromkeys(THREADS, "1")
+        | _PINNED
+        | {
+            "XLA_FLAGS": flags,
+            # Several processes share a GPU only if none takes all of its memory at the start.
+            "XLA_PYTHON_CLIENT_PREALLOCATE": os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
+            "JAX_COMPILATION_CACHE_DIR": os.environ.get("JAX_COMPILATION_CACHE_DIR", str(_compiled())),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+        }
+    )
 
 
 def compute_in_one_thread() -> None:
@@ -127,9 +153,33 @@ def revision() -> str | None:
         return None
 
 
+def own_flags() -> dict[str, str]:
+    """Variables of JAX and XLA that this process did not set itself and that may move the last bits.
+
+    Raises
+    ------
+    InvalidInput
+        If they ask for fast mathematics, which gives other numbers under the same hashes.
+    """
+    found = {}
+    for name, value in sorted(os.environ.items()):
+        if name == "XLA_FLAGS":
+            flags = [flag for flag in value.split() if flag != _ONE_THREAD]
+            if any("fast_math" in flag and not flag.endswith("=false") for flag in flags):
+                allowed = "it must not ask for fast mathematics, which gives other numbers under the same hashes"
+                raise InvalidInput(Problem(name, value, allowed))
+            value = " ".join(dict.fromkeys(flags))
+        elif not name.startswith(("JAX_", "XLA_", "TF_")) or name in _PINNED or _HARMLESS.fullmatch(name):
+            continue
+        if value:
+            found[name] = value
+    return found
+
+
 def about_here() -> dict[str, object]:
     """What the provenance of every step tells of this machine and this installation."""
     return {
+        "own_flags": own_flags(),
         "versions": versions(),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -15,7 +15,7 @@ from rbmflow.store import Step
 
 def step_key(step: Step) -> jax.Array:
     """Random key of a step: the root seed folded with the step's hash, so that no step moves another's stream."""
-    key = jax.random.key(step.settings["seed"])
+    key = jax.random.key(step.settings["seed"], impl="threefry2x32")
     for at in range(0, 32, 8):
         key = jax.random.fold_in(key, int(step.hash[at : at + 8], 16))
     return key
