@@ -6,9 +6,9 @@ import numpy as np
 
 import rbmflow as rf
 
-key = jax.random.key(1)
+for_draws, *keys = jax.random.split(jax.random.key(1), 5)
 model = rf.Ising(rf.Square(6))
-draws = rf.sample(key, model, temperatures=[2.0, 2.5, 3.0], draws=1000)
+draws = rf.sample(for_draws, model, temperatures=[2.0, 2.5, 3.0], draws=1000)
 data = np.asarray(draws.spins).reshape(-1, 36).astype(np.float32)
 
 rng = np.random.default_rng(2)
@@ -21,9 +21,8 @@ for _ in range(3000):
     weights += 0.01 / 100 * (visible.T @ means - again.T @ np.tanh(again @ weights))
 
 machine = rf.RBM(jnp.asarray(weights, jnp.float32), jnp.zeros(36), jnp.zeros(24))
-for_cold, for_hot = jax.random.split(key)
-for name, own_key, start in (("cold", for_cold, rf.cold(key, model, 1000)), ("hot", for_hot, rf.hot(key, model, 1000))):
-    flow = rf.iterate(own_key, machine, start, iterations=40)
+for name, for_start, for_flow, started in (("cold", *keys[:2], rf.cold), ("hot", *keys[2:], rf.hot)):
+    flow = rf.iterate(for_flow, machine, started(for_start, model, 1000), iterations=40)
     reading = rf.EnergyThermometer(model).temperature(flow.configurations)
     path = ", ".join(f"{float(reading.temperature[i]):.2f}" for i in (1, 5, 10, 20, 40))
     print(f"{name:>4}: T(E) after 1, 5, 10, 20, 40 iterations: {path}")

@@ -20,6 +20,7 @@ VOCABULARY = (
     "_netcdf",
     "_record",
     "_scan",
+    "_own_settings",
     "random",
     "settings",
 )

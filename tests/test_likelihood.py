@@ -18,6 +18,7 @@ from rbmflow.likelihood import (
     log_mixture_probability,
     log_partition,
     log_probability,
+    machine_mean,
 )
 from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE
 
@@ -116,11 +117,13 @@ def test_excess_nats_are_the_divergence_from_the_mixture():
     states = enumeration.states(PLUS_MINUS, 8).astype(np.int8)
     log_mixture = log_mixture_probability(model, grid, states)
     divergence = np.exp(log_mixture) @ (log_mixture - enumeration.visible_log_probability(machine))
-    number = np.random.default_rng(1).choice(256, 40_000, p=np.exp(log_mixture))
-    found = excess_nats(machine, model, grid, states[number], exact_log_partition(machine))
+    fresh, exact = rf.sample(jax.random.key(1), model, grid, 20_000), exact_log_partition(machine)
+    found = excess_nats(machine, model, fresh, exact)
     assert abs(found.mean - divergence) < 5 * found.error < 0.1
-    worse = excess_nats(machine, model, grid, states[number], LogPartition(exact_log_partition(machine).value, 0.3))
+    worse = excess_nats(machine, model, fresh, LogPartition(exact.value, 0.3))
     assert worse.error == pytest.approx(np.hypot(found.error, 0.3))
+    weighted = excess_nats(machine, model, fresh, LogPartition(exact.value, 0.3, "draws"))
+    assert abs(weighted.mean - divergence) < 5 * weighted.error < 0.3
 
 
 def test_exact_training_comes_close_to_the_mixture():
@@ -131,7 +134,7 @@ def test_exact_training_comes_close_to_the_mixture():
     _, history = rf.train(jax.random.key(2), data, hidden=12, epochs=300, batch=1000, estimator="Exact", **course)
     ladder = history.ladder
     machines = [ladder.machine(number) for number in range(len(ladder.update))]
-    excess = [excess_nats(machine, model, grid, fresh, exact_log_partition(machine)) for machine in machines]
+    excess = [excess_nats(machine, model, fresh, exact_log_partition(machine)) for machine in machines]
     means = np.array([nats.mean for nats in excess])
     warm = means[np.asarray(ladder.update) >= 10]
     assert len(warm) == 9
@@ -141,10 +144,129 @@ def test_exact_training_comes_close_to_the_mixture():
     assert 0 < means[-1] + 5 * excess[-1].error < 0.08
 
 
-def excess_of(model, temperatures):
-    """Excess nats of draws at T = 1 and 2 on 2 x 3 sites, taken for those of another model or mixture."""
+GRID = (0.0, 1.0, 2.0, 2.5, 3.0, 4.0, 6.0)
+
+
+def estimated(length, recipes, monkeypatch, **effort):
+    """Machines of a few hidden units, well and badly trained: ln Z as if they were too large, the sum, the excess."""
+    monkeypatch.setattr("rbmflow.likelihood.importance.LARGEST_SUMMED_LAYER", 0)
+    model = rf.Ising(rf.Square(length))
+    data = rf.sample(jax.random.key(0), model, GRID, 500)
+    for number, recipe in enumerate(recipes):
+        for_training, for_fresh, for_partition = jax.random.split(jax.random.key(number), 3)
+        machine, _ = rf.train(for_training, data, checkpoints=2, **recipe)
+        fresh = rf.sample(for_fresh, model, GRID, 500)
+        found = log_partition(for_partition, machine, model, fresh, **effort)
+        yield found, exact_log_partition(machine).value, excess_nats(machine, model, fresh, found)
+
+
+def held_against(found):
+    """Every estimate within five of its errors of the sum, and on average within one."""
+    pulls = np.array([(partition.value - truth) / partition.error for partition, truth, _ in found])
+    assert np.abs(pulls).max() < 5
+    assert np.mean(pulls**2) < 1 + 5 * np.sqrt(2 / len(pulls))
+    for partition, _, excess in found:
+        assert excess.mean >= 0 or any("below zero" in flag for flag in excess.flags)
+        assert (partition.method == "draws") == (partition.flags == ())
+
+
+def test_weighted_draws_are_within_their_error_of_the_sum(monkeypatch):
+    recipes = [{"hidden": 6, "epochs": 2}, {"hidden": 6, "epochs": 60, "estimator": "PCD", "learning_rate": 0.05}]
+    found = list(estimated(4, recipes, monkeypatch, chains=100, steps=100))
+    assert [partition.method for partition, *_ in found] == ["draws", "draws"]
+    assert max(partition.error for partition, *_ in found) < 0.1
+    held_against(found)
+
+
+@pytest.mark.slow
+def test_partition_of_twenty_machines_is_within_its_error_of_the_sum(monkeypatch):
+    courses = [("CD", 1, 0.001), ("CD", 1, 0.01), ("CD", 20, 0.01), ("CD", 100, 0.01), ("CD", 50, 0.2)]
+    courses += [("PCD", 50, 0.05), ("PCD", 20, 0.3), ("PTT", 20, 0.05), ("CD", 50, 1.0), ("CD", 100, 3.0)]
+    recipes = [
+        {"hidden": hidden, "estimator": estimator, "epochs": epochs, "learning_rate": rate, "units": units}
+        for hidden, units in ((6, "-1/+1"), (12, "0/1"))
+        for estimator, epochs, rate in courses
+    ]
+    found = list(estimated(6, recipes, monkeypatch, chains=250, steps=500))
+    held_against(found)
+    methods = [partition.method for partition, *_ in found]
+    assert methods.count("draws") > 10
+    assert methods.count("annealed") > 1
+
+
+def test_draws_that_do_not_show_the_machine_are_not_used(monkeypatch):
+    """A machine with a mode that its mixture knows nothing of, and one trained on ground states alone."""
+    monkeypatch.setattr("rbmflow.likelihood.importance.LARGEST_SUMMED_LAYER", 0)
+    model, pattern = rf.Ising(rf.Square(4)), jnp.asarray(np.indices((4, 4)).sum(axis=0).ravel() % 2 * 2 - 1.0)
+    stripes = RBM(0.5 * pattern[:, None] * jnp.ones((16, 2)), jnp.zeros(16), jnp.zeros(2))
+    truth = exact_log_partition(stripes).value
+    for grid, reason in (((1.0, 1.5), "weight of all"), ((0.0,), "T = 0 alone")):
+        draws = rf.sample(jax.random.key(0), model, grid, 500)
+        found = log_partition(jax.random.key(1), stripes, model, draws, chains=200, steps=200)
+        assert found.method == "annealed"
+        assert reason in found.flags[0]
+        assert abs(found.value - truth) < 5 * found.error < 0.5
+        assert found.check > found.value - 5 * found.check_error or not np.isfinite(found.check)
+
+
+def test_flows_find_what_no_draw_shows(monkeypatch):
+    """Cold draws are alike, so their weights are even; the machine is warm, and its flows tell."""
+    monkeypatch.setattr("rbmflow.likelihood.importance.LARGEST_SUMMED_LAYER", 0)
+    model = rf.Ising(rf.Square(4))
+    draws = rf.sample(jax.random.key(0), model, (0.4, 0.5), 500)
+    free = RBM(jnp.zeros((16, 3)), jnp.zeros(16), jnp.zeros(3))
+    found = log_partition(jax.random.key(1), free, model, draws, chains=200, steps=5)
+    assert found.share > 0.9
+    assert found.method == "annealed"
+    assert "flows of the machine find" in found.flags[0]
+    assert found.value == pytest.approx(19 * np.log(2), abs=1e-6)
+
+
+def test_annealing_that_stays_below_its_bound_reaches_up_to_it(monkeypatch):
+    monkeypatch.setattr("rbmflow.likelihood.importance.LARGEST_SUMMED_LAYER", 0)
+    low = LogPartition(0.0, 0.01, "annealed")
+    monkeypatch.setattr("rbmflow.likelihood.importance.annealed_log_partition", lambda *_, **__: low)
+    model = rf.Ising(rf.Square(4))
+    draws = rf.sample(jax.random.key(0), model, (0.4, 0.5), 500)
+    machine = RBM(jnp.zeros((16, 3)), jnp.zeros(16), jnp.zeros(3))
+    found = log_partition(jax.random.key(1), machine, model, draws, chains=200, steps=5)
+    assert found.error == pytest.approx(4 * np.log(2), abs=0.01)
+    assert "annealing misses" in found.flags[-1]
+    excess = excess_nats(machine, model, draws, LogPartition(0.0, 0.01, "annealed"))
+    assert excess.mean < 0
+    assert "cannot be below zero" in excess.flags[-1]
+
+
+def test_chains_that_come_from_one_count_as_one():
+    rng = np.random.default_rng(3)
+    pulls, claimed = [], []
+    for _ in range(200):
+        forward, few = 2.0 + 2 * rng.normal(size=400), -6.0 + 2 * rng.normal(size=40)
+        delta, error = bennett(forward, np.repeat(few, 10), np.repeat(np.arange(40), 10))
+        pulls.append(delta - 4.0)
+        claimed.append(error)
+    assert abs(np.mean(pulls)) < 5 * np.std(pulls) / np.sqrt(200)
+    assert np.mean(claimed) == pytest.approx(np.std(pulls), rel=5 / np.sqrt(400))
+    assert np.mean(claimed) > 2 * bennett(forward, np.repeat(few, 10))[1]
+
+
+def test_means_of_the_machine_are_those_of_all_states():
+    model, grid = rf.Ising(rf.Square(2, 4)), (2.0, np.inf)
+    machine = random_machine(visible=8, hidden=3, scale=0.2)
+    states = enumeration.states(PLUS_MINUS, 8).astype(np.int8)
+    energies = np.asarray(model.energy(states.reshape(-1, 2, 4)), float)
+    truth = np.exp(enumeration.visible_log_probability(machine)) @ energies
+    draws = rf.sample(jax.random.key(1), model, grid, 5000)
+    found = machine_mean(machine, model, draws, model.energy(draws.spins))
+    assert abs(found.mean - truth) < 5 * found.error < 0.2
+    with pytest.raises(InvalidInput, match="a share of"):
+        machine_mean(random_machine(visible=8, scale=9.0), model, draws, model.energy(draws.spins))
+
+
+def excess_of(model):
+    """Excess nats of draws on 2 x 3 sites, taken for those of another model."""
     drawn = rf.sample(jax.random.key(0), rf.Ising(rf.Square(2, 3)), (1.0, 2.0), 5)
-    return excess_nats(random_machine(), model, temperatures, drawn, LogPartition(0.0))
+    return excess_nats(random_machine(), model, drawn, LogPartition(0.0))
 
 
 @pytest.mark.parametrize(
@@ -155,8 +277,9 @@ def excess_of(model, temperatures):
         (lambda: log_probability(random_machine(), np.ones((2, 5), np.int8), LogPartition(0.0)), "shape of data"),
         (lambda: log_mixture_probability(rf.Ising(rf.Square(2), 0.1), (1.0,), np.ones((2, 4), np.int8)), "field"),
         (lambda: log_mixture_probability(rf.Ising(rf.Square(2)), (1.0,), np.ones((2, 5), np.int8)), "shape of data"),
-        (lambda: excess_of(rf.Ising(rf.Square(2, 3)), (1.0,)), "temperatures of held_out"),
-        (lambda: excess_of(rf.Ising(rf.Square(3, 2)), (1.0, 2.0)), "shape of data"),
+        (lambda: excess_of(rf.Ising(rf.Square(3, 2))), "shape of data"),
+        (lambda: log_partition(jax.random.key(0), random_machine(), rf.Ising(rf.Square(2, 3))), "model, draws"),
+        (lambda: log_partition("0", random_machine(visible=30, hidden=30)), "key"),
     ],
 )
 def test_bad_input_names_the_field(call, field):

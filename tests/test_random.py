@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import rbmflow as rf
 from rbmflow.random import Generator, Shuffles, Streams
 
 ONES = 0xFFFFFFFF
@@ -140,3 +141,16 @@ def test_a_batch_of_a_sorted_set_is_a_fair_sample():
     spread = np.sqrt((size + 1) * (size - batch) / (12 * batch))
     assert abs(means[::2].mean() - (size - 1) / 2) < 5 * spread / np.sqrt(len(means) / 2)
     assert means.std() == pytest.approx(spread, rel=5 / np.sqrt(2 * len(means)))
+
+
+def test_one_key_for_two_uses_gives_two_streams():
+    """Chains that share their random numbers meet: the flows of a machine that is nearly free would be the same."""
+    key, model = jax.random.key(4), rf.Ising(rf.Square(4))
+    cold, hot = rf.cold(key, model, 200), rf.hot(key, model, 200)
+    assert np.mean(np.asarray(cold) == np.asarray(hot)) == pytest.approx(0.5, abs=0.2)
+    machine, other = (rf.RBM(jnp.full((16, 3), w), jnp.zeros(16), jnp.zeros(3)) for w in (0.0, 0.001))
+    flows = [rf.iterate(key, *one, 2).spins for one in ((machine, cold), (machine, hot), (other, cold))]
+    for number, flow in enumerate(flows):
+        for another in flows[:number]:
+            assert float(jnp.mean(flow == another)) == pytest.approx(0.5, abs=5 / np.sqrt(4 * flow.size))
+    np.testing.assert_array_equal(flows[0], rf.iterate(key, machine, cold, 2).spins)

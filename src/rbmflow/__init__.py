@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rbmflow import exact
+    from rbmflow._scan import Interrupted
     from rbmflow.convergence import FlowEnds, end_of_flows
     from rbmflow.dataset import Draws
     from rbmflow.flow import Flow, iterate
     from rbmflow.lattice import Square
-    from rbmflow.likelihood import LogPartition, excess_nats, log_partition, log_probability, trajectory_log_partition
+    from rbmflow.likelihood import (
+        LogPartition,
+        excess_nats,
+        log_partition,
+        log_probability,
+        machine_mean,
+        trajectory_log_partition,
+    )
     from rbmflow.model import Ising
     from rbmflow.rbm import RBM
     from rbmflow.sampler import HeatBath, Metropolis, SwendsenWang, TransferMatrix, Wolff, cold, hot, sample, thermal
@@ -36,6 +44,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "FlowEnds": "convergence",
     "end_of_flows": "convergence",
+    "Interrupted": "_scan",
     "Draws": "dataset",
     "Flow": "flow",
     "iterate": "flow",
@@ -68,6 +77,7 @@ _PLACES = {
     "train": "training",
     "train_ensemble": "training",
     "LogPartition": "likelihood",
+    "machine_mean": "likelihood",
     "excess_nats": "likelihood",
     "log_partition": "likelihood",
     "log_probability": "likelihood",
@@ -88,6 +98,7 @@ __all__ = [
     "FlowEnds",
     "HeatBath",
     "History",
+    "Interrupted",
     "Ising",
     "LogPartition",
     "MagnetizationThermometer",
@@ -107,6 +118,7 @@ __all__ = [
     "iterate",
     "log_partition",
     "log_probability",
+    "machine_mean",
     "sample",
     "sample_to",
     "thermal",

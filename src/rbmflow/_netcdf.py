@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,7 +136,7 @@ def growing_variable(
     shape: tuple[int, ...],
     chunks: tuple[int, ...],
     attributes: dict[str, str],
-) -> Iterator[Any]:
+) -> Iterator[tuple[Any, Callable[[int], None]]]:
     """Make a netCDF-4 file with one packed int8 variable, to be filled part by part inside the context.
 
     Parameters
@@ -147,15 +147,21 @@ def growing_variable(
         Of the variable.
     chunks
         Parts that are packed each for itself; filling them whole is fastest.
+
+    Yields
+    ------
+    variable, shorten
+        `shorten(length)` keeps so many entries of its first axis.
     """
     import h5netcdf
 
     with h5netcdf.File(str(path), "w") as file:
-        file.dimensions = dict(zip(dims, shape, strict=True))
+        file.dimensions = dict(zip(dims, (None, *shape[1:]), strict=True))
+        file.resize_dimension(dims[0], shape[0])
         packing = {"compression": "gzip", "compression_opts": 1}
         variable = file.create_variable(name, dims, "i1", chunks=chunks, **packing)
         variable.attrs.update(attributes)
-        yield variable
+        yield variable, lambda length: file.resize_dimension(dims[0], length)
 
 
 def extend_dataset(path: str | Path, dataset: xr.Dataset) -> None:

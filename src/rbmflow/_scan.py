@@ -13,6 +13,26 @@ type Step = Callable[[Any], tuple[Any, Any]]
 """One iteration: state to (state, info), pure, a hashable function or an `equinox.Module`."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A long call that Ctrl-C has ended, with what it had done.
+
+    It ends a script as every Ctrl-C does. Who catches it has `result`, of the kind that the call returns but shorter;
+    in a notebook it is `sys.last_value.result` afterwards. A second Ctrl-C, or one before anything was done, leaves
+    nothing.
+
+    Parameters
+    ----------
+    message
+        How far the call had come.
+    result
+        What the call would have returned, had it been asked for no more.
+    """
+
+    def __init__(self, message: str, result: Any):
+        super().__init__(f"{message}; `result` of this exception has what was done")
+        self.result = result
+
+
 @eqx.filter_jit
 def _run(step: Step, state: Any, count: jax.Array, size: int) -> tuple[Any, Any]:
     """Iterate `count <= size` times; the infos fill the head of arrays of length `size`."""
@@ -54,6 +74,33 @@ def chunks(step: Step, state: Any, total: int, size: int, done: int = 0) -> Iter
     """
     while done < total:
         count = min(size, total - done)
-        state, info = _run(step, state, jnp.asarray(count), size)
+        # Waited for, so that progress is true and a Ctrl-C is heard within a chunk.
+        state, info = jax.block_until_ready(_run(step, state, jnp.asarray(count), size))
         done += count
         yield done, state, jax.tree.map(lambda leaf, count=count: leaf[:count], info)
+
+
+def gathered[R](
+    chunks: Iterator[tuple[int, Any, Any]],
+    total: int,
+    finish: Callable[[Any, list[Any]], R],
+    progress: Callable[[float], None] | None,
+) -> R:
+    """What `finish(state, infos)` makes of all chunks.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C, with what it makes of those that are done.
+    """
+    done, state, infos = 0, None, []
+    try:
+        for later, now, info in chunks:
+            done, state, infos = later, now, [*infos, info]
+            if progress is not None:
+                progress(done / total)
+        return finish(state, infos)
+    except KeyboardInterrupt:
+        if 0 < done < total:
+            raise Interrupted(f"stopped after {done} of {total} epochs", finish(state, infos)) from None
+        raise

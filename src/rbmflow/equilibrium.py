@@ -11,10 +11,12 @@ from jaxtyping import Float64, Int8
 
 from rbmflow import exact
 from rbmflow._checks import Problems
-from rbmflow._doors import AnyKey, Numbers, Temperatures, key_of, numbers_of, temperatures_of
+from rbmflow._doors import AnyKey, Numbers, Temperatures, numbers_of, temperatures_of
+from rbmflow._own_settings import own_settings
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import iterate
 from rbmflow.model import Ising, free_lattice
+from rbmflow.random import key_for
 from rbmflow.rbm import RBM, machine_of
 
 SIGMAS = 5.0
@@ -70,6 +72,7 @@ def overlap(counts: Numbers, probability: Numbers) -> float:
     return float(np.minimum(seen / seen.sum(), truth).sum())
 
 
+@own_settings
 def equilibrium(
     key: AnyKey,
     machine: RBM,
@@ -122,7 +125,7 @@ def equilibrium(
     problems.done()
     machine_of(machine).require_lattice("model", free_lattice(model).shape)
     grid = temperatures_of(temperatures)
-    for_starts, for_cold, for_hot = jax.random.split(key_of(key), 3)
+    for_starts, for_cold, for_hot = jax.random.split(key_for(key, "equilibrium", machine), 3)
     for_sign, for_spins = jax.random.split(for_starts)
     shape = (chains, *model.lattice.shape)
     cold = jnp.broadcast_to(jax.random.rademacher(for_sign, (chains, 1, 1), jnp.int8), shape)

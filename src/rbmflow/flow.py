@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Float32, Int8
 from rbmflow import _scan
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Configurations, spins_of
+from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Record, arrays_of, in_order, labelled
 from rbmflow._types import Spins, Visible
 from rbmflow.observables import TwoPoint, two_point
@@ -146,6 +147,7 @@ def _checked_start(machine: RBM, start: Configurations) -> Spins:
     return jnp.asarray(spins)
 
 
+@own_settings
 def iterate(
     key: AnyKey,
     machine: RBM,
@@ -162,7 +164,8 @@ def iterate(
     Parameters
     ----------
     key
-        JAX random key, or a whole number.
+        JAX random key, or a whole number. Flows of other starts or other machines have other random numbers, also
+        with the same key.
     machine
         The machine.
     start : [chain, y, x]
@@ -191,6 +194,8 @@ def iterate(
     InvalidInput
         If the start does not fit the machine, a weight is not finite, an iteration to be kept is outside the flow,
         or `halves` is unknown.
+    Interrupted
+        On Ctrl-C, with the flow so far: the iterations that were to be kept, and the last.
 
     References
     ----------
@@ -199,9 +204,9 @@ def iterate(
     Examples
     --------
     >>> import jax, rbmflow as rf
-    >>> key, model = jax.random.key(0), rf.Ising(rf.Square(4))
-    >>> machine, _ = rf.train(key, rf.sample(key, model, [2.0], 200), hidden=8, epochs=1)
-    >>> flow = rf.iterate(key, machine, start=rf.hot(key, model, 5), iterations=3)
+    >>> keys, model = jax.random.split(jax.random.key(0), 4), rf.Ising(rf.Square(4))
+    >>> machine, _ = rf.train(keys[0], rf.sample(keys[1], model, [2.0], 200), hidden=8, epochs=1)
+    >>> flow = rf.iterate(keys[2], machine, start=rf.hot(keys[3], model, 5), iterations=3)
     >>> flow.spins.shape, flow.iterations
     ((5, 4, 4), (0, 1, 2, 3))
     """
@@ -219,19 +224,22 @@ def iterate(
     wanted = tuple(sorted(set(kept_ones)))
     spins = _checked_start(machine, start)
     chains = spins.shape[0]
-    state = _FlowState(
-        machine.units.from_spins(spins.reshape(chains, -1)), GibbsNoise.seeded(key_for(key, "iterate"), machine, chains)
-    )
-    kept = [spins] if wanted[0] == 0 else []
-    if watch is not None:
-        watch(spins[None])
-    done = 0
-    for later, _, steps in _scan.chunks(_FlowStep(machine, halves), state, iterations, ITERATIONS_IN_A_CHUNK):
+    noise = GibbsNoise.seeded(key_for(key, "iterate", machine, spins), machine, chains)
+    state = _FlowState(machine.units.from_spins(spins.reshape(chains, -1)), noise)
+    done, last, kept = 0, spins, {0: spins} if wanted[0] == 0 else {}
+    try:
         if watch is not None:
-            watch(steps.reshape(-1, *spins.shape))
-        inside = [at for at in wanted if done < at <= later]
-        kept += [steps[at - done - 1].reshape(spins.shape) for at in inside]
-        done = later
-        if progress is not None:
-            progress(done / iterations)
-    return Flow(wanted, jnp.stack(kept))
+            watch(spins[None])
+        for later, _, steps in _scan.chunks(_FlowStep(machine, halves), state, iterations, ITERATIONS_IN_A_CHUNK):
+            stretch = steps.reshape(-1, *spins.shape)
+            inside = {at: stretch[at - done - 1] for at in wanted if done < at <= later}
+            done, last, kept = later, stretch[-1], kept | inside
+            if watch is not None:
+                watch(stretch)
+            if progress is not None:
+                progress(done / iterations)
+    except KeyboardInterrupt:
+        kept = kept | {done: last}
+        flow = Flow(tuple(kept), jnp.stack(list(kept.values())))
+        raise _scan.Interrupted(f"stopped after {done} of {iterations} iterations", flow) from None
+    return Flow(wanted, jnp.stack(list(kept.values())))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -181,11 +182,12 @@ def _shifted(place: Array, word: Array, limit: int) -> Array:
     return jnp.where(place >= limit, place - jnp.uint32(limit), place)
 
 
-def key_for(key: AnyKey, purpose: str) -> Key:
-    """Key of one purpose, so that functions handed the same key draw from different streams.
+def key_for(key: AnyKey, purpose: str, *used_on: Any) -> Key:
+    """Key of one purpose, so that one key handed to several functions gives each a stream of its own.
 
     `jax.random.split(key)[i]` equals `jax.random.fold_in(key, i)`; without this the first stream of every function
-    that is handed a key would be the same.
+    that is handed a key would be the same. What the stream is used on is folded in too where two uses would be
+    compared: Gibbs chains of two starts that share their random numbers soon are the same chains.
 
     Parameters
     ----------
@@ -193,13 +195,18 @@ def key_for(key: AnyKey, purpose: str) -> Key:
         JAX random key, or what `key_of` makes one from.
     purpose
         Name of the function; its CRC-32 is folded in.
+    used_on
+        Pytrees of arrays; the CRC-32 of their bytes is folded in.
 
     Raises
     ------
     InvalidInput
         If it is no key.
     """
-    return jax.random.fold_in(key_of(key), zlib.crc32(purpose.encode()))
+    content = zlib.crc32(purpose.encode())
+    for leaf in jax.tree.leaves(used_on):
+        content = zlib.crc32(np.ascontiguousarray(leaf), content)
+    return jax.random.fold_in(key_of(key), content)
 
 
 def host_generator(key: Key) -> np.random.Generator:

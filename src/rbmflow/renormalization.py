@@ -9,6 +9,7 @@ from jaxtyping import Int8
 
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Configurations, Numbers, key_of, numbers_of, spins_of
+from rbmflow._own_settings import own_settings
 from rbmflow._types import Array
 
 
@@ -23,6 +24,7 @@ def _blocks(spins: Configurations, block: int) -> Int8[Array, "*batch block_y in
     return own.reshape(*own.shape[:-2], ly // side, side, lx // side, side)
 
 
+@own_settings
 def majority_rule(key: AnyKey, spins: Configurations, block: int = 2) -> Int8[Array, "*batch block_y block_x"]:
     r"""Block-spin transformation: each block becomes the sign of its sum, ties drawn at random.
 
@@ -61,6 +63,7 @@ def majority_rule(key: AnyKey, spins: Configurations, block: int = 2) -> Int8[Ar
     return jnp.where(sums == 0, coin, jnp.sign(sums)).astype(jnp.int8)
 
 
+@own_settings
 def decimate(spins: Configurations, block: int = 2) -> Int8[Array, "*batch block_y block_x"]:
     """Decimation: keep one spin of every block, int8 [..., y / block, x / block].
 

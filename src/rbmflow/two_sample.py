@@ -21,6 +21,7 @@ from jaxtyping import Float64
 
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Numbers, numbers_of
+from rbmflow._own_settings import own_settings
 from rbmflow.random import host_generator, key_for
 
 PERMUTATIONS = 499
@@ -37,6 +38,7 @@ class Comparison(NamedTuple):
     """Probability of at least this distance for equal distributions; at least 1 / (permutations + 1)."""
 
 
+@own_settings
 def compare(
     key: AnyKey,
     one: Numbers,

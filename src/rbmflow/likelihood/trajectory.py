@@ -10,8 +10,10 @@ from jaxtyping import Array, Float
 from scipy.special import expit
 
 from rbmflow._checks import Problems
-from rbmflow._doors import AnyKey, key_of
+from rbmflow._doors import AnyKey
+from rbmflow._own_settings import own_settings
 from rbmflow.likelihood.partition import LogPartition, bennett
+from rbmflow.random import key_for
 from rbmflow.rbm import RBM, machine_of
 from rbmflow.tempering import Replicas, machine_at
 
@@ -34,6 +36,7 @@ def _works(replicas: Replicas, burn_in: int, sweeps: int) -> tuple[Array, Array]
     return jax.lax.scan(step, replicas, None, length=sweeps)[1]
 
 
+@own_settings
 def trajectory_log_partition(
     key: AnyKey, machines: RBM, *, chains: int = 200, sweeps: int = 200, burn_in: int = 100
 ) -> LogPartition:
@@ -77,7 +80,7 @@ def trajectory_log_partition(
     largest = float(jnp.abs(machines.weights[0]).max())
     problems.unless(free, "largest weight of the first machine", largest, "it must be 0, so that its ln Z is known")
     problems.done()
-    replicas = Replicas.uniform(key_of(key), machines, chains)
+    replicas = Replicas.uniform(key_for(key, "trajectory_log_partition", machines), machines, chains)
     ups, downs = (np.asarray(works, np.float64) for works in _works(replicas, burn_in, sweeps))
     total, spread = _independent(machine_at(machines, 0)), np.zeros(chains)
     for up, down in zip(ups.swapaxes(0, 1), downs.swapaxes(0, 1), strict=True):

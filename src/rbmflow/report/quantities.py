@@ -67,7 +67,9 @@ def likelihood_table(results: xr.Dataset) -> list[list[str]]:
     rows = []
     for machine in results["machine"].values:
         row = results.sel(machine=machine)
-        cells = [str(machine), with_error(float(row["excess_mean"]), float(row["excess_mean_error"]))]
+        # A divergence cannot be negative, so such a number never stands alone.
+        below = " (below zero: not a divergence)" if float(row["excess_mean"]) < 0 else ""
+        cells = [str(machine), with_error(float(row["excess_mean"]), float(row["excess_mean_error"])) + below]
         cells += [f"{float(row[name].mean(skipna=False)):.1f}" for name in ("tau_energy", "tau_abs_magnetization")]
         cells += [
             f"{float(row[name].mean(skipna=False)):.3f}" for name in ("energy_overlap", "abs_magnetization_overlap")

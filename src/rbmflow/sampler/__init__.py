@@ -25,6 +25,8 @@ import numpy as np
 
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, Temperatures, key_of, temperatures_of
+from rbmflow._own_settings import own_settings
+from rbmflow._scan import Interrupted
 from rbmflow._types import Key, Spins
 from rbmflow.dataset import Chains, Draws
 from rbmflow.model import Ising, model_of
@@ -174,6 +176,7 @@ def checked(model: Ising, temperatures: Temperatures, draws: int, method: Method
     return Plan(grid, draws, [method_for(model, temperature, method, draws) for temperature in grid])
 
 
+@own_settings
 def sample(
     key: AnyKey,
     model: Ising,
@@ -215,6 +218,8 @@ def sample(
     ------
     InvalidInput
         If an argument cannot be used or the lattice is too large for the method.
+    Interrupted
+        On Ctrl-C, with the draws of the temperatures that were done; those left out are drawn by the same key.
 
     Examples
     --------
@@ -224,17 +229,36 @@ def sample(
     (2, 5, 4, 4)
     """
     key, (grid, draws, chosen) = key_of(key), checked(model, temperatures, draws, method, progress)
-    methods = tuple(f"{one.name} ({why})" for one, why in chosen)
-    spins, chains = [], []
-    for number, (temperature, (one, _)) in enumerate(zip(grid, chosen, strict=True)):
-        blocks: list[np.ndarray] = []
-        chains.append(draw(key, model, temperature, draws, one, blocks.append))
-        spins.append(np.concatenate(blocks))
-        if progress is not None:
-            progress((number + 1) / len(grid))
-    return Draws(np.stack(spins), grid, methods, chains)
+    drawn: list[tuple[np.ndarray, Chains]] = []
+    try:
+        for temperature, (one, _) in zip(grid, chosen, strict=True):
+            blocks: list[np.ndarray] = []
+            chains = draw(key, model, temperature, draws, one, blocks.append)
+            drawn = [*drawn, (np.concatenate(blocks), chains)]
+            if progress is not None:
+                progress(len(drawn) / len(grid))
+    except KeyboardInterrupt:
+        if not drawn:
+            raise
+        text = f"stopped after {len(drawn)} of {len(grid)} temperatures"
+        raise Interrupted(text, _together(drawn, grid, chosen)) from None
+    return _together(drawn, grid, chosen)
 
 
+def _together(
+    drawn: list[tuple[np.ndarray, Chains]], grid: tuple[float, ...], chosen: list[tuple[Method, str]]
+) -> Draws:
+    """Draws of the first temperatures, those that were drawn."""
+    spins, chains = zip(*drawn, strict=True)
+    return Draws(np.stack(spins), grid[: len(drawn)], methods_told(chosen[: len(drawn)]), chains)
+
+
+def methods_told(chosen: list[tuple[Method, str]]) -> tuple[str, ...]:
+    """The methods and why they were taken, as records tell them."""
+    return tuple(f"{one.name} ({why})" for one, why in chosen)
+
+
+@own_settings
 def thermal(key: AnyKey, model: Ising, temperature: float, chains: int, method: Method | str = "auto") -> Spins:
     """Configurations int8 [chain, y, x] at one temperature, to start flows from.
 

@@ -14,9 +14,11 @@ import numpy as np
 from rbmflow._doors import AnyKey, Temperatures, key_of
 from rbmflow._files import replacing
 from rbmflow._netcdf import FileName, extend_dataset, growing_variable, place_of, require_space
+from rbmflow._own_settings import own_settings
+from rbmflow._scan import Interrupted
 from rbmflow.dataset import Draws
 from rbmflow.model import Ising
-from rbmflow.sampler import Method, checked, correlation_length, draw
+from rbmflow.sampler import Method, checked, correlation_length, draw, methods_told
 from rbmflow.sampler.chains import FIRST_WINDOW, POINTS, THERMAL
 from rbmflow.sampler.cluster import SwendsenWang, Wolff
 from rbmflow.sampler.transfer_matrix import TransferMatrix
@@ -77,6 +79,7 @@ def estimate(model: Ising, temperatures: Temperatures, draws: int, method: Metho
     return Estimate(PACKED * spins + 1e6, sum(times) + 6e-9 * spins)
 
 
+@own_settings
 def sample_to(
     path: FileName,
     key: AnyKey,
@@ -115,6 +118,8 @@ def sample_to(
         If an argument cannot be used, the folder is not there or its disk is too full; nothing is written then.
     OSError
         If the disk fills up meanwhile; what was written is removed.
+    Interrupted
+        On Ctrl-C, with the path; the file has the temperatures that were done.
 
     Examples
     --------
@@ -131,18 +136,27 @@ def sample_to(
     require_space(path, needs.size)
     if tell is not None:
         tell(str(needs))
-    methods = tuple(f"{one.name} ({why})" for one, why in chosen)
     shape = (len(grid), draws, *model.lattice.shape)
     rows = max(1, min(draws, CHUNK_BYTES // model.lattice.sites))
     chains = []
     with replacing(path) as part:
-        with growing_variable(part, "spins", SPINS, shape, (1, rows, *shape[2:]), {"long_name": "spin"}) as spins:
-            for number, (temperature, (one, _)) in enumerate(zip(grid, chosen, strict=True)):
-                block = _Blocks(spins, path.parent, number, rows, draws, progress)
-                chains.append(draw(key, model, temperature, draws, one, block))
-                block.flush()
-        one_each = Draws(np.ones((shape[0], 1, *shape[2:]), np.int8), grid, methods, chains)
+        with growing_variable(part, "spins", SPINS, shape, (1, rows, *shape[2:]), {"long_name": "spin"}) as growing:
+            spins, shorten = growing
+            try:
+                for number, (temperature, (one, _)) in enumerate(zip(grid, chosen, strict=True)):
+                    block = _Blocks(spins, path.parent, number, rows, draws, progress)
+                    measured = draw(key, model, temperature, draws, one, block)
+                    block.flush()
+                    chains.append(measured)
+            except KeyboardInterrupt:
+                if not chains:
+                    raise
+                shorten(len(chains))
+        ones, methods = np.ones((len(chains), 1, *shape[2:]), np.int8), methods_told(chosen[: len(chains)])
+        one_each = Draws(ones, grid[: len(chains)], methods, chains)
         extend_dataset(part, one_each.to_dataset().drop_vars("spins"))
+    if len(chains) < len(grid):
+        raise Interrupted(f"stopped after {len(chains)} of {len(grid)} temperatures", path)
     return path
 
 

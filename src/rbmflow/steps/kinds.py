@@ -138,7 +138,8 @@ def _control(step: Step, parents: Parents) -> xr.Dataset:
 
 def _likelihood(step: Step, parents: Parents) -> xr.Dataset:
     trained, unseen = parents
-    return likelihood(step_key(step), trained, unseen, model_of(step), step.settings["mixture"])
+    mixture = step.settings["mixture"]
+    return likelihood(step.name, step_key(step), trained, unseen, model_of(step), mixture)
 
 
 def _training_flags(step: Step, history: History) -> list[tuple[str, str]]:

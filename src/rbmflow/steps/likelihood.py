@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import jax
@@ -11,27 +12,33 @@ import xarray as xr
 from rbmflow import exact
 from rbmflow.dataset import Draws
 from rbmflow.equilibrium import equilibrium
-from rbmflow.likelihood import LogPartition, annealed_log_partition, exact_log_partition, excess_nats
+from rbmflow.likelihood import LogPartition, Nats, excess_nats, log_partition
 from rbmflow.model import Ising
 from rbmflow.rbm import RBM
-from rbmflow.settings import LARGEST_SUMMED_LAYER
 from rbmflow.training import Ladder
 
-ALONG = {"chains": 100, "levels": 200, "equilibration": 50}
-"""Annealing of a checkpoint; the last machine is annealed with `LAST`."""
+ALONG = {"chains": 100, "steps": 200}
+"""Flows and annealing of a checkpoint; the last machine has those of `LAST`."""
 
-LAST = {"chains": 250, "levels": 1000, "equilibration": 200}
+LAST = {"chains": 250, "steps": 1000}
+
+METHODS = ("exact", "draws", "annealed")
 
 NAMES = {
     "excess": "excess nats over the training mixture on fresh configurations",
     "excess_error": "standard error of the excess",
     "log_partition": "ln Z",
     "log_partition_error": "standard error of ln Z",
-    "log_partition_forward": "ln Z by annealing towards the machine alone",
-    "log_partition_reverse": "ln Z by annealing away from the machine alone",
+    "log_partition_method": f"how ln Z was found, a number of {', '.join(METHODS)} from 0 on",
+    "log_partition_forward": "ln Z by the direction towards the machine alone",
+    "log_partition_reverse": "ln Z by the direction away from the machine alone",
+    "log_partition_check": "ln Z by Bennett's ratio between draws of the mixture and flows of the machine",
+    "log_partition_check_error": "standard error of this",
+    "effective_share": "effective share of the draws in the machine",
     "checkpoint_update": "gradient updates of the checkpoint",
     "checkpoint_excess": "excess nats of the checkpoint",
     "checkpoint_excess_error": "standard error of the excess of the checkpoint",
+    "checkpoint_log_partition_method": "how ln Z of the checkpoint was found, as log_partition_method",
     "tau_energy": "autocorrelation time of E, Gibbs steps",
     "tau_abs_magnetization": "autocorrelation time of |m|, Gibbs steps",
     "energy_overlap": "overlap of the histogram of E with that of the training mixture",
@@ -42,12 +49,14 @@ NAMES = {
 
 
 def likelihood(
-    key: jax.Array, trained: xr.Dataset, drawn: xr.Dataset, model: Ising, temperatures: list[float]
+    name: str, key: jax.Array, trained: xr.Dataset, drawn: xr.Dataset, model: Ising, temperatures: list[float]
 ) -> xr.Dataset:
     """Excess nats of the machine and its checkpoints, and the equilibrium checks; NaN where there is no number.
 
     Parameters
     ----------
+    name
+        Of the step, for its flags.
     key
         JAX random key.
     trained
@@ -62,33 +71,49 @@ def likelihood(
     fresh = Draws.from_dataset(drawn).at(grid)
     machine, ladder = RBM.from_dataset(trained), Ladder.from_dataset(trained)
 
-    def excess(machine: RBM, partition: LogPartition) -> tuple[float, float]:
-        return excess_nats(machine, model, grid, fresh, partition)
+    def judged(key: jax.Array, machine: RBM, effort: dict[str, int]) -> tuple[LogPartition, Nats]:
+        partition = log_partition(key, machine, model, fresh, **effort)
+        return partition, excess_nats(machine, model, fresh, partition)
 
     values: dict[str, Any] = dict.fromkeys(NAMES, np.nan)
+    flags: list[str] = []
     if machine.finite:
-        partition = _partition(for_last, machine, LAST)
-        values["excess"], values["excess_error"] = excess(machine, partition)
-        values |= {"log_partition": partition.value, "log_partition_error": partition.error}
-        values |= {"log_partition_forward": partition.forward, "log_partition_reverse": partition.reverse}
+        partition, excess = judged(for_last, machine, LAST)
+        values |= _told(partition) | {"excess": excess.mean, "excess_error": excess.error}
         values |= _equilibrium(for_chains, machine, model, grid)
+        flags += excess.flags
     rows = []
     for number, key_of_one in enumerate(for_checkpoints):
         one = ladder.machine(number)
-        rows.append(excess(one, _partition(key_of_one, one, ALONG)) if one.finite else (np.nan, np.nan))
+        if not one.finite:
+            rows.append((np.nan,) * 3)
+            continue
+        partition, excess = judged(key_of_one, one, ALONG)
+        rows.append((excess.mean, excess.error, METHODS.index(partition.method)))
+        flags += [f"checkpoint {number}: {text}" for text in excess.flags if excess.mean < 0]
     values["checkpoint_update"] = np.asarray(ladder.update, float)
-    values["checkpoint_excess"], values["checkpoint_excess_error"] = np.array(rows).T
+    of_checkpoints = ("checkpoint_excess", "checkpoint_excess_error", "checkpoint_log_partition_method")
+    values |= dict(zip(of_checkpoints, np.array(rows, float).T, strict=True))
     variables = {
         name: (("checkpoint",) if name.startswith("checkpoint") else (), value, {"long_name": NAMES[name]})
         for name, value in values.items()
     }
-    return xr.Dataset(variables, {"checkpoint": np.arange(len(rows))})
+    told = json.dumps([{"where": name, "what": "likelihood", "message": text} for text in flags])
+    return xr.Dataset(variables, {"checkpoint": np.arange(len(rows))}, {"flags": told})
 
 
-def _partition(key: jax.Array, machine: RBM, annealing: dict[str, int]) -> LogPartition:
-    if min(machine.weights.shape) <= LARGEST_SUMMED_LAYER:
-        return exact_log_partition(machine)
-    return annealed_log_partition(key, machine, **annealing)
+def _told(partition: LogPartition) -> dict[str, float]:
+    """What is kept of ln Z."""
+    return {
+        "log_partition": partition.value,
+        "log_partition_error": partition.error,
+        "log_partition_method": METHODS.index(partition.method),
+        "log_partition_forward": partition.forward,
+        "log_partition_reverse": partition.reverse,
+        "log_partition_check": partition.check,
+        "log_partition_check_error": partition.check_error,
+        "effective_share": partition.share,
+    }
 
 
 def _equilibrium(key: jax.Array, machine: RBM, model: Ising, temperatures: tuple[float, ...]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from scipy.optimize import isotonic_regression
 from rbmflow import _scan
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, Temperatures, temperatures_of
+from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Record, arrays_of, in_order, labelled
 from rbmflow._types import Key
 from rbmflow.exact import density_of_states
@@ -139,6 +140,7 @@ def _moved(spins: Int8[Array, "sample y x"], moves: UInt32[Array, "6"]) -> Int8[
     return jnp.where(flipped, -spins, spins)
 
 
+@own_settings
 def train_thermometer(
     key: AnyKey,
     model: Ising,
@@ -174,6 +176,8 @@ def train_thermometer(
     ------
     InvalidInput
         If the model or the temperatures cannot be used, or there are fewer draws than in one batch.
+    Interrupted
+        On Ctrl-C, with the thermometer of the epochs that were done, calibrated.
 
     References
     ----------
@@ -206,15 +210,14 @@ def train_thermometer(
     classes = jnp.repeat(jnp.arange(bins), settings.draws)
     epoch = _Epoch(spins.reshape(-1, *spins.shape[2:]), classes, settings)
     size = max(1, UPDATES_IN_A_CHUNK // epoch.batches)
-    state, infos = epoch.start(for_training, bins), []
-    for done, later, info in _scan.chunks(epoch, state, settings.epochs, size):
-        state = later
-        infos.append(info)
-        if progress is not None:
-            progress(done / settings.epochs)
-    history = jax.tree.map(lambda *parts: np.concatenate(parts), *infos)
-    curve = calibrated(for_calibration, model, state.network)
-    return NeuralThermometer(state.network, curve, model, temperatures), history
+
+    def finish(state: _TrainingState, infos: list[ThermometerHistory]) -> tuple[NeuralThermometer, ThermometerHistory]:
+        history = jax.tree.map(lambda *parts: np.concatenate(parts), *infos)
+        curve = calibrated(for_calibration, model, state.network)
+        return NeuralThermometer(state.network, curve, model, temperatures), history
+
+    chunks = _scan.chunks(epoch, epoch.start(for_training, bins), settings.epochs, size)
+    return _scan.gathered(chunks, settings.epochs, finish, progress)
 
 
 def calibrated(key: Key, model: Ising, network: Network, draws: int = CALIBRATION_DRAWS) -> ClassCurve:

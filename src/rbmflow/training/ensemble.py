@@ -12,6 +12,7 @@ from jaxtyping import Array, Int8
 from rbmflow import _scan
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Configurations, keys_of, rows_of
+from rbmflow._own_settings import own_settings
 from rbmflow._types import Key
 from rbmflow.dataset import sides_in
 from rbmflow.rbm import RBM
@@ -54,6 +55,7 @@ def start_ensemble(
     return eqx.tree_at(lambda at: at.updates, states, single[0].updates)
 
 
+@own_settings
 def train_ensemble(
     keys: Iterable[AnyKey],
     data: Configurations,
@@ -88,6 +90,8 @@ def train_ensemble(
     ------
     InvalidInput
         As `train`, or if there are no keys.
+    Interrupted
+        As `train`.
 
     Examples
     --------
@@ -108,27 +112,14 @@ def train_ensemble(
     samples, unseen = held_out(jnp.asarray(rows_of(data)), of_training.held_out)
     states = start_ensemble(keys, samples, of_machine, of_training)
     epoch = Epoch(samples, of_training, of_machine.biases)
-    infos = []
-    size = chunk_size(epoch)
-    for done, later, info in _scan.chunks(_AllEpochs(epoch), states, of_training.epochs, size):
-        states = later
-        infos.append(info)
-        if progress is not None:
-            progress(done / of_training.epochs)
     axes = axes_of(states)
-    results = []
-    for number in range(len(keys)):
-        state = jax.tree.map(
-            lambda leaf, axis, at=number: leaf if axis is None else leaf[at], states, axes, is_leaf=lambda x: x is None
-        )
-        results.append(
-            finished(
-                state,
-                [jax.tree.map(lambda leaf, at=number: leaf[:, at], info) for info in infos],
-                samples,
-                unseen,
-                of_training,
-                sides_in(data),
-            )
-        )
-    return results
+
+    def alone(number: int, states: TrainingState, infos: list[Epochs]) -> tuple[RBM, History]:
+        pick = lambda leaf, axis: leaf if axis is None else leaf[number]  # noqa: E731
+        state = jax.tree.map(pick, states, axes, is_leaf=lambda x: x is None)
+        seen = [jax.tree.map(lambda leaf: leaf[:, number], info) for info in infos]
+        return finished(state, seen, samples, unseen, of_training, sides_in(data))
+
+    chunks = _scan.chunks(_AllEpochs(epoch), states, of_training.epochs, chunk_size(epoch))
+    finish = lambda states, infos: [alone(number, states, infos) for number in range(len(keys))]  # noqa: E731
+    return _scan.gathered(chunks, of_training.epochs, finish, progress)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, Int8
 from rbmflow import _scan
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, Configurations, rows_of
+from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Record, arrays_of, in_order, labelled
 from rbmflow._types import Key
 from rbmflow.dataset import sides_in
@@ -71,6 +72,8 @@ class History(Record):
         The machine at updates spaced evenly in their logarithm, with diagnostics.
     trajectory
         The ladder of "PTT"; None with other estimators.
+    epochs_asked
+        Epochs that were asked for; more than there are after a Ctrl-C.
     """
 
     reconstruction: Float[np.ndarray, " epoch"]
@@ -78,6 +81,14 @@ class History(Record):
     largest_weight: Float[np.ndarray, " epoch"]
     ladder: Ladder
     trajectory: Trajectory | None = None
+    epochs_asked: int | None = eqx.field(static=True, default=None)
+
+    @property
+    def flags(self) -> dict[str, str]:
+        """What went wrong: the flags of the ladder, and "interrupted"."""
+        done = self.reconstruction.size
+        text = {"interrupted": f"stopped after {done} of {self.epochs_asked} epochs"}
+        return self.ladder.flags | (text if done < (self.epochs_asked or 0) else {})
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy with the epoch as coordinate, from 1, and the axis `checkpoint`."""
@@ -85,14 +96,17 @@ class History(Record):
 
         arrays = labelled(_LAYOUT, (getattr(self, name) for name in _LAYOUT))
         epochs = xr.Dataset(arrays, {"epoch": np.arange(1, self.reconstruction.size + 1)})
-        read = self.ladder.to_dataset().merge(epochs)
+        asked = {} if self.epochs_asked is None else {"epochs_asked": self.epochs_asked}
+        read = self.ladder.to_dataset().merge(epochs).assign_attrs(asked)
         return read if self.trajectory is None else read.merge(self.trajectory.to_dataset())
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> History:
         """History from the data written by `to_dataset`; epochs and checkpoints may be in any order."""
         reconstruction, norm, largest = arrays_of(in_order(dataset, "epoch"), _LAYOUT)
-        return cls(reconstruction, norm, largest, Ladder.from_dataset(dataset), Trajectory.from_dataset(dataset))
+        along, trajectory = Ladder.from_dataset(dataset), Trajectory.from_dataset(dataset)
+        asked = dataset.attrs.get("epochs_asked")
+        return cls(reconstruction, norm, largest, along, trajectory, None if asked is None else int(asked))
 
 
 class TrainingState(eqx.Module):
@@ -236,14 +250,18 @@ def finished(
     training: TrainingSettings,
     sides: tuple[int, int] | None = None,
 ) -> tuple[RBM, History]:
-    """Trained machine and history of a training that has gone through all its epochs, on a lattice of these sides."""
+    """Trained machine and history of a training that has gone through these epochs, on a lattice of these sides."""
     joined = jax.tree.map(lambda *parts: np.concatenate(parts), *epochs)
-    read = read_ladder(Epoch(data, training, False).rungs, state.ladder, data, unseen)
+    last = int(state.updates)
+    rungs = (*(rung for rung in Epoch(data, training, False).rungs if rung < last), last)
+    machines = jax.tree.map(lambda rows: rows[: len(rungs)], state.ladder)
+    read = read_ladder(rungs, machines, data, unseen)
     tempered = state.chains.trajectory(state.machine) if isinstance(state.chains, TemperedChains) else None
-    history = History(joined.reconstruction, joined.weight_norm, joined.largest_weight, read, tempered)
-    return on_lattice((state.machine, history), sides)
+    seen = (joined.reconstruction, joined.weight_norm, joined.largest_weight)
+    return on_lattice((state.machine, History(*seen, read, tempered, training.epochs)), sides)
 
 
+@own_settings
 def train(
     key: AnyKey,
     data: Configurations,
@@ -272,7 +290,8 @@ def train(
     Parameters
     ----------
     key
-        JAX random key; the same key gives the same machine, bit for bit, on the same device.
+        JAX random key; the same key gives the same machine, bit for bit, on the same device. Machines of other data or
+        settings that are trained with one key share their first weights and random numbers; take a key for each.
     data : [..., y, x] or [sample, visible]
         Configurations of -1/+1 in any form, such as `Draws`, whose lattice the machine remembers, or rows; draws of all
         temperatures are taken together.
@@ -288,20 +307,22 @@ def train(
     Returns
     -------
     machine, history
-        The trained machine; one number an epoch, and the machines along the training. `history.ladder.flags` says
-        whether the weights diverged or saturated.
+        The trained machine; one number an epoch, and the machines along the training. `history.flags` says
+        whether the weights diverged or saturated, or the training was interrupted.
 
     Raises
     ------
     InvalidInput
         If a setting or the data cannot be used.
+    Interrupted
+        On Ctrl-C, with the machine and the history of the epochs that were done.
 
     Examples
     --------
     >>> import jax, rbmflow as rf
-    >>> key = jax.random.key(0)
-    >>> draws = rf.sample(key, rf.Ising(rf.Square(4)), temperatures=[2.0], draws=200)
-    >>> machine, history = rf.train(key, draws, hidden=8, epochs=2)
+    >>> for_draws, for_training = jax.random.split(jax.random.key(0))
+    >>> draws = rf.sample(for_draws, rf.Ising(rf.Square(4)), temperatures=[2.0], draws=200)
+    >>> machine, history = rf.train(for_training, draws, hidden=8, epochs=2)
     >>> machine.weights.shape
     (16, 8)
     """
@@ -324,10 +345,6 @@ def train(
     )
     samples, unseen = ladder.held_out(jnp.asarray(rows_of(data)), of_training.held_out)
     state = start_training(key, samples, of_machine, of_training)
-    infos = []
-    for done, later, info in training_chunks(state, samples, of_machine, of_training):
-        state = later
-        infos.append(info)
-        if progress is not None:
-            progress(done / of_training.epochs)
-    return finished(state, infos, samples, unseen, of_training, sides_in(data))
+    chunks = training_chunks(state, samples, of_machine, of_training)
+    finish = lambda state, infos: finished(state, infos, samples, unseen, of_training, sides_in(data))  # noqa: E731
+    return _scan.gathered(chunks, of_training.epochs, finish, progress)

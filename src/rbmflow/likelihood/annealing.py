@@ -1,0 +1,155 @@
+"""Annealed importance sampling of the partition function, in both directions."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int8
+from scipy.special import logsumexp
+
+from rbmflow._checks import Problems
+from rbmflow._doors import AnyKey
+from rbmflow._own_settings import own_settings
+from rbmflow._types import Key
+from rbmflow.diagnostics import mean_and_error
+from rbmflow.likelihood.partition import LogPartition, bennett, free_energy
+from rbmflow.random import key_for
+from rbmflow.rbm import RBM, GibbsNoise, machine_of, sample_hidden, sample_visible
+
+FEWEST_FAMILIES = 20
+"""Effective number of forward chains below which chains resampled from them cannot tell how far they err."""
+
+
+@eqx.filter_jit
+def _anneal(
+    machine: RBM, noise: GibbsNoise, visible: Float[Array, "chain visible"], powers: Float[Array, " level"]
+) -> tuple[Float[Array, "chain visible"], Float[Array, " chain"]]:
+    """Move chains from the first to the last power of the machine; also the log weights they collect."""
+
+    def tempered(power: Array) -> RBM:
+        weights, visible_bias, hidden_bias = (power * leaf for leaf in jax.tree.leaves(machine))
+        return RBM(weights, visible_bias, hidden_bias, machine.units)
+
+    def level(carry: tuple, pair: tuple[Array, Array]) -> tuple[tuple, Array]:
+        noise, visible = carry
+        here, there = (tempered(power) for power in pair)
+        gained = here.free_energy(visible) - there.free_energy(visible)
+        noise, hidden = sample_hidden(there, noise, there.hidden_fields(visible))
+        noise, visible = sample_visible(there, noise, hidden)
+        return (noise, visible), gained
+
+    (_, visible), gained = jax.lax.scan(level, (noise, visible), (powers[:-1], powers[1:]))
+    return visible, jnp.sum(gained, axis=0)
+
+
+@eqx.filter_jit
+def _moved(machine: RBM, noise: GibbsNoise, visible: Array, steps: int) -> Array:
+    def step(_, carry: tuple[GibbsNoise, Array]) -> tuple[GibbsNoise, Array]:
+        noise, visible = carry
+        noise, hidden = sample_hidden(machine, noise, machine.hidden_fields(visible))
+        return sample_visible(machine, noise, hidden)
+
+    return jax.lax.fori_loop(0, steps, step, (noise, visible))[1]
+
+
+def flow_ends(
+    key: Key, machine: RBM, starts: Int8[np.ndarray, "chain visible"], steps: int
+) -> Int8[np.ndarray, "chain visible"]:
+    """Configurations -1/+1 that Gibbs steps of a machine lead to, one chain from every start."""
+    noise = GibbsNoise.seeded(key, machine, len(starts))
+    return np.asarray(machine.units.to_spins(_moved(machine, noise, machine.units.from_spins(starts), steps)))
+
+
+@own_settings
+def annealed_log_partition(
+    key: AnyKey, machine: RBM, *, chains: int = 1000, levels: int = 1000, equilibration: int = 200
+) -> LogPartition:
+    r"""Annealed importance sampling in both directions, joined by Bennett's ratio.
+
+    The machine is written in units -1/+1 and reached from the uniform distribution through the powers
+    :math:`\beta_k = k / K` of its weights and biases,
+
+    .. math:: p_\beta(v, h) \propto e^{\beta (v^T W h + b^T v + c^T h)}, \qquad
+        \ln w = \sum_k F_{\beta_k}(v_k) - F_{\beta_{k+1}}(v_k),
+
+    where v_k is moved by one Gibbs step at every level. Forward chains start from exact uniform draws, and
+    :math:`\langle w \rangle = Z / Z_0`. Reverse chains start from forward chains resampled by their weights and
+    moved on by Gibbs steps; in the error, those that come from one chain count as one. What no chain has met of the
+    machine is missing in both directions. Where they differ by more than two standard errors, or a handful of forward
+    chains has nearly all the weight, the error reaches as far as the farther one, and a flag says so.
+
+    Parameters
+    ----------
+    key
+        JAX random key.
+    machine
+        The machine.
+    chains
+        Chains of each direction.
+    levels
+        K.
+    equilibration
+        Gibbs steps before the reverse chains.
+
+    Returns
+    -------
+    LogPartition
+        Bennett's estimate with its standard error, and the plain estimates of both directions.
+
+    Raises
+    ------
+    InvalidInput
+        If a number is not a whole number of at least 2 (chains), 1 (levels) or 0 (equilibration).
+
+    References
+    ----------
+    R. M. Neal, Stat. Comput. 11, 125 (2001), arXiv:physics/9803008; R. Salakhutdinov, I. Murray, ICML 2008,
+    doi:10.1145/1390156.1390266; C. H. Bennett, J. Comput. Phys. 22, 245 (1976), doi:10.1016/0021-9991(76)90078-4.
+    """
+    problems = Problems()
+    chains, levels = problems.whole("chains", chains, 2), problems.whole("levels", levels, 1)
+    equilibration = problems.whole("equilibration", equilibration, 0)
+    problems.done()
+    keys = jax.random.split(key_for(key, "annealed_log_partition", machine), 5)
+    written = machine_of(machine).in_units("-1/+1")
+    visible, hidden = written.weights.shape
+    uniform = jax.random.rademacher(keys[0], (chains, visible), jnp.float32)
+    powers = jnp.linspace(0, 1, levels + 1)
+    end, forward = _anneal(written, GibbsNoise.seeded(keys[1], written, chains), uniform, powers)
+    ancestors = np.asarray(jax.random.choice(keys[2], chains, (chains,), p=jax.nn.softmax(forward)))
+    middle = flow_ends(keys[3], written, np.asarray(written.units.to_spins(end))[ancestors], equilibration)
+    noise = GibbsNoise.seeded(keys[4], written, chains)
+    _, backward = _anneal(written, noise, written.units.from_spins(middle), powers[::-1])
+    # Z of the machine in its own units differs by a factor that any one configuration shows.
+    spins = np.ones((1, visible))
+    own = machine.units.low + 0.5 * machine.units.span * (spins + 1)
+    base = (visible + hidden) * np.log(2) + float((free_energy(written, spins) - free_energy(machine, own))[0])
+    return _joined(base, np.asarray(forward, np.float64), np.asarray(backward, np.float64), ancestors)
+
+
+def _joined(base: float, forward: np.ndarray, backward: np.ndarray, ancestors: np.ndarray) -> LogPartition:
+    """Both directions in one, with an error that tells where they disagree."""
+    ratio, error = bennett(forward, backward, ancestors)
+    (up, up_error), (down, down_error) = _mean_exponential(forward), _mean_exponential(backward)
+    flags = []
+    apart, families = (
+        abs(up + down),
+        float(np.exp(np.asarray(2 * logsumexp(forward)) - np.asarray(logsumexp(2 * forward)))),
+    )
+    if apart > 2 * np.hypot(up_error, down_error):
+        flags.append(
+            f"annealing towards the machine and away from it differ by {apart:.2g} nats, more than their noise"
+        )
+    if families < FEWEST_FAMILIES:
+        flags.append(f"{families:.1f} annealed chains have the weight of all {forward.size}")
+    if flags:
+        error = max(error, abs(ratio - up), abs(ratio + down))
+    return LogPartition(base + ratio, error, "annealed", base + up, base - down, flags=tuple(flags))
+
+
+def _mean_exponential(values: Float[np.ndarray, " chain"]) -> tuple[float, float]:
+    """Logarithm of the mean exponential, with its standard error."""
+    mean = float(np.asarray(logsumexp(values))) - np.log(values.size)
+    return mean, float(mean_and_error(np.exp(values - mean))[1])

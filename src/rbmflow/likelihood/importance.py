@@ -1,0 +1,266 @@
+"""Draws of the exact mixture, weighted into draws of a machine: its ln Z, its excess nats, its means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Float
+from scipy.special import logsumexp
+
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._doors import AnyKey, rows_of
+from rbmflow._own_settings import own_settings
+from rbmflow.dataset import Draws
+from rbmflow.likelihood.annealing import annealed_log_partition, flow_ends
+from rbmflow.likelihood.partition import LogPartition, bennett, exact_log_partition
+from rbmflow.likelihood.probability import log_mixture_probability, log_probability
+from rbmflow.model import Ising
+from rbmflow.random import key_for
+from rbmflow.rbm import RBM, machine_of
+from rbmflow.settings import LARGEST_SUMMED_LAYER
+
+SMALLEST_SHARE = 0.01
+"""Effective share of the draws below which they say nothing of the machine."""
+
+FEWEST_EFFECTIVE = 50
+"""Effective number of draws below which their weights do not tell their own noise."""
+
+SIGMAS = 3.0
+"""Standard errors by which flows must find more of the machine than the draws have, for these not to be used."""
+
+
+class Nats(NamedTuple):
+    """A mean over configurations, with its standard error and what speaks against it, one sentence each."""
+
+    mean: float
+    error: float
+    flags: tuple[str, ...] = ()
+
+
+@own_settings
+def log_weights(machine: RBM, model: Ising, draws: Draws) -> Float[np.ndarray, "temperature draw"]:
+    r"""Logarithm of the weights that turn draws of the exact mixture of temperatures into draws of a machine.
+
+    .. math:: w = -F(v) - \ln p(v), \qquad \langle e^w \rangle_p = Z, \qquad
+        \langle O \rangle_{machine} = \frac{\langle O e^w \rangle_p}{\langle e^w \rangle_p}.
+
+    The *effective share* :math:`(\sum e^w)^2 / n \sum e^{2w}` says how many of the draws count.
+
+    Parameters
+    ----------
+    machine
+        The machine.
+    model
+        The model of the draws, without field.
+    draws
+        Independent exact draws, as many at each temperature of the mixture.
+
+    Raises
+    ------
+    InvalidInput
+        As `log_mixture_probability` and `log_probability`.
+    """
+    Problems.only(
+        isinstance(draws, Draws), "draws", type(draws).__name__, "they must be Draws, with their temperatures"
+    )
+    log_mixture = log_mixture_probability(model, draws.temperatures, draws)
+    return (log_probability(machine, draws, LogPartition(0.0)) - log_mixture).reshape(len(draws.temperatures), -1)
+
+
+def effective_share(weights: Float[np.ndarray, "temperature draw"]) -> float:
+    r"""Effective share :math:`(\sum e^w)^2 / n \sum e^{2w}` of draws with these log weights, from 1/n to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> effective_share(np.log([[1.0, 1.0], [0.0001, 0.0001]])) < 0.51
+    True
+    """
+    return float(np.exp(np.asarray(2 * logsumexp(weights)) - np.asarray(logsumexp(2 * weights)))) / weights.size
+
+
+def _stratified(values: Float[np.ndarray, "temperature draw"]) -> tuple[float, float]:
+    """Mean over all draws and its standard error; the temperatures have their share by construction, not by chance."""
+    count, draws = values.shape
+    variance = values.var(axis=1, ddof=1).mean() if draws > 1 else np.nan
+    return float(values.mean()), float(np.sqrt(variance / (count * draws)))
+
+
+def _usable(weights: Float[np.ndarray, "temperature draw"], draws: Draws) -> str:
+    """Why draws with these weights cannot stand for the machine; nothing if they can."""
+    share = effective_share(weights)
+    if draws.temperatures[-1] == 0:
+        return "draws at T = 0 alone have no weight for other configurations"
+    if share < SMALLEST_SHARE or share * weights.size < FEWEST_EFFECTIVE:
+        return f"{share * weights.size:.0f} of {weights.size} draws have the weight of all, a share of {share:.1g}"
+    return ""
+
+
+@own_settings
+def log_partition(
+    key: AnyKey,
+    machine: RBM,
+    model: Ising | None = None,
+    draws: Draws | None = None,
+    *,
+    chains: int = 500,
+    steps: int = 1000,
+) -> LogPartition:
+    r"""Partition function by the best that is known, a sum, weighted draws or annealing; `method` says which.
+
+    - "exact" where the smaller layer has at most 20 units.
+    - "draws": :math:`\ln \langle e^w \rangle` over exact draws, see `log_weights`. They must have an effective share of
+      0.01 and an effective number of 50, and Bennett's ratio between them and flows of the machine, started from them,
+      must not be larger by more than three standard errors: it is where the machine has states that no draw shows.
+      It may be smaller, where so many steps do not bring the flows to equilibrium.
+    - "annealed" otherwise, with a flag that says why. The draws give a lower bound all the same; where annealing stays
+      below it, the error reaches up to it.
+
+    Parameters
+    ----------
+    key
+        JAX random key; not used where Z is exact.
+    machine
+        The machine.
+    model, draws
+        Draws of the mixture that the machine was trained on, made anew, and their model.
+    chains
+        Flows, and chains of annealing.
+    steps
+        Gibbs steps of the flows, and levels of annealing.
+
+    Raises
+    ------
+    InvalidInput
+        As `log_weights` and `annealed_log_partition`.
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> from rbmflow.settings import MachineSettings
+    >>> log_partition(jax.random.key(0), rf.RBM.random(jax.random.key(0), 100, MachineSettings(hidden=16))).error
+    0.0
+    """
+    problems = Problems()
+    chains, steps = problems.whole("chains", chains, 2), problems.whole("steps", steps, 1)
+    problems.unless((model is None) == (draws is None), "model, draws", (model, draws), "both or none must be given")
+    problems.done()
+    if min(machine_of(machine).weights.shape) <= LARGEST_SUMMED_LAYER:
+        return exact_log_partition(machine)
+    for_flows, for_annealing = jax.random.split(key_for(key, "log_partition", machine))
+    if model is None or draws is None:
+        return annealed_log_partition(for_annealing, machine, chains=chains, levels=steps)
+    weights = log_weights(machine, model, draws)
+    rows = np.asarray(rows_of(draws))
+    ends = flow_ends(for_flows, machine, rows[:: max(1, len(rows) // chains)][:chains], steps)
+    back = log_mixture_probability(model, draws.temperatures, ends) - log_probability(machine, ends, LogPartition(0.0))
+    mean = float(np.asarray(logsumexp(weights))) - np.log(weights.size)
+    _, error = _stratified(np.exp(weights - mean))
+    check, check_error = bennett(weights.ravel(), back)
+    reason = _usable(weights, draws)
+    if not reason and check - mean > SIGMAS * np.hypot(error, check_error):
+        reason = f"flows of the machine find {check - mean:.2g} nats more of it than the draws show"
+    if not reason:
+        from_above = np.log(back.size) - float(np.asarray(logsumexp(back)))
+        found = LogPartition(mean, error, "draws", mean, from_above)
+    else:
+        found = annealed_log_partition(for_annealing, machine, chains=chains, levels=steps)
+        flags = (f"ln Z is annealed: {reason}", *found.flags)
+        if (missing := mean - found.value) > found.error:
+            flags = (*flags, f"annealing misses {missing:.2g} nats of what the draws show")
+        found = replace(found, error=max(found.error, missing), flags=flags)
+    return replace(found, share=effective_share(weights), check=check, check_error=check_error)
+
+
+@own_settings
+def excess_nats(machine: RBM, model: Ising, held_out: Draws, partition: LogPartition) -> Nats:
+    r"""How many nats a machine loses on configurations of its own training mixture.
+
+    .. math:: \langle \ln p_{mixture}(v) - \ln p_{RBM}(v) \rangle_{held\ out} = \ln Z - \langle w \rangle
+
+    Its expectation over the mixture is the Kullback-Leibler divergence: zero for a perfect machine. With ln Z by
+    weighted draws it is :math:`\langle e^x - 1 - x \rangle` of :math:`x = w - \ln Z`, which is the same number, never
+    below zero, and of smaller error. By other ways noise may bring it below zero, and a flag says so.
+
+    Parameters
+    ----------
+    machine
+        The machine.
+    model
+        The model that the configurations come from, without field.
+    held_out
+        Independent configurations that were not trained on, as many at each temperature of the training mixture.
+    partition
+        ln Z of the machine, from `log_partition`.
+
+    Returns
+    -------
+    Nats
+        The error joins that of the mean over configurations and that of ln Z; the flags are those of ln Z too.
+
+    Raises
+    ------
+    InvalidInput
+        As `log_weights`.
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> for_draws, for_training, for_fresh = jax.random.split(jax.random.key(0), 3)
+    >>> model, grid = rf.Ising(rf.Square(4)), (2.0, 4.0)
+    >>> draws = rf.sample(for_draws, model, grid, 500)
+    >>> machine, _ = rf.train(for_training, draws, hidden=8, epochs=20, learning_rate=0.05)
+    >>> fresh = rf.sample(for_fresh, model, grid, 500)
+    >>> 0 < rf.excess_nats(machine, model, fresh, rf.log_partition(for_fresh, machine)).mean < 2
+    True
+    """
+    x = log_weights(machine, model, held_out) - partition.value
+    if partition.method == "draws":
+        return Nats(*_stratified(np.exp(x) - 1 - x), partition.flags)
+    mean, error = _stratified(-x)
+    error = float(np.hypot(error, partition.error))
+    below = f"the excess is {mean:.2g} +- {error:.2g} nats, and a divergence cannot be below zero"
+    return Nats(mean, error, (*partition.flags, *([below] if mean < 0 else [])))
+
+
+@own_settings
+def machine_mean(machine: RBM, model: Ising, draws: Draws, values: ArrayLike) -> Nats:
+    r"""Mean of an observable over a machine at its equilibrium, without a chain, from draws of the exact mixture.
+
+    .. math:: \langle O \rangle = \frac{\sum O e^w}{\sum e^w}
+
+    Parameters
+    ----------
+    machine, model, draws
+        As for `log_weights`.
+    values : [temperature, draw]
+        The observable of every draw.
+
+    Raises
+    ------
+    InvalidInput
+        If the draws do not stand for the machine (an effective share below 0.01, or fewer than 50 effective draws), or
+        the values do not fit them.
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> from rbmflow.settings import MachineSettings
+    >>> model = rf.Ising(rf.Square(4))
+    >>> draws = rf.sample(jax.random.key(0), model, [2.0, float("inf")], 1000)
+    >>> free = rf.RBM.random(jax.random.key(1), 16, MachineSettings(hidden=4, initial_scale=0.0))
+    >>> abs(machine_mean(free, model, draws, model.energy(draws.spins)).mean) < 0.1
+    True
+    """
+    weights, observed = log_weights(machine, model, draws), np.asarray(values, np.float64)
+    fits = observed.shape == weights.shape
+    Problems.only(fits, "shape of values", observed.shape, f"it must be {weights.shape}, [temperature, draw]")
+    if reason := _usable(weights, draws):
+        raise InvalidInput(Problem("draws", draws.temperatures, f"they must stand for the machine, but {reason}"))
+    part = np.exp(weights - logsumexp(weights))
+    mean = float((part * observed).sum())
+    return Nats(mean, _stratified(part * part.size * (observed - mean))[1])
