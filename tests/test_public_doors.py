@@ -65,7 +65,7 @@ def doors(machine):
         "domains": domains,
         "majority_rule": lambda x: renormalization.majority_rule(KEY, x),
         "decimate": renormalization.decimate,
-        "from_array": lambda x: rf.Draws.from_array(x, GRID),
+        "Draws": lambda x: rf.Draws(x, GRID),
         "train": lambda x: rf.train(KEY, x, **small)[0],
         "train_ensemble": lambda x: rf.train_ensemble([0], x, MachineSettings(2), TrainingSettings(1, 5))[0][0],
     }
@@ -84,7 +84,7 @@ RIGHT = {
     "float64": SPINS.astype(np.float64),
     "jax": jnp.asarray(SPINS, jnp.float32),
     "lists": SPINS.tolist(),
-    "draws": rf.Draws.from_array(SPINS, GRID),
+    "draws": rf.Draws(SPINS, GRID),
     "flow": rf.Flow((0, 1, 2), jnp.asarray(SPINS)),
     "other order of axes": LABELLED.transpose("x", "temperature", "y", "draw"),
 }
@@ -170,7 +170,7 @@ def test_starts_of_flows_are_looked_at(machine):
         for call in (rf.iterate, spectrum.mode_growth):
             with pytest.raises(InvalidInput):
                 call(KEY, machine, wrong if form in ("flat", "nothing", "a model") else wrong[0], 1)
-    for wrong in (SPINS, np.ones((5, 4, 5)), rf.Draws.from_array(SPINS, GRID)):
+    for wrong in (SPINS, np.ones((5, 4, 5)), rf.Draws(SPINS, GRID)):
         with pytest.raises(InvalidInput, match="shape of start"):
             rf.iterate(KEY, machine, wrong, 1)
 

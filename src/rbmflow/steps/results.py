@@ -80,9 +80,9 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
     dataset = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="drop").assign_coords(coordinates)
     dataset = dataset.drop_vars(["visible", "visible_other"], errors="ignore")
     length = model_of(step).lattice.shape[0]
-    dataset = dataset.assign_attrs(title="RBM flows", model="Ising", lattice=f"square torus {length} x {length}")
+    lattice = f"square torus {length} x {length}"
+    dataset = dataset.assign_attrs(title="RBM flows", model="Ising", lattice=lattice, length=length)
     return dataset.assign_attrs(
-        length=length,
         verdicts=json.dumps(verdicts_of(dataset)),
         flags=json.dumps(_flags(step, parents, dataset)),
     )
