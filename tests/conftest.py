@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-# This one limits the threads of newer versions of XLA, the flags those of older ones.
-os.environ["NPROC"] = "1"
+# These limit the threads of NumPy and of newer versions of XLA, the flags those of older ones.
+os.environ.update(dict.fromkeys(("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 os.environ["JAX_PLATFORMS"] = "cpu"
 # Compiled programs are shared between the processes of a test run and with the next run.

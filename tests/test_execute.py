@@ -495,6 +495,30 @@ def test_workers_compute_in_one_thread(store, tmp_path, monkeypatch):
     assert attrs["JAX_COMPILATION_CACHE_DIR"].startswith(str(tmp_path / "cache" / "rbmflow" / "jax-"))
 
 
+def test_threads_of_the_process_that_asks_move_no_bits(tmp_path):
+    (tmp_path / "dot_science.py").write_text(
+        "import numpy as np, os, xarray as xr\n"
+        "def compute(step, parents, work, progress):\n"
+        "    x = np.random.default_rng(1).normal(size=(2, 400001))\n"
+        "    return xr.Dataset({'sum': np.dot(*x)}, attrs={'threads': os.environ['OPENBLAS_NUM_THREADS']})\n"
+    )
+    script = (
+        "import numpy, sys\nfrom pathlib import Path\nfrom rbmflow import execute\n"
+        "from rbmflow.store import Step, Store\nstep, store = Step('dot', 'dot', {}), Store(Path(sys.argv[1]))\n"
+        "execute.run([step], store, science='dot_science')\n"
+        "assert 'dot_science' not in sys.modules or sys.argv[1] == '1'\n"
+        "assert 'threads' not in store.provenance(step)['own_flags']\n"
+    )
+    computed = []
+    for number in "12":
+        variables = {**os.environ, **dict.fromkeys(surroundings.THREADS, number), "PYTHONPATH": str(tmp_path)}
+        subprocess.run([sys.executable, "-c", script, number], check=True, env=variables, cwd=tmp_path)
+        store = Store(tmp_path / number)
+        assert store.read(Step("dot", "dot", {})).attrs["threads"] == "1"
+        computed.append(store.folder(Step("dot", "dot", {})).joinpath("data.nc").read_bytes())
+    assert computed[0] == computed[1]
+
+
 def test_revision_is_that_of_the_package_alone(tmp_path, monkeypatch):
     package = tmp_path / "src" / "package"
     package.mkdir(parents=True)

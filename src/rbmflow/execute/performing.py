@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from rbmflow.execute.surroundings import device, forget_peak_memory, peak_memory
+from rbmflow.execute.surroundings import compute_in_one_thread, device, forget_peak_memory, peak_memory
 from rbmflow.store import Address, Damaged, Step, Store, Unreachable
 
 if TYPE_CHECKING:
@@ -110,8 +110,10 @@ def _publish(
     step: Step, dataset: xr.Dataset, store: Store, about: Mapping[str, object], started: datetime, seconds: float
 ) -> None:
     """Publish a result with its provenance."""
+    threads = {} if compute_in_one_thread() else {"threads": "those of a process of its user's"}
     provenance = {
         **about,
+        "own_flags": {**about.get("own_flags", {}), **threads},  # pyright: ignore[reportGeneralTypeIssues]
         "device": device(),
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),

@@ -15,7 +15,7 @@ from rbmflow.execute import recording
 from rbmflow.execute.cluster import Slurm
 from rbmflow.execute.slurm import SlurmJobs
 from rbmflow.execute.submitting import Executor, Submitted
-from rbmflow.execute.surroundings import about_here, has_gpu
+from rbmflow.execute.surroundings import about_here, compute_in_one_thread, has_gpu
 from rbmflow.execute.workers import Limits, Processes, ThisProcess, Workers
 from rbmflow.store import Artifact, Damaged, Step, Store, Unreachable
 
@@ -90,9 +90,10 @@ def run(
     store
         Where results are and go to.
     workers
-        Number of processes, each with one thread; 1 computes in this process. A step whose process dies is given to
-        another, three at most. An executor, such as a `concurrent.futures.ProcessPoolExecutor` or a dask `Client`,
-        takes the steps where it will; its processes must see the store's folder under this name, and must not be
+        Number of processes, each with one thread; 1 computes in this process if that has one thread or a GPU. A step
+        whose process dies is given to another, three at most. An executor, such as a
+        `concurrent.futures.ProcessPoolExecutor` or a dask `Client`, takes the steps where it will; its processes must
+        see the store's folder under this name, and must not be
         forks of one that computes with JAX. `Slurm` settings have jobs of a cluster compute groups of steps, under
         the same condition.
     on_event
@@ -307,7 +308,8 @@ def _crew(
         return SlurmJobs(workers, store, science)
     if not isinstance(workers, int):
         return Submitted(workers, store, science)
-    if min(workers, steps) == 1 and limits == NO_LIMITS:
+    # A GPU trains many machines at once only in one process, and a caller that uses JAX has most of its memory.
+    if min(workers, steps) == 1 and limits == NO_LIMITS and (compute_in_one_thread() or has_gpu()):
         return ThisProcess(store, science, about_here(), on_progress, AT_ONCE if has_gpu() else 1)
     return Processes(min(workers, steps), store, science, about_here(), on_progress, on_trouble, limits)
 

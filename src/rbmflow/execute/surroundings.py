@@ -86,13 +86,17 @@ def one_thread() -> dict[str, str]:
     )
 
 
-def compute_in_one_thread() -> None:
-    """Have this process compute in one thread if JAX is not in use yet, as the processes that `run` starts do.
+@functools.cache
+def compute_in_one_thread() -> bool:
+    """Have this process compute in one thread, as the processes that `run` starts do; tell whether it does.
 
-    It is best called before NumPy is imported too: the sums of its products depend on the number of threads.
+    JAX and NumPy read their number of threads when they are imported, and the sums of products depend on it. So the
+    first call decides: where either is in use, the process computes in one thread only if its variables said so.
     """
+    alone = not {"jax", "numpy"} & set(sys.modules) or all(os.environ.get(name) == "1" for name in THREADS)
     if "jax" not in sys.modules:
         os.environ.update(one_thread())
+    return alone
 
 
 def threads() -> dict[str, str]:

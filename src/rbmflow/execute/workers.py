@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rbmflow._checks import Problems
 from rbmflow.execute.performing import Outcome, perform, perform_together
 from rbmflow.execute.spawning import Answer, Children, Lost
-from rbmflow.execute.surroundings import compute_in_one_thread, resident_memory
+from rbmflow.execute.surroundings import resident_memory
 from rbmflow.store import Step, Store
 
 type OnProgress = Callable[[Step, float], None]
@@ -94,7 +94,6 @@ class ThisProcess(Workers):
         self._on_progress = on_progress
         self._at_once = at_once
         self._steps: list[Step] = []
-        compute_in_one_thread()
 
     @property
     def free(self) -> bool:
