@@ -56,7 +56,7 @@ def doors(machine):
         "neural.read": neural.read,
         "log_probability": lambda x: rf.log_probability(machine, x, partition),
         "log_mixture_probability": lambda x: log_mixture_probability(MODEL, GRID, x),
-        "excess_nats": lambda x: rf.excess_nats(machine, MODEL, GRID, x, partition),
+        "excess_nats": lambda x: rf.excess_nats(machine, MODEL, rf.Draws(x, GRID), partition),
         "field_correlators": lambda x: spectrum.field_correlators(machine, x),
     }
     of_any = {
@@ -268,7 +268,7 @@ def test_counts_and_flags_are_plain_numbers_or_refused(machine):
         (lambda m: rf.BayesThermometer(GRID, MODEL), "model"),
         (lambda m: rf.decompose(np.ones((4, 2))), "machine"),
         (lambda m: rf.log_probability(m, SPINS, 1.0), "partition"),
-        (lambda m: rf.excess_nats(m, MODEL, GRID, np.ones((3, 2, 8)), LogPartition(0.0)), "shape of data"),
+        (lambda m: rf.excess_nats(m, MODEL, SPINS, LogPartition(0.0)), "draws"),
         (lambda m: overlap([1, 2], [0.5, 0.4]), "sum of probability"),
         (lambda m: overlap([0, 0], [0.5, 0.5]), "counts"),
         (lambda m: cross_entropy([[0.5, 0.6]], [0]), "sum of probabilities"),
@@ -277,7 +277,7 @@ def test_counts_and_flags_are_plain_numbers_or_refused(machine):
         (lambda m: longest_wave(np.ones((1, 4))), "shape of factor"),
         (lambda m: observe(SPINS, SPINS), "shape of before"),
         (lambda m: two_sample.compare(KEY, np.full((3, 2), np.nan), np.ones((3, 2))), "one"),
-        (lambda m: spectrum.measures(m, np.ones((3, 3)), 0.1), "shape of two_point"),
+        (lambda m: spectrum.measures(m, np.ones((3, 3)), 0.1), "lattice of two_point"),
         (lambda m: spectrum.fourier_power(np.ones((16, 1)), 4, 5), "shape of vectors"),
         (lambda m: spectrum.projections(np.ones((16, 1)), SPINS[0]), "two_point"),
         (lambda m: spectrum.mean_field_map(m, 2 * np.ones((1, 16))), "visible"),

@@ -169,6 +169,12 @@ def _in_order(given: Any) -> Any:
     return given.transpose(..., *(label for label in ("sample", "draw", "chain", "y", "x") if label in labels))
 
 
+def sides_in(given: Configurations, name: str = "data") -> tuple[int, int] | None:
+    """Rows and columns of the lattice that configurations are on, None for rows that are flat already."""
+    shape = _numbers(given, name).shape
+    return (shape[-2], shape[-1]) if len(shape) > 2 else None
+
+
 def as_spins(array: Any, name: str) -> Any:
     """The same array as int8, refused unless every value is -1 or +1; a tracer has no values to look at."""
     if not isinstance(array, Tracer) and bool(_any_odd(array) if isinstance(array, jax.Array) else _odd(array).any()):

@@ -238,9 +238,3 @@ def _archived(path: FileName) -> tuple[np.ndarray, np.ndarray]:
             return archive["spins"], archive["temperatures"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidInput(Problem("path", str(path), f"{allowed} ({error})")) from error
-
-
-def sides_in(data: Configurations) -> tuple[int, int] | None:
-    """Rows and columns of the lattice that configurations are on, None for rows that are flat already."""
-    shape = np.shape(data)
-    return (shape[-2], shape[-1]) if len(shape) > 2 else None

@@ -8,9 +8,8 @@ from scipy.special import logsumexp
 
 from rbmflow import exact
 from rbmflow._checks import Problems
-from rbmflow._doors import Configurations, Temperatures, rows_of, temperatures_of
+from rbmflow._doors import Configurations, Temperatures, rows_of, sides_in, temperatures_of
 from rbmflow._own_settings import own_settings
-from rbmflow.dataset import sides_in
 from rbmflow.likelihood.partition import LogPartition, free_energy
 from rbmflow.model import Ising, free_lattice
 from rbmflow.rbm import RBM, machine_of

@@ -11,10 +11,9 @@ from jaxtyping import Array, Int8
 
 from rbmflow import _scan
 from rbmflow._checks import Problems
-from rbmflow._doors import AnyKey, Configurations, keys_of, rows_of
+from rbmflow._doors import AnyKey, Configurations, keys_of, rows_of, sides_in
 from rbmflow._own_settings import own_settings
 from rbmflow._types import Key
-from rbmflow.dataset import sides_in
 from rbmflow.rbm import RBM
 from rbmflow.settings import MachineSettings, TrainingSettings
 from rbmflow.training.epochs import (

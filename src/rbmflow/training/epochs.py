@@ -14,11 +14,10 @@ from jaxtyping import Array, Float, Int, Int8
 
 from rbmflow import _scan
 from rbmflow._checks import InvalidInput, Problem, Problems
-from rbmflow._doors import AnyKey, Configurations, rows_of
+from rbmflow._doors import AnyKey, Configurations, rows_of, sides_in
 from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Record, arrays_of, in_order, labelled
 from rbmflow._types import Key
-from rbmflow.dataset import sides_in
 from rbmflow.random import Shuffles, key_for
 from rbmflow.rbm import RBM, on_lattice
 from rbmflow.settings import (
