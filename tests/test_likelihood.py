@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 import rbmflow as rf
-from rbmflow import enumeration
+from rbmflow import enumeration, exact
 from rbmflow._checks import InvalidInput
 from rbmflow.likelihood import (
     LogPartition,
@@ -117,13 +118,47 @@ def test_excess_nats_are_the_divergence_from_the_mixture():
     states = enumeration.states(PLUS_MINUS, 8).astype(np.int8)
     log_mixture = log_mixture_probability(model, grid, states)
     divergence = np.exp(log_mixture) @ (log_mixture - enumeration.visible_log_probability(machine))
-    fresh, exact = rf.sample(jax.random.key(1), model, grid, 20_000), exact_log_partition(machine)
-    found = excess_nats(machine, model, fresh, exact)
+    fresh, summed_over = rf.sample(jax.random.key(1), model, grid, 20_000), exact_log_partition(machine)
+    found = excess_nats(machine, model, fresh, summed_over)
     assert abs(found.mean - divergence) < 5 * found.error < 0.1
-    worse = excess_nats(machine, model, fresh, LogPartition(exact.value, 0.3))
+    worse = excess_nats(machine, model, fresh, LogPartition(summed_over.value, 0.3))
     assert worse.error == pytest.approx(np.hypot(found.error, 0.3))
-    weighted = excess_nats(machine, model, fresh, LogPartition(exact.value, 0.3, "draws"))
+    weighted = excess_nats(machine, model, fresh, LogPartition(summed_over.value, 0.3, "draws"))
     assert abs(weighted.mean - divergence) < 5 * weighted.error < 0.3
+
+
+@pytest.mark.parametrize(
+    ("length", "nats", "method"), [(4, 0.2294, "exact"), (6, 0.9558, "draws"), (10, 3.6883, "draws")]
+)
+def test_a_machine_that_is_an_ising_model_loses_the_divergence_of_its_temperature(length, nats, method):
+    """A hidden unit on each bond, of weights arccosh(e^2K) / 2, makes an Ising model of coupling K, at its best T here."""
+    model, grid = rf.Ising(rf.Square(length)), tuple(np.arange(25) / 4)
+    levels, log_count = exact.log_density_of_states(model)
+    rows = [np.where(levels == levels.min(), -np.log(2), -np.inf)]
+    rows += [-levels / t - exact.log_partition(model, t) for t in grid[1:]]
+    log_mixture = logsumexp(rows, axis=0) - np.log(len(grid))
+
+    def divergence(temperature: float) -> float:
+        log_ising = -levels / temperature - exact.log_partition(model, temperature)
+        return float(np.exp(log_mixture + log_count) @ (log_mixture - log_ising))
+
+    best = minimize_scalar(divergence, bounds=(2.0, 3.5), method="bounded")
+    assert best.fun == pytest.approx(nats, abs=1e-4)
+    sites = np.arange(length**2).reshape(length, length)
+    ends = np.concatenate([[sites, np.roll(sites, -1, axis)] for axis in (0, 1)], axis=1).reshape(2, -1)
+    weights = np.zeros((length**2, ends.shape[1]))
+    weights[ends, np.arange(ends.shape[1])] = np.arccosh(np.exp(2 / best.x)) / 2
+    machine = RBM.from_weights(weights, None, None, units="-1/+1", axes="visible, hidden")
+    fresh = rf.sample(jax.random.key(0), model, grid, 400)
+    found = log_partition(jax.random.key(1), machine, model, fresh, chains=100, steps=200)
+    excess = excess_nats(machine, model, fresh, found)
+    assert (found.method, found.flags, excess.flags) == (method, (), ())
+    # Summed over its hidden unit a bond has 2 cosh w(s + s') = 2 sqrt(cosh 2w) e^(K s s') with e^2K = cosh 2w.
+    truth = exact.log_partition(model, best.x) + ends.shape[1] * (np.log(2) + 1 / best.x)
+    assert abs(found.value - truth) < 5 * found.error + 1e-4
+    assert abs(excess.mean - nats) < 5 * excess.error < 0.6
+    energy = machine_mean(machine, model, fresh, model.energy(fresh.spins))
+    assert abs(energy.mean - exact.energy(model, best.x)) < 5 * energy.error < 0.1
 
 
 def test_exact_training_comes_close_to_the_mixture():
