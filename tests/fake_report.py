@@ -7,8 +7,9 @@ import time
 from fake_science import trace
 
 
-def flags(results):
-    return [{"where": "results", **flag} for flag in json.loads(results.attrs["flags"])]
+def flags(results, run):
+    found = [*json.loads(results.attrs["flags"]), *run.get("flags", ())]
+    return [{"where": "results", **flag} for flag in found]
 
 
 def write(path, results, run):

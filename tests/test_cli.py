@@ -89,8 +89,9 @@ def test_run_writes_the_run_and_ends_with_its_report(call, tmp_path):
     last = fake_science.graph(asked)[-1]
     assert record["run"] == f"quick-{last.hash[:10]}" == folder.name
     assert record["spec_toml"] == (folder / "spec.toml").read_text() == spec.to_toml(asked)
-    keys = "name run spec_toml started seconds compute_seconds steps versions device cores platform revision seed"
+    keys = "name run spec_toml started seconds compute_seconds steps versions flags device cores platform revision seed"
     assert set(record) == set(keys.split())
+    assert record["flags"] == []
     assert [row["name"] for row in record["steps"]] == [step.name for step in fake_science.graph(asked)]
     assert set(record["steps"][0]) == {"kind", "name", "hash", "seconds", "cached", "device", "flags"}
     assert not any(row["cached"] for row in record["steps"])
@@ -105,6 +106,18 @@ def test_a_second_run_computes_and_writes_nothing(call, tmp_path):
     assert "nothing to compute" in out
     assert out.splitlines()[-1] == first[-1]
     assert tree(tmp_path) == before
+
+
+def test_steps_that_were_not_made_alike_are_told(call, tmp_path, monkeypatch):
+    call("run", *SMALL)
+    asked = spec.load("quick", {"seeds": "2", "training.epochs": "3"})
+    last = fake_science.graph(asked)[-1]
+    shutil.rmtree(tmp_path / "rbmflow-store" / "artifacts" / last.kind / last.hash)
+    monkeypatch.setenv("JAX_DEFAULT_MATMUL_PRECISION", "highest")
+    code, out, _ = call("run", *SMALL)
+    assert code == 0
+    assert "1 of 6 steps computed" in out
+    assert "flag: run: steps were made with JAX_DEFAULT_MATMUL_PRECISION unset and highest" in out.splitlines()
 
 
 @pytest.mark.parametrize("sweep", ["", "[sweep.product]\n'training.epochs' = [2, 3]\n"], ids=["run", "sweep"])

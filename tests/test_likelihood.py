@@ -132,7 +132,7 @@ EXCESS_OF_ISING = [(4, 0.2294, "exact"), (6, 0.9558, "draws"), (10, 3.6883, "dra
 
 @pytest.mark.parametrize(("length", "nats", "method"), EXCESS_OF_ISING)
 def test_a_machine_that_is_an_ising_model_loses_the_divergence_of_its_temperature(length, nats, method):
-    """A hidden unit on each bond, of weights arccosh(e^2K) / 2, makes an Ising model of coupling K; 1/K is the best T."""
+    """A hidden unit on each bond, of weights arccosh(e^2K) / 2, makes an Ising model of coupling K."""
     model, grid = rf.Ising(rf.Square(length)), tuple(np.arange(25) / 4)
     levels, log_count = exact.log_density_of_states(model)
     rows = [np.where(levels == levels.min(), -np.log(2), -np.inf)]

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         seconds = time.perf_counter() - clock
         record = recording.finish(spec, steps, store, started, seconds, watch.computed)
         report.write(page, results, record)
-    _print_ends(results)
+    _print_ends(results, record)
     done = f"{len(watch.computed)} of {len(set(steps))} steps computed" if watch.computed else "nothing to compute"
     print(f"{record['run']}: {done}, {time.perf_counter() - clock:.1f} s")
     print(plain(page))
@@ -246,7 +246,7 @@ def show(arguments: argparse.Namespace) -> int:
     print(f"{record['run']}, started {record['started']}, {record.get('compute_seconds', 0):.0f} s of computing")
     for name, value in summary["references"].items():
         print(f"{name.replace('_', ' ')}: {value:.4f}")
-    _print_ends(results)
+    _print_ends(results, record)
     return 0
 
 
@@ -325,7 +325,7 @@ def _graphs(arguments: argparse.Namespace) -> tuple[Sweep, list[Sequence[Step]]]
     return sweep, graphs
 
 
-def _print_ends(results: xr.Dataset) -> None:
+def _print_ends(results: xr.Dataset, record: dict[str, Any]) -> None:
     """Print where each flow ended, and the quality flags."""
     from rbmflow import report
 
@@ -334,7 +334,7 @@ def _print_ends(results: xr.Dataset) -> None:
     for row in rows:
         table.add_row(*map(cell, row))
     console().print(table)
-    for flag in report.flags(results):
+    for flag in report.flags(results, record):
         print(plain(f"flag: {flag['where']}: {flag['message']}"))
 
 

@@ -116,11 +116,21 @@ def finish(
         row = {"kind": step.kind, "name": step.name, "hash": step.hash, "cached": step not in computed}
         flags = [{"where": step.name, **flag} for flag in about.get("flags", ())]
         rows.append(row | {key: about.get(key) for key in ("seconds", "device")} | {"flags": flags})
+    used = _versions(abouts)
     record = _header(spec, steps, started) | {
         "seconds": round(seconds, 3),
         "compute_seconds": round(sum(row["seconds"] or 0.0 for row in rows), 3),
         "steps": rows,
-        "versions": _versions(abouts) or versions(),
+        "versions": {name: " and ".join(values) for name, values in used.items()} or versions(),
+        "flags": [
+            {
+                "where": "run",
+                "what": "several versions",
+                "message": f"steps were made with {name} {' and '.join(values)}",
+            }
+            for name, values in used.items()
+            if len(values) > 1
+        ],
         "device": ", ".join(dict.fromkeys(row["device"] for row in rows if row["device"])),
         "cores": available_cores(),
         "platform": platform.platform(),
@@ -130,16 +140,18 @@ def finish(
     return record
 
 
-def _versions(abouts: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Versions of all steps by package, and what else may tell their numbers apart; several stand beside each other."""
+def _versions(abouts: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """Versions of all steps by package, and of what else may tell their numbers apart: flags that some steps had."""
+    settings = [
+        {**dict.fromkeys(names, "unset"), **about.get("own_flags", {}), **about.get("versions", {})}
+        for names in [{name for about in abouts for name in about.get("own_flags", {})}]
+        for about in abouts
+        if about
+    ]
     found: dict[str, dict[str, None]] = {}
-    for about in abouts:
-        for name, value in {**about.get("versions", {}), **about.get("own_flags", {})}.items():
-            found.setdefault(str(name), {})[str(value)] = None
-    return {
-        name: next(iter(values)) if len(values) == 1 else f"{' and '.join(values)} (SEVERAL: steps were not made alike)"
-        for name, values in found.items()
-    }
+    for name, value in (pair for one in settings for pair in one.items()):
+        found.setdefault(str(name), {})[str(value)] = None
+    return {name: list(values) for name, values in found.items()}
 
 
 def finished(run: dict[str, Any]) -> bool:

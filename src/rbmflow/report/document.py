@@ -137,7 +137,7 @@ def render(results: xr.Dataset, run: Mapping[str, Any]) -> str:
         off_header=off_header,
         off=off_rows,
         verdicts=_linked(results),
-        flags=flags(results),
+        flags=flags(results, run),
         kinds=_kinds(run["steps"] or []),
         drawings=drawings(results),
         explorer=explorer_data(results),

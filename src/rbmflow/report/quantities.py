@@ -245,7 +245,7 @@ def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
         "thermometers": [str(t) for t in results["thermometer"].values],
         "machines": [_machine(results.sel(machine=machine)) for machine in results["machine"].values],
         "classifiers": _classifiers(results),
-        "flags": flags(results),
+        "flags": flags(results, run),
     }
 
 
@@ -313,8 +313,8 @@ def _classifiers(results: xr.Dataset) -> dict[str, dict[str, float | str | None]
     return {**measured, "exact": exact}
 
 
-def flags(results: xr.Dataset) -> list[dict[str, str]]:
-    """Return the quality flags of a run.
+def flags(results: xr.Dataset, run: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the quality flags of a run: those of its results, and what its record says of how they were made.
 
     Raises
     ------
@@ -323,6 +323,7 @@ def flags(results: xr.Dataset) -> list[dict[str, str]]:
     """
     text = results.attrs.get("flags", "[]")
     try:
-        return [{name: str(flag[name]) for name in ("where", "what", "message")} for flag in json.loads(text)]
+        found = [*json.loads(text), *(run.get("flags") or [])]
+        return [{name: str(flag[name]) for name in ("where", "what", "message")} for flag in found]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise InvalidInput(Problem("flags", text, "it must be a JSON list of {where, what, message}")) from None

@@ -94,6 +94,7 @@ class RunRecord(_Record):
     seconds: NotRequired[_Seconds]
     compute_seconds: NotRequired[_Seconds]
     versions: NotRequired[dict[_Line, _Line]]
+    flags: NotRequired[list[Flag]]
     device: NotRequired[_Line]
     cores: NotRequired[_Count]
     platform: NotRequired[_Line]
