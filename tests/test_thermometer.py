@@ -218,6 +218,7 @@ def test_neural_thermometer_of_few_classes(tmp_path):
     np.testing.assert_array_equal(type(history).load(tmp_path / "history.nc").accuracy, history.accuracy)
 
 
+@pytest.mark.slow
 def test_default_neural_thermometer_is_close_to_the_best():
     spins, classes = held_out()
     thermometer, _ = rf.train_thermometer(jax.random.key(8), TEN, PAPER_GRID)
