@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import fake_report
 import fake_science
 import rbmflow
-from rbmflow import spec
+from rbmflow import execute, spec
 from rbmflow.cli import main, sweeping
 from rbmflow.cli.arguments import split_overrides
 from rbmflow.store import Store
@@ -108,16 +109,43 @@ def test_a_second_run_computes_and_writes_nothing(call, tmp_path):
     assert tree(tmp_path) == before
 
 
-def test_steps_that_were_not_made_alike_are_told(call, tmp_path, monkeypatch):
-    call("run", *SMALL)
-    asked = spec.load("quick", {"seeds": "2", "training.epochs": "3"})
-    last = fake_science.graph(asked)[-1]
-    shutil.rmtree(tmp_path / "rbmflow-store" / "artifacts" / last.kind / last.hash)
-    monkeypatch.setenv("JAX_DEFAULT_MATMUL_PRECISION", "highest")
+def test_several_versions_over_the_steps_of_a_run_are_a_flag(call, tmp_path, monkeypatch):
+    place, older = Store(tmp_path / "rbmflow-store"), {"rbmflow": "0.0.9", "jax": "0.11"}
+    steps = fake_science.graph(spec.load("quick", {"seeds": "2", "training.epochs": "3"}))
+    with monkeypatch.context() as before:
+        before.setattr("rbmflow.execute.surroundings.versions", lambda: older)
+        before.setenv("JAX_DEFAULT_MATMUL_PRECISION", "bfloat16")
+        execute.run(steps[:1], place, science="fake_science")
     code, out, _ = call("run", *SMALL)
     assert code == 0
-    assert "1 of 6 steps computed" in out
-    assert "flag: run: steps were made with JAX_DEFAULT_MATMUL_PRECISION unset and highest" in out.splitlines()
+    told = [line for line in out.splitlines() if "steps were made with" in line]
+    assert "flag: run: steps were made with rbmflow 0.0.9 and 0.1.0" in told
+    assert "flag: run: steps were made with JAX_DEFAULT_MATMUL_PRECISION bfloat16 and unset" in told
+    record = place.find_run("quick")
+    assert {flag["what"] for flag in record["flags"]} == {"several versions"}
+    assert record["versions"]["rbmflow"] == "0.0.9 and 0.1.0"
+    assert [row["cached"] for row in record["steps"]] == [True] + [False] * (len(steps) - 1)
+
+
+def test_steps_of_another_master_do_not_count_as_computed_here(call, tmp_path):
+    place = Store(tmp_path / "rbmflow-store")
+    steps = fake_science.graph(spec.load("quick", {"seeds": "2", "training.epochs": "3"}))
+    place.prepare()
+    place.report_progress(steps[0], 0.5)  # As a master does that is at this step.
+
+    def finish():
+        execute.run(steps[:1], other, science="fake_science", name=None)
+        place.folder(steps[0]).parent.mkdir(parents=True, exist_ok=True)
+        other.folder(steps[0]).rename(place.folder(steps[0]))
+        place.end_progress(steps[0])
+
+    other = Store(tmp_path / "other")
+    threading.Timer(1.0, finish).start()
+    code, out, _ = call("run", *SMALL, "--workers", "1")
+    assert code == 0
+    assert f"{len(steps) - 1} of {len(steps)} steps computed" in out
+    cached = {row["name"]: row["cached"] for row in place.find_run("quick")["steps"]}
+    assert [name for name, there in cached.items() if there] == [steps[0].name]
 
 
 @pytest.mark.parametrize("sweep", ["", "[sweep.product]\n'training.epochs' = [2, 3]\n"], ids=["run", "sweep"])
@@ -191,6 +219,19 @@ def test_what_does_not_fit_is_refused_before_anything_is_computed(call, tmp_path
     assert (code, out) == (2, "")
     assert re.match(
         rf"{field} = {value} is not allowed: .* would take .* of memory or more, and 300 MB are free\n", err
+    )
+    assert not (tmp_path / "rbmflow-store").exists()
+    code, out, _ = call("plan", *SMALL, f"--{field}", value)
+    assert code == 0
+    assert f"warning: this machine is too small: {field} = {value} is not allowed" in out
+
+
+def test_a_method_that_is_not_installed_is_refused_before_anything_is_computed(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    code, _, err = call("run", *SMALL, "--sampling.method", "wolff")
+    assert (code, err) == (
+        2,
+        "sampling.method = 'wolff' is not allowed: clusters need the package numba, which is not installed\n",
     )
     assert not (tmp_path / "rbmflow-store").exists()
 

@@ -74,7 +74,7 @@ def slurm(tmp_path_factory):
 
 
 def rbmflow(*words, **more):
-    return subprocess.Popen([sys.executable, "-m", "rbmflow.cli", *map(str, words)], **more)
+    return subprocess.Popen([sys.executable, "-P", "-m", "rbmflow.cli", *map(str, words)], **more)
 
 
 def at_work(store):

@@ -62,8 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     limits = _limits(arguments)
     sweep, graphs = _graphs(arguments)
     store = Store(arguments.store)
-    if isinstance(workers, int):
-        fitting.refuse_what_does_not_fit(sweep, graphs, store)
+    fitting.refuse_what_does_not_fit(sweep, graphs, store, elsewhere=not isinstance(workers, int))
     store.prepare()
     if not sweep.single:
         return sweeping.run(sweep, graphs, store, workers, limits)
@@ -121,7 +120,9 @@ def _limits(arguments: argparse.Namespace) -> Limits:
 
 
 def plan(arguments: argparse.Namespace) -> int:
-    """Tell what `run` would compute."""
+    """Tell what `run` would compute, and whether it fits this machine."""
+    from rbmflow.cli import fitting
+
     sweep, graphs = _graphs(arguments)
     steps = list(dict.fromkeys(itertools.chain.from_iterable(graphs)))
     store = Store(arguments.store)
@@ -146,6 +147,10 @@ def plan(arguments: argparse.Namespace) -> int:
         print(f"to compute: {step.name}{' (under way)' if states[step] == 'running' else ''}")
     if len(wanted) > _MOST_NAMES:
         print(f"and {len(wanted) - _MOST_NAMES} more")
+    try:
+        fitting.refuse_what_does_not_fit(sweep, graphs, store)
+    except InvalidInput as refused:
+        print(plain(f"warning: this machine is too small: {refused}"))
     if arguments.record:
         print(plain(_record(sweep, graphs, store)))
     return 0

@@ -142,16 +142,13 @@ def finish(
 
 def _versions(abouts: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
     """Versions of all steps by package, and of what else may tell their numbers apart: flags that some steps had."""
-    settings = [
-        {**dict.fromkeys(names, "unset"), **about.get("own_flags", {}), **about.get("versions", {})}
-        for names in [{name for about in abouts for name in about.get("own_flags", {})}]
-        for about in abouts
-        if about
-    ]
-    found: dict[str, dict[str, None]] = {}
-    for name, value in (pair for one in settings for pair in one.items()):
-        found.setdefault(str(name), {})[str(value)] = None
-    return {name: list(values) for name, values in found.items()}
+    flags = dict.fromkeys((name for about in abouts for name in about.get("own_flags", {})), "unset")
+    found: dict[str, list[str]] = {}
+    for about in filter(None, abouts):
+        for name, value in {**flags, **about.get("own_flags", {}), **about.get("versions", {})}.items():
+            if str(value) not in found.setdefault(str(name), []):
+                found[str(name)].append(str(value))
+    return found
 
 
 def finished(run: dict[str, Any]) -> bool:
