@@ -225,6 +225,15 @@ def test_results_have_a_verdict_on_every_claim(tiny_run):
     assert len(machines["V-8"].ladder) <= int(results["ladder_update"].sel(machine="V-8").notnull().sum())
 
 
+def test_flags_of_artifacts_hold_no_names(tiny_run):
+    """An artifact may be another type's too: where a flag was raised is known from the graph alone."""
+    found = {name: json.loads(data.attrs.get("flags", "[]")) for name, data in tiny_run.items()}
+    assert any(flags for name, flags in found.items() if name != "results")
+    for name, flags in found.items():
+        keys = {"where", "what", "message"} if name == "results" else {"what", "message"}
+        assert all(set(flag) == keys for flag in flags), name
+
+
 def test_results_have_the_likelihood_of_every_machine(tiny_run):
     """The excess of a machine that is summed exactly, on fresh draws; that of the last checkpoint is the same."""
     results = tiny_run["results"]

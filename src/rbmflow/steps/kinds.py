@@ -139,7 +139,7 @@ def _control(step: Step, parents: Parents) -> xr.Dataset:
 def _likelihood(step: Step, parents: Parents) -> xr.Dataset:
     trained, unseen = parents
     mixture = step.settings["mixture"]
-    return likelihood(step.name, step_key(step), trained, unseen, model_of(step), mixture)
+    return likelihood(step_key(step), trained, unseen, model_of(step), mixture)
 
 
 def _training_flags(step: Step, history: History) -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import jax
@@ -15,6 +14,7 @@ from rbmflow.equilibrium import equilibrium
 from rbmflow.likelihood import LogPartition, Nats, excess_nats, log_partition
 from rbmflow.model import Ising
 from rbmflow.rbm import RBM
+from rbmflow.steps.streams import flagged
 from rbmflow.training import Ladder
 
 ALONG = {"chains": 100, "steps": 200}
@@ -49,14 +49,12 @@ NAMES = {
 
 
 def likelihood(
-    name: str, key: jax.Array, trained: xr.Dataset, drawn: xr.Dataset, model: Ising, temperatures: list[float]
+    key: jax.Array, trained: xr.Dataset, drawn: xr.Dataset, model: Ising, temperatures: list[float]
 ) -> xr.Dataset:
     """Excess nats of the machine and its checkpoints, and the equilibrium checks; NaN where there is no number.
 
     Parameters
     ----------
-    name
-        Of the step, for its flags.
     key
         JAX random key.
     trained
@@ -82,7 +80,7 @@ def likelihood(
         values |= _told(partition) | {"excess": excess.mean, "excess_error": excess.error}
         values |= _equilibrium(for_chains, machine, model, grid)
         flags += excess.flags
-    rows = []
+    rows, below = [], []
     for number, key_of_one in enumerate(for_checkpoints):
         one = ladder.machine(number)
         if not one.finite:
@@ -90,7 +88,10 @@ def likelihood(
             continue
         partition, excess = judged(key_of_one, one, ALONG)
         rows.append((excess.mean, excess.error, METHODS.index(partition.method)))
-        flags += [f"checkpoint {number}: {text}" for text in excess.flags if excess.mean < 0]
+        if excess.mean < 0:
+            below.append(f"{number} ({excess.mean:.2g} +- {excess.error:.2g} nats)")
+    if below:
+        flags.append(f"the excess is below zero, where a divergence cannot be, at checkpoint {', '.join(below)}")
     values["checkpoint_update"] = np.asarray(ladder.update, float)
     of_checkpoints = ("checkpoint_excess", "checkpoint_excess_error", "checkpoint_log_partition_method")
     values |= dict(zip(of_checkpoints, np.array(rows, float).T, strict=True))
@@ -98,8 +99,8 @@ def likelihood(
         name: (("checkpoint",) if name.startswith("checkpoint") else (), value, {"long_name": NAMES[name]})
         for name, value in values.items()
     }
-    told = json.dumps([{"where": name, "what": "likelihood", "message": text} for text in flags])
-    return xr.Dataset(variables, {"checkpoint": np.arange(len(rows))}, {"flags": told})
+    whole = xr.Dataset(variables, {"checkpoint": np.arange(len(rows))})
+    return flagged(whole, *(("likelihood", text) for text in flags))
 
 
 def _told(partition: LogPartition) -> dict[str, float]:
