@@ -49,11 +49,6 @@ def measures(machine: RBM, two_point: Numbers, initial_scale: float) -> dict[str
     initial_scale
         Standard deviation of its initial weights, in its own units.
 
-    Raises
-    ------
-    InvalidInput
-        If the two-point function is that of another lattice than the machine's.
-
     Returns
     -------
     dict
