@@ -38,7 +38,7 @@ SCIENCE = (
     "likelihood",
     "training",
     "flow",
-    "equilibrium",
+    "relaxation",
     "thermometer",
     "spectrum",
     "renormalization",

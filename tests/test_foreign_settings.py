@@ -9,8 +9,8 @@ import pytest
 
 import rbmflow as rf
 from rbmflow import enumeration, exact, observables, renormalization, two_sample
-from rbmflow.equilibrium import equilibrium
 from rbmflow.likelihood import LogPartition, annealed_log_partition, exact_log_partition, log_probability
+from rbmflow.relaxation import relax
 from rbmflow.settings import MachineSettings, ThermometerSettings, TrainingSettings
 
 SETTINGS = {
@@ -70,7 +70,7 @@ def machines():
     partition = rf.log_partition(key, machine, model, draws, chains=20, steps=10)
     nats = rf.excess_nats(machine, model, draws, partition), rf.excess_nats(machine, model, draws, LogPartition(9.0))
     annealed = annealed_log_partition(key, machine, chains=20, levels=10, equilibration=5).value
-    at_rest = equilibrium(key, machine, model, (2.0, 4.0), chains=20, iterations=8)
+    at_rest = relax(key, machine, model, (2.0, 4.0), chains=20, iterations=8)
     changed = machine.in_units("0/1"), rf.RBM.from_dataset(machine.to_dataset()), machine.finite
     small = rf.RBM.from_weights(WEIGHTS[:9, :3], np.zeros(9), np.zeros(3), units="0/1")
     tiny = exact_log_partition(small).value, enumeration.gibbs_kernel(small), log_probability(machine, DATA, partition)

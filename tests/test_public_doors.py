@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 import rbmflow as rf
 from rbmflow import enumeration, exact, renormalization, spectrum, two_sample
 from rbmflow._checks import InvalidInput
-from rbmflow.equilibrium import equilibrium, overlap
 from rbmflow.likelihood import LogPartition, annealed_log_partition, log_mixture_probability
 from rbmflow.observables import domains, longest_wave, observe, structure_factor
+from rbmflow.relaxation import overlap, relax
 from rbmflow.settings import FlowSettings, MachineSettings, SamplingSettings, ThermometerSettings, TrainingSettings
 from rbmflow.thermometer import accuracy, cross_entropy
 from rbmflow.thermometer.classes import ClassCurve, mean_class
@@ -202,7 +202,7 @@ def keyed(machine):
         "majority_rule": lambda key: renormalization.majority_rule(key, SPINS),
         "compare": lambda key: two_sample.compare(key, np.eye(3), np.ones((4, 3)), 9),
         "annealed": lambda key: annealed_log_partition(key, machine, chains=4, levels=2, equilibration=1),
-        "equilibrium": lambda key: equilibrium(key, machine, MODEL, GRID, chains=4, iterations=8),
+        "relax": lambda key: relax(key, machine, MODEL, GRID, chains=4, iterations=8),
         "mode_growth": lambda key: spectrum.mode_growth(key, machine, start, 1),
     }
 

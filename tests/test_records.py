@@ -18,9 +18,9 @@ import rbmflow as rf
 from rbmflow import _netcdf
 from rbmflow._checks import InvalidInput
 from rbmflow.dataset import Chains
-from rbmflow.equilibrium import equilibrium
 from rbmflow.observables import Observables, observe
 from rbmflow.rbm import RBM, ZERO_ONE
+from rbmflow.relaxation import relax
 from rbmflow.settings import MachineSettings
 from rbmflow.spectrum.measures import measures
 from rbmflow.thermometer.classes import ClassCurve
@@ -328,7 +328,7 @@ def test_a_machine_remembers_its_lattice(tmp_path):
     for call in (
         lambda: rf.log_probability(machine, np.ones((3, 2, 12)), partition),
         lambda: measures(machine, np.ones((2, 12)), 0.1),
-        lambda: equilibrium(KEY, machine, model, (1.0, 2.0)),
+        lambda: relax(KEY, machine, model, (1.0, 2.0)),
     ):
         with pytest.raises(InvalidInput, match=r"lattice of .* that of the machine, 24 sites on the lattice \[4, 6\]"):
             call()

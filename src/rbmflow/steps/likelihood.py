@@ -10,10 +10,10 @@ import xarray as xr
 
 from rbmflow import exact
 from rbmflow.dataset import Draws
-from rbmflow.equilibrium import equilibrium
 from rbmflow.likelihood import LogPartition, Nats, excess_nats, log_partition
 from rbmflow.model import Ising
 from rbmflow.rbm import RBM
+from rbmflow.relaxation import relax
 from rbmflow.steps.streams import flagged
 from rbmflow.training import Ladder
 
@@ -121,7 +121,7 @@ def _equilibrium(key: jax.Array, machine: RBM, model: Ising, temperatures: tuple
     """The checks that need the exact distribution of m; nothing where it is not known."""
     if not exact.magnetization_known(model):
         return {}
-    found = equilibrium(key, machine, model, temperatures)
+    found = relax(key, machine, model, temperatures)
     return {
         "tau_energy": found.tau_energy,
         "tau_abs_magnetization": found.tau_magnetization,

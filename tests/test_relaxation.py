@@ -8,8 +8,8 @@ import pytest
 import rbmflow as rf
 from rbmflow import enumeration
 from rbmflow._checks import InvalidInput
-from rbmflow.equilibrium import equilibrium, overlap
 from rbmflow.rbm import PLUS_MINUS, RBM
+from rbmflow.relaxation import overlap, relax
 
 MODEL = rf.Ising(rf.Square(2, 4))
 
@@ -36,7 +36,7 @@ def test_times_and_means_are_those_of_the_enumerated_kernel():
     states = enumeration.states(PLUS_MINUS, 8).astype(np.int8).reshape(-1, 2, 4)
     energy, size = np.asarray(MODEL.energy(states), float), np.abs(np.asarray(MODEL.magnetization(states), float))
     p = np.exp(enumeration.visible_log_probability(machine))
-    found = equilibrium(jax.random.key(1), machine, MODEL, (2.0, 4.0), chains=2000, iterations=200)
+    found = relax(jax.random.key(1), machine, MODEL, (2.0, 4.0), chains=2000, iterations=200)
     assert found.agree
     for start in range(2):
         assert abs(found.energy[start] - p @ energy) < 5 * found.energy_error[start]
@@ -52,7 +52,7 @@ def test_times_and_means_are_those_of_the_enumerated_kernel():
 
 
 def test_free_spins_are_the_mixture_at_infinite_temperature():
-    found = equilibrium(jax.random.key(1), coupled(0.0), MODEL, (np.inf,), chains=2000, iterations=20)
+    found = relax(jax.random.key(1), coupled(0.0), MODEL, (np.inf,), chains=2000, iterations=20)
     assert found.agree
     assert found.tau_energy == pytest.approx(0.5, abs=0.05)
     assert min(found.energy_overlap, found.abs_magnetization_overlap) > 0.97
@@ -60,7 +60,7 @@ def test_free_spins_are_the_mixture_at_infinite_temperature():
 
 def test_a_machine_that_copies_each_spin_is_caught():
     copying = RBM(4.0 * jnp.eye(8), jnp.zeros(8), jnp.zeros(8))
-    found = equilibrium(jax.random.key(1), copying, MODEL, (2.0,), chains=200, iterations=40)
+    found = relax(jax.random.key(1), copying, MODEL, (2.0,), chains=200, iterations=40)
     assert not found.agree
     assert found.abs_magnetization[0] > 0.9 > 0.5 > found.abs_magnetization[1]
 
@@ -81,7 +81,5 @@ def test_overlap_is_one_minus_the_total_variation():
 )
 def test_bad_input_names_the_field(change, field):
     with pytest.raises(InvalidInput) as caught:
-        equilibrium(
-            **{"key": jax.random.key(0), "machine": coupled(0.1), "model": MODEL, "temperatures": (2.0,)} | change
-        )
+        relax(**{"key": jax.random.key(0), "machine": coupled(0.1), "model": MODEL, "temperatures": (2.0,)} | change)
     assert [problem.field for problem in caught.value.problems] == [field]

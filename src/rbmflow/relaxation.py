@@ -24,7 +24,7 @@ WINDOW = 10.0
 """Autocorrelations are summed up to this many autocorrelation times."""
 
 
-class Equilibrium(NamedTuple):
+class Relaxation(NamedTuple):
     """Where chains of a machine end that start cold and hot; energies and magnetizations are per site."""
 
     tau_energy: float
@@ -73,7 +73,7 @@ def overlap(counts: Numbers, probability: Numbers) -> float:
 
 
 @own_settings
-def equilibrium(
+def relax(
     key: AnyKey,
     machine: RBM,
     model: Ising,
@@ -81,7 +81,7 @@ def equilibrium(
     *,
     chains: int = 500,
     iterations: int = 200,
-) -> Equilibrium:
+) -> Relaxation:
     r"""Run chains of a machine from all spins up or down and from uniform ones, and compare their ends.
 
     Where cold and hot chains agree and `iterations` is many autocorrelation times, the ends are draws from the
@@ -117,7 +117,7 @@ def equilibrium(
     >>> import jax, rbmflow as rf
     >>> from rbmflow.settings import MachineSettings
     >>> free = rf.RBM.random(jax.random.key(0), 16, MachineSettings(hidden=4, initial_scale=0.0))
-    >>> equilibrium(jax.random.key(1), free, rf.Ising(rf.Square(4)), (2.0,), chains=50, iterations=8).agree
+    >>> relax(jax.random.key(1), free, rf.Ising(rf.Square(4)), (2.0,), chains=50, iterations=8).agree
     True
     """
     problems = Problems()
@@ -140,7 +140,7 @@ def equilibrium(
     same_energy = abs(e_cold - e_hot) <= SIGMAS * np.hypot(de_cold, de_hot)
     same_magnetization = abs(m_cold - m_hot) <= SIGMAS * np.hypot(dm_cold, dm_hot)
     of_energy, of_magnetization = _overlaps(model, grid, np.concatenate(ends))
-    return Equilibrium(
+    return Relaxation(
         _tau(_of_sites(model.energy(series))),
         _tau(np.abs(_of_sites(model.magnetization(series)))),
         (e_cold, e_hot),
