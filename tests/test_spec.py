@@ -4,8 +4,7 @@ import re
 import tomllib
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rbmflow import spec
 from rbmflow._checks import InvalidInput, Problem, find_temperature, same_temperature

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Array, Float, Int8
-from jaxtyping import Key as _Key
+from jaxtyping import Array, Float, Int8, Key as _Key
 
 from rbmflow import _forks
 

@@ -31,9 +31,9 @@ from rbmflow.execute import (
     has_gpu,
     load_slurm,
     missing,
+    run as execute,
     versions,
 )
-from rbmflow.execute import run as execute
 from rbmflow.store import Step, Store
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rbmflow._checks import InvalidInput, Problem, Problems, plain
 from rbmflow._files import filled
 from rbmflow.cli.watching import Watch
-from rbmflow.execute import ExecutionFailed, Limits, Slurm, manifest, recording
-from rbmflow.execute import run as execute
+from rbmflow.execute import ExecutionFailed, Limits, Slurm, manifest, recording, run as execute
 from rbmflow.execute.spawning import Children, Lost
 from rbmflow.store import Address, Damaged, Step, Store
 

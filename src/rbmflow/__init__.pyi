@@ -1,0 +1,50 @@
+"""Every public name, once: type checkers read it here, and so does the package itself."""
+
+from . import exact as exact
+from ._scan import Interrupted as Interrupted
+from .convergence import FlowEnds as FlowEnds, end_of_flows as end_of_flows
+from .dataset import Draws as Draws
+from .flow import Flow as Flow, iterate as iterate
+from .lattice import Square as Square
+from .likelihood import (
+    LogPartition as LogPartition,
+    excess_nats as excess_nats,
+    log_partition as log_partition,
+    log_probability as log_probability,
+    machine_mean as machine_mean,
+    trajectory_log_partition as trajectory_log_partition,
+)
+from .model import Ising as Ising
+from .rbm import RBM as RBM
+from .sampler import (
+    HeatBath as HeatBath,
+    Metropolis as Metropolis,
+    SwendsenWang as SwendsenWang,
+    TransferMatrix as TransferMatrix,
+    Wolff as Wolff,
+    cold as cold,
+    hot as hot,
+    sample as sample,
+    thermal as thermal,
+)
+from .sampler.on_disk import sample_to as sample_to
+from .spectrum import Spectrum as Spectrum, decompose as decompose
+from .thermometer import (
+    BayesThermometer as BayesThermometer,
+    CorrelationThermometer as CorrelationThermometer,
+    EnergyThermometer as EnergyThermometer,
+    MagnetizationThermometer as MagnetizationThermometer,
+    NeuralThermometer as NeuralThermometer,
+    train_thermometer as train_thermometer,
+)
+from .training import (
+    CD as CD,
+    PCD as PCD,
+    PTT as PTT,
+    Exact as Exact,
+    History as History,
+    train as train,
+    train_ensemble as train_ensemble,
+)
+
+__version__: str
