@@ -19,6 +19,7 @@ VOCABULARY = (
     "_hdf5",
     "_netcdf",
     "_record",
+    "_registry",
     "_scan",
     "_own_settings",
     "random",
@@ -61,13 +62,13 @@ def allowed_inside(room: str) -> set[str]:
     if room in SCIENCE:
         return vocabulary | set(SCIENCE[: SCIENCE.index(room)]) | {"diagnostics"}
     return {
-        "figures": {"_checks"},
-        "report": {"_checks", "_files", "figures"},
-        "spec": {"_checks", "settings"},
+        "figures": {"_checks", "_registry"},
+        "report": {"_checks", "_files", "_registry", "figures"},
+        "spec": {"_checks", "_registry", "settings"},
         "store": {"_checks", "_hdf5", "_files", "_netcdf"},
         "steps": vocabulary | set(SCIENCE) | {"spec", "store"},
-        "execute": {"_checks", "_files", "spec", "store"},
-        "cli": {"_checks", "_files", "spec", "store", "steps", "execute", "report"},
+        "execute": {"_checks", "_files", "_registry", "spec", "store"},
+        "cli": {"_checks", "_files", "_registry", "spec", "store", "steps", "execute", "report"},
     }[room]
 
 

@@ -1,0 +1,240 @@
+"""Registries: things that a spec may name, those of this package and those that others add.
+
+A name is looked up and nothing else: no text of a spec is imported, evaluated or used as a path. Code comes in through
+two doors that a person opens: an installed package with an entry point of the group `rbmflow.extensions`, and a file
+that is handed over by `--with`. In a notebook the things are passed as Python values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import pkgutil
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module, metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from rbmflow._checks import InvalidInput, Problem, Problems
+
+GROUP = "rbmflow.extensions"
+"""Group of the entry points that name modules whose import registers things."""
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}\.py")
+
+_OWN, _WRAPPERS = "rbmflow", ("jaxtyping", "beartype")
+"""This package, and those whose frames stand between a decorator and its caller where types are checked."""
+
+
+class Extension(NamedTuple):
+    """A file whose decorators have registered things, as it was when it was run."""
+
+    name: str
+    """Name of the file without its folder, by which the record of a run knows it."""
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        """Hash of its bytes, a part of the hash of what it computes."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+class _Entry(NamedTuple):
+    thing: Any
+    place: str
+    source: str | None
+
+
+class Registry[T](Mapping[str, T]):
+    """Things by name; what is not there is refused in a sentence with all names that there are.
+
+    Parameters
+    ----------
+    noun
+        What one of them is called, such as "data source".
+    home
+        Modules of this package that register its own things, or packages all of whose modules do. They are imported at
+        the first look-up of a name that is not known yet.
+    default
+        A name of the house's own that is known without a look-up.
+    """
+
+    def __init__(self, noun: str, home: tuple[str, ...] = (), default: str | None = None):
+        self.noun, self.home, self.default = noun, home, default
+        self._entries: dict[str, _Entry] = {}
+        self._at_home = False
+        _registries.append(self)
+
+    def add(self, name: str, thing: T) -> T:
+        """Register a thing and return it.
+
+        Raises
+        ------
+        InvalidInput
+            If another place has registered the name. The same place may again, as a cell of a notebook does.
+        """
+        place, source = _caller()
+        if source is not None:
+            self._go_home()
+        known = self._entries.get(name)
+        text = isinstance(name, str) and re.fullmatch(r"[^\W\d][\w -]{0,59}", name) is not None
+        Problems.only(text, self.noun, name, "its name must be 1 to 60 letters, digits, _, - and spaces")
+        told = f"the name is taken: {place} and {known.place if known else ''} register it"
+        Problems.only(known is None or known.place == place, self.noun, name, told)
+        self._entries[name] = _Entry(thing, place, source)
+        return thing
+
+    def __getitem__(self, name: str) -> T:
+        return self._entry(name).thing
+
+    def __contains__(self, name: object) -> bool:
+        return name == self.default or name in self._entries or name in self._found()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found())
+
+    def __len__(self) -> int:
+        return len(self._found())
+
+    def source(self, name: str) -> str | None:
+        """SHA-256 of the file that registered a name; None for the things of this package."""
+        return None if name == self.default else self._entry(name).source
+
+    def _entry(self, name: str) -> _Entry:
+        found = self._entries if name in self._entries else self._found()
+        if name not in found:
+            raise InvalidInput(Problem(self.noun, name, f"it must be one of {', '.join(found)}"))
+        return found[name]
+
+    def _found(self) -> dict[str, _Entry]:
+        self._go_home()
+        _load_installed()
+        return self._entries
+
+    def _go_home(self) -> None:
+        if not self._at_home:
+            self._at_home = True
+            for name in self.home:
+                module = import_module(name)
+                for inner in pkgutil.iter_modules(getattr(module, "__path__", ())):
+                    import_module(f"{name}.{inner.name}")
+
+
+_registries: list[Registry[Any]] = []
+_installed = False
+_files: dict[str, Extension] = {}
+"""Files that were run in this process, by name."""
+
+
+def load_files(paths: Iterable[str | Path]) -> tuple[Extension, ...]:
+    """Run files whose decorators register things; one that was run already is not run again.
+
+    Parameters
+    ----------
+    paths
+        Python files with different names. A file of a name that is known takes the place of the former one.
+
+    Raises
+    ------
+    InvalidInput
+        If a file cannot be read or run, or two have one name; nothing of such a file stays registered.
+    """
+    places = list(map(Path, paths))
+    names = [path.name for path in places]
+    for path in places:
+        fits = _FILE_NAME.fullmatch(path.name) is not None and names.count(path.name) == 1
+        told = "its name must be one to 60 letters, digits, _ and - with .py behind, and no other file may have it"
+        Problems.only(fits, "with", str(path), told)
+    return tuple(map(_load_file, places))
+
+
+def loaded_files() -> tuple[Extension, ...]:
+    """Files that were run in this process."""
+    return tuple(_files.values())
+
+
+def _load_file(path: Path) -> Extension:
+    try:
+        file = Extension(path.name, path.read_bytes())
+    except OSError as error:
+        raise InvalidInput(
+            Problem("with", str(path), f"it must be a file that can be read ({error.strerror})")
+        ) from error
+    if _files.get(file.name) == file:
+        return file
+    _forget(file.name)
+    name = f"with_{path.stem}"
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module  # Dataclasses look for the module of their class there.
+    _files[file.name] = file
+    try:
+        exec(compile(file.content, str(path), "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        _forget(file.name)
+        raise InvalidInput(
+            Problem("with", str(path), f"it must be Python that runs: {_told(error, str(path))}")
+        ) from error
+    return file
+
+
+def _forget(name: str) -> None:
+    """Drop what a file has registered."""
+    _files.pop(name, None)
+    for registry in _registries:
+        mine = [key for key, entry in registry._entries.items() if entry.place == name]
+        for key in mine:
+            del registry._entries[key]
+
+
+def _told(error: BaseException, path: str) -> str:
+    """What went wrong in a file, and in which of its lines."""
+    lines = [error.lineno] if isinstance(error, SyntaxError) else []
+    lines += [row.lineno for row in traceback.extract_tb(error.__traceback__) if row.filename == path]
+    where = f" (line {lines[-1]})" if lines else ""
+    return f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}{where}"
+
+
+def _load_installed() -> None:
+    """Import what installed packages name, once."""
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    for point in metadata.entry_points(group=GROUP):
+        try:
+            point.load()
+        except Exception as error:
+            _installed = False
+            owner = point.dist.name if point.dist else "a package"
+            told = f"{owner} names it as an extension, and it cannot be imported: {_told(error, '')}"
+            raise InvalidInput(Problem(GROUP, point.value, told)) from error
+
+
+def _caller() -> tuple[str, str | None]:
+    """Where a thing is being registered, and the hash of that file's bytes; no hash within this package."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name, path = str(frame.f_globals.get("__name__")), frame.f_code.co_filename
+        root = name.partition(".")[0]
+        if root == "importlib":
+            break
+        if root != _OWN and root not in _WRAPPERS and not path.startswith("<@beartype"):
+            return _source(name, path)
+        frame = frame.f_back
+    return _OWN, None
+
+
+def _source(module: str, path: str) -> tuple[str, str]:
+    file = _files.get(Path(path).name)
+    if file is not None and module == f"with_{Path(path).stem}":
+        return file.name, file.sha256
+    try:
+        content = Path(path).read_bytes()
+    except OSError:  # A cell of a notebook.
+        content = "".join(linecache.getlines(path)).encode()
+    return (module if module == "__main__" else path), hashlib.sha256(content).hexdigest()
