@@ -44,7 +44,7 @@ SCIENCE = (
     "spectrum",
     "renormalization",
     "convergence",
-    "verdict",
+    "claims",
     "diagnostics",
 )
 PRESENTATION = ("figures", "report")

@@ -18,6 +18,7 @@ import rbmflow as rf
 from rbmflow import exact, figures, report
 from rbmflow._doors import rows_of
 from rbmflow._files import to_json
+from rbmflow.claims import CLAIMS, machines_of
 from rbmflow.likelihood import exact_log_partition, excess_nats
 from rbmflow.report.quantities import with_error
 from rbmflow.settings import (
@@ -33,10 +34,9 @@ from rbmflow.spec import Spec, load
 from rbmflow.steps import checkup, compute, compute_together, doctor, graph, group
 from rbmflow.steps.checkpoint import FILE, _load, _save, train_with_checkpoints
 from rbmflow.steps.graph import VERSIONS
-from rbmflow.steps.study import verdicts_of_sweep
+from rbmflow.steps.verdicts import verdicts_of_sweep
 from rbmflow.store.expected import EXPECTED, expected_of
 from rbmflow.training import start_training, training_chunks
-from rbmflow.verdict import CLAIMS, machines_of
 
 TINY = Spec(
     name="tiny",

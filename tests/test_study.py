@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from rbmflow.steps.study import distinct, named
-from test_verdict import GRID, machine
+from rbmflow.steps.verdicts import distinct, named
+from test_claims import GRID, machine
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ Every function takes the labelled results of a run and computes nothing but layo
 a figure, `to_svg` the text that a web page can hold.
 """
 
-from rbmflow.figures.checks import calibration, training_curves
-from rbmflow.figures.flow import (
+from rbmflow.figures.along_flow import (
     class_probabilities,
     configurations,
     energy_flow,
@@ -13,13 +12,14 @@ from rbmflow.figures.flow import (
     shown_iterations,
     temperature_flow,
 )
+from rbmflow.figures.behind import table_of
+from rbmflow.figures.checks import calibration, training_curves
+from rbmflow.figures.images import fourier_content, leading_vectors, mode_growth, projections, receptive_fields
 from rbmflow.figures.manifold import correlations, flow_observables, off_manifold, renormalization
-from rbmflow.figures.modes import fourier_content, leading_vectors, mode_growth, projections, receptive_fields
-from rbmflow.figures.study import study_ends, study_excess
+from rbmflow.figures.matrices import product_profiles, spectra, weight_products, weights_along_training
+from rbmflow.figures.studies import study_ends, study_excess
 from rbmflow.figures.style import start_looks, to_svg
-from rbmflow.figures.tables import table_of
 from rbmflow.figures.training_time import study_training_time, training_time
-from rbmflow.figures.weights import product_profiles, spectra, weight_products, weights_along_training
 
 __all__ = [
     "calibration",

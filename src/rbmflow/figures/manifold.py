@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.lines import Line2D
 
+from rbmflow.figures.along_flow import shown_iterations, start_legend
 from rbmflow.figures.axes import (
     CRITICAL,
     NULL,
@@ -20,7 +21,6 @@ from rbmflow.figures.axes import (
     temperature_axis,
     top_temperature,
 )
-from rbmflow.figures.flow import shown_iterations, start_legend
 from rbmflow.figures.style import INK, WIDTH, Look, start_looks, styled, tints
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rbmflow.figures.along_flow import start_legend
 from rbmflow.figures.axes import C_MAX, CRITICAL, NULL, PEAK, T_C, labels, new_figure, plain, say_empty, side_labels
-from rbmflow.figures.flow import start_legend
 from rbmflow.figures.style import NEUTRAL, WIDTH, start_looks, styled
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def study_training_time(study: xr.Dataset) -> Figure:
     Parameters
     ----------
     study
-        Machines side by side, as `verdict.study` gives them.
+        Machines side by side, as `claims.study` gives them.
 
     Returns
     -------

@@ -2,6 +2,6 @@
 
 from rbmflow.report.document import render, write
 from rbmflow.report.quantities import ends_table, flags, summary
-from rbmflow.report.sweep import sweep_table, write_sweep
+from rbmflow.report.sweep_page import sweep_table, write_sweep
 
 __all__ = ["ends_table", "flags", "render", "summary", "sweep_table", "write", "write_sweep"]

@@ -276,7 +276,7 @@ def _groups(results: xr.Dataset) -> Iterator[xr.Dataset]:
 
 
 def _require(results: xr.Dataset) -> None:
-    from rbmflow.figures.tables import COLUMNS
+    from rbmflow.figures.behind import COLUMNS
 
     needed = {name for names in COLUMNS.values() for name in names if not name.startswith(("blocked_", "ladder_"))}
     needed |= {"cross_entropy", "accuracy", "bayes_cross_entropy_exact", "bayes_accuracy_exact", "chains"}

@@ -10,7 +10,7 @@ from rbmflow.steps.graph import graph, group
 if TYPE_CHECKING:
     from rbmflow.steps.checkup import doctor
     from rbmflow.steps.kinds import compute, compute_together
-    from rbmflow.steps.study import verdicts_of, verdicts_of_sweep
+    from rbmflow.steps.verdicts import verdicts_of, verdicts_of_sweep
 
 __all__ = ["compute", "compute_together", "doctor", "graph", "group", "verdicts_of", "verdicts_of_sweep"]
 
@@ -19,8 +19,8 @@ _PLACES = {
     "compute": "rbmflow.steps.kinds",
     "compute_together": "rbmflow.steps.kinds",
     "doctor": "rbmflow.steps.checkup",
-    "verdicts_of": "rbmflow.steps.study",
-    "verdicts_of_sweep": "rbmflow.steps.study",
+    "verdicts_of": "rbmflow.steps.verdicts",
+    "verdicts_of_sweep": "rbmflow.steps.verdicts",
 }
 
 

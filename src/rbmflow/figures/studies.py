@@ -30,7 +30,7 @@ def study_ends(study: xr.Dataset) -> Figure:
     Parameters
     ----------
     study
-        Machines side by side, as `verdict.study` gives them.
+        Machines side by side, as `claims.study` gives them.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def study_excess(study: xr.Dataset) -> Figure:
     Parameters
     ----------
     study
-        Machines side by side, as `verdict.study` gives them.
+        Machines side by side, as `claims.study` gives them.
 
     Returns
     -------

@@ -1,10 +1,10 @@
 """Verdicts: what the numbers of a run say of each claim, by rules that were fixed beforehand."""
 
-from rbmflow.verdict.claims import CLAIMS, Claim, judge
-from rbmflow.verdict.judgement import Judgement, Measured, Verdict
-from rbmflow.verdict.machines import BlockSpins, Machine, StartedFlow
-from rbmflow.verdict.reading import blocks_of, machines_of
-from rbmflow.verdict.table import study
+from rbmflow.claims.judgement import Judgement, Measured, Verdict
+from rbmflow.claims.judging import CLAIMS, Claim, judge
+from rbmflow.claims.machines import BlockSpins, Machine, StartedFlow
+from rbmflow.claims.measured import blocks_of, machines_of
+from rbmflow.claims.side_by_side import study
 
 __all__ = [
     "CLAIMS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rbmflow._checks import InvalidInput, Problem
-from rbmflow.figures.flow import shown_iterations
+from rbmflow.figures.along_flow import shown_iterations
 
 if TYPE_CHECKING:
     import pandas as pd

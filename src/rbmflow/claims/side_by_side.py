@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from rbmflow.verdict.judgement import Measured
-from rbmflow.verdict.machines import UNKNOWN, Machine
+from rbmflow.claims.judgement import Measured
+from rbmflow.claims.machines import UNKNOWN, Machine
 
 
 def study(machines: Sequence[Machine]) -> xr.Dataset:

@@ -8,9 +8,9 @@ import math
 import numpy as np
 import xarray as xr
 
+from rbmflow.claims.judgement import Measured
+from rbmflow.claims.machines import UNKNOWN, BlockSpins, Machine, StartedFlow
 from rbmflow.convergence import DOUBTS
-from rbmflow.verdict.judgement import Measured
-from rbmflow.verdict.machines import UNKNOWN, BlockSpins, Machine, StartedFlow
 
 MEASURES = {
     "resemblance": "resemblance",

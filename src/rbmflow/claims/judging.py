@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rbmflow.verdict import ends, learning
-from rbmflow.verdict.judgement import Judgement, Verdict, weigh
-from rbmflow.verdict.machines import BlockSpins, Machine
+from rbmflow.claims import ends, learning
+from rbmflow.claims.judgement import Judgement, Verdict, weigh
+from rbmflow.claims.machines import BlockSpins, Machine
 
 
 @dataclass(frozen=True)

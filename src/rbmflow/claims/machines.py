@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rbmflow.verdict.judgement import Measured
+from rbmflow.claims.judgement import Measured
 
 UNKNOWN = Measured(math.nan, math.nan)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import xarray as xr
 
-from rbmflow.verdict import BlockSpins, Machine, blocks_of, judge, machines_of, study
+from rbmflow.claims import BlockSpins, Machine, blocks_of, judge, machines_of, study
 
 type Verdicts = list[dict[str, Any]]
 

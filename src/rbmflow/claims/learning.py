@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from rbmflow._checks import same_temperature
-from rbmflow.verdict.ends import alike_but_for, neural_at_tc, paper_machines
-from rbmflow.verdict.judgement import SIGNIFICANCE, Judgement, Measured, Side, above
-from rbmflow.verdict.machines import BlockSpins, Machine
+from rbmflow.claims.ends import alike_but_for, neural_at_tc, paper_machines
+from rbmflow.claims.judgement import SIGNIFICANCE, Judgement, Measured, Side, above
+from rbmflow.claims.machines import BlockSpins, Machine
 
 PERFECT = 0.05
 """Excess nats up to which a machine counts as perfect."""

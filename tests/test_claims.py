@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rbmflow import figures
-from rbmflow.verdict import CLAIMS, BlockSpins, Machine, Measured, StartedFlow, judge, study
+from rbmflow.claims import CLAIMS, BlockSpins, Machine, Measured, StartedFlow, judge, study
 
 GRID = tuple(0.25 * step for step in range(25))
 CLAIMS_PAGE = Path(__file__).parents[1] / "docs" / "claims.md"

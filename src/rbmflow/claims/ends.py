@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from rbmflow._checks import same_temperature
-from rbmflow.verdict.judgement import SIGNIFICANCE, Judgement, Measured, Side, above, within
-from rbmflow.verdict.machines import Machine
+from rbmflow.claims.judgement import SIGNIFICANCE, Judgement, Measured, Side, above, within
+from rbmflow.claims.machines import Machine
 
 WINDOW = 0.125
 """Half a class of the paper's thermometer, in J/k_B."""
