@@ -11,8 +11,8 @@ import pytest
 import rbmflow as rf
 from rbmflow import exact
 from rbmflow._checks import InvalidInput
+from rbmflow.data_sources.mean_field import curie_weiss_magnetization, sample_mean_field
 from rbmflow.observables import Observables, domains, observe
-from rbmflow.sampler.mean_field import curie_weiss_magnetization, sample_mean_field
 from rbmflow.two_sample import compare
 
 SPINS = np.where(np.random.default_rng(0).random((3, 7, 4, 6)) < 0.6, 1, -1).astype(np.int8)
@@ -143,7 +143,9 @@ def test_curie_weiss_magnetization_solves_its_equation():
 def test_mean_field_configurations_have_no_neighbours():
     """Both two-point functions, near and far, are m^2: independent spins of a common sign."""
     temperatures = (0.0, 2.5, 3.5, 5.0)
-    spins = np.asarray(sample_mean_field(jax.random.key(3), rf.Square(6), temperatures, 4000).spins, np.float64)
+    spins = np.asarray(
+        sample_mean_field(jax.random.key(3), rf.Ising(rf.Square(6)), temperatures, 4000).spins, np.float64
+    )
     square = curie_weiss_magnetization(temperatures) ** 2
     for shift in ((0, 1), (3, 3)):
         products = (spins * np.roll(spins, shift, axis=(2, 3))).mean(axis=(2, 3))

@@ -2,7 +2,9 @@
 
 from . import exact as exact
 from ._scan import Interrupted as Interrupted
+from .controls import control as control
 from .convergence import FlowEnds as FlowEnds, end_of_flows as end_of_flows
+from .data_sources import data_source as data_source
 from .dataset import Draws as Draws
 from .flow import Flow as Flow, iterate as iterate
 from .lattice import Square as Square
@@ -41,8 +43,10 @@ from .training import (
     CD as CD,
     PCD as PCD,
     PTT as PTT,
+    Estimator as Estimator,
     Exact as Exact,
     History as History,
+    recipe as recipe,
     train as train,
     train_ensemble as train_ensemble,
 )

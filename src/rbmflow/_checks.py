@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
@@ -176,9 +176,10 @@ class Problems:
         ok = is_number(plain_number(value)) and 0 <= value < 1
         self.unless(ok, name, value, "it must be a number of at least 0 and below 1")
 
-    def one_of(self, name: str, value: object, names: tuple[str, ...]) -> None:
-        """Note a problem unless `value` is one of the names."""
-        self.unless(isinstance(value, str) and value in names, name, value, f"it must be one of {', '.join(names)}")
+    def one_of(self, name: str, value: object, names: Collection[str]) -> None:
+        """Note a problem unless `value` is one of the names; they are listed only then, since a registry must look."""
+        if not (isinstance(value, str) and value in names):
+            self.unless(False, name, value, f"it must be one of {', '.join(names)}")
 
     def true_or_false(self, name: str, value: object) -> None:
         """Note a problem unless `value` is a truth value."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from rbmflow._checks import Problems, between_temperatures, find_temperature, is_number, listed, plain_number
+from rbmflow._registry import Registry
 
 type UnitsName = Literal["-1/+1", "0/1"]
 """The two values of a unit, as written in a spec."""
 
-type EstimatorName = Literal["CD", "PCD", "PTT", "Exact"]
-"""Estimators of the gradient, as written in a spec."""
+type EstimatorName = str
+"""Name of an estimator of the gradient among `RECIPES`."""
 
 type OptimiserName = Literal["sgd", "momentum", "adam"]
 """Optimisers, as written in a spec."""
@@ -20,17 +21,20 @@ type OptimiserName = Literal["sgd", "momentum", "adam"]
 type ScheduleName = Literal["constant", "linear", "cosine"]
 """Courses of the learning rate, as written in a spec."""
 
-type DataName = Literal["ising", "mean-field"]
-"""What a type of machine learns from, as written in a spec."""
-
-type WeightsName = Literal["trained", "initial", "gaussian"]
-"""Where the weights of a type come from, as written in a spec."""
-
 type HalvesName = Literal["sampled", "mean-hidden", "mean-field"]
 """How one iteration of a flow passes through the layers, as written in a spec."""
 
 type MethodName = Literal["auto", "transfer-matrix", "metropolis", "heat-bath", "swendsen-wang", "wolff"]
 """Samplers, as written in a spec."""
+
+SOURCES: Registry[Any] = Registry("data source", ("rbmflow.data_sources",), default="ising")
+"""What a type of machine may learn from."""
+
+CONTROLS: Registry[Any] = Registry("control", ("rbmflow.controls",))
+"""What may take the place of a trained machine."""
+
+RECIPES: Registry[Any] = Registry("recipe", ("rbmflow.training",), default="CD")
+"""Estimators of the gradient, by which a machine is trained."""
 
 LARGEST_SUMMED_LAYER = 20
 """Units of the smaller layer of a machine whose states are summed exactly."""
@@ -162,10 +166,12 @@ class TypeSettings(Settings):
     """Highest temperature of the training configurations."""
     temperatures: tuple[float, ...] = ()
     """Training temperatures, if they are not those of `sampling.temperatures` between minimum and maximum."""
-    data: DataName = "ising"
-    """Training configurations: "ising", or "mean-field", independent spins with the Curie-Weiss magnetization."""
-    weights: WeightsName = "trained"
-    """"initial" is the machine before training, "gaussian" has random weights of the trained one's norm."""
+    data: str = "ising"
+    """Training configurations: "ising", "mean-field", independent spins with the Curie-Weiss magnetization, or a data
+    source of an extension."""
+    weights: str = "trained"
+    """"initial" is the machine before training, "gaussian" has random weights of the trained one's norm; or a control
+    of an extension."""
     also_hidden: tuple[int, ...] = ()
     """Further numbers of hidden units; one more machine of this type for each."""
 
@@ -178,8 +184,9 @@ class TypeSettings(Settings):
             window = (self.minimum, self.maximum) == (0.0, math.inf)
             allowed = "minimum and maximum must be left out where temperatures are given"
             problems.unless(window, "temperatures", self.temperatures, allowed)
-        problems.one_of("data", self.data, get_args(DataName.__value__))
-        problems.one_of("weights", self.weights, get_args(WeightsName.__value__))
+        problems.one_of("data", self.data, SOURCES)
+        if self.weights != "trained":
+            problems.one_of("weights", self.weights, ("trained", *CONTROLS))
         problems.wholes("also_hidden", self.also_hidden, 1, MOST_HIDDEN)
 
     def chosen(self, grid: tuple[float, ...]) -> tuple[float, ...]:
@@ -207,7 +214,7 @@ class TrainingSettings(Settings):
     """Gibbs steps of the negative phase, the k of CD-k, PCD-k and PTT."""
     estimator: EstimatorName = "CD"
     """Estimator of the gradient: "CD" from the batch, "PCD" from persistent chains, "PTT" from persistent chains that
-    swap with those of past machines, "Exact" by summing all states."""
+    swap with those of past machines, "Exact" by summing all states; or a recipe of an extension."""
     rungs: int = 24
     """Most machines on the ladder of "PTT"."""
     swap_acceptance: float = 0.25
@@ -231,7 +238,7 @@ class TrainingSettings(Settings):
         problems.whole("batch", self.batch, 1)
         problems.positive("learning_rate", self.learning_rate)
         problems.whole("steps", self.steps, 1)
-        problems.one_of("estimator", self.estimator, get_args(EstimatorName.__value__))
+        problems.one_of("estimator", self.estimator, RECIPES)
         problems.one_of("optimiser", self.optimiser, get_args(OptimiserName.__value__))
         problems.one_of("schedule", self.schedule, get_args(ScheduleName.__value__))
         problems.true_or_false("centred", self.centred)

@@ -13,12 +13,19 @@ from jaxtyping import Array, Int8
 
 from rbmflow import sampler
 from rbmflow._doors import rows_of
+from rbmflow.data_sources.mean_field import sample_mean_field
 from rbmflow.dataset import Draws
 from rbmflow.flow import iterate
 from rbmflow.observables import Observables, observe
 from rbmflow.rbm import RBM, on_lattice
-from rbmflow.sampler.mean_field import sample_mean_field
-from rbmflow.settings import FlowSettings, MachineSettings, SamplingSettings, ThermometerSettings, TrainingSettings
+from rbmflow.settings import (
+    CONTROLS,
+    FlowSettings,
+    MachineSettings,
+    SamplingSettings,
+    ThermometerSettings,
+    TrainingSettings,
+)
 from rbmflow.steps import reading
 from rbmflow.steps.checkpoint import train_with_checkpoints
 from rbmflow.steps.ladder import flows_along, temperature_of
@@ -76,7 +83,7 @@ def _draws(step: Step, progress: Progress) -> xr.Dataset:
     asked = SamplingSettings(**step.settings["sampling"])
     model = model_of(step)
     if step.settings.get("data", "ising") == "mean-field":
-        return sample_mean_field(step_key(step), model.lattice, asked.temperatures, asked.draws).to_dataset()
+        return sample_mean_field(step_key(step), model, asked.temperatures, asked.draws).to_dataset()
     draws = sampler.sample(step_key(step), model, asked.temperatures, asked.draws, asked.method, progress=progress)
     return flagged(draws.to_dataset(), *(("sampling", text) for text in draws.flags))
 
@@ -129,10 +136,7 @@ def _control(step: Step, parents: Parents) -> xr.Dataset:
     """The machine before its training, or one of random weights with the norm of the trained one."""
     of_machine = MachineSettings(**step.settings["machine"])
     trained = RBM.from_dataset(parents[0])
-    machine = RBM.random(step_key(step), trained.weights.shape[0], of_machine)
-    if step.settings["weights"] == "gaussian":
-        norm = jnp.linalg.norm(trained.weights) / jnp.linalg.norm(machine.weights)
-        machine = RBM(machine.weights * norm, machine.visible_bias, machine.hidden_bias, machine.units)
+    machine = CONTROLS[step.settings["weights"]](step_key(step), trained, of_machine)
     return on_lattice(machine, trained.sides).to_dataset()
 
 

@@ -11,12 +11,12 @@ import xarray as xr
 from jaxtyping import Float64
 
 from rbmflow import exact, sampler
+from rbmflow.data_sources.mean_field import curie_weiss_magnetization, sample_mean_field
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
 from rbmflow.observables import Observables, observe
 from rbmflow.renormalization import decimate, majority_rule
-from rbmflow.sampler.mean_field import curie_weiss_magnetization, sample_mean_field
 from rbmflow.settings import RenormalizationSettings
 from rbmflow.steps.streams import flagged, model_of, step_key
 from rbmflow.store import Step
@@ -137,7 +137,7 @@ def null(step: Step, parents: Parents) -> xr.Dataset:
         draws = sampler.sample(step_key(step), model, kept, step.settings["draws"])
         values, energy, abs_magnetization = _exact_mixture(known, model, kept)
     else:
-        draws = sample_mean_field(step_key(step), model.lattice, kept, step.settings["draws"])
+        draws = sample_mean_field(step_key(step), model, kept, step.settings["draws"])
         read, _ = _read_spins(known, draws.spins.reshape(1, -1, *draws.spins.shape[2:]))
         values = dict(zip(known, read[0].tolist(), strict=True))
         energy = float(-2 * np.mean(curie_weiss_magnetization(kept) ** 2))

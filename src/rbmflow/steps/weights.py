@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 
 from rbmflow import exact, sampler
+from rbmflow.data_sources.mean_field import curie_weiss_magnetization
 from rbmflow.dataset import Draws
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.rbm import RBM
-from rbmflow.sampler.mean_field import curie_weiss_magnetization
 from rbmflow.spectrum import (
     MEASURES,
     Growth,

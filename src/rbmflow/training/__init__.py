@@ -2,7 +2,7 @@
 
 from rbmflow.training.ensemble import train_ensemble
 from rbmflow.training.epochs import Epochs, History, TrainingState, finished, start_training, train, training_chunks
-from rbmflow.training.estimators import CD, PCD, PTT, Estimator, Exact, contrastive_divergence, estimator_of
+from rbmflow.training.estimators import CD, PCD, PTT, Estimator, Exact, contrastive_divergence, estimator_of, recipe
 from rbmflow.training.ladder import Ladder, held_out, pseudo_likelihood, rungs
 from rbmflow.training.optimisers import optimiser_of
 from rbmflow.training.trajectory import Trajectory
@@ -24,6 +24,7 @@ __all__ = [
     "held_out",
     "optimiser_of",
     "pseudo_likelihood",
+    "recipe",
     "rungs",
     "start_training",
     "train",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import equinox as eqx
@@ -13,7 +15,7 @@ from jaxtyping import Array, Float
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow._types import Key
 from rbmflow.rbm import RBM, GibbsNoise, GibbsStreams, gibbs_steps
-from rbmflow.settings import LARGEST_SUMMED_LAYER, TrainingSettings
+from rbmflow.settings import LARGEST_SUMMED_LAYER, RECIPES, TrainingSettings
 from rbmflow.training.trajectory import TemperedChains
 
 STATES_IN_A_BLOCK = 12
@@ -37,6 +39,11 @@ class Estimator(eqx.Module):
         self, machine: RBM, chains: Any, visible: Float[Array, "sample visible"]
     ) -> tuple[Any, RBM, Float[Array, ""]]:
         """Advanced chains, the gradient in the shape of a machine, the fraction of visible units that changed."""
+
+
+def recipe[E: type[Estimator]](name: str) -> Callable[[E], E]:
+    """Register an estimator of the gradient under a name, by which `training.estimator` of a spec finds it."""
+    return lambda kind: RECIPES.add(name, kind)
 
 
 def contrastive_divergence(
@@ -89,6 +96,7 @@ def _difference(machine: RBM, visible: Array, positive: Array, negative_visible:
     )
 
 
+@recipe("CD")
 class CD(Estimator):
     """Contrastive divergence: k Gibbs steps from the batch itself, see `contrastive_divergence`.
 
@@ -129,6 +137,7 @@ class PersistentChains(eqx.Module):
         return cls(GibbsStreams.seeded(for_noise, machine, count), machine.units.from_spins(spins))
 
 
+@recipe("PCD")
 class PCD(Estimator):
     r"""Persistent contrastive divergence: k Gibbs steps an update of chains that are never put back to the data.
 
@@ -170,6 +179,7 @@ class PCD(Estimator):
         )
 
 
+@recipe("PTT")
 class PTT(Estimator):
     r"""Parallel trajectory tempering: persistent chains that also swap with chains of past machines.
 
@@ -218,6 +228,7 @@ class PTT(Estimator):
         return chains, gradient, jnp.mean(later != before, dtype=jnp.float32)
 
 
+@recipe("Exact")
 class Exact(Estimator):
     r"""Gradient of the log-likelihood by a sum over all states of the smaller layer, of at most 20 units.
 
@@ -331,13 +342,8 @@ def centred(machine: RBM, gradient: RBM, visible: Float[Array, "sample visible"]
 
 
 def estimator_of(settings: TrainingSettings) -> Estimator:
-    """Estimator that the settings name."""
-    match settings.estimator:
-        case "CD":
-            return CD(settings.steps)
-        case "PCD":
-            return PCD(settings.steps)
-        case "PTT":
-            return PTT(settings.steps, settings.rungs, settings.swap_acceptance)
-        case "Exact":
-            return Exact()
+    """Estimator that the settings name, with those of them that it has."""
+    if settings.estimator == "PTT":
+        return PTT(settings.steps, settings.rungs, settings.swap_acceptance)
+    kind = RECIPES[settings.estimator]
+    return kind(**{one.name: getattr(settings, one.name) for one in fields(kind) if hasattr(settings, one.name)})

@@ -16,8 +16,9 @@ from jaxtyping import Float64
 
 from rbmflow._checks import Problems
 from rbmflow._types import Key
+from rbmflow.data_sources import data_source
 from rbmflow.dataset import Draws
-from rbmflow.lattice import Square
+from rbmflow.model import Ising
 from rbmflow.random import host_generator, key_for
 
 NEIGHBOURS = 4
@@ -41,7 +42,15 @@ def curie_weiss_magnetization(temperatures: Sequence[float] | np.ndarray) -> Flo
     return np.where(temperature < NEIGHBOURS, (low + high) / 2, 0.0)
 
 
-def sample_mean_field(key: Key, lattice: Square, temperatures: Sequence[float], draws: int) -> Draws:
+def _two_point(model: Ising, temperatures: Sequence[float]) -> Float64[np.ndarray, "temperature dy dx"]:
+    """m^2 at every displacement but zero."""
+    values = np.tile(curie_weiss_magnetization(temperatures)[:, None, None] ** 2, (1, *model.lattice.shape))
+    values[:, 0, 0] = 1.0
+    return values
+
+
+@data_source("mean-field", two_point=_two_point)
+def sample_mean_field(key: Key, model: Ising, temperatures: Sequence[float], draws: int) -> Draws:
     r"""Draw configurations of independent spins, each :math:`\pm 1` with mean :math:`\sigma m(T)`.
 
     The sign :math:`\sigma` is drawn for every configuration; m is `curie_weiss_magnetization`.
@@ -50,8 +59,8 @@ def sample_mean_field(key: Key, lattice: Square, temperatures: Sequence[float], 
     ----------
     key
         JAX random key.
-    lattice
-        The lattice; only its shape matters.
+    model
+        The spin model, of which only the shape of its lattice matters.
     temperatures
         In J/k_B, increasing; 0 and infinity included.
     draws
@@ -69,7 +78,8 @@ def sample_mean_field(key: Key, lattice: Square, temperatures: Sequence[float], 
     Examples
     --------
     >>> import jax
-    >>> sample_mean_field(jax.random.key(0), Square(4), [0.0, 5.0], 3).spins.shape
+    >>> from rbmflow.lattice import Square
+    >>> sample_mean_field(jax.random.key(0), Ising(Square(4)), [0.0, 5.0], 3).spins.shape
     (2, 3, 4, 4)
     """
     problems = Problems()
@@ -78,7 +88,7 @@ def sample_mean_field(key: Key, lattice: Square, temperatures: Sequence[float], 
     problems.done()
     generator = host_generator(key_for(key, "sample_mean_field"))
     mean = curie_weiss_magnetization(temperatures)[:, None, None, None]
-    shape = (len(temperatures), draws, *lattice.shape)
+    shape = (len(temperatures), draws, *model.lattice.shape)
     sign = generator.choice([-1.0, 1.0], (*shape[:2], 1, 1))
     spins = np.where(generator.random(shape) < (1 + sign * mean) / 2, 1, -1).astype(np.int8)
     return Draws(spins, temperatures, ["mean-field (independent spins)"] * len(temperatures))

@@ -1,0 +1,57 @@
+"""Data sources: what training configurations are drawn from, each a function that a spec names; one file a source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from rbmflow.dataset import Draws
+from rbmflow.model import Ising
+from rbmflow.settings import SOURCES
+
+type TwoPoint = Callable[[Ising, Sequence[float]], np.ndarray]
+
+
+class DataSource(NamedTuple):
+    """A data source as `SOURCES` has it."""
+
+    draw: Callable[..., Draws]
+    two_point: TwoPoint | None = None
+
+
+def data_source[Draw: Callable[..., Draws]](name: str, *, two_point: TwoPoint | None = None) -> Callable[[Draw], Draw]:
+    """Register a function as a source of training configurations, which `types.X.data` of a spec names.
+
+    The function is `draw(key, model, temperatures, draws) -> Draws`, at these temperatures in this order. If it has
+    parameters `method` or `progress`, it is given `sampling.method` and a function of the fraction done.
+
+    Parameters
+    ----------
+    name
+        Its name in specs.
+    two_point
+        Its exact two-point function, `two_point(model, temperatures) -> float64 [temperature, dy, dx]`, where dy and dx
+        go round the torus; that of the draws is taken where there is none.
+
+    Raises
+    ------
+    InvalidInput
+        If another place has registered the name.
+
+    Examples
+    --------
+    >>> import numpy as np, rbmflow as rf
+    >>> @rf.data_source("checkerboards")
+    ... def checkerboards(key, model, temperatures, draws):
+    ...     board = np.indices(model.lattice.shape).sum(axis=0) % 2 * 2 - 1
+    ...     shape = (len(temperatures), draws, *model.lattice.shape)
+    ...     return rf.Draws(np.broadcast_to(board, shape).astype(np.int8), temperatures)
+    """
+
+    def register(draw: Draw) -> Draw:
+        SOURCES.add(name, DataSource(draw, two_point))
+        return draw
+
+    return register
