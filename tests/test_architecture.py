@@ -28,6 +28,8 @@ VOCABULARY = (
 SCIENCE = (
     "lattice",
     "model",
+    "correlations",
+    "measurements",
     "observables",
     "two_sample",
     "exact",

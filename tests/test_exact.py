@@ -7,6 +7,7 @@ import pytest
 
 from rbmflow import exact
 from rbmflow._checks import InvalidInput
+from rbmflow.exact.energy_windows import windowed_logs
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
 
@@ -254,3 +255,23 @@ def test_sizes_are_checked():
         exact.temperature_of_abs_magnetization(ising(8, 64), 0.5)
     with pytest.raises(InvalidInput, match="lattice = Square"):
         exact.density_of_states(ising(40))
+
+
+@pytest.mark.parametrize("shape", [(10, 10), (7, 7), (4, 20), (32, 32)])
+def test_windows_find_the_logarithms_of_the_integers(shape):
+    energies, logs = exact.log_density_of_states(Ising(Square(*shape)))
+    found = windowed_logs(Square(*shape))[: len(logs)]
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(logs[: len(found)]))
+    reached = np.isfinite(logs) & (energies <= 0)
+    np.testing.assert_allclose(found[reached[: len(found)]], logs[reached], rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (33, 40)])
+def test_large_density_of_states_sums_to_kaufmans_partition_function(shape):
+    model = Ising(Square(*shape))
+    energies, logs = exact.log_density_of_states(model)
+    for temperature in (0.8, 2.0, 2.269185314213022, 3.0, 6.0, 1e9):
+        total = np.logaddexp.reduce(logs - energies / temperature)
+        assert total == pytest.approx(exact.log_partition(model, temperature), abs=1e-8)
+    mean = exact.energy_distribution(model, 2.4) @ energies / model.lattice.sites
+    assert mean == pytest.approx(exact.energy(model, 2.4), abs=1e-10)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rbmflow as rf
-from rbmflow import enumeration, exact, observables, renormalization, two_sample
+from rbmflow import enumeration, exact, measurements, renormalization, two_sample
 from rbmflow.likelihood import LogPartition, annealed_log_partition, exact_log_partition, log_probability
 from rbmflow.relaxation import relax
 from rbmflow.settings import MachineSettings, ThermometerSettings, TrainingSettings
@@ -91,7 +91,7 @@ def readings():
     mixture = exact.mixture(model, GRID)
     numbers += [exact.bayes_accuracy(model, GRID), mixture.posterior(GRID), mixture.temperature_of_correlation_length]
     blocks = renormalization.majority_rule(key, START), renormalization.decimate(START)
-    seen = observables.observe(START[None]), model.energy(START), two_sample.compare(key, *VALUES)
+    seen = measurements.observe(START[None]), model.energy(START), two_sample.compare(key, *VALUES)
     return found, classes, history, numbers, blocks, seen
 
 

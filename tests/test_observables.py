@@ -1,4 +1,4 @@
-"""Observables along a flow by hand and by enumeration; the exact correlation length; two-sample tests."""
+"""Measurements along a flow by hand and by enumeration; the exact correlation length; two-sample tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import rbmflow as rf
 from rbmflow import exact
 from rbmflow._checks import InvalidInput
 from rbmflow.data_sources.mean_field import curie_weiss_magnetization, sample_mean_field
-from rbmflow.observables import Observables, domains, observe
+from rbmflow.measurements import Measurements, domains, observe
 from rbmflow.two_sample import compare
 
 SPINS = np.where(np.random.default_rng(0).random((3, 7, 4, 6)) < 0.6, 1, -1).astype(np.int8)
@@ -66,10 +66,10 @@ def test_observables_by_hand():
 
 
 def test_observables_of_stretches_are_those_of_the_whole():
-    joined = Observables.joined([observe(SPINS[:1]), observe(SPINS[1:], before=SPINS[0])])
+    joined = Measurements.joined([observe(SPINS[:1]), observe(SPINS[1:], before=SPINS[0])])
     for one, other in zip(jax.tree.leaves(joined), jax.tree.leaves(observe(SPINS)), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
-    again = Observables.from_dataset(joined.to_dataset())
+    again = Measurements.from_dataset(joined.to_dataset())
     np.testing.assert_array_equal(again.long_wave, joined.long_wave)
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings, strategies as st
 import rbmflow as rf
 from rbmflow import enumeration, exact, renormalization, spectrum, two_sample
 from rbmflow._checks import InvalidInput
+from rbmflow.correlations import longest_wave, structure_factor
 from rbmflow.likelihood import LogPartition, annealed_log_partition, log_mixture_probability
-from rbmflow.observables import domains, longest_wave, observe, structure_factor
+from rbmflow.measurements import domains, observe
 from rbmflow.relaxation import overlap, relax
 from rbmflow.settings import FlowSettings, MachineSettings, SamplingSettings, ThermometerSettings, TrainingSettings
 from rbmflow.thermometer import accuracy, cross_entropy

@@ -17,7 +17,7 @@ import rbmflow as rf
 from rbmflow import _netcdf
 from rbmflow._checks import InvalidInput
 from rbmflow.dataset import Chains
-from rbmflow.observables import Observables, observe
+from rbmflow.measurements import Measurements, observe
 from rbmflow.rbm import RBM, ZERO_ONE
 from rbmflow.relaxation import relax
 from rbmflow.settings import MachineSettings
@@ -188,7 +188,7 @@ def test_what_stands_beside_the_arrays_may_come_as_an_array_of_jax():
         machine = RBM(jnp.ones((24, 2)), jnp.ones(24), jnp.ones(2), ZERO_ONE, jnp.array([4, 6]))  # pyright: ignore
         assert machine.sides == (4, 6)
         measured_here = eqx.tree_at(lambda at: at.domains, observe(SPINS), observe(SPINS).domains)
-        assert Observables(*jax.tree.leaves(measured_here), sites=jnp.array(24)) == observe(SPINS)  # pyright: ignore
+        assert Measurements(*jax.tree.leaves(measured_here), sites=jnp.array(24)) == observe(SPINS)  # pyright: ignore
         assert rf.BayesThermometer(rf.Ising(rf.Square(4)), (1.0, 2.0)) is not None
 
 

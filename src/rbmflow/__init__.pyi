@@ -17,6 +17,7 @@ from .likelihood import (
     trajectory_log_partition as trajectory_log_partition,
 )
 from .model import Ising as Ising
+from .observables import Observable as Observable, observable as observable
 from .rbm import RBM as RBM
 from .sampler import (
     HeatBath as HeatBath,

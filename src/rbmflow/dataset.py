@@ -16,7 +16,7 @@ from rbmflow._checks import InvalidInput, Problem, Problems, between_temperature
 from rbmflow._doors import Configurations, Temperatures, spins_of, temperatures_of
 from rbmflow._netcdf import FileName, beginning, read_dataset
 from rbmflow._record import Held, Record, arrays_of, in_order, labelled
-from rbmflow.observables import TwoPoint, two_point
+from rbmflow.correlations import TwoPoint, two_point
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -111,7 +111,7 @@ class Draws(Record):
         return self.spins.astype(np.float32)
 
     def two_point(self) -> TwoPoint:
-        """Two-point function at every temperature [temperature, y, x], see `observables.two_point`."""
+        """Two-point function at every temperature [temperature, y, x], see `correlations.two_point`."""
         return two_point(self.spins)
 
     @property

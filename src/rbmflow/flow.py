@@ -16,7 +16,7 @@ from rbmflow._doors import AnyKey, Configurations, spins_of
 from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Record, arrays_of, in_order, labelled
 from rbmflow._types import Spins, Visible
-from rbmflow.observables import TwoPoint, two_point
+from rbmflow.correlations import TwoPoint, two_point
 from rbmflow.random import key_for
 from rbmflow.rbm import RBM, GibbsNoise, machine_of, sample_hidden, sample_visible
 from rbmflow.settings import HalvesName
@@ -99,7 +99,7 @@ class Flow(Record):
         return self.configurations.astype(np.float32)
 
     def two_point(self) -> TwoPoint:
-        """Two-point function at every iteration [iteration, y, x], see `observables.two_point`."""
+        """Two-point function at every iteration [iteration, y, x], see `correlations.two_point`."""
         return two_point(self.configurations)
 
     def to_dataset(self) -> xr.Dataset:
@@ -180,7 +180,7 @@ def iterate(
         layers in place of h and v'. The configurations of a mean-field flow are drawn from its means, one spin by one.
     watch
         Called with the configurations int8 [iteration, chain, y, x] of every stretch of the flow in turn, the start
-        first, whether they are kept or not; `observables.observe` is made for it.
+        first, whether they are kept or not; `measurements.observe` is made for it.
     progress
         Called between chunks with the fraction done.
 

@@ -1,280 +1,213 @@
-r"""What is measured on every configuration along a flow, thermometers aside.
+r"""Observables: numbers read off single configurations, with their mean and error over an ensemble.
 
-With :math:`s(k) = \sum_r s_r e^{-ik \cdot r}` and N sites, the structure factor is :math:`S(k) = |s(k)|^2 / N` and the
-two-point function :math:`G(r) = \frac1N \sum_{r'} s_{r'} s_{r' + r}`, its Fourier transform. The structure factor at
-the smallest wave vector is the mean over the two directions of the lattice.
+An observable is one number :math:`x(s)` a configuration, or the ratio :math:`\bar x / \bar y` of the means of two, as
+a correlation length is. Read against an equilibrium it makes a thermometer. Others add theirs by `observable`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float32, Float64, Int, Int32
-from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from jaxtyping import Float64
 
-from rbmflow._checks import Problems
-from rbmflow._doors import Configurations, spins_of
-from rbmflow._record import Held, Record, arrays_of, attribute, labelled
-from rbmflow._types import Spins
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._doors import Configurations, numbers_of, spins_of
+from rbmflow._registry import Registry
+from rbmflow.correlations import longest_wave, structure_factor
 from rbmflow.diagnostics import mean_and_error
+from rbmflow.measurements import Measurements
+from rbmflow.model import Ising, model_of
 
-if TYPE_CHECKING:
-    import xarray as xr
+type Values = Float64[np.ndarray, "part *batch"]
+"""What an observable reads off configurations: one number each, or two, those of a ratio."""
 
+type Reads = Callable[[Ising, Any], Any]
+"""A function of the model and of configurations [n, y, x] that returns n numbers."""
 
-_CHAINS, _PLANES = "iteration chain", "iteration dy dx"
-_LAYOUT = {
-    "energy": Held(_CHAINS, "total energy", "J", "int32"),
-    "magnetization": Held(_CHAINS, "total magnetization", "1", "int32"),
-    "long_wave": Held(_CHAINS, "structure factor at the smallest wave vector", "1"),
-    "domains": Held(_CHAINS, "domains", "1", "int32"),
-    "overturned": Held(_CHAINS, "spins that differ from the iteration before", "1", "int32"),
-    "correlation": Held(_PLANES, "two-point function", "1"),
-    "correlation_error": Held(_PLANES, "standard error of the two-point function over chains", "1"),
-}
+SPINS_AT_ONCE = 2**24
 
 
-class Observables(Record):
-    """Observables along a flow, chain by chain; the two-point function is averaged over the chains.
+@dataclass(frozen=True)
+class Observable:
+    r"""A number read off each configuration.
 
     Parameters
     ----------
-    energy : int32 [iteration, chain]
-        Total energy in units of J.
-    magnetization : int32 [iteration, chain]
-        Total magnetization.
-    long_wave : float32 [iteration, chain]
-        Structure factor at the smallest wave vector.
-    domains : int32 [iteration, chain]
-        Sets of connected equal spins.
-    overturned : int32 [iteration, chain]
-        Spins that differ from the iteration before, -1 at the start.
-    correlation : float32 [iteration, dy, dx]
-        Two-point function at displacements from 0 to half the sides; it is even in both.
-    correlation_error : float32 [iteration, dy, dx]
-        Standard error over the chains.
-    sites
-        Number of sites.
-    """
-
-    energy: Int32[np.ndarray, "iteration chain"]
-    magnetization: Int32[np.ndarray, "iteration chain"]
-    long_wave: Float32[np.ndarray, "iteration chain"]
-    domains: Int32[np.ndarray, "iteration chain"]
-    overturned: Int32[np.ndarray, "iteration chain"]
-    correlation: Float32[np.ndarray, "iteration dy dx"]
-    correlation_error: Float32[np.ndarray, "iteration dy dx"]
-    sites: int = eqx.field(static=True, converter=int)
-
-    def averages(self) -> dict[str, tuple[Float64[np.ndarray, " iteration"], Float64[np.ndarray, " iteration"]]]:
-        """Means over the chains with their standard errors, per site: energy, powers of m, domains, step distance."""
-        size = np.abs(self.magnetization) / self.sites
-        values = {
-            "energy": self.energy / self.sites,
-            "abs_magnetization": size,
-            "magnetization_2": size**2,
-            "magnetization_4": size**4,
-            "domains": self.domains / self.sites,
-            "step_distance": np.where(self.overturned < 0, np.nan, self.overturned / self.sites),
-        }
-        return {name: mean_and_error(array, axis=1) for name, array in values.items()}
-
-    @classmethod
-    def joined(cls, parts: list[Observables]) -> Observables:
-        """Successive parts of one flow as a whole."""
-        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-
-    def to_dataset(self) -> xr.Dataset:
-        """Labelled copy."""
-        import xarray as xr
-
-        return xr.Dataset(labelled(_LAYOUT, (getattr(self, name) for name in _LAYOUT)), attrs={"sites": self.sites})
-
-    @classmethod
-    def from_dataset(cls, dataset: xr.Dataset) -> Observables:
-        """Observables from the data written by `to_dataset`."""
-        return cls(*arrays_of(dataset, _LAYOUT), sites=int(attribute(dataset, "sites")))  # pyright: ignore
-
-
-def observe(spins: Configurations, before: Configurations = None) -> Observables:
-    """Measure configurations of successive iterations.
-
-    Parameters
-    ----------
-    spins : [iteration, chain, y, x]
-        Configurations of -1/+1 on a torus, in any form, such as a `Flow`.
-    before : [chain, y, x]
-        The configurations one iteration before the first; the start of a flow has none.
+    name
+        By which specs and results know it.
+    label
+        How figures and tables write it, such as "|m|".
+    of
+        Function of the model and configurations [n, y, x], float32 arrays of -1/+1, to n numbers.
+    unit
+        Of the number; "1" if it has none.
+    over
+        A second such function: the observable of an ensemble is then the ratio of the two means.
+    of_energy
+        The same as `of` as a function of the model and total energies, if the number depends on the energy alone: its
+        equilibrium mean is then known wherever the density of states is.
+    recorded
+        The numbers [part, iteration, chain] of a flow from what every flow measures, which spares its configurations.
 
     Raises
     ------
     InvalidInput
-        If a value is neither -1 nor +1, or an axis is missing or does not fit.
+        If a name, label or unit is no text, or a function is none.
 
     Examples
     --------
-    >>> import jax.numpy as jnp
-    >>> up = jnp.ones((1, 2, 4, 4), jnp.int8)
-    >>> measured = observe(up)
-    >>> measured.energy.tolist(), measured.domains.tolist(), measured.overturned.tolist()
-    ([[-32, -32]], [[1, 1]], [[-1, -1]])
+    >>> import numpy as np, rbmflow as rf
+    >>> first = rf.Observable("first spin", "s_0", of=lambda model, spins: spins[:, 0, 0])
+    >>> mean, error = first.mean(rf.Ising(rf.Square(4)), np.ones((10, 4, 4)))
+    >>> float(mean), float(error)
+    (1.0, 0.0)
     """
-    array = np.asarray(spins_of(spins, axes=4))
-    sites = array.shape[-2] * array.shape[-1]
-    first = [] if before is None else [np.asarray(spins_of(before, array.shape[1:], "before", axes=3))[None]]
-    earlier = np.concatenate([*first, array[:-1]])
-    overturned = np.count_nonzero(array[len(array) - len(earlier) :] != earlier, axis=(-2, -1))
-    if before is None:
-        overturned = np.concatenate([np.full((1, array.shape[1]), -1), overturned])
-    energy, magnetization, long_wave, mean, error = (np.asarray(part) for part in _sums(jnp.asarray(array)))
-    counts = domains(array).astype(np.int32), overturned.astype(np.int32)
-    return Observables(energy, magnetization, long_wave, *counts, mean, error, sites=sites)
+
+    name: str
+    label: str
+    of: Reads
+    unit: str = "1"
+    over: Reads | None = None
+    of_energy: Callable[[Ising, np.ndarray], Any] | None = None
+    recorded: Callable[[Measurements], tuple[np.ndarray, ...]] | None = None
+
+    def __post_init__(self):
+        problems = Problems()
+        for field in ("name", "label", "unit"):
+            text = getattr(self, field)
+            problems.unless(isinstance(text, str) and text.strip() != "", field, text, "it must be a text")
+        for field in ("of", "over", "of_energy", "recorded"):
+            function = getattr(self, field)
+            given = callable(function) or (function is None and field != "of")
+            problems.unless(given, field, function, "it must be a function")
+        problems.done()
+
+    def values(self, model: Ising, spins: Configurations) -> Values:
+        """The numbers of each configuration, float64 [part, ...], of a few configurations at a time.
+
+        Raises
+        ------
+        InvalidInput
+            If the configurations are not those of the lattice, or the function does not return one number for each.
+        """
+        lattice = model_of(model).lattice
+        own = np.asarray(spins_of(spins, lattice.shape))
+        stack, some = own.reshape(-1, *lattice.shape), max(1, SPINS_AT_ONCE // lattice.sites)
+        parts = [function for function in (self.of, self.over) if function is not None]
+        blocks = [
+            [self._read(part, model, stack[at : at + some]) for at in range(0, len(stack), some)] for part in parts
+        ]
+        return np.stack([np.concatenate(part) for part in blocks]).reshape(len(parts), *own.shape[:-2])
+
+    def _read(self, function: Reads, model: Ising, spins: np.ndarray) -> Float64[np.ndarray, " n"]:
+        try:
+            return numbers_of(function(model, spins.astype(np.float32)), f"values of {self.name}", (len(spins),))
+        except InvalidInput:
+            raise
+        except Exception as error:
+            told = f"it must return {len(spins)} numbers for so many configurations; it raised {error!r}"
+            raise InvalidInput(Problem("observable", self.name, told)) from error
+
+    def mean(self, model: Ising, spins: Configurations) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of independent configurations [..., chain, y, x] and its standard error."""
+        return average(self.values(model, spins))
 
 
-@jax.jit
-def _sums(spins: Spins) -> tuple[Array, ...]:
-    right = jnp.sum(spins * jnp.roll(spins, -1, axis=-1), axis=(-2, -1), dtype=jnp.int32)
-    down = jnp.sum(spins * jnp.roll(spins, -1, axis=-2), axis=(-2, -1), dtype=jnp.int32)
-    factor = structure_factor(spins)
-    # The inverse transform of S is G; S is even, so the real transform of half of it is enough.
-    ly, lx = spins.shape[-2:]
-    one = jnp.fft.ifft2(factor).real[..., : ly // 2 + 1, : lx // 2 + 1]
-    # A displacement (dy, -dx) is as good as (dy, dx).
-    other = jnp.roll(jnp.fft.ifft2(factor).real[..., ::-1], 1, axis=-1)[..., : ly // 2 + 1, : lx // 2 + 1]
-    correlation = (one + other) / 2
-    chains = spins.shape[1]
-    error = (
-        jnp.std(correlation, axis=1, ddof=1) / jnp.sqrt(float(chains)) if chains > 1 else correlation[:, 0] * jnp.nan
-    )
-    return (
-        -(right + down),
-        jnp.sum(spins, axis=(-2, -1), dtype=jnp.int32),
-        longest_wave(factor),
-        jnp.mean(correlation, axis=1),
-        error,
-    )
+def average(values: Values) -> tuple[np.ndarray, np.ndarray]:
+    r"""Mean over independent chains of numbers [part, ..., chain] and its standard error.
+
+    The error of a ratio r is that of its linear part, :math:`\mathrm{sd}(x - r y) / (\sqrt n\, \bar y)`.
+    """
+    if len(values) == 1:
+        return mean_and_error(values[0], axis=-1)
+    one, other = values
+    chains = one.shape[-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = one.mean(axis=-1) / other.mean(axis=-1)
+        scatter = (one - ratio[..., None] * other).std(axis=-1, ddof=min(1, chains - 1))
+        error = scatter / (np.sqrt(chains) * other.mean(axis=-1))
+    # Ensembles of ground states have no waves at all, and their ratio no scatter.
+    return ratio, np.where(np.isfinite(ratio), error, 0.0) * (np.nan if chains < 2 else 1.0)
 
 
-def structure_factor(spins: Configurations) -> Float[Array, "*batch ky kx"]:
-    r"""Structure factor :math:`S(k) = |\sum_r s_r e^{-ik \cdot r}|^2 / N` of each configuration, a float32.
+OBSERVABLES: Registry[Observable] = Registry("observable", home=("rbmflow.observables",))
+"""Observables that a spec may name."""
+
+
+def observable(
+    *, label: str, unit: str = "1", name: str | None = None, over: Reads | None = None
+) -> Callable[[Reads], Observable]:
+    """Decorator that makes a function of model and configurations [n, y, x] an observable, and registers it.
 
     Parameters
     ----------
-    spins : [..., y, x]
-        Configurations of -1/+1 in any form.
+    label, unit, over
+        As for `Observable`.
+    name
+        The name of the function unless given.
 
     Raises
     ------
     InvalidInput
-        If a value is neither -1 nor +1.
-    """
-    wave = jnp.fft.fft2(jnp.asarray(spins_of(spins), jnp.float32))
-    return (wave.real**2 + wave.imag**2) / (wave.shape[-2] * wave.shape[-1])
-
-
-class TwoPoint(NamedTuple):
-    """Two-point function of ensembles of configurations."""
-
-    mean: Float64[np.ndarray, "*batch y x"]
-    error: Float64[np.ndarray, "*batch y x"]
-    """Standard error over the configurations of an ensemble, which are taken as independent."""
-
-
-def two_point(spins: Configurations) -> TwoPoint:
-    r"""Two-point function of ensembles, :math:`G(r) = \frac1N \sum_{r'} \langle s_{r'} s_{r' + r} \rangle`.
-
-    Parameters
-    ----------
-    spins : [..., n, y, x]
-        Ensembles of n configurations of -1/+1 on a torus, in any form.
-
-    Raises
-    ------
-    InvalidInput
-        If a value is neither -1 nor +1, or there is no axis of configurations.
-
-    Returns
-    -------
-    TwoPoint
-        The mean over each ensemble and its standard error, float64 [..., y, x] in the order of `exact.two_point`.
+        If the name is taken, or what `Observable` refuses.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> stripes = np.tile(np.array([1, -1], np.int8), (3, 4, 2))
-    >>> two_point(stripes).mean[0].tolist()
-    [1.0, -1.0, 1.0, -1.0]
+    >>> import numpy as np, rbmflow as rf
+    >>> @rf.observable(label="m_st")
+    ... def staggered(model, spins):
+    ...     sign = 1 - 2 * (np.indices(model.lattice.shape).sum(axis=0) % 2)
+    ...     return abs((spins * sign).mean(axis=(-2, -1)))
+    >>> staggered.values(rf.Ising(rf.Square(4)), np.ones((3, 4, 4))).tolist()
+    [[0.0, 0.0, 0.0]]
     """
-    array = np.asarray(spins_of(spins))
-    Problems.only(array.ndim > 2, "shape of spins", array.shape, "it must be [..., n, y, x]")
-    batch, (n, ly, lx) = array.shape[:-3], array.shape[-3:]
-    # One ensemble at a time, so that many of them need no more memory than one.
-    waves = (np.abs(np.fft.fft2(one)) ** 2 / (ly * lx) for one in array.reshape(-1, n, ly, lx))
-    told = [mean_and_error(np.fft.ifft2(wave).real, axis=0) for wave in waves]
-    mean, error = (np.stack(rows).reshape(*batch, ly, lx) for rows in zip(*told, strict=True))
-    return TwoPoint(mean, error)
+
+    def register(function: Reads) -> Observable:
+        called = getattr(function, "__name__", "") if name is None else name
+        return OBSERVABLES.add(called, Observable(called, label, function, unit, over))
+
+    return register
 
 
-def longest_wave(factor: Float[Array, "*batch ky kx"]) -> Float[Array, "*batch"]:
-    """Structure factor at the smallest wave vector, the mean over the two directions.
-
-    Raises
-    ------
-    InvalidInput
-        If there is no such wave vector.
-    """
-    fits = np.ndim(factor) >= 2 and min(np.shape(factor)[-2:]) > 1
-    Problems.only(fits, "shape of factor", np.shape(factor), "it must be [..., ky, kx] with sides above 1")
-    return (factor[..., 1, 0] + factor[..., 0, 1]) / 2
+def _energy(model: Ising, total: Any) -> Float64[np.ndarray, "..."]:
+    return np.asarray(total, np.float64) / model.lattice.sites
 
 
-def domains(spins: Configurations) -> Int[np.ndarray, "*batch"]:
-    """Number of domains of each configuration: sets of equal spins connected by bonds of the torus.
-
-    Parameters
-    ----------
-    spins : [..., y, x]
-        Configurations of -1/+1 in any form.
-
-    Raises
-    ------
-    InvalidInput
-        If a value is neither -1 nor +1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> int(domains(np.array([[1, -1, 1, 1], [1, -1, 1, 1], [1, -1, -1, 1]])))
-    2
-    """
-    own = np.asarray(spins_of(spins))
-    stack = own.reshape(-1, *own.shape[-2:])
-    inside = np.zeros((3, 3, 3), int)
-    inside[1] = ndimage.generate_binary_structure(2, 1)
-    up, count = _labels(stack > 0, inside)
-    down, more = _labels(stack < 0, inside)
-    label = np.where(stack > 0, up, down + count) - 1
-    # What is left to join are the bonds round the torus.
-    rounds = (
-        (label[:, 0], label[:, -1], stack[:, 0] == stack[:, -1]),
-        (label[:, :, 0], label[:, :, -1], stack[:, :, 0] == stack[:, :, -1]),
-    )
-    one = np.concatenate([near[equal] for near, _, equal in rounds])
-    other = np.concatenate([far[equal] for _, far, equal in rounds])
-    total = count + more
-    bonds = coo_array((np.ones(one.size, np.int8), (one, other)), shape=(total, total))
-    found, component = connected_components(bonds, directed=False)
-    lattice = np.empty(found, np.int64)
-    lattice[component[label.ravel()]] = np.repeat(np.arange(len(stack)), stack[0].size)
-    return np.bincount(lattice, minlength=len(stack)).reshape(own.shape[:-2])
+def _house(name: str, label: str, of: Reads, unit: str = "1", **further: Any) -> Observable:
+    return OBSERVABLES.add(name, Observable(name, label, of, unit, **further))
 
 
-def _labels(there: Bool[np.ndarray, "n y x"], inside: Int[np.ndarray, "3 3 3"]) -> tuple[np.ndarray, int]:
-    labelled, count = ndimage.label(there, inside)  # pyright: ignore[reportGeneralTypeIssues]
-    return labelled, int(count)
+ENERGY = _house(
+    "energy",
+    "E",
+    lambda model, spins: _energy(model, model.total_energy(spins)),
+    unit="J",
+    of_energy=_energy,
+    recorded=lambda flow: (flow.energy / flow.sites,),
+)
+"""Energy per site, a sufficient statistic for the temperature."""
+
+MAGNETIZATION = _house(
+    "magnetization",
+    "|m|",
+    lambda model, spins: np.abs(np.asarray(model.total_magnetization(spins), np.float64)) / model.lattice.sites,
+    recorded=lambda flow: (np.abs(flow.magnetization) / flow.sites,),
+)
+"""Absolute magnetization per site."""
+
+CORRELATION = _house(
+    "correlation",
+    r"\xi/L",
+    lambda model, spins: np.asarray(model.total_magnetization(spins), np.float64) ** 2 / model.lattice.sites,
+    over=lambda model, spins: longest_wave(structure_factor(spins)),
+    recorded=lambda flow: (flow.magnetization.astype(np.float64) ** 2 / flow.sites, flow.long_wave.astype(np.float64)),
+)
+r"""S(0) / S(2 pi / L), of which the second-moment correlation length :math:`\xi / L` is a function.
+
+References
+----------
+F. Cooper, B. Freedman, D. Preston, Nucl. Phys. B 210, 210 (1982), doi:10.1016/0550-3213(82)90240-1.
+"""

@@ -22,15 +22,19 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int64, Shaped
 
 from rbmflow._checks import Problems
 from rbmflow.exact._temperature import Reals, inverse_temperature, vanishing
+from rbmflow.exact.energy_windows import windowed_logs
 from rbmflow.lattice import Square
 from rbmflow.model import Ising, free_lattice
 
 LARGEST_SITES = 1024
 """Sites of the largest torus whose density of states is expanded (a few seconds)."""
+
+MOST_SITES = 65_536
+"""Sites of the largest torus whose ln g(E) is found."""
 
 
 def density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], np.ndarray]:
@@ -92,15 +96,17 @@ def _counts(lattice: Square) -> tuple[Int64[np.ndarray, " level"], np.ndarray]:
 def log_density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], Float64[np.ndarray, " level"]]:
     """Total energies and ln g(E), -inf where no configuration has the energy.
 
+    Up to 1024 sites these are the logarithms of the integers; beyond, see `exact.energy_windows` (seconds at L = 128).
+
     Parameters
     ----------
     model
-        The model, of at most 1024 sites.
+        The model, of at most 65 536 sites.
 
     Raises
     ------
     InvalidInput
-        If the lattice has more than 1024 sites.
+        If the lattice has more sites.
 
     Examples
     --------
@@ -109,19 +115,23 @@ def log_density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], Fl
     >>> int(energies[0]), round(float(logs[0]), 6)
     (-32, 0.693147)
     """
-    energies, _ = density_of_states(model)
-    return energies, _logs(model.lattice)
+    lattice = free_lattice(model)
+    allowed = f"the logarithm of the density of states is known up to {MOST_SITES} sites"
+    Problems.only(lattice.sites <= MOST_SITES, "lattice", lattice, allowed)
+    return _logs(lattice)
 
 
 @functools.lru_cache(maxsize=16)
-def _logs(lattice: Square) -> Float64[np.ndarray, " level"]:
-    counts = _counts(lattice)[1]
-    logs = np.array([math.log(count) if count else -math.inf for count in counts])
-    logs.flags.writeable = False
-    return logs
+def _logs(lattice: Square) -> tuple[Int64[np.ndarray, " level"], Float64[np.ndarray, " level"]]:
+    if lattice.sites > LARGEST_SITES:
+        logs = windowed_logs(lattice)
+    else:
+        logs = np.array([math.log(count) if count else -math.inf for count in _counts(lattice)[1]])
+    energies = -2 * lattice.sites + 4 * np.arange(len(logs))
+    logs.flags.writeable = energies.flags.writeable = False
+    return energies, logs
 
 
-@vanishing
 def energy_distribution(model: Ising, temperature: Reals) -> Float64[np.ndarray, "*batch level"]:
     r"""Probability of each total energy at each temperature.
 
@@ -130,19 +140,19 @@ def energy_distribution(model: Ising, temperature: Reals) -> Float64[np.ndarray,
     Parameters
     ----------
     model
-        The model, of at most 1024 sites.
+        The model.
     temperature
         Temperatures of any shape, in units J/k_B.
 
     Returns
     -------
     float64 [..., level]
-        Probabilities over the levels of `density_of_states`, which add up to one.
+        Probabilities over the levels of `log_density_of_states`, which add up to one.
 
     Raises
     ------
     InvalidInput
-        If a temperature is negative or NaN, or the lattice has more than 1024 sites.
+        If a temperature is negative or NaN, or the lattice is too large for `log_density_of_states`.
 
     Examples
     --------
@@ -150,8 +160,14 @@ def energy_distribution(model: Ising, temperature: Reals) -> Float64[np.ndarray,
     >>> energy_distribution(Ising(Square(4)), 0.0)[:2].tolist()
     [1.0, 0.0]
     """
-    coupling = inverse_temperature(temperature)
-    energies, logs = log_density_of_states(model)
+    return boltzmann(*log_density_of_states(model), inverse_temperature(temperature))
+
+
+@vanishing
+def boltzmann(
+    energies: Shaped[np.ndarray, " level"], logs: Float64[np.ndarray, " level"], coupling: Float64[np.ndarray, "*batch"]
+) -> Float64[np.ndarray, "*batch level"]:
+    """Probabilities of levels in increasing order with ln g, at couplings from 0 to inf."""
     excitation = energies - energies[0]
     with np.errstate(invalid="ignore"):
         heat = np.where(excitation == 0, 0.0, coupling[..., None] * excitation)

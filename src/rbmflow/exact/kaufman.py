@@ -224,14 +224,14 @@ def _modes(lattice: Square) -> tuple[tuple[Float64[np.ndarray, " mode"], Float64
     """
     sectors = []
     for odd_y, odd_x in ((1, 1), (1, 0), (0, 1), (0, 0)):
-        (gap_y, count_y), (gap_x, count_x) = _momenta(lattice.ly, odd_y), _momenta(lattice.lx, odd_x)
+        (gap_y, count_y), (gap_x, count_x) = momenta(lattice.ly, odd_y), momenta(lattice.lx, odd_x)
         skipped = 0 if odd_y or odd_x else 1
         gap = np.add.outer(gap_y, gap_x).ravel()[skipped:]
         sectors.append((gap, np.outer(count_y, count_x).ravel()[skipped:]))
     return tuple(sectors)
 
 
-def _momenta(length: int, odd: int) -> tuple[Float64[np.ndarray, " mode"], Float64[np.ndarray, " mode"]]:
+def momenta(length: int, odd: int) -> tuple[Float64[np.ndarray, " mode"], Float64[np.ndarray, " mode"]]:
     """Half-angle gaps of the momenta in [0, pi], and how often each occurs with either sign."""
     multiple = np.arange(odd, length + 1, 2)
     gap = np.sin(np.pi * multiple / (2 * length)) ** 2

@@ -16,7 +16,7 @@ from rbmflow._doors import rows_of
 from rbmflow.data_sources.mean_field import sample_mean_field
 from rbmflow.dataset import Draws
 from rbmflow.flow import iterate
-from rbmflow.observables import Observables, observe
+from rbmflow.measurements import Measurements, observe
 from rbmflow.rbm import RBM, on_lattice
 from rbmflow.settings import (
     CONTROLS,
@@ -179,7 +179,7 @@ def _flow(step: Step, parents: Parents, progress: Progress) -> xr.Dataset:
         progress=progress,
     )
     kept = flow.to_dataset().rename(iteration="snapshot")
-    whole = xr.merge([Observables.joined(measured).to_dataset(), kept], combine_attrs="override")
+    whole = xr.merge([Measurements.joined(measured).to_dataset(), kept], combine_attrs="override")
     return whole.assign(diverged=not machine.finite)
 
 

@@ -14,8 +14,8 @@ from rbmflow import exact, sampler
 from rbmflow.data_sources.mean_field import curie_weiss_magnetization, sample_mean_field
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.lattice import Square
+from rbmflow.measurements import Measurements, observe
 from rbmflow.model import Ising
-from rbmflow.observables import Observables, observe
 from rbmflow.renormalization import decimate, majority_rule
 from rbmflow.settings import RenormalizationSettings
 from rbmflow.steps.streams import flagged, model_of, step_key
@@ -64,7 +64,7 @@ def thermometers(model: Ising, temperatures: list[float], neural: xr.Dataset) ->
     return known
 
 
-def _by_observables(known: dict[str, Any], measured: Observables) -> dict[str, Reading]:
+def _by_observables(known: dict[str, Any], measured: Measurements) -> dict[str, Reading]:
     """Readings of all thermometers but the neural one."""
     readings = {name: known[name].of_energy(measured.energy) for name in ("bayes", "energy")}
     if "magnetization" in known:
@@ -175,7 +175,7 @@ def _exact_mixture(known: dict[str, Any], model: Ising, kept: list[float]) -> tu
 def reading(step: Step, parents: Parents) -> xr.Dataset:
     """Every thermometer and the averages at every iteration of a flow, and how far it is off the Ising manifold."""
     model, temperatures = model_of(step), step.settings["temperatures"]
-    measured, kept = Observables.from_dataset(parents[0]), parents[0]["snapshot"].values
+    measured, kept = Measurements.from_dataset(parents[0]), parents[0]["snapshot"].values
     iteration = np.arange(len(measured.energy))
     known = thermometers(model, temperatures, parents[1])
     readings = _by_observables(known, measured)
@@ -236,7 +236,7 @@ def _at(kept: np.ndarray, iterations: int, values: np.ndarray) -> np.ndarray:
     return spread
 
 
-def _features(measured: Observables) -> Float64[np.ndarray, "iteration chain feature"]:
+def _features(measured: Measurements) -> Float64[np.ndarray, "iteration chain feature"]:
     """Energy and |m| per site and the logarithm of the longest wave, which is that of 1/N where there is none."""
     sites = measured.sites
     wave = np.log(np.maximum(measured.long_wave.astype(np.float64), 1 / sites))
@@ -244,7 +244,7 @@ def _features(measured: Observables) -> Float64[np.ndarray, "iteration chain fea
 
 
 def _off_manifold(
-    key: jax.Array, model: Ising, measured: Observables, compared: list[int], temperature: np.ndarray
+    key: jax.Array, model: Ising, measured: Measurements, compared: list[int], temperature: np.ndarray
 ) -> Float64[np.ndarray, "compared feature 3"]:
     """Distance, floor and p-value between a flow and true configurations at its temperature of the energy.
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from rbmflow import exact
 from rbmflow._doors import Numbers, numbers_of
+from rbmflow.correlations import longest_wave, structure_factor
 from rbmflow.model import Ising, free_lattice
-from rbmflow.observables import longest_wave, structure_factor
 from rbmflow.thermometer.reading import Ensembles, Reading, ensemble_reading, ensembles_of, totals_of, with_sides
 
 

@@ -1,0 +1,202 @@
+"""What is measured on every configuration along a flow, thermometers aside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float32, Float64, Int, Int32
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from rbmflow._doors import Configurations, spins_of
+from rbmflow._record import Held, Record, arrays_of, attribute, labelled
+from rbmflow._types import Spins
+from rbmflow.correlations import longest_wave, structure_factor
+from rbmflow.diagnostics import mean_and_error
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+_CHAINS, _PLANES = "iteration chain", "iteration dy dx"
+_LAYOUT = {
+    "energy": Held(_CHAINS, "total energy", "J", "int32"),
+    "magnetization": Held(_CHAINS, "total magnetization", "1", "int32"),
+    "long_wave": Held(_CHAINS, "structure factor at the smallest wave vector", "1"),
+    "domains": Held(_CHAINS, "domains", "1", "int32"),
+    "overturned": Held(_CHAINS, "spins that differ from the iteration before", "1", "int32"),
+    "correlation": Held(_PLANES, "two-point function", "1"),
+    "correlation_error": Held(_PLANES, "standard error of the two-point function over chains", "1"),
+}
+
+
+class Measurements(Record):
+    """Numbers along a flow, chain by chain; the two-point function is averaged over the chains.
+
+    Parameters
+    ----------
+    energy : int32 [iteration, chain]
+        Total energy in units of J.
+    magnetization : int32 [iteration, chain]
+        Total magnetization.
+    long_wave : float32 [iteration, chain]
+        Structure factor at the smallest wave vector.
+    domains : int32 [iteration, chain]
+        Sets of connected equal spins.
+    overturned : int32 [iteration, chain]
+        Spins that differ from the iteration before, -1 at the start.
+    correlation : float32 [iteration, dy, dx]
+        Two-point function at displacements from 0 to half the sides; it is even in both.
+    correlation_error : float32 [iteration, dy, dx]
+        Standard error over the chains.
+    sites
+        Number of sites.
+    """
+
+    energy: Int32[np.ndarray, "iteration chain"]
+    magnetization: Int32[np.ndarray, "iteration chain"]
+    long_wave: Float32[np.ndarray, "iteration chain"]
+    domains: Int32[np.ndarray, "iteration chain"]
+    overturned: Int32[np.ndarray, "iteration chain"]
+    correlation: Float32[np.ndarray, "iteration dy dx"]
+    correlation_error: Float32[np.ndarray, "iteration dy dx"]
+    sites: int = eqx.field(static=True, converter=int)
+
+    def averages(self) -> dict[str, tuple[Float64[np.ndarray, " iteration"], Float64[np.ndarray, " iteration"]]]:
+        """Means over the chains with their standard errors, per site: energy, powers of m, domains, step distance."""
+        size = np.abs(self.magnetization) / self.sites
+        values = {
+            "energy": self.energy / self.sites,
+            "abs_magnetization": size,
+            "magnetization_2": size**2,
+            "magnetization_4": size**4,
+            "domains": self.domains / self.sites,
+            "step_distance": np.where(self.overturned < 0, np.nan, self.overturned / self.sites),
+        }
+        return {name: mean_and_error(array, axis=1) for name, array in values.items()}
+
+    @classmethod
+    def joined(cls, parts: list[Measurements]) -> Measurements:
+        """Successive parts of one flow as a whole."""
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+    def to_dataset(self) -> xr.Dataset:
+        """Labelled copy."""
+        import xarray as xr
+
+        return xr.Dataset(labelled(_LAYOUT, (getattr(self, name) for name in _LAYOUT)), attrs={"sites": self.sites})
+
+    @classmethod
+    def from_dataset(cls, dataset: xr.Dataset) -> Measurements:
+        """Measurements from the data written by `to_dataset`."""
+        return cls(*arrays_of(dataset, _LAYOUT), sites=int(attribute(dataset, "sites")))  # pyright: ignore
+
+
+def observe(spins: Configurations, before: Configurations = None) -> Measurements:
+    """Measure configurations of successive iterations.
+
+    Parameters
+    ----------
+    spins : [iteration, chain, y, x]
+        Configurations of -1/+1 on a torus, in any form, such as a `Flow`.
+    before : [chain, y, x]
+        The configurations one iteration before the first; the start of a flow has none.
+
+    Raises
+    ------
+    InvalidInput
+        If a value is neither -1 nor +1, or an axis is missing or does not fit.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> up = jnp.ones((1, 2, 4, 4), jnp.int8)
+    >>> measured = observe(up)
+    >>> measured.energy.tolist(), measured.domains.tolist(), measured.overturned.tolist()
+    ([[-32, -32]], [[1, 1]], [[-1, -1]])
+    """
+    array = np.asarray(spins_of(spins, axes=4))
+    sites = array.shape[-2] * array.shape[-1]
+    first = [] if before is None else [np.asarray(spins_of(before, array.shape[1:], "before", axes=3))[None]]
+    earlier = np.concatenate([*first, array[:-1]])
+    overturned = np.count_nonzero(array[len(array) - len(earlier) :] != earlier, axis=(-2, -1))
+    if before is None:
+        overturned = np.concatenate([np.full((1, array.shape[1]), -1), overturned])
+    energy, magnetization, long_wave, mean, error = (np.asarray(part) for part in _sums(jnp.asarray(array)))
+    counts = domains(array).astype(np.int32), overturned.astype(np.int32)
+    return Measurements(energy, magnetization, long_wave, *counts, mean, error, sites=sites)
+
+
+@jax.jit
+def _sums(spins: Spins) -> tuple[Array, ...]:
+    right = jnp.sum(spins * jnp.roll(spins, -1, axis=-1), axis=(-2, -1), dtype=jnp.int32)
+    down = jnp.sum(spins * jnp.roll(spins, -1, axis=-2), axis=(-2, -1), dtype=jnp.int32)
+    factor = structure_factor(spins)
+    # The inverse transform of S is G; S is even, so the real transform of half of it is enough.
+    ly, lx = spins.shape[-2:]
+    one = jnp.fft.ifft2(factor).real[..., : ly // 2 + 1, : lx // 2 + 1]
+    # A displacement (dy, -dx) is as good as (dy, dx).
+    other = jnp.roll(jnp.fft.ifft2(factor).real[..., ::-1], 1, axis=-1)[..., : ly // 2 + 1, : lx // 2 + 1]
+    correlation = (one + other) / 2
+    chains = spins.shape[1]
+    error = (
+        jnp.std(correlation, axis=1, ddof=1) / jnp.sqrt(float(chains)) if chains > 1 else correlation[:, 0] * jnp.nan
+    )
+    return (
+        -(right + down),
+        jnp.sum(spins, axis=(-2, -1), dtype=jnp.int32),
+        longest_wave(factor),
+        jnp.mean(correlation, axis=1),
+        error,
+    )
+
+
+def domains(spins: Configurations) -> Int[np.ndarray, "*batch"]:
+    """Number of domains of each configuration: sets of equal spins connected by bonds of the torus.
+
+    Parameters
+    ----------
+    spins : [..., y, x]
+        Configurations of -1/+1 in any form.
+
+    Raises
+    ------
+    InvalidInput
+        If a value is neither -1 nor +1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> int(domains(np.array([[1, -1, 1, 1], [1, -1, 1, 1], [1, -1, -1, 1]])))
+    2
+    """
+    own = np.asarray(spins_of(spins))
+    stack = own.reshape(-1, *own.shape[-2:])
+    inside = np.zeros((3, 3, 3), int)
+    inside[1] = ndimage.generate_binary_structure(2, 1)
+    up, count = _labels(stack > 0, inside)
+    down, more = _labels(stack < 0, inside)
+    label = np.where(stack > 0, up, down + count) - 1
+    # What is left to join are the bonds round the torus.
+    rounds = (
+        (label[:, 0], label[:, -1], stack[:, 0] == stack[:, -1]),
+        (label[:, :, 0], label[:, :, -1], stack[:, :, 0] == stack[:, :, -1]),
+    )
+    one = np.concatenate([near[equal] for near, _, equal in rounds])
+    other = np.concatenate([far[equal] for _, far, equal in rounds])
+    total = count + more
+    bonds = coo_array((np.ones(one.size, np.int8), (one, other)), shape=(total, total))
+    found, component = connected_components(bonds, directed=False)
+    lattice = np.empty(found, np.int64)
+    lattice[component[label.ravel()]] = np.repeat(np.arange(len(stack)), stack[0].size)
+    return np.bincount(lattice, minlength=len(stack)).reshape(own.shape[:-2])
+
+
+def _labels(there: Bool[np.ndarray, "n y x"], inside: Int[np.ndarray, "3 3 3"]) -> tuple[np.ndarray, int]:
+    labelled, count = ndimage.label(there, inside)  # pyright: ignore[reportGeneralTypeIssues]
+    return labelled, int(count)
