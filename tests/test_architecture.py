@@ -69,7 +69,7 @@ def allowed_inside(room: str) -> set[str]:
         "figures": {"_checks", "_registry"},
         "report": {"_checks", "_files", "_registry", "figures"},
         "spec": {"_checks", "_registry", "settings"},
-        "store": {"_checks", "_hdf5", "_files", "_netcdf"},
+        "store": {"_checks", "_hdf5", "_files", "_netcdf", "_registry"},
         "steps": vocabulary | set(SCIENCE) | {"spec", "store"},
         "execute": {"_checks", "_files", "_registry", "spec", "store"},
         "cli": {"_checks", "_files", "_registry", "spec", "store", "steps", "execute", "report"},

@@ -5,6 +5,8 @@ import hashlib
 import json
 import math
 import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -16,8 +18,8 @@ from rbmflow._checks import InvalidInput
 from rbmflow.execute.surroundings import about_here, one_thread
 from rbmflow.spec import Spec, parse, parse_sweep, to_toml
 from rbmflow.steps import graph
-from rbmflow.steps.graph import VERSIONS
 from rbmflow.store import Damaged, Step, Store, hygiene
+from rbmflow.store.expected import KINDS
 
 SPEC = parse(
     {
@@ -130,18 +132,18 @@ def test_golden_defaults_change_only_with_the_version_of_what_it_is_a_setting_of
     After a version was raised or settings got new fields, RBMFLOW_RENEW_GOLDEN=1 has the new table written.
     """
     steps = graph(SPEC)
-    assert {step.kind for step in steps} == set(VERSIONS)
+    assert {step.kind for step in steps} == set(KINDS)
     now = {}
     for section, kind in SECTIONS.items():
         fields = {entry.name: json.loads(json.dumps(entry.default)) for entry in dataclasses.fields(kind)}
         readers = sorted({step.kind for step in steps if section in step.settings})
-        now[section] = {"defaults": fields, "versions": {reader: VERSIONS[reader] for reader in readers}}
+        now[section] = {"defaults": fields, "versions": {reader: KINDS[reader].version for reader in readers}}
     known = json.loads(DEFAULTS.read_text()) if DEFAULTS.exists() else {}
     for section, row in known.items():
         moved = [name for name, value in row["defaults"].items() if now[section]["defaults"].get(name) != value]
         for reader, version in row["versions"].items() if moved else ():
             told = f"{', '.join(moved)} of {section} has another default: raise the version of {reader}"
-            assert VERSIONS[reader] > version, told
+            assert KINDS[reader].version > version, told
     if "RBMFLOW_RENEW_GOLDEN" in os.environ:
         DEFAULTS.write_text(json.dumps(now, indent=1) + "\n")
         known = now
@@ -215,6 +217,14 @@ def test_data_that_are_not_what_the_settings_say_are_refused(tmp_path, what):
     for look in (store.read, store.verify):
         with pytest.raises(Damaged, match=told):
             look(step)
+
+
+def test_a_process_that_knows_the_store_alone_refuses_false_data(tmp_path):
+    store, step = Store(tmp_path), step_of("draws")
+    store.publish(step, drawn(lambda data: data.isel(draw=slice(25))), {})
+    script = f"from rbmflow.store import *; Store({str(tmp_path)!r}).read(Address({step.kind!r}, {step.hash!r}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "draw has length 25 in place of 50" in done.stderr
 
 
 def test_data_that_are_what_the_settings_say_are_read(tmp_path):

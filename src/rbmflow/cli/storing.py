@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-import rbmflow.steps  # noqa: F401  (its kinds state what their data must hold)
 from rbmflow._checks import InvalidInput, Problem, Problems, plain
 from rbmflow.cli import sweeping
 from rbmflow.cli.telling import cell

@@ -1,27 +1,22 @@
-"""Steps: the one room that sees both the science and the store."""
+"""Steps: the one room that sees both the science and the store.
+
+A kind of step is a module of `rbmflow.steps.kinds`, made with `rbmflow.steps.kind.step`; `graph` wires them.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import rbmflow.steps.expectations  # noqa: F401  (kinds state what their data hold)
-from rbmflow.steps.graph import graph, group
+from rbmflow.steps.graph import graph
+from rbmflow.steps.kind import compute, compute_together, group
 
 if TYPE_CHECKING:
     from rbmflow.steps.checkup import doctor
-    from rbmflow.steps.kinds import compute, compute_together
     from rbmflow.steps.verdicts import verdicts_of, verdicts_of_sweep
 
 __all__ = ["compute", "compute_together", "doctor", "graph", "group", "verdicts_of", "verdicts_of_sweep"]
 
-
-_PLACES = {
-    "compute": "rbmflow.steps.kinds",
-    "compute_together": "rbmflow.steps.kinds",
-    "doctor": "rbmflow.steps.checkup",
-    "verdicts_of": "rbmflow.steps.verdicts",
-    "verdicts_of_sweep": "rbmflow.steps.verdicts",
-}
+_PLACES = {"doctor": "checkup", "verdicts_of": "verdicts", "verdicts_of_sweep": "verdicts"}
 
 
 def __getattr__(name: str) -> Any:
@@ -29,5 +24,5 @@ def __getattr__(name: str) -> Any:
     if name in _PLACES:
         from importlib import import_module
 
-        return getattr(import_module(_PLACES[name]), name)
+        return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ from rbmflow import exact
 from rbmflow.convergence import DOUBTS, FlowEnds, end_of_flows, mean_temperature
 from rbmflow.diagnostics import mean_and_error, mean_and_joined_error, root_mean_square
 from rbmflow.settings import MachineSettings, ModelSettings, SamplingSettings, TrainingSettings, start_label
-from rbmflow.steps.streams import model_of
+from rbmflow.steps.kind import model_of
 from rbmflow.steps.verdicts import verdicts_of
 from rbmflow.steps.weights import weights_of_all
 from rbmflow.store import Step

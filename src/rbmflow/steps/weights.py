@@ -1,131 +1,19 @@
-"""The steps of the weights: two-point functions of the data, the spectrum of a machine, and both over all machines."""
+"""The weights of all machines side by side: averages over seeds, and images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 
-from rbmflow import exact, sampler
-from rbmflow.data_sources.mean_field import curie_weiss_magnetization
-from rbmflow.dataset import Draws
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.rbm import RBM
-from rbmflow.spectrum import (
-    MEASURES,
-    Growth,
-    covariance_eigenvalues,
-    decompose,
-    displacement_classes,
-    field_correlators,
-    fourier_power,
-    marchenko_pastur_edges,
-    measures,
-    mode_growth,
-    participation,
-    projections,
-    shells,
-    translation_average,
-)
-from rbmflow.steps.streams import flagged, model_of, step_key
-from rbmflow.store import Step
-from rbmflow.training.ladder import Ladder
+from rbmflow.spectrum import MEASURES, covariance_eigenvalues, displacement_classes
+from rbmflow.steps.kinds.spectrum_step import FINAL_MEASURES
 
 LEADING = 6
 """Modes, and hidden units, that are shown one by one."""
-
-CHAINS, ITERATIONS = 1000, 10
-"""The flow along which the growth of the modes is measured."""
-
-FINAL_MEASURES = {
-    "gain_rank_correlation": "rank correlation of predicted and measured gain over modes",
-    "growth_rank_correlation": "rank correlation of predicted gain and projection after the flow over modes",
-    "grown_modes": "modes with a measured gain above 1",
-}
-"""Numbers that need a flow, so that checkpoints do not have them."""
-
-
-def correlation(step: Step, parents: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Two-point function at every temperature: exact where that is possible, else the mean over the draws."""
-    model, temperatures = model_of(step), step.settings["temperatures"]
-    flags = []
-    if step.settings.get("data") == "mean-field":
-        magnetization = curie_weiss_magnetization(temperatures)[:, None, None]
-        values = np.tile(magnetization**2, (1, *model.lattice.shape))
-        values[:, 0, 0] = 1.0
-    elif exact.magnetization_known(model):
-        values = exact.two_point(model, temperatures)
-    else:
-        spins = np.asarray(Draws.from_dataset(parents[0]).at(temperatures).spins, np.float32)
-        waves = np.fft.fft2(spins)
-        power = (np.abs(waves) ** 2).mean(axis=1, dtype=np.float64)
-        values = np.fft.ifft2(power / model.lattice.sites).real
-        message = "the lattice is too large for the exact two-point function: it is the mean over the draws"
-        flags.append(("sampled", message))
-    whole = xr.Dataset(
-        {"two_point": (("temperature", "y", "x"), values, {"long_name": "two-point function of the spins"})},
-        {"temperature": temperatures},
-    )
-    return flagged(whole, *flags)
-
-
-def spectrum(step: Step, parents: Sequence[xr.Dataset]) -> xr.Dataset:
-    """The weights of one machine, in units -1/+1, taken apart; the measures at every checkpoint."""
-    trained, two_points, of_mixture, drawn = parents
-    key = step_key(step)
-    model, kept = model_of(step), step.settings["temperatures"]
-    machine = RBM.from_dataset(trained).in_units("-1/+1")
-    update, rungs = _rungs(trained, machine)
-    initial_scale = float(np.sqrt(np.mean(np.asarray(rungs[0].weights, np.float64) ** 2)))
-    two_point = of_mixture["two_point"].values.mean(axis=0)
-    spins = Draws.from_dataset(drawn).at(kept)
-    parts = decompose(machine)
-    growth = mode_growth(key, machine, sampler.hot(jax.random.fold_in(key, 1), model, CHAINS), ITERATIONS)
-    ladder_measures = [list(measures(rung, two_point, initial_scale).values()) for rung in rungs]
-    ly, lx = model.lattice.shape
-    lower, upper = marchenko_pastur_edges(model.lattice.sites, machine.weights.shape[1], initial_scale)
-    dataset = parts.to_dataset().assign(
-        product_displacement=(("y", "x"), translation_average(parts.product, ly, lx)),
-        mixture_two_point=(("y", "x"), two_point),
-        initial_edge_lower=lower,
-        initial_edge_upper=upper,
-        mode_power=(("mode", "shell"), fourier_power(parts.visible_vectors, ly, lx)),
-        mode_participation=("mode", participation(parts.visible_vectors)),
-        projection=(("temperature", "mode"), projections(parts.visible_vectors, two_points["two_point"].values)),
-        hidden_participation=("hidden", participation(np.asarray(machine.weights, np.float64))),
-        correlator=(("visible", "hidden"), field_correlators(machine, spins)),
-        measure_of_rung=(("rung", "measure"), np.array(ladder_measures)),
-        update=("rung", update),
-        **_grown(growth),
-    )
-    return dataset.assign_coords(
-        wavenumber=("shell", shells(ly, lx).wavenumber, {"units": "radians per lattice spacing"}),
-        temperature=two_points["temperature"],
-        measure=list(MEASURES),
-    )
-
-
-def _rungs(trained: xr.Dataset, machine: RBM) -> tuple[np.ndarray, list[RBM]]:
-    """Updates and machines of all checkpoints; a control has only itself."""
-    if "checkpoint_weights" not in trained:
-        return np.zeros(1, int), [machine]
-    ladder = Ladder.from_dataset(trained)
-    return np.asarray(ladder.update), [ladder.machine(rung).in_units("-1/+1") for rung in range(ladder.update.size)]
-
-
-def _grown(growth: Growth) -> dict[str, Any]:
-    along = ("growth_iteration", "mode")
-    return {
-        "predicted_gain": ("mode", growth.predicted),
-        "gain": ("mode", growth.gain),
-        "gain_error": ("mode", growth.gain_error),
-        "growth_sampled": (along, growth.projection),
-        "growth_mean_field": (along, growth.mean_field),
-        **{name: float(getattr(growth, name)) for name in FINAL_MEASURES},
-    }
 
 
 def weights_of_all(by_machine: Sequence[Sequence[xr.Dataset]], machines: Sequence[xr.Dataset]) -> xr.Dataset:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rbmflow._checks import InvalidInput
 from rbmflow._hdf5 import inspect
+from rbmflow._registry import Registry
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,24 +34,21 @@ class Expected:
         A line for each group of variables that are alike, `names: sort[dims] low high`. Sorts are integer, real, truth
         and spin (-1 and +1 alone); a range is inclusive and may be left out, NaN is in each. Further variables may be
         there.
-    sizes
-        Length by dimension, wherever it occurs.
-    coordinates
-        Values by coordinate, which give their dimension its length too.
+    along
+        By dimension, wherever it occurs, its length, or the values of its coordinate.
     """
 
     variables: str
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    coordinates: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    along: Mapping[str, int | Sequence[Any]] = field(default_factory=dict)
 
     def fault(self, dataset: xr.Dataset) -> str | None:
         """Say what is wrong with data, if anything is."""
-        sizes = {**self.sizes, **{name: len(values) for name, values in self.coordinates.items()}}
-        for name, size in sizes.items():
+        for name, asked in self.along.items():
+            size = asked if isinstance(asked, int) else len(asked)
             if dataset.sizes.get(name, size) != size:
                 return f"{name} has length {dataset.sizes[name]} in place of {size}"
-        for name, values in self.coordinates.items():
-            if name not in dataset.coords or dataset[name].values.tolist() != list(values):
+            told = isinstance(asked, int) or (name in dataset.coords and dataset[name].values.tolist() == list(asked))
+            if not told:
                 return f"{name} is not that of the settings"
         for line in filter(None, map(str.strip, self.variables.splitlines())):
             told = _LINE.fullmatch(line)
@@ -81,13 +79,13 @@ def _of_variable(
     return None
 
 
-EXPECTED: dict[str, Callable[[Mapping[str, Any]], Expected]] = {}
-"""What is expected by kind of step, from its settings; those who compute a kind state it here."""
+KINDS: Registry[Any] = Registry("kind of step", ("rbmflow.steps.kinds",))
+"""Kinds of steps; `holds` of each says from settings what is expected of its data."""
 
 
 def expected_of(kind: str, settings: Mapping[str, Any]) -> Expected:
     """What is expected of the data of a kind of step by settings as a provenance has them."""
-    return EXPECTED[kind](_revived(settings))
+    return KINDS[kind].holds(_revived(settings))
 
 
 def _revived(value: Any) -> Any:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import jax
-import numpy as np
-import xarray as xr
+from rbmflow.steps.kind import Task, flagged, of_run, step
+from rbmflow.steps.kinds.draws_step import unseen_draws
+from rbmflow.store import Step
+from rbmflow.store.expected import Expected
 
-from rbmflow import exact
-from rbmflow.dataset import Draws
-from rbmflow.likelihood import LogPartition, Nats, excess_nats, log_partition
-from rbmflow.model import Ising
-from rbmflow.rbm import RBM
-from rbmflow.relaxation import relax
-from rbmflow.steps.streams import flagged
-from rbmflow.training import Ladder
+if TYPE_CHECKING:
+    import jax
+    import xarray as xr
+
+    from rbmflow.likelihood import LogPartition
+    from rbmflow.model import Ising
+    from rbmflow.rbm import RBM
+    from rbmflow.spec import Spec
 
 ALONG = {"chains": 100, "steps": 200}
 """Flows and annealing of a checkpoint; the last machine has those of `LAST`."""
@@ -48,53 +50,56 @@ NAMES = {
 """Variables of the step with their meaning."""
 
 
-def likelihood(
-    key: jax.Array, trained: xr.Dataset, drawn: xr.Dataset, model: Ising, temperatures: list[float]
-) -> xr.Dataset:
-    """Excess nats of the machine and its checkpoints, and the equilibrium checks; NaN where there is no number.
-
-    Parameters
-    ----------
-    key
-        JAX random key.
-    trained
-        The data of a machine and of its training.
-    drawn
-        Configurations that were not trained on, at these temperatures among others.
-    model, temperatures
-        The mixture that it was trained on.
+def _holds(settings: Mapping[str, Any]) -> Expected:
+    rows = """
+        excess log_partition: real[]
+        excess_error log_partition_error tau_energy tau_abs_magnetization: real[] 0 inf
+        energy_overlap abs_magnetization_overlap cold_and_hot_agree: real[] 0 1
+        checkpoint_update checkpoint_excess_error: real[checkpoint] 0 inf
     """
-    for_last, for_chains, *for_checkpoints = jax.random.split(key, 2 + trained.sizes["checkpoint"])
-    grid = tuple(temperatures)
+    return Expected(rows)
+
+
+@step(version=2, holds=_holds)
+def likelihood(task: Task) -> xr.Dataset:
+    """Excess nats of the machine and its checkpoints, and the equilibrium checks; NaN where there is no number."""
+    import jax
+    import numpy as np
+    import xarray as xr
+
+    from rbmflow.dataset import Draws
+    from rbmflow.likelihood import excess_nats, log_partition
+    from rbmflow.rbm import RBM
+    from rbmflow.training import Ladder
+
+    trained, drawn = task.parents
+    for_last, for_chains, *for_checkpoints = jax.random.split(task.key, 2 + trained.sizes["checkpoint"])
+    model, grid = task.model, tuple(task.settings["mixture"])
     fresh = Draws.from_dataset(drawn).at(grid)
     machine, ladder = RBM.from_dataset(trained), Ladder.from_dataset(trained)
-
-    def judged(key: jax.Array, machine: RBM, effort: dict[str, int]) -> tuple[LogPartition, Nats]:
-        partition = log_partition(key, machine, model, fresh, **effort)
-        return partition, excess_nats(machine, model, fresh, partition)
-
     values: dict[str, Any] = dict.fromkeys(NAMES, np.nan)
     flags: list[str] = []
     if machine.finite:
-        partition, excess = judged(for_last, machine, LAST)
+        partition = log_partition(for_last, machine, model, fresh, **LAST)
+        excess = excess_nats(machine, model, fresh, partition)
         values |= _told(partition) | {"excess": excess.mean, "excess_error": excess.error}
-        values |= _equilibrium(for_chains, machine, model, grid)
+        values |= _relaxation(for_chains, machine, model, grid)
         flags += excess.flags
-    rows, below = [], []
-    for number, key_of_one in enumerate(for_checkpoints):
+    rows, below = np.full((len(for_checkpoints), 3), np.nan), []
+    for number, key in enumerate(for_checkpoints):
         one = ladder.machine(number)
         if not one.finite:
-            rows.append((np.nan,) * 3)
             continue
-        partition, excess = judged(key_of_one, one, ALONG)
-        rows.append((excess.mean, excess.error, METHODS.index(partition.method)))
+        partition = log_partition(key, one, model, fresh, **ALONG)
+        excess = excess_nats(one, model, fresh, partition)
+        rows[number] = excess.mean, excess.error, METHODS.index(partition.method)
         if excess.mean < 0:
             below.append(f"{number} ({excess.mean:.2g} +- {excess.error:.2g} nats)")
     if below:
         flags.append(f"the excess is below zero, where a divergence cannot be, at checkpoint {', '.join(below)}")
     values["checkpoint_update"] = np.asarray(ladder.update, float)
     of_checkpoints = ("checkpoint_excess", "checkpoint_excess_error", "checkpoint_log_partition_method")
-    values |= dict(zip(of_checkpoints, np.array(rows, float).T, strict=True))
+    values |= dict(zip(of_checkpoints, rows.T, strict=True))
     variables = {
         name: (("checkpoint",) if name.startswith("checkpoint") else (), value, {"long_name": NAMES[name]})
         for name, value in values.items()
@@ -117,8 +122,11 @@ def _told(partition: LogPartition) -> dict[str, float]:
     }
 
 
-def _equilibrium(key: jax.Array, machine: RBM, model: Ising, temperatures: tuple[float, ...]) -> dict[str, float]:
+def _relaxation(key: jax.Array, machine: RBM, model: Ising, temperatures: tuple[float, ...]) -> dict[str, float]:
     """The checks that need the exact distribution of m; nothing where it is not known."""
+    from rbmflow import exact
+    from rbmflow.relaxation import relax
+
     if not exact.magnetization_known(model):
         return {}
     found = relax(key, machine, model, temperatures)
@@ -129,3 +137,10 @@ def _equilibrium(key: jax.Array, machine: RBM, model: Ising, temperatures: tuple
         "abs_magnetization_overlap": found.abs_magnetization_overlap,
         "cold_and_hot_agree": float(found.agree),
     }
+
+
+def likelihood_of(spec: Spec, name: str, label: str, machine: Step) -> tuple[Step, Step]:
+    """That of a machine of a type, by its label, after the draws that it needs."""
+    unseen = unseen_draws(spec, name)
+    settings = {**of_run(spec), "mixture": list(spec.type_temperatures(name))}
+    return unseen, likelihood.step(f"likelihood {label}", settings, machine, unseen)

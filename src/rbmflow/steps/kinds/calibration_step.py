@@ -1,0 +1,90 @@
+"""Calibration: every thermometer on fresh draws at the temperatures of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rbmflow.steps.kind import Task, flagged, of_run, step
+from rbmflow.store import Step
+from rbmflow.store.expected import Expected
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+    from rbmflow.spec import Spec
+
+TOLERANCE = 0.1
+"""A thermometer can be used where deviation and error of a reading together are below this part of the temperature."""
+
+EXCESS = 0.03
+"""Cross-entropy in nats above that of the exact posterior from which the neural thermometer is flagged."""
+
+
+def _holds(settings: Mapping[str, Any]) -> Expected:
+    rows = """
+        calibration calibration_error: real[temperature thermometer] 0 inf
+        accuracy: real[classifier] 0 1
+        cross_entropy: real[classifier] 0 inf
+    """
+    return Expected(rows, {"classifier": 2, "temperature": settings["temperatures"]})
+
+
+@step(version=4, holds=_holds)
+def calibration(task: Task) -> xr.Dataset:
+    """Read draws whose temperatures are known, and compare."""
+    import numpy as np
+    import xarray as xr
+
+    from rbmflow import exact, sampler
+    from rbmflow.steps.thermometers import CLASSIFIERS, read_spins, thermometers
+    from rbmflow.thermometer import accuracy, cross_entropy
+
+    model, temperatures = task.model, task.settings["temperatures"]
+    known = thermometers(model, temperatures, task.parents[0])
+    draws = sampler.sample(task.key, model, temperatures, task.settings["draws"])
+    read, error = read_spins(known, draws.spins)
+    true_class = np.broadcast_to(np.arange(len(temperatures))[:, None], draws.spins.shape[:2])
+    posterior = {name: np.asarray(known[name].read(draws.spins)) for name in CLASSIFIERS}
+    nats = {name: float(cross_entropy(posterior[name], true_class)) for name in CLASSIFIERS}
+    dims = ("temperature", "thermometer")
+    usable = _usable(np.array(temperatures), read, error)
+    dataset = xr.Dataset(
+        {
+            "calibration": (dims, read),
+            "calibration_error": (dims, error),
+            "usable_from": ("thermometer", usable[0]),
+            "usable_to": ("thermometer", usable[1]),
+            "cross_entropy": ("classifier", [nats[name] for name in CLASSIFIERS]),
+            "accuracy": ("classifier", [float(accuracy(posterior[name], true_class)) for name in CLASSIFIERS]),
+            "bayes_cross_entropy_exact": exact.bayes_cross_entropy(model, temperatures),
+            "bayes_accuracy_exact": exact.bayes_accuracy(model, temperatures),
+        },
+        {"temperature": temperatures, "thermometer": list(known), "classifier": list(CLASSIFIERS)},
+    )
+    excess = nats["neural"] - nats["bayes"]
+    text = f"the neural thermometer is {excess:.3f} nats above the exact posterior ({EXCESS} is the limit)"
+    return flagged(dataset, *[("thermometer", text)] * (excess > EXCESS))
+
+
+def _usable(true: np.ndarray, read: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Ends [2, thermometer] of the longest stretch of temperatures in which each thermometer can be used."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):
+        good = np.abs(read - true[:, None]) + error <= TOLERANCE * np.where(np.isfinite(true), true, 0.0)[:, None]
+    ends = np.full((2, read.shape[1]), np.nan)
+    for column in range(read.shape[1]):
+        # Stretches of good temperatures lie between the bad ones.
+        bad = np.concatenate([[-1], np.flatnonzero(~good[:, column]), [true.size]])
+        widest = int(np.argmax(np.diff(bad)))
+        if bad[widest + 1] - bad[widest] > 1:
+            ends[:, column] = true[bad[widest] + 1], true[bad[widest + 1] - 1]
+    return ends
+
+
+def calibration_of(spec: Spec, thermometer: Step) -> Step:
+    """The one of a run."""
+    grid, draws = list(spec.sampling.temperatures), spec.sampling.draws
+    return calibration.step("thermometer check", {**of_run(spec), "temperatures": grid, "draws": draws}, thermometer)

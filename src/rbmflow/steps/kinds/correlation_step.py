@@ -1,0 +1,66 @@
+"""Two-point functions of the data, at every temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rbmflow.steps.kind import Task, flagged, lattice_sizes, step
+from rbmflow.steps.kinds.draws_step import data_of
+from rbmflow.store import Step
+from rbmflow.store.expected import Expected
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rbmflow.spec import Spec
+
+
+def _holds(settings: Mapping[str, Any]) -> Expected:
+    rows = "two_point: real[temperature y x] -1 1"
+    return Expected(rows, {**lattice_sizes(settings), "temperature": settings["temperatures"]})
+
+
+@step(version=1, holds=_holds)
+def correlation(task: Task) -> xr.Dataset:
+    """The exact one where that is possible, else the mean over the draws."""
+    import numpy as np
+    import xarray as xr
+
+    from rbmflow import exact
+    from rbmflow.data_sources.mean_field import curie_weiss_magnetization
+    from rbmflow.dataset import Draws
+
+    model, temperatures = task.model, task.settings["temperatures"]
+    flags = []
+    if task.settings.get("data") == "mean-field":
+        magnetization = curie_weiss_magnetization(temperatures)[:, None, None]
+        values = np.tile(magnetization**2, (1, *model.lattice.shape))
+        values[:, 0, 0] = 1.0
+    elif exact.magnetization_known(model):
+        values = exact.two_point(model, temperatures)
+    else:
+        spins = np.asarray(Draws.from_dataset(task.parents[0]).at(temperatures).spins, np.float32)
+        waves = np.fft.fft2(spins)
+        power = (np.abs(waves) ** 2).mean(axis=1, dtype=np.float64)
+        values = np.fft.ifft2(power / model.lattice.sites).real
+        message = "the lattice is too large for the exact two-point function: it is the mean over the draws"
+        flags.append(("sampled", message))
+    whole = xr.Dataset(
+        {"two_point": (("temperature", "y", "x"), values, {"long_name": "two-point function of the spins"})},
+        {"temperature": temperatures},
+    )
+    return flagged(whole, *flags)
+
+
+def correlation_of_run(spec: Spec, draws: Step) -> Step:
+    """That at the temperatures of the run."""
+    settings = {"model": spec.model.differing(), "temperatures": list(spec.sampling.temperatures)}
+    return correlation.step("two-point functions", settings, draws)
+
+
+def correlation_of_type(spec: Spec, name: str, draws: Step) -> Step:
+    """That of what a type learns from."""
+    temperatures = list(spec.type_temperatures(name))
+    settings = {"model": spec.model.differing(), "temperatures": temperatures, **data_of(spec.types[name])}
+    return correlation.step(f"two-point functions {name}", settings, draws)

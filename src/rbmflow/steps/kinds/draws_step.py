@@ -1,0 +1,71 @@
+"""Draws: configurations of the spin model, or of another source of data, at each temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rbmflow.settings import SamplingSettings, TypeSettings
+from rbmflow.steps.kind import Task, asked, flagged, lattice_sizes, of_run, step
+from rbmflow.store import Step
+from rbmflow.store.expected import Expected
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rbmflow.spec import Spec
+
+UNSEEN = 200
+"""Configurations at each temperature that likelihoods are averaged over."""
+
+
+def _holds(settings: Mapping[str, Any]) -> Expected:
+    sampling = asked(settings, SamplingSettings)
+    rows = """
+        spins: spin[temperature draw y x]
+        tau_int ess thinning discarded: real[temperature] 0 inf
+    """
+    return Expected(rows, {**lattice_sizes(settings), "draw": sampling.draws, "temperature": sampling.temperatures})
+
+
+@step(version=3, holds=_holds)
+def draws(task: Task) -> xr.Dataset:
+    """Sample at every temperature."""
+    from rbmflow import sampler
+    from rbmflow.data_sources.mean_field import sample_mean_field
+
+    sampling, model = task.asked(SamplingSettings), task.model
+    if task.settings.get("data", "ising") == "mean-field":
+        return sample_mean_field(task.key, model, sampling.temperatures, sampling.draws).to_dataset()
+    asked_of = (sampling.temperatures, sampling.draws, sampling.method)
+    found = sampler.sample(task.key, model, *asked_of, progress=task.progress)
+    return flagged(found.to_dataset(), *(("sampling", text) for text in found.flags))
+
+
+def data_of(kind: TypeSettings) -> dict[str, str]:
+    """What has to be said of the data of a type: nothing, if they are the usual ones."""
+    return {} if kind.data == "ising" else {"data": kind.data}
+
+
+def draws_of_run(spec: Spec) -> Step:
+    """Draws that all types learn from which have none of their own."""
+    return draws.step("draws", {**of_run(spec), "sampling": spec.sampling.differing()})
+
+
+def draws_of_type(spec: Spec, name: str) -> Step:
+    """Draws that a type learns from: those of the run, unless its training configurations are not among them."""
+    kind, temperatures = spec.types[name], spec.type_temperatures(name)
+    if kind.data == "ising" and set(temperatures) <= set(spec.sampling.temperatures):
+        return draws_of_run(spec)
+    sampling = replace(spec.sampling, temperatures=temperatures).differing()
+    return draws.step(f"draws {name}", {**of_run(spec), "sampling": sampling, **data_of(kind)})
+
+
+def unseen_draws(spec: Spec, name: str) -> Step:
+    """Configurations that no machine is trained on; all types share those of the run's temperatures."""
+    grid, own = spec.sampling.temperatures, spec.type_temperatures(name)
+    among = set(own) <= set(grid)
+    sampling = replace(spec.sampling, temperatures=grid if among else own, draws=UNSEEN).differing()
+    settings = {**of_run(spec), "sampling": sampling, "purpose": "unseen"}
+    return draws.step("unseen draws" if among else f"unseen draws {name}", settings)

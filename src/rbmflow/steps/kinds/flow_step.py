@@ -1,0 +1,79 @@
+"""The flow of a machine from one start, observed at every iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rbmflow.settings import FlowSettings, start_label
+from rbmflow.steps.kind import Task, asked, lattice_sizes, of_run, step
+from rbmflow.store import Step
+from rbmflow.store.expected import Expected
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rbmflow.spec import Spec
+
+
+def _holds(settings: Mapping[str, Any]) -> Expected:
+    flow, sizes = asked(settings, FlowSettings), lattice_sizes(settings)
+    sites, kept = sizes["visible"], flow.keep or range(flow.iterations + 1)
+    rows = f"""
+        spins: spin[snapshot chain y x]
+        energy: integer[iteration chain] {-2 * sites} {2 * sites}
+        magnetization: integer[iteration chain] {-sites} {sites}
+        long_wave: real[iteration chain] 0 inf
+        correlation: real[iteration dy dx] -1 1
+        diverged: truth[]
+    """
+    return Expected(rows, {**sizes, "chain": flow.chains, "iteration": flow.iterations + 1, "snapshot": kept})
+
+
+@step(version=5, holds=_holds)
+def flow(task: Task) -> xr.Dataset:
+    """Iterate all chains, and keep observables and the configurations that are asked for."""
+    import jax
+    import xarray as xr
+
+    from rbmflow import sampler
+    from rbmflow.flow import iterate
+    from rbmflow.measurements import Measurements, observe
+    from rbmflow.rbm import RBM
+
+    settings, machine = task.asked(FlowSettings), RBM.from_dataset(task.parents[0])
+    for_start, for_flow = jax.random.split(task.key)
+    spins = sampler.thermal(for_start, task.model, temperature_of(task.settings["start"]), settings.chains)
+    measured, last = [], []
+
+    def watch(stretch: Any) -> None:
+        measured.append(observe(stretch, last[-1] if last else None))
+        last[:] = [stretch[-1]]
+
+    iterated = iterate(
+        for_flow,
+        # A machine that diverged has no flow: what stands in its place is not read.
+        machine.or_free(),
+        spins,
+        settings.iterations,
+        keep=settings.keep or None,
+        halves=settings.halves,
+        watch=watch,
+        progress=task.progress,
+    )
+    kept = iterated.to_dataset().rename(iteration="snapshot")
+    whole = xr.merge([Measurements.joined(measured).to_dataset(), kept], combine_attrs="override")
+    return whole.assign(diverged=not machine.finite)
+
+
+def temperature_of(start: str | float) -> float:
+    """Temperature in J/k_B of a start: 0 for "cold", infinity for "hot", else its own number."""
+    return float({"cold": 0.0, "hot": "inf"}.get(start, start) if isinstance(start, str) else start)
+
+
+def flow_of(spec: Spec, label: str, start: str | float, machine: Step) -> Step:
+    """The one of a machine, by its label, and a start."""
+    ordered = replace(spec.flow, keep=tuple(sorted(set(spec.flow.keep))))
+    settings = {**of_run(spec), "start": start, "flow": ordered.differing("along_training", "starts")}
+    return flow.step(f"flow {label} {start_label(start)}", settings, machine)

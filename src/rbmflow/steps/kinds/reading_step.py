@@ -1,0 +1,159 @@
+"""Reading: every thermometer at every iteration of a flow, and how far the flow is off the Ising manifold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rbmflow.settings import start_label
+from rbmflow.steps.kind import Task, lattice_sizes, of_run, step
+from rbmflow.store import Step
+from rbmflow.store.expected import Expected
+
+if TYPE_CHECKING:
+    import jax
+    import numpy as np
+    import xarray as xr
+    from jaxtyping import Float64
+
+    from rbmflow.measurements import Measurements
+    from rbmflow.model import Ising
+    from rbmflow.spec import Spec
+
+COMPARED_CHAINS = 500
+"""Most chains of a flow that are compared with true configurations, and as many of these."""
+
+COMPARED_ITERATIONS = (1, 5, 20, 100, 400)
+"""Iterations at which that is done, besides the last."""
+
+FEATURES = ("energy", "abs_magnetization", "joint")
+"""What is compared; "joint" is both together with the logarithm of the longest wave's structure factor."""
+
+
+def _holds(settings: Mapping[str, Any]) -> Expected:
+    rows = """
+        temperature_read: real[iteration thermometer] 0 inf
+        probability: real[iteration classifier bin] 0 1
+        energy: real[iteration] -2 2
+        abs_magnetization magnetization_2 magnetization_4: real[iteration] 0 1
+        correlation: real[iteration dy dx] -1 1
+        off_p_value: real[compared feature] 0 1
+        was_read: truth[iteration thermometer]
+    """
+    return Expected(rows, {**lattice_sizes(settings), "classifier": 2, "bin": settings["temperatures"]})
+
+
+@step(version=4, holds=_holds)
+def reading(task: Task) -> xr.Dataset:
+    """Read the configurations of a flow and average over its chains."""
+    import numpy as np
+    import xarray as xr
+
+    from rbmflow.diagnostics import mean_and_error
+    from rbmflow.measurements import Measurements
+    from rbmflow.steps.thermometers import CLASSIFIERS, by_observables, side_by_side, thermometers
+    from rbmflow.thermometer import Reading
+    from rbmflow.thermometer.classes import mean_class
+
+    model, temperatures, parents = task.model, task.settings["temperatures"], task.parents
+    measured, kept = Measurements.from_dataset(parents[0]), parents[0]["snapshot"].values
+    iteration = np.arange(len(measured.energy))
+    known = thermometers(model, temperatures, parents[1])
+    readings = by_observables(known, measured)
+    neural = np.asarray(known["neural"].read(parents[0]["spins"].values), np.float64)
+    by_network, of_curve = known["neural"].of_classes(mean_class(neural))
+    readings["neural"] = Reading(*(_at(kept, iteration.size, values) for values in by_network))
+    read, error = side_by_side(readings, list(known))
+    # The network alone reads the kept iterations only, and by a curve that was measured.
+    was_read, curve_error = np.ones(read.shape, bool), np.zeros(read.shape)
+    was_read[:, list(known).index("neural")] = np.isin(iteration, kept)
+    curve_error[:, list(known).index("neural")] = _at(kept, iteration.size, of_curve)
+    told = (mean_and_error(values, axis=1) for values in (neural, known["bayes"].probabilities(measured.energy)))
+    (neural, neural_error), (bayes, bayes_error) = told
+    spread = [_at(kept, iteration.size, values) for values in (neural, neural_error)]
+    posterior = np.stack([spread[0], bayes], axis=1)
+    posterior_error = np.stack([spread[1], bayes_error], axis=1)
+    averages = {}
+    for name, (mean, of_mean) in measured.averages().items():
+        averages |= {name: ("iteration", mean), f"{name}_error": ("iteration", of_mean)}
+    compared = [at for at in COMPARED_ITERATIONS if at < iteration[-1]] + [int(iteration[-1])]
+    off = _off_manifold(task.key, model, measured, compared, readings["energy"].temperature)
+    whole = xr.Dataset(
+        {
+            "temperature_read": (("iteration", "thermometer"), read),
+            "temperature_read_error": (("iteration", "thermometer"), error),
+            "temperature_read_curve_error": (("iteration", "thermometer"), curve_error),
+            "was_read": (("iteration", "thermometer"), was_read),
+            "probability": (("iteration", "classifier", "bin"), posterior),
+            "probability_error": (("iteration", "classifier", "bin"), posterior_error),
+            "correlation": (("iteration", "dy", "dx"), measured.correlation),
+        }
+        | averages
+        | {
+            name: (("compared", "feature"), off[..., place])
+            for place, name in enumerate(("off_distance", "off_floor", "off_p_value"))
+        },
+        {
+            "iteration": iteration,
+            "thermometer": list(known),
+            "classifier": list(CLASSIFIERS),
+            "bin": temperatures,
+            "compared": compared,
+            "feature": list(FEATURES),
+        },
+    )
+    if not bool(parents[0].get("diverged", False)):
+        return whole
+    return whole.map(lambda values: values if values.dtype == bool else xr.full_like(values, np.nan, float))
+
+
+def _at(kept: np.ndarray, iterations: int, values: np.ndarray) -> np.ndarray:
+    """Values at the kept iterations among all; NaN where there is none."""
+    import numpy as np
+
+    spread = np.full((iterations, *values.shape[1:]), np.nan)
+    spread[kept] = values
+    return spread
+
+
+def _features(measured: Measurements) -> Float64[np.ndarray, "iteration chain feature"]:
+    """Energy and |m| per site and the logarithm of the longest wave, which is that of 1/N where there is none."""
+    import numpy as np
+
+    sites = measured.sites
+    wave = np.log(np.maximum(measured.long_wave.astype(np.float64), 1 / sites))
+    return np.stack([measured.energy / sites, np.abs(measured.magnetization) / sites, wave], axis=-1)
+
+
+def _off_manifold(
+    key: jax.Array, model: Ising, measured: Measurements, compared: list[int], temperature: np.ndarray
+) -> Float64[np.ndarray, "compared feature 3"]:
+    """Distance, floor and p-value between a flow and true configurations at its temperature of the energy.
+
+    One configuration a chain enters, so all are independent.
+    """
+    import jax
+    import numpy as np
+
+    from rbmflow import sampler
+    from rbmflow.measurements import observe
+    from rbmflow.two_sample import compare
+
+    chains = min(COMPARED_CHAINS, measured.energy.shape[1])
+    found = np.full((len(compared), len(FEATURES), 3), np.nan)
+    if chains < 2:
+        return found
+    ours = _features(measured)[compared, :chains]
+    for row, at in enumerate(compared):
+        for_draws, *for_tests = jax.random.split(jax.random.fold_in(key, at), 1 + len(FEATURES))
+        true = sampler.thermal(for_draws, model, float(temperature[at]), chains)
+        theirs = _features(observe(np.asarray(true)[None]))[0]
+        for place, columns in enumerate(([0], [1], [0, 1, 2])):
+            found[row, place] = compare(for_tests[place], ours[row][:, columns], theirs[:, columns])
+    return found
+
+
+def reading_of(spec: Spec, label: str, start: str | float, flow: Step, thermometer: Step) -> Step:
+    """That of a flow, by its machine's label and its start."""
+    settings = {**of_run(spec), "temperatures": list(spec.sampling.temperatures)}
+    return reading.step(f"reading {label} {start_label(start)}", settings, flow, thermometer)

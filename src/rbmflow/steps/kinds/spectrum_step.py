@@ -1,0 +1,117 @@
+"""The weights of one machine taken apart: its spectrum, its modes, and the measures at every checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rbmflow.steps.kind import Task, lattice_sizes, of_run, step
+from rbmflow.store import Step
+from rbmflow.store.expected import Expected
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+    from rbmflow.rbm import RBM
+    from rbmflow.spec import Spec
+    from rbmflow.spectrum import Growth
+
+CHAINS, ITERATIONS = 1000, 10
+"""The flow along which the growth of the modes is measured."""
+
+FINAL_MEASURES = {
+    "gain_rank_correlation": "rank correlation of predicted and measured gain over modes",
+    "growth_rank_correlation": "rank correlation of predicted gain and projection after the flow over modes",
+    "grown_modes": "modes with a measured gain above 1",
+}
+"""Numbers that need a flow, so that checkpoints do not have them."""
+
+
+def _holds(settings: Mapping[str, Any]) -> Expected:
+    rows = """
+        singular_value: real[mode] 0 inf
+        visible_vector: real[visible mode] -1 1
+        hidden_vector: real[hidden mode] -1 1
+        mode_power: real[mode shell] 0 1
+        projection: real[temperature mode]
+        measure_of_rung: real[rung measure]
+        update: integer[rung] 0 inf
+    """
+    return Expected(rows, lattice_sizes(settings))
+
+
+@step(version=2, holds=_holds)
+def spectrum(task: Task) -> xr.Dataset:
+    """Take the weights apart, in units -1/+1."""
+    import jax
+    import numpy as np
+
+    from rbmflow import sampler, spectrum as taken
+    from rbmflow.dataset import Draws
+    from rbmflow.rbm import RBM
+
+    trained, two_points, of_mixture, drawn = task.parents
+    key, model, kept = task.key, task.model, task.settings["temperatures"]
+    machine = RBM.from_dataset(trained).in_units("-1/+1")
+    update, rungs = _rungs(trained, machine)
+    initial_scale = float(np.sqrt(np.mean(np.asarray(rungs[0].weights, np.float64) ** 2)))
+    two_point = of_mixture["two_point"].values.mean(axis=0)
+    spins = Draws.from_dataset(drawn).at(kept)
+    parts = taken.decompose(machine)
+    growth = taken.mode_growth(key, machine, sampler.hot(jax.random.fold_in(key, 1), model, CHAINS), ITERATIONS)
+    ladder_measures = [list(taken.measures(rung, two_point, initial_scale).values()) for rung in rungs]
+    ly, lx = model.lattice.shape
+    lower, upper = taken.marchenko_pastur_edges(model.lattice.sites, machine.weights.shape[1], initial_scale)
+    dataset = parts.to_dataset().assign(
+        product_displacement=(("y", "x"), taken.translation_average(parts.product, ly, lx)),
+        mixture_two_point=(("y", "x"), two_point),
+        initial_edge_lower=lower,
+        initial_edge_upper=upper,
+        mode_power=(("mode", "shell"), taken.fourier_power(parts.visible_vectors, ly, lx)),
+        mode_participation=("mode", taken.participation(parts.visible_vectors)),
+        projection=(
+            ("temperature", "mode"),
+            taken.projections(parts.visible_vectors, two_points["two_point"].values),
+        ),
+        hidden_participation=("hidden", taken.participation(np.asarray(machine.weights, np.float64))),
+        correlator=(("visible", "hidden"), taken.field_correlators(machine, spins)),
+        measure_of_rung=(("rung", "measure"), np.array(ladder_measures)),
+        update=("rung", update),
+        **_grown(growth),
+    )
+    return dataset.assign_coords(
+        wavenumber=("shell", taken.shells(ly, lx).wavenumber, {"units": "radians per lattice spacing"}),
+        temperature=two_points["temperature"],
+        measure=list(taken.MEASURES),
+    )
+
+
+def _rungs(trained: xr.Dataset, machine: RBM) -> tuple[np.ndarray, list[RBM]]:
+    """Updates and machines of all checkpoints; a control has only itself."""
+    import numpy as np
+
+    from rbmflow.training import Ladder
+
+    if "checkpoint_weights" not in trained:
+        return np.zeros(1, int), [machine]
+    ladder = Ladder.from_dataset(trained)
+    return np.asarray(ladder.update), [ladder.machine(rung).in_units("-1/+1") for rung in range(ladder.update.size)]
+
+
+def _grown(growth: Growth) -> dict[str, Any]:
+    along = ("growth_iteration", "mode")
+    return {
+        "predicted_gain": ("mode", growth.predicted),
+        "gain": ("mode", growth.gain),
+        "gain_error": ("mode", growth.gain_error),
+        "growth_sampled": (along, growth.projection),
+        "growth_mean_field": (along, growth.mean_field),
+        **{name: float(getattr(growth, name)) for name in FINAL_MEASURES},
+    }
+
+
+def spectrum_of(spec: Spec, name: str, label: str, machine: Step, *data: Step) -> Step:
+    """That of a machine of a type, by its label; `data` are both two-point functions, and the draws."""
+    settings = {**of_run(spec), "temperatures": list(spec.type_temperatures(name))}
+    return spectrum.step(f"spectrum {label}", settings, machine, *data)
