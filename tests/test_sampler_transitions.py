@@ -11,7 +11,7 @@ from scipy.sparse import csgraph
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
 from rbmflow.sampler import HeatBath, Metropolis, SwendsenWang, Wolff
-from rbmflow.sampler.cluster import ClusterUpdate
+from rbmflow.sampler.cluster_update import ClusterUpdate
 
 LATTICES = [(2, 2), (2, 3), (3, 3)]
 

@@ -7,20 +7,20 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Int8
 
 from rbmflow._doors import AnyKey, Temperatures, key_of
 from rbmflow._files import replacing
 from rbmflow._netcdf import FileName, extend_dataset, growing_variable, place_of, require_space
 from rbmflow._own_settings import own_settings
-from rbmflow._scan import Interrupted
-from rbmflow.dataset import Draws
 from rbmflow.model import Ising
-from rbmflow.sampler import Method, checked, correlation_length, draw, methods_told
 from rbmflow.sampler.chains import FIRST_WINDOW, POINTS, THERMAL
-from rbmflow.sampler.cluster import SwendsenWang, Wolff
+from rbmflow.sampler.choice import Method, correlation_length, no_chain
+from rbmflow.sampler.cluster_update import SwendsenWang, Wolff
+from rbmflow.sampler.drawing import Plan, draw_into, planned
 from rbmflow.sampler.transfer_matrix import TransferMatrix
 
 OBSERVING = 0.3e-9
@@ -49,7 +49,7 @@ class Estimate(NamedTuple):
 def _seconds(model: Ising, temperature: float, draws: int, method: Method) -> float:
     """Rough CPU time of the draws at one temperature, from times per site and autocorrelation times at T_c."""
     sites = model.lattice.sites
-    if temperature == 0 or math.isinf(temperature):
+    if no_chain(temperature):
         return 1e-9 * sites * draws
     if isinstance(method, TransferMatrix):
         return 0.1 + 8e-9 * method.table_entries(model) + 10e-9 * sites * draws
@@ -65,17 +65,9 @@ def _seconds(model: Ising, temperature: float, draws: int, method: Method) -> fl
     return step * (60 * tau * replicas + 3 * (tau + 0.5) * draws) + measured
 
 
-def estimate(model: Ising, temperatures: Temperatures, draws: int, method: Method | str = "auto") -> Estimate:
-    """Disk and time that `sample_to` will take.
-
-    Raises
-    ------
-    InvalidInput
-        As `sample`.
-    """
-    grid, draws, chosen = checked(model, temperatures, draws, method)
-    spins = len(grid) * draws * model.lattice.sites
-    times = [_seconds(model, t, draws, one) for t, (one, _) in zip(grid, chosen, strict=True)]
+def _estimate(model: Ising, plan: Plan) -> Estimate:
+    spins = len(plan.temperatures) * plan.draws * model.lattice.sites
+    times = [_seconds(model, t, plan.draws, one) for t, (one, _) in zip(plan.temperatures, plan.methods, strict=True)]
     return Estimate(PACKED * spins + 1e6, sum(times) + 6e-9 * spins)
 
 
@@ -131,62 +123,50 @@ def sample_to(
     (2, 10, 4, 4)
     """
     path = place_of(path)
-    key, (grid, draws, chosen) = key_of(key), checked(model, temperatures, draws, method, progress)
-    needs = estimate(model, grid, draws, method)
+    key, plan = key_of(key), planned(model, temperatures, draws, method, progress)
+    needs = _estimate(model, plan)
     require_space(path, needs.size)
     if tell is not None:
         tell(str(needs))
-    shape = (len(grid), draws, *model.lattice.shape)
-    rows = max(1, min(draws, CHUNK_BYTES // model.lattice.sites))
-    chains = []
+    shape = (len(plan.temperatures), plan.draws, *model.lattice.shape)
+    rows = max(1, min(plan.draws, CHUNK_BYTES // model.lattice.sites))
     with replacing(path) as part:
         with growing_variable(part, "spins", SPINS, shape, (1, rows, *shape[2:]), {"long_name": "spin"}) as growing:
-            spins, shorten = growing
-            try:
-                for number, (temperature, (one, _)) in enumerate(zip(grid, chosen, strict=True)):
-                    block = _Blocks(spins, path.parent, number, rows, draws, progress)
-                    measured = draw(key, model, temperature, draws, one, block)
-                    block.flush()
-                    chains.append(measured)
-            except KeyboardInterrupt:
-                if not chains:
-                    raise
+            variable, shorten = growing
+            spins = _WholeChunks(variable, path.parent, np.empty((rows, *shape[2:]), np.int8), progress)
+            chains, stopped = draw_into(spins, key, model, plan)
+            if stopped:
                 shorten(len(chains))
-        ones, methods = np.ones((len(chains), 1, *shape[2:]), np.int8), methods_told(chosen[: len(chains)])
-        one_each = Draws(ones, grid[: len(chains)], methods, chains)
+        one_each = plan.record(np.ones((len(chains), 1, *shape[2:]), np.int8), chains)
         extend_dataset(part, one_each.to_dataset().drop_vars("spins"))
-    if len(chains) < len(grid):
-        raise Interrupted(f"stopped after {len(chains)} of {len(grid)} temperatures", path)
+    if stopped:
+        raise plan.stopped(chains, path)
     return path
 
 
-class _Blocks:
-    """Gathers blocks of draws at one temperature into the chunks of the file."""
+class _WholeChunks:
+    """Takes consecutive blocks of draws as an array does, and writes them into a file by whole chunks."""
 
-    def __init__(self, spins, folder: Path, number: int, rows: int, draws: int, progress):
-        self.spins, self.folder = spins, folder
-        self.number, self.rows, self.draws, self.progress = number, rows, draws, progress
-        self.waiting: list[np.ndarray] = []
-        self.written = 0
+    def __init__(self, variable: Any, folder: Path, waiting: Int8[np.ndarray, "row y x"], progress: Any):
+        self.variable, self.folder, self.waiting, self.progress = variable, folder, waiting, progress
 
-    def __call__(self, block: np.ndarray) -> None:
-        self.waiting.append(block)
-        if sum(map(len, self.waiting)) >= self.rows:
-            together = np.concatenate(self.waiting)
-            whole = len(together) // self.rows * self.rows
-            self._write(together[:whole])
-            self.waiting = [together[whole:]]
-
-    def flush(self) -> None:
-        """Write what is left."""
-        self._write(np.concatenate(self.waiting))
-
-    def _write(self, block: np.ndarray) -> None:
-        if len(block):
-            # HDF5 does not survive a write that fails.
-            if shutil.disk_usage(self.folder).free < block.nbytes + SPARE_BYTES:
-                raise OSError(errno.ENOSPC, "the disk has filled up meanwhile", str(self.folder))
-            self.spins[self.number, self.written : self.written + len(block)] = block
-            self.written += len(block)
+    def __setitem__(self, place: tuple[int, slice], block: Int8[np.ndarray, "draw y x"]) -> None:
+        (number, of_block), rows = place, len(self.waiting)
+        temperatures, draws = self.variable.shape[:2]
+        at, end, taken = of_block.start, of_block.stop, 0
+        while at < end:
+            step = min(rows - at % rows, end - at)
+            self.waiting[at % rows : at % rows + step] = block[taken : taken + step]
+            at, taken = at + step, taken + step
+            if at % rows == 0 or at == draws:
+                self._write(number, at)
         if self.progress is not None:
-            self.progress((self.number + self.written / self.draws) / self.spins.shape[0])
+            self.progress((number + end / draws) / temperatures)
+
+    def _write(self, number: int, end: int) -> None:
+        """The chunk that has become whole, or the last of a temperature."""
+        first = (end - 1) // len(self.waiting) * len(self.waiting)
+        # HDF5 does not survive a write that fails.
+        if shutil.disk_usage(self.folder).free < self.waiting.nbytes + SPARE_BYTES:
+            raise OSError(errno.ENOSPC, "the disk has filled up meanwhile", str(self.folder))
+        self.variable[number, first:end] = self.waiting[: end - first]

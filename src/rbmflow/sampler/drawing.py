@@ -1,0 +1,217 @@
+"""Draws at several temperatures, in memory or wherever blocks of them are put."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Int8
+
+from rbmflow._checks import Problems
+from rbmflow._doors import AnyKey, Temperatures, key_of, temperatures_of
+from rbmflow._own_settings import own_settings
+from rbmflow._scan import Interrupted
+from rbmflow._types import Key, Spins
+from rbmflow.dataset import Chains, Draws
+from rbmflow.model import Ising, model_of
+from rbmflow.random import host_generator, key_for
+from rbmflow.sampler.chains import run
+from rbmflow.sampler.choice import Method, method_for, no_chain
+from rbmflow.sampler.transfer_matrix import TransferMatrix
+
+BLOCK_BYTES = 64_000_000
+"""Most of a block of draws that needs no chain."""
+
+
+class Plan(NamedTuple):
+    """What is to be drawn, once it is known that it can be."""
+
+    temperatures: tuple[float, ...]
+    draws: int
+    methods: list[tuple[Method, str]]
+    """The method for every temperature, and why."""
+
+    def record(self, spins: Any, chains: list[Chains]) -> Draws:
+        """Draws of the first temperatures, those that have chains."""
+        told = [f"{one.name} ({why})" for one, why in self.methods]
+        count = len(chains)
+        return Draws(spins, self.temperatures[:count], told[:count], chains)
+
+    def stopped(self, chains: list[Chains], result: Any) -> Interrupted:
+        """What a Ctrl-C raises after these temperatures."""
+        return Interrupted(f"stopped after {len(chains)} of {len(self.temperatures)} temperatures", result)
+
+
+def planned(model: Ising, temperatures: Temperatures, draws: int, method: Method | str, progress: Any = None) -> Plan:
+    """What is to be drawn; bad input is refused before anything is."""
+    problems = Problems()
+    problems.function("progress", progress, "the fraction done")
+    draws = problems.whole("draws", draws, 1)
+    problems.done()
+    model, grid = model_of(model), temperatures_of(temperatures)
+    return Plan(grid, draws, [method_for(model, temperature, method, draws) for temperature in grid])
+
+
+def _independent(
+    generator: np.random.Generator, model: Ising, temperature: float, draws: int, method: Method
+) -> Int8[np.ndarray, "draw y x"]:
+    """Draws without a chain: ground states (T = 0), independent random spins (T = infinity), exact ones."""
+    shape = model.lattice.shape
+    if temperature == 0:
+        sign = np.int8(np.sign(model.field)) or generator.integers(0, 2, (draws, 1, 1), np.int8) * 2 - 1
+        return np.broadcast_to(sign, (draws, *shape)).astype(np.int8)
+    if no_chain(temperature):
+        return generator.integers(0, 2, (draws, *shape), np.int8) * 2 - 1
+    assert isinstance(method, TransferMatrix)
+    return method.draw(generator, model, temperature, draws)
+
+
+def draw_at(
+    key: Key, model: Ising, temperature: float, draws: int, method: Method, deliver: Callable[[np.ndarray], None]
+) -> Chains:
+    """Hand over configurations int8 [draw, y, x] at one temperature block by block; what was measured on the chains."""
+    of_temperature = jax.random.fold_in(key_for(key, "sample"), int(np.float32(temperature).view(np.uint32)))
+    # Two families of generators from one key, on purpose: JAX's check of keys that are used twice is told so.
+    generator = host_generator(jax.random.clone(of_temperature))
+    if isinstance(method, TransferMatrix) or no_chain(temperature):
+        block = max(1, BLOCK_BYTES // model.lattice.sites)
+        for first in range(0, draws, block):
+            deliver(_independent(generator, model, temperature, min(block, draws - first), method))
+        return Chains(ess=float(draws))
+
+    def symmetrised(spins: np.ndarray) -> None:
+        signs = generator.integers(0, 2, (len(spins), 1, 1), np.int8) * 2 - 1
+        deliver(spins if model.field else spins * signs)
+
+    return run(of_temperature, model, method.sweep(model, temperature), temperature, draws, symmetrised)
+
+
+def draw_into(
+    spins: Any, key: Key, model: Ising, plan: Plan, progress: Callable[[float], None] | None = None
+) -> tuple[list[Chains], bool]:
+    """Fill `spins` int8 [temperature, draw, y, x], an array or what takes blocks as one does.
+
+    Returns
+    -------
+    chains, stopped
+        What was measured at the temperatures that were done, and whether a Ctrl-C came; one that comes before any
+        was done is raised again.
+    """
+    chains: list[Chains] = []
+    try:
+        for number, (temperature, (method, _)) in enumerate(zip(plan.temperatures, plan.methods, strict=True)):
+            filled = 0
+
+            def deliver(block: np.ndarray, number: int = number) -> None:
+                nonlocal filled
+                spins[number, filled : filled + len(block)] = block
+                filled += len(block)
+
+            chains.append(draw_at(key, model, temperature, plan.draws, method, deliver))
+            if progress is not None:
+                progress(len(chains) / len(plan.temperatures))
+    except KeyboardInterrupt:
+        if not chains:
+            raise
+        return chains, True
+    return chains, False
+
+
+@own_settings
+def sample(
+    key: AnyKey,
+    model: Ising,
+    temperatures: Temperatures,
+    draws: int,
+    method: Method | str = "auto",
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> Draws:
+    """Draw independent configurations of a model at several temperatures.
+
+    Markov chains are thermalised and thinned by measured autocorrelation times (see `sampler.chains`); without field
+    the sign of every one of their draws is then drawn at random, which is exact.
+
+    Parameters
+    ----------
+    key
+        JAX random key, or a whole number to make one from. The configurations at one temperature do not depend on the
+        other temperatures, which are told apart in single precision.
+    model
+        The model.
+    temperatures
+        In J/k_B, one or increasing ones; 0 (the two ground states with equal weight) and infinity included.
+    draws
+        Configurations at each temperature.
+    method
+        "auto" (the rule is in `sampler.choice`), or a method such as `Metropolis()`, or its name.
+    progress
+        Called after each temperature with the fraction done.
+
+    Returns
+    -------
+    Draws
+        `spins` int8 [temperature, draw, y, x]; `methods` says what was used at each temperature and why, `chains`
+        what was measured, `flags` which promise was not kept.
+
+    Raises
+    ------
+    InvalidInput
+        If an argument cannot be used or the lattice is too large for the method.
+    Interrupted
+        On Ctrl-C, with the draws of the temperatures that were done; those left out are drawn by the same key.
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> draws = rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), temperatures=[1.0, 2.27], draws=5)
+    >>> draws.spins.shape
+    (2, 5, 4, 4)
+    """
+    key, plan = key_of(key), planned(model, temperatures, draws, method, progress)
+    spins = np.empty((len(plan.temperatures), plan.draws, *model.lattice.shape), np.int8)
+    chains, stopped = draw_into(spins, key, model, plan, progress)
+    drawn = plan.record(spins[: len(chains)], chains)
+    if stopped:
+        raise plan.stopped(chains, drawn) from None
+    return drawn
+
+
+@own_settings
+def thermal(key: AnyKey, model: Ising, temperature: float, chains: int, method: Method | str = "auto") -> Spins:
+    """Configurations int8 [chain, y, x] at one temperature, to start flows from.
+
+    Raises
+    ------
+    InvalidInput
+        As `sample`.
+    """
+    grid = temperatures_of(temperature, "temperature")
+    Problems.only(len(grid) == 1, "temperature", grid, "it must be one temperature")
+    return sample(key_for(key, "thermal"), model, grid, chains, method).spins[0]
+
+
+def cold(key: AnyKey, model: Ising, chains: int) -> Spins:
+    """Ground states int8 [chain, y, x] (T = 0), the sign of each drawn at random.
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> rf.cold(jax.random.key(0), rf.Ising(rf.Square(4)), 7).shape
+    (7, 4, 4)
+    """
+    return thermal(key, model, 0.0, chains)
+
+
+def hot(key: AnyKey, model: Ising, chains: int) -> Spins:
+    """Independent random spins int8 [chain, y, x] (T = infinity).
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> rf.hot(jax.random.key(0), rf.Ising(rf.Square(4)), 7).shape
+    (7, 4, 4)
+    """
+    return thermal(key, model, float("inf"), chains)
