@@ -95,9 +95,6 @@ def readings():
     return found, classes, history, numbers, blocks, seen
 
 
-LONG = [pytest.param(call, marks=pytest.mark.slow) for call in (further_training, chains)]
-
-
 def leaves(found):
     return [np.asarray(leaf) for leaf in jax.tree.leaves(found)]
 
@@ -109,21 +106,24 @@ def everything() -> ExitStack:
     return stack
 
 
-@pytest.mark.parametrize("call", [training, sampling, machines, readings, *LONG], ids=lambda call: call.__name__)
-def test_numbers_are_the_same_under_any_settings(call):
+@pytest.mark.parametrize("call", [training, sampling, machines, readings], ids=lambda call: call.__name__)
+def test_numbers_are_the_same_under_all_settings_at_once(call):
+    agrees(call, {"all": everything})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "call", [training, further_training, sampling, chains, machines, readings], ids=lambda call: call.__name__
+)
+def test_numbers_are_the_same_under_any_setting(call):
+    agrees(call, SETTINGS | {"all": everything})
+
+
+def agrees(call, settings):
     usual = leaves(call())
-    for name, setting in (SETTINGS | {"all": everything}).items():
+    for name, setting in settings.items():
         with setting():
             found = leaves(call())
         for one, other in zip(usual, found, strict=True):
             assert one.dtype == other.dtype, name
             np.testing.assert_array_equal(one, other, err_msg=name)
-
-
-def test_a_machine_of_double_precision_is_read_in_single():
-    key = jax.random.key(0)
-    with jax.enable_x64(True):
-        double = rf.RBM(jnp.asarray(WEIGHTS), jnp.zeros(16), jnp.zeros(22))
-        flow = rf.iterate(key, double, START, 3)
-    single = rf.iterate(key, rf.RBM.from_weights(WEIGHTS, np.zeros(16), np.zeros(22), units="-1/+1"), START, 3)
-    np.testing.assert_array_equal(flow.configurations, single.configurations)
