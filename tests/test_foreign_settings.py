@@ -3,7 +3,6 @@
 from contextlib import ExitStack
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
