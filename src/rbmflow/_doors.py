@@ -35,23 +35,9 @@ type Temperatures = Any
 def spins_of(
     given: Configurations, shape: tuple[int, ...] | None = None, name: str = "spins", *, axes: int | None = None
 ) -> Int8[Array | np.ndarray, "*batch y x"]:
-    """Configurations as int8 [..., y, x]; a NumPy array unless a JAX array came in.
+    """Configurations as int8 [..., y, x], refused if they are no spins; a NumPy array unless a JAX array came in.
 
-    Parameters
-    ----------
-    given
-        Numbers -1 and +1 of any type but truth values.
-    shape
-        Sides of the lattice, the last axes; any sides from 2 on where there is no lattice to compare with.
-    name
-        What the caller calls them.
-    axes
-        How many axes there must be, if not any number.
-
-    Raises
-    ------
-    InvalidInput
-        If the values are not all -1 or +1, or the axes do not fit.
+    `shape` are the sides of the lattice, any from 2 on where there is none to compare with; `axes` the number of axes.
     """
     array = _numbers(given, name)
     sides = "y, x" if shape is None else ", ".join(map(str, shape))
@@ -68,21 +54,7 @@ def rows_of(
 ) -> Int8[Any, "sample visible"]:
     """Configurations as rows int8 [sample, visible] with `visible = y * lx + x`; axes before y and x are joined.
 
-    Parameters
-    ----------
-    given
-        As `spins_of` takes them, or rows that are flat already.
-    visible
-        Number of sites, if it is known.
-    name
-        What the caller calls them.
-    shape
-        Sides of the lattice, if they are known; rows that are flat already have none.
-
-    Raises
-    ------
-    InvalidInput
-        If the values are not all -1 or +1, or the number of sites or the sides do not fit.
+    It takes what `spins_of` takes, and rows that are flat already; the number of sites and the sides must fit.
     """
     array = _numbers(given, name)
     sides = array.shape[-2:]
@@ -106,25 +78,9 @@ def numbers_of(
     highest: float = np.inf,
     nan: bool = False,
 ) -> Float64[np.ndarray, "..."]:
-    """Real numbers as a float64 array.
+    """Real numbers as a float64 array, refused outside their bounds or where they are NaN, unless that may pass.
 
-    Parameters
-    ----------
-    given
-        One number, an array, nested lists, or what can be run through once.
-    name
-        What the caller calls them.
-    axes
-        Its axes: sizes, and names where any size will do; "..." in front stands for any further ones.
-    lowest, highest
-        Bounds of the values.
-    nan
-        Whether NaN is allowed, which then passes through.
-
-    Raises
-    ------
-    InvalidInput
-        If they are no real numbers, lie outside the bounds, or the axes do not fit.
+    The axes are sizes, and names where any size will do; "..." in front stands for any further ones.
     """
     values = np.asarray(_numbers(list(given) if isinstance(given, Iterator) else given, name), np.float64)
     if axes is not None:
@@ -196,19 +152,7 @@ _any_odd = jax.jit(lambda array: _odd(array).any())
 
 
 def key_of(given: AnyKey, name: str = "key") -> Key:
-    """One typed JAX key, from a key of either kind or from a whole number as `jax.random.key` takes it.
-
-    Raises
-    ------
-    InvalidInput
-        If it is none of these.
-
-    Examples
-    --------
-    >>> import jax
-    >>> bool(key_of(7) == jax.random.key(7))
-    True
-    """
+    """One typed JAX key, from a key of either kind or from a whole number as `jax.random.key` takes it."""
     plain = plain_number(given)
     if isinstance(plain, int) and not isinstance(plain, bool) and 0 <= plain < 2**32:
         return jax.random.key(plain)
@@ -224,13 +168,7 @@ def key_of(given: AnyKey, name: str = "key") -> Key:
 
 
 def keys_of(given: Iterable[AnyKey], name: str = "keys") -> list[Key]:
-    """One key or more, from an array of them or a list of what `key_of` takes.
-
-    Raises
-    ------
-    InvalidInput
-        If there is none, or one is no key.
-    """
+    """One key or more, from an array of them or a list of what `key_of` takes."""
     # An old key is an array of two numbers, which are no keys each.
     one_old = getattr(given, "dtype", None) == np.uint32 and getattr(given, "shape", None) == (2,)
     rows = None if one_old else listed(given)
@@ -240,13 +178,7 @@ def keys_of(given: Iterable[AnyKey], name: str = "keys") -> list[Key]:
 
 
 def temperatures_of(given: Temperatures, name: str = "temperatures") -> tuple[float, ...]:
-    """Temperatures in J/k_B as floats, from one number, a sequence, an array or anything that can be run through once.
-
-    Raises
-    ------
-    InvalidInput
-        If one is negative or NaN, or they are not in increasing order.
-    """
+    """Temperatures in J/k_B as floats, refused unless they increase from 0 on."""
     rows = [given] if is_number(plain_number(given)) else given
     try:
         values = tuple(float(plain_number(t)) for t in rows) if not isinstance(rows, str) else None

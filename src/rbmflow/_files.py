@@ -25,13 +25,7 @@ def replacing(path: Path, *, synced: bool = True) -> Iterator[Path]:
     """Yield a draft beside `path`, to be written inside the context; it takes the place of `path` at its end.
 
     Readers see the old content or the new, nothing between. Where anything fails, the old stays and the draft goes.
-
-    Parameters
-    ----------
-    path
-        The file, in a folder that is there.
-    synced
-        Whether the content outlives a power cut from then on. Notes that are worth nothing after one need it not.
+    If it is synced, the content outlives a power cut from then on; notes that are worth nothing after one need it not.
     """
     draft = unused(path.with_name(f".{path.name[:40]}"))  # A name has 255 bytes at most.
     try:

@@ -22,16 +22,6 @@ def inspect(source: str | Path | io.BytesIO) -> None:
     """See from its headers that a file holds all of its data itself, and no more than it can and than fits the memory.
 
     HDF5 lets a file take data from any other file, and claim arrays of any size without holding them.
-
-    Parameters
-    ----------
-    source
-        The file, by its name or open.
-
-    Raises
-    ------
-    InvalidInput
-        If it does not, or is no HDF5 file.
     """
     import h5py
 

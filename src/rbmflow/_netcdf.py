@@ -37,15 +37,7 @@ def to_bytes(dataset: xr.Dataset) -> bytes:
 
 
 def write_dataset(dataset: xr.Dataset, path: FileName) -> None:
-    """Write a dataset as one netCDF-4 file, which takes the place of an old one when it is whole.
-
-    Raises
-    ------
-    InvalidInput
-        If there can be no file at `path`, or its disk is too full for it.
-    OSError
-        If the disk cannot be written.
-    """
+    """Write a dataset as one netCDF-4 file, which takes the place of an old one when it is whole."""
     place = place_of(path)
     content = to_bytes(dataset)
     require_space(place, len(content))
@@ -53,13 +45,7 @@ def write_dataset(dataset: xr.Dataset, path: FileName) -> None:
 
 
 def place_of(path: FileName) -> Path:
-    """Path where a netCDF-4 file can be.
-
-    Raises
-    ------
-    InvalidInput
-        If it names no such file, or its folder is not there.
-    """
+    """Path where a netCDF-4 file can be."""
     place = _named(path)
     named = not place.is_dir() and place.suffix.lower() not in (".npz", ".pt")
     Problems.only(named, "path", str(path), "it must be the name of a netCDF-4 file, such as draws.nc")
@@ -68,13 +54,7 @@ def place_of(path: FileName) -> Path:
 
 
 def require_space(path: Path, size: float) -> None:
-    """Refuse a file of so many bytes where the disk has less left.
-
-    Raises
-    ------
-    InvalidInput
-        If it has.
-    """
+    """Refuse a file of so many bytes where the disk has less left."""
     free = shutil.disk_usage(path.parent).free
     allowed = f"the file takes up to {size / 1e9:.3g} GB and its disk has {free / 1e9:.3g} GB free"
     Problems.only(size <= free, "path", str(path), allowed)
@@ -87,13 +67,7 @@ def _named(path: FileName) -> Path:
 
 
 def beginning(path: FileName) -> bytes:
-    """First bytes of a file: they tell what it is, whatever its name.
-
-    Raises
-    ------
-    InvalidInput
-        If there is no file, or it is empty or cannot be read.
-    """
+    """First bytes of a file: they tell what it is, whatever its name."""
     place = _named(path)
     Problems.only(place.is_file(), "path", str(path), "there must be a file")
     try:
@@ -106,13 +80,7 @@ def beginning(path: FileName) -> bytes:
 
 
 def read_dataset(path: FileName) -> xr.Dataset:
-    """Read a whole netCDF-4 file into memory and close it. Numbers with units of time stay numbers.
-
-    Raises
-    ------
-    InvalidInput
-        If it is no such file, or not a whole one.
-    """
+    """Read a whole netCDF-4 file into memory and close it. Numbers with units of time stay numbers."""
     import xarray as xr
 
     first = beginning(path)
@@ -139,19 +107,8 @@ def growing_variable(
 ) -> Iterator[tuple[Any, Callable[[int], None]]]:
     """Make a netCDF-4 file with one packed int8 variable, to be filled part by part inside the context.
 
-    Parameters
-    ----------
-    path
-        The file, made anew.
-    name, dims, shape, attributes
-        Of the variable.
-    chunks
-        Parts that are packed each for itself; filling them whole is fastest.
-
-    Yields
-    ------
-    variable, shorten
-        `shorten(length)` keeps so many entries of its first axis.
+    Chunks are packed each for itself, so filling them whole is fastest. Yields the variable and a function `shorten`,
+    which keeps so many entries of its first axis.
     """
     import h5netcdf
 

@@ -108,24 +108,14 @@ def labelled(layout: Layout, arrays: Iterable[Any]) -> dict[str, Any]:
 def arrays_of(dataset: xr.Dataset, layout: Layout) -> list[np.ndarray]:
     """Arrays of a dataset, found by their names and turned by the names of their axes.
 
-    An axis that was selected to a single entry is put back where its coordinate is still there.
-
-    Raises
-    ------
-    InvalidInput
-        If a variable or an axis is missing, or the values are not what the layout says.
+    An axis that was selected to a single entry is put back where its coordinate is still there. What is missing, or not
+    as the layout says, is refused.
     """
     return [_array(dataset, name, held) for name, held in layout.items()]
 
 
 def attribute(dataset: xr.Dataset, name: str) -> Any:
-    """An attribute of a dataset.
-
-    Raises
-    ------
-    InvalidInput
-        If it is missing.
-    """
+    """An attribute of a dataset, refused in a sentence where it is missing."""
     allowed = f"they must have {name}; join data with combine_attrs='override' or put it back with assign_attrs"
     Problems.only(name in dataset.attrs, "attributes of the data", sorted(map(str, dataset.attrs)), allowed)
     return dataset.attrs[name]
