@@ -34,8 +34,8 @@ import rbmflow as rf
 from rbmflow import _scan
 from rbmflow.execute.surroundings import one_thread
 from rbmflow.settings import MachineSettings, TrainingSettings
-from rbmflow.training.ensemble import _AllEpochs, start_ensemble
-from rbmflow.training.epochs import Epoch, start_training, training_chunks
+from rbmflow.training import Training
+from rbmflow.training.train import AllEpochs, together
 
 VISIBLE, HIDDEN, SAMPLES = 100, 64, 25_000
 RESULTS = Path(__file__).parent / "results"
@@ -64,14 +64,15 @@ class Ours:
         data = jnp.asarray(spins())
         machine = MachineSettings(hidden=HIDDEN)
         training = TrainingSettings(epochs=epochs, batch=batch, checkpoints=checkpoints)
-        self.epoch = Epoch(data, training, machine.biases)
+        whole = Training.of(data, machine, training)
+        self.epoch = whole.epoch
         self.updates_of_an_epoch = max(1, machines) * (SAMPLES // batch)
         if machines:
             keys = list(jax.random.split(jax.random.key(0), machines))
-            self.state = start_ensemble(keys, data, machine, training)
-            self.epoch = _AllEpochs(self.epoch)
+            self.state = together([whole.start(key) for key in keys])
+            self.epoch = AllEpochs(self.epoch)
         else:
-            self.state = start_training(jax.random.key(0), data, machine, training)
+            self.state = whole.start(jax.random.key(0))
         self.run(1)
 
     def run(self, epochs):
@@ -207,12 +208,12 @@ def diagnostics(rounds):
     kept = jnp.asarray(data[: int(0.9 * SAMPLES)])
 
     def without():
-        state = start_training(key, kept, machine, training)
-        for _, later, _ in training_chunks(state, kept, machine, training):
-            state = jax.block_until_ready(later)
+        bare = Training.of(kept, machine, training)
+        for _, later, _ in bare.epoch.chunks(bare.start(key)):
+            jax.block_until_ready(later)
 
     def whole():
-        jax.block_until_ready(rf.train(key, data, hidden=HIDDEN, held_out=0.1)[1].ladder.pseudo_likelihood)
+        jax.block_until_ready(rf.train(key, data, hidden=HIDDEN, held_out=0.1)[1].checkpoints.pseudo_likelihood)
 
     without()
     whole()

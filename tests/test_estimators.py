@@ -10,8 +10,8 @@ from rbmflow._checks import InvalidInput
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE
 from rbmflow.settings import TrainingSettings
-from rbmflow.training import CD, PCD, Exact, estimator_of, train
-from rbmflow.training.estimators import centred, model_moments
+from rbmflow.training import CD, PCD, Exact, centred, estimator_of, train
+from rbmflow.training.summed import model_moments
 
 UNITS = pytest.mark.parametrize("units", [PLUS_MINUS, ZERO_ONE], ids=lambda units: units.name)
 
@@ -54,7 +54,7 @@ def test_exact_gradient_is_the_derivative_of_the_log_likelihood(units, shape):
 def test_moments_do_not_depend_on_the_blocks_they_are_summed_in(units, monkeypatch):
     machine = random_machine(units, 7, 6, scale=1.5)
     whole = model_moments(machine)
-    monkeypatch.setattr("rbmflow.training.estimators.STATES_IN_A_BLOCK", 3)
+    monkeypatch.setattr("rbmflow.training.summed.STATES_IN_A_BLOCK", 3)
     assert differ(whole, model_moments(machine)) < 2e-6
 
 

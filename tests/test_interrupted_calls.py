@@ -25,8 +25,8 @@ def stopped(call) -> rf.Interrupted:
 
 @pytest.fixture
 def short_chunks(monkeypatch):
-    for module in ("training.epochs", "thermometer.neural_training"):
-        monkeypatch.setattr(f"rbmflow.{module}.UPDATES_IN_A_CHUNK", 1)
+    monkeypatch.setattr("rbmflow.training.fit.UPDATES_IN_A_CHUNK", 1)
+    monkeypatch.setattr("rbmflow.thermometer.neural_training.UPDATES_IN_A_CHUNK", 1)
     monkeypatch.setattr("rbmflow.flow.ITERATIONS_IN_A_CHUNK", 2)
 
 
@@ -43,8 +43,8 @@ def test_training_keeps_the_epochs_that_were_done(short_chunks, together):
     shorter, whole = rf.train(KEY, DATA, epochs=1, **course)
     np.testing.assert_allclose(machine.weights, shorter.weights, atol=2e-6)
     assert history.reconstruction.shape == (1,)
-    assert history.ladder.update.tolist() == [0, 1, 2, 3]
-    np.testing.assert_array_equal(history.ladder.machine(-1).weights, machine.weights)
+    assert history.checkpoints.update.tolist() == [0, 1, 2, 3]
+    np.testing.assert_array_equal(history.checkpoints.machine(-1).weights, machine.weights)
     assert "1 of 3 epochs" in str(end)
     again = rf.History.from_dataset(history.to_dataset())
     assert history.flags["interrupted"] == again.flags["interrupted"] == "stopped after 1 of 3 epochs"

@@ -11,7 +11,7 @@ from rbmflow._checks import InvalidInput
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import Flow, iterate
 from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE, GibbsNoise, units_named
-from rbmflow.training import contrastive_divergence, estimators, train
+from rbmflow.training import contrastive_divergence, train
 
 
 def random_machine(units=PLUS_MINUS, visible=6, hidden=3, scale=0.6, biases=True) -> RBM:
@@ -157,7 +157,7 @@ def test_an_epoch_visits_every_configuration_once(monkeypatch):
         gradient = RBM(0 * machine.weights, jnp.mean(visible, axis=0), 0 * machine.hidden_bias, machine.units)
         return noise, gradient, jnp.zeros(())
 
-    monkeypatch.setattr(estimators, "contrastive_divergence", mean_of_batch)
+    monkeypatch.setattr("rbmflow.training.cd.contrastive_divergence", mean_of_batch)
     # Seven columns count the configurations in binary, so that the sums tell which were visited how often.
     data = np.where((np.arange(128)[:, None] >> np.arange(7)) & 1, 1, -1).astype(np.int8)
     data[:5] = 1

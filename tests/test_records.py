@@ -25,7 +25,7 @@ from rbmflow.spectrum.measures import measures
 from rbmflow.thermometer.classes import ClassCurve
 from rbmflow.thermometer.neural import Network, NeuralThermometer
 from rbmflow.thermometer.neural_training import ThermometerHistory
-from rbmflow.training.ladder import Ladder
+from rbmflow.training import Checkpoints
 
 KEY = jax.random.key(0)
 SPINS = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (2, 3, 4, 6))
@@ -54,7 +54,7 @@ def every_record():
         machine,
         RBM.random(KEY, 7, MachineSettings(hidden=3, units="0/1")),
     ]
-    made += [history, history.ladder, rf.Flow((0, 4), SPINS), observe(SPINS), rf.decompose(machine)]
+    made += [history, history.checkpoints, rf.Flow((0, 4), SPINS), observe(SPINS), rf.decompose(machine)]
     return [*made, thermometer(), losses]
 
 
@@ -104,7 +104,7 @@ def test_what_is_missing_or_of_another_kind_is_told(record):
             with pytest.raises(InvalidInput):
                 kind.from_dataset(dataset.drop_vars(name).assign({name: other}))
     for other in RECORDS:
-        if not isinstance(other, kind) and kind is not Ladder:
+        if not isinstance(other, kind) and kind is not Checkpoints:
             with pytest.raises(InvalidInput, match="which is missing"):
                 kind.from_dataset(other.to_dataset())
 
@@ -277,7 +277,7 @@ def test_nothing_is_found_past_the_end():
     for iteration in (1, 20, -1):
         with pytest.raises(InvalidInput, match="must be one of those kept"):
             flow.at(iteration)
-    ladder = history.ladder
+    ladder = history.checkpoints
     assert ladder.machine(-1) == ladder.machine(len(ladder.update) - 1)
     for checkpoint in (len(ladder.update), -len(ladder.update) - 1, 100):
         with pytest.raises(InvalidInput, match="checkpoint"):
@@ -317,7 +317,7 @@ def test_a_machine_remembers_its_lattice(tmp_path):
     history.save(tmp_path / "history.nc")
     back = type(history).load(tmp_path / "history.nc")
     kept = [machine, RBM.load(tmp_path / "machine.nc"), machine.in_units("0/1"), machine.or_free()]
-    for one in [*kept, back.ladder.machine(1), back.trajectory.machines]:
+    for one in [*kept, back.checkpoints.machine(1), back.trajectory.machines]:
         assert one.sides == (4, 6)
     for start in (np.ones((3, 2, 12)), np.ones((3, 6, 4)), np.ones((3, 24, 1)), np.ones((3, 24))):
         with pytest.raises(InvalidInput, match="shape of start"):

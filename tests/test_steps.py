@@ -35,7 +35,7 @@ from rbmflow.steps import checkup, compute, compute_together, doctor, graph, gro
 from rbmflow.steps.resuming import FILE, _load, _save, train_with_checkpoints
 from rbmflow.steps.verdicts import verdicts_of_sweep
 from rbmflow.store.expected import KINDS, expected_of
-from rbmflow.training import start_training, training_chunks
+from rbmflow.training import Training
 
 TINY = Spec(
     name="tiny",
@@ -350,8 +350,8 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, estimat
     machine, training = MachineSettings(hidden=6), TrainingSettings(epochs=60, batch=100, estimator=estimator)
     key = jax.random.key(5)
     undisturbed, history = train_with_checkpoints(key, data, machine, training, tmp_path / "one", lambda _: None)
-    chunks = training_chunks(start_training(key, data, machine, training), data, machine, training)
-    done, state, info = next(chunks)
+    whole = Training.of(data, machine, training)
+    done, state, info = next(whole.epoch.chunks(whole.start(key)))
     assert 0 < done < 60
     _save(tmp_path / "two" / FILE, done, state, [info])
     seen = []
@@ -364,8 +364,9 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, estimat
 def test_no_flipped_byte_of_a_checkpoint_stops_a_training(tmp_path):
     data = jnp.asarray(rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(2)), [2.0], 50)))
     machine, training = MachineSettings(hidden=2), TrainingSettings(epochs=1, batch=25)
-    fresh = start_training(jax.random.key(1), data, machine, training)
-    _, state, info = next(training_chunks(fresh, data, machine, training))
+    whole = Training.of(data, machine, training)
+    fresh = whole.start(jax.random.key(1))
+    _, state, info = next(whole.epoch.chunks(fresh))
     _save(tmp_path / FILE, 1, state, [info])
     good = (tmp_path / FILE).read_bytes()
     for place in range(0, len(good), 3):
@@ -380,8 +381,9 @@ def test_a_checkpoint_that_is_not_of_its_training_is_told_and_not_used(tmp_path)
     """Cut, or with whole checksums and something else in it; the training starts anew."""
     data = jnp.asarray(rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 200)))
     machine, training = MachineSettings(hidden=3), TrainingSettings(epochs=2, batch=50)
-    fresh = start_training(jax.random.key(1), data, machine, training)
-    _save(tmp_path / FILE, *((last := list(training_chunks(fresh, data, machine, training))[-1])[:2]), [last[2]])
+    one = Training.of(data, machine, training)
+    fresh = one.start(jax.random.key(1))
+    _save(tmp_path / FILE, *((last := list(one.epoch.chunks(fresh))[-1])[:2]), [last[2]])
     whole = dict(np.load(tmp_path / FILE))
     loaded = _load(tmp_path / FILE, fresh, 2)
     assert loaded is not None
@@ -396,7 +398,7 @@ def test_a_checkpoint_that_is_not_of_its_training_is_told_and_not_used(tmp_path)
         (tmp_path / FILE).write_bytes(damage)
         with pytest.warns(UserWarning, match=r"training.npz cannot be used .*: the training starts anew"):
             resumed, _ = train_with_checkpoints(jax.random.key(1), data, machine, training, tmp_path, lambda _: None)
-        np.testing.assert_array_equal(resumed.weights, last[1].machine.weights)
+        np.testing.assert_array_equal(resumed.weights, last[1].learner.weights)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE
 from rbmflow.settings import TrainingSettings
 from rbmflow.tempering import Replicas, machine_at, swap_probability
 from rbmflow.training import PTT, History, estimator_of, train
-from rbmflow.training.trajectory import TemperedChains
+from rbmflow.training.ptt import TemperedChains
 
 UNITS = pytest.mark.parametrize("units", [PLUS_MINUS, ZERO_ONE], ids=lambda units: units.name)
 PATTERN = jnp.array([1.0, 1.0, -1.0, 1.0, -1.0, 1.0])
@@ -43,7 +43,7 @@ def test_stationary_distribution_is_the_enumerated_one(units):
     p = np.exp(enumeration.visible_log_probability(machine))
     here, there = (numbers(machine, machine.units.from_spins((sign * PATTERN).astype(jnp.int8))) for sign in (1, -1))
     assert p[here] > 2 * p[there] > 0.2
-    estimator = PTT(rungs=6, acceptance=0.0)
+    estimator = PTT(rungs=6, swap_acceptance=0.0)
     start = in_the_pattern(estimator.start(jax.random.key(1), machine, chains), units)
 
     def step(state, _):

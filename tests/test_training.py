@@ -1,4 +1,4 @@
-"""Optimisers, schedules, the ladder of checkpoints and its diagnostics."""
+"""Optimisers, schedules, the checkpoints and its diagnostics."""
 
 import itertools
 
@@ -22,11 +22,11 @@ from rbmflow.training import (
     PCD,
     PTT,
     Exact,
+    checkpoint_updates,
     estimator_of,
     held_out,
     optimiser_of,
     pseudo_likelihood,
-    rungs,
     train,
     train_ensemble,
 )
@@ -93,10 +93,10 @@ def test_an_estimator_is_a_value_or_its_name(value, names):
 
 def test_training_says_when_it_diverged_or_saturated():
     _, calm = train(jax.random.key(1), draws(), hidden=3, epochs=1, batch=20)
-    assert calm.ladder.flags == {}
+    assert calm.checkpoints.flags == {}
     machine, wild = train(jax.random.key(1), draws(), hidden=3, epochs=40, batch=20, learning_rate=1e38)
-    assert list(wild.ladder.flags) == ["diverged"]
-    assert "smaller learning rate" in wild.ladder.flags["diverged"]
+    assert list(wild.checkpoints.flags) == ["diverged"]
+    assert "smaller learning rate" in wild.checkpoints.flags["diverged"]
     with pytest.raises(InvalidInput, match="must not have diverged"):
         rf.iterate(jax.random.key(0), machine, np.ones((2, 2, 3), np.int8))
     assert machine.or_free().finite
@@ -107,10 +107,9 @@ def test_a_weight_is_saturated_where_a_unit_follows_it(units, limit):
     """The same machine has weights four times as large between units 0/1."""
     _, history = train(jax.random.key(1), draws(), hidden=3, epochs=1, batch=20, units=units)
     for largest, flags in ((0.99 * limit, []), (1.01 * limit, ["saturated"])):
-        ladder = eqx.tree_at(
-            lambda at: at.largest_weight, history.ladder, jnp.full_like(history.ladder.largest_weight, largest)
-        )
-        assert list(ladder.flags) == flags
+        kept = history.checkpoints
+        kept = eqx.tree_at(lambda at: at.largest_weight, kept, jnp.full_like(kept.largest_weight, largest))
+        assert list(kept.flags) == flags
 
 
 @pytest.mark.parametrize(("schedule", "halfway"), [("constant", 1.0), ("linear", 0.5), ("cosine", 0.5)])
@@ -124,50 +123,50 @@ def test_schedules_start_at_the_rate_and_end_at_zero(schedule, halfway):
     assert rates[4] == pytest.approx(0.1 if schedule == "constant" else 0, abs=1e-5)
 
 
-def test_rungs_are_even_in_the_logarithm_with_both_ends():
-    assert rungs(1000, 7) == (0, 1, 4, 16, 63, 251, 1000)
-    assert rungs(3, 16) == (0, 1, 2, 3)
-    assert rungs(50, 2) == (0, 50)
+def test_checkpoints_are_even_in_the_logarithm_with_both_ends():
+    assert checkpoint_updates(1000, 7) == (0, 1, 4, 16, 63, 251, 1000)
+    assert checkpoint_updates(3, 16) == (0, 1, 2, 3)
+    assert checkpoint_updates(50, 2) == (0, 50)
 
 
-def test_ladder_holds_the_machines_of_shorter_trainings():
+def test_checkpoints_hold_the_machines_of_shorter_trainings():
     key, data = jax.random.key(0), draws()
     asked = {"hidden": 4, "batch": 50, "learning_rate": 0.1}
     machine, history = train(key, data, epochs=4, checkpoints=100, **asked)
-    ladder = history.ladder
-    assert ladder.update.tolist() == list(range(17))
+    kept = history.checkpoints
+    assert kept.update.tolist() == list(range(17))
     untrained = RBM.random(jax.random.split(key_for(key, "train"), 3)[0], 9, MachineSettings(hidden=4))
-    np.testing.assert_array_equal(ladder.machine(0).weights, untrained.weights)
-    np.testing.assert_array_equal(ladder.machine(-1).weights, machine.weights)
+    np.testing.assert_array_equal(kept.machine(0).weights, untrained.weights)
+    np.testing.assert_array_equal(kept.machine(-1).weights, machine.weights)
     for epochs in (1, 2, 3):
         shorter, _ = train(key, data, epochs=epochs, **asked)
-        np.testing.assert_array_equal(ladder.machine(4 * epochs).weights, shorter.weights)
-    sparse = train(key, data, epochs=4, checkpoints=4, **asked)[1].ladder
+        np.testing.assert_array_equal(kept.machine(4 * epochs).weights, shorter.weights)
+    sparse = train(key, data, epochs=4, checkpoints=4, **asked)[1].checkpoints
     assert sparse.update.tolist() == [0, 1, 4, 16]
-    np.testing.assert_array_equal(sparse.machines.weights, ladder.machines.weights[sparse.update])
+    np.testing.assert_array_equal(sparse.machines.weights, kept.machines.weights[sparse.update])
 
 
-def test_diagnostics_of_the_ladder_are_those_of_its_machines():
+def test_diagnostics_of_checkpoints_are_those_of_its_machines():
     data = draws()
     _, history = train(jax.random.key(0), data, hidden=4, epochs=5, batch=40, held_out=0.2, checkpoints=3, biases=True)
-    kept, out = held_out(jnp.asarray(rows_of(data)), 0.2)
-    assert (len(kept), len(out)) == (160, 40)
-    ladder = history.ladder
+    seen, out = held_out(jnp.asarray(rows_of(data)), 0.2)
+    assert (len(seen), len(out)) == (160, 40)
+    kept = history.checkpoints
     for number in range(3):
-        machine = ladder.machine(number)
-        gap = free_energy(machine, np.asarray(out, float)).mean() - free_energy(machine, np.asarray(kept, float)).mean()
-        assert float(ladder.free_energy_gap[number]) == pytest.approx(gap, abs=1e-5)
+        machine = kept.machine(number)
+        gap = free_energy(machine, np.asarray(out, float)).mean() - free_energy(machine, np.asarray(seen, float)).mean()
+        assert float(kept.free_energy_gap[number]) == pytest.approx(gap, abs=1e-5)
         values = np.linalg.svd(np.asarray(machine.weights), compute_uv=False)
-        np.testing.assert_allclose(ladder.singular_value[number], values, atol=1e-5)
-        likelihood = pseudo_likelihood(machine, machine.units.from_spins(kept))
-        assert float(ladder.pseudo_likelihood[number]) == pytest.approx(float(likelihood), abs=1e-5)
-    np.testing.assert_allclose(ladder.weight_norm[-1], history.weight_norm[-1], rtol=1e-5)
-    assert ladder.pseudo_likelihood[-1] > ladder.pseudo_likelihood[0]
+        np.testing.assert_allclose(kept.singular_value[number], values, atol=1e-5)
+        likelihood = pseudo_likelihood(machine, machine.units.from_spins(seen))
+        assert float(kept.pseudo_likelihood[number]) == pytest.approx(float(likelihood), abs=1e-5)
+    np.testing.assert_allclose(kept.weight_norm[-1], history.weight_norm[-1], rtol=1e-5)
+    assert kept.pseudo_likelihood[-1] > kept.pseudo_likelihood[0]
 
 
 def test_without_held_out_configurations_there_is_no_gap():
     _, history = train(jax.random.key(0), draws(), hidden=2, epochs=1, batch=50)
-    assert np.isnan(history.ladder.free_energy_gap).all()
+    assert np.isnan(history.checkpoints.free_energy_gap).all()
 
 
 @UNITS

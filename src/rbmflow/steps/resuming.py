@@ -17,7 +17,7 @@ from rbmflow._files import replacing
 from rbmflow._types import Key
 from rbmflow.rbm import RBM
 from rbmflow.settings import MachineSettings, TrainingSettings
-from rbmflow.training import Epochs, History, TrainingState, finished, held_out, start_training, training_chunks
+from rbmflow.training import Epochs, FitState, History, Training
 
 FILE = "training.npz"
 
@@ -35,21 +35,21 @@ def train_with_checkpoints(
     The states along a training do not depend on where it was interrupted, so the result has the same bits as that
     of an undisturbed one, and processes that compute the same step may share the folder.
     """
-    data, unseen = held_out(data, training.held_out)
-    fresh = start_training(key, data, machine, training)
+    whole = Training.of(data, machine, training)
+    fresh = whole.start(key)
     done, state, parts = _load(work / FILE, fresh, training.epochs) or (0, fresh, [])
-    for later, now, info in training_chunks(state, data, machine, training, done):
+    for later, now, info in whole.epoch.chunks(state, done):
         state, parts = now, [*parts, info]
         _save(work / FILE, later, state, parts)
         progress(later / training.epochs)
-    return finished(state, parts, data, unseen, training)
+    return whole.finished(state, parts)
 
 
 def _joined(parts: list[Epochs]) -> Epochs:
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
-def _save(path: Path, done: int, state: TrainingState, parts: list[Epochs]) -> None:
+def _save(path: Path, done: int, state: FitState, parts: list[Epochs]) -> None:
     arrays = jax.tree.leaves(eqx.filter((state, _joined(parts)), eqx.is_array))
     named: dict[str, Any] = {f"leaf_{number}": np.asarray(leaf) for number, leaf in enumerate(arrays)}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def _save(path: Path, done: int, state: TrainingState, parts: list[Epochs]) -> N
         np.savez(file, **named, done=np.array(done))
 
 
-def _load(path: Path, fresh: TrainingState, epochs: int) -> tuple[int, TrainingState, list[Epochs]] | None:
+def _load(path: Path, fresh: FitState, epochs: int) -> tuple[int, FitState, list[Epochs]] | None:
     """Epochs done, state and history of a checkpoint; None if there is none that can be used, which is told."""
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:

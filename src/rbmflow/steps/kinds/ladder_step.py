@@ -44,9 +44,9 @@ def ladder(task: Task) -> xr.Dataset:
 
     from rbmflow import sampler
     from rbmflow.flow import iterate
-    from rbmflow.training import Ladder
+    from rbmflow.training import Checkpoints
 
-    trained, settings, model = Ladder.from_dataset(task.parents[0]), task.asked(FlowSettings), task.model
+    trained, settings, model = Checkpoints.from_dataset(task.parents[0]), task.asked(FlowSettings), task.model
     key, checkpoints = task.key, trained.update.size
     values = np.full((checkpoints, len(settings.starts), len(STAGES), len(NAMES)), np.nan)
     for checkpoint in range(checkpoints):

@@ -70,13 +70,13 @@ def likelihood(task: Task) -> xr.Dataset:
     from rbmflow.dataset import Draws
     from rbmflow.likelihood import excess_nats, log_partition
     from rbmflow.rbm import RBM
-    from rbmflow.training import Ladder
+    from rbmflow.training import Checkpoints
 
     trained, drawn = task.parents
     for_last, for_chains, *for_checkpoints = jax.random.split(task.key, 2 + trained.sizes["checkpoint"])
     model, grid = task.model, tuple(task.settings["mixture"])
     fresh = Draws.from_dataset(drawn).at(grid)
-    machine, ladder = RBM.from_dataset(trained), Ladder.from_dataset(trained)
+    machine, ladder = RBM.from_dataset(trained), Checkpoints.from_dataset(trained)
     values: dict[str, Any] = dict.fromkeys(NAMES, np.nan)
     flags: list[str] = []
     if machine.finite:

@@ -75,7 +75,7 @@ def _told(task: Task, machine: RBM, history: History) -> xr.Dataset:
     sizes = task.parents[0].sizes
     machine, history = on_lattice((machine, history), (sizes["y"], sizes["x"]))
     whole = xr.merge([machine.to_dataset(), history.to_dataset()], combine_attrs="override")
-    flags = list(history.ladder.flags.items())
+    flags = list(history.checkpoints.flags.items())
     tempered, rungs = history.trajectory, task.asked(TrainingSettings).rungs
     if tempered is not None and len(tempered.acceptance) == rungs:
         text = f"the ladder of PTT is full; its last swaps are accepted at {tempered.acceptance[-2]:.2f}"

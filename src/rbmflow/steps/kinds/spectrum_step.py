@@ -91,11 +91,11 @@ def _rungs(trained: xr.Dataset, machine: RBM) -> tuple[np.ndarray, list[RBM]]:
     """Updates and machines of all checkpoints; a control has only itself."""
     import numpy as np
 
-    from rbmflow.training import Ladder
+    from rbmflow.training import Checkpoints
 
     if "checkpoint_weights" not in trained:
         return np.zeros(1, int), [machine]
-    ladder = Ladder.from_dataset(trained)
+    ladder = Checkpoints.from_dataset(trained)
     return np.asarray(ladder.update), [ladder.machine(rung).in_units("-1/+1") for rung in range(ladder.update.size)]
 
 

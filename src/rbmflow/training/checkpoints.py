@@ -1,4 +1,4 @@
-"""The ladder of checkpoints: the machine at updates spaced evenly in their logarithm, and what each one is like."""
+"""Checkpoints of a training: the machine at updates spaced evenly in their logarithm, and what each one is like."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _LAYOUT = {
 }
 
 
-class Ladder(Record):
+class Checkpoints(Record):
     r"""Machines along a training, from the untrained to the last one.
 
     Parameters
     ----------
     update : int32 [checkpoint]
-        Gradient updates that each has gone through, see `rungs`.
+        Gradient updates that each has gone through, see `checkpoint_updates`.
     machines : RBM
         All of them, with a leading axis `checkpoint` on every array.
     weight_norm : float32 [checkpoint]
@@ -111,23 +111,11 @@ class Ladder(Record):
         return xr.Dataset(labelled(_LAYOUT, jax.tree.leaves(self)), attrs=kind_attributes(self.machines))
 
     @classmethod
-    def from_dataset(cls, dataset: xr.Dataset) -> Ladder:
-        """Ladder from the data written by `to_dataset`; checkpoints may be in any order."""
+    def from_dataset(cls, dataset: xr.Dataset) -> Checkpoints:
+        """Checkpoints from the data written by `to_dataset`; they may be in any order."""
         update, *arrays, norm, gap, likely, values, largest = arrays_of(in_order(dataset, "update"), _LAYOUT)
         machines = stacked([jnp.asarray(array) for array in arrays], *kind_of(dataset))
         return cls(update, machines, norm, gap, likely, values, largest)
-
-
-def rungs(updates: int, count: int) -> tuple[int, ...]:
-    """Updates at which a checkpoint is kept: 0, then at most `count - 1` spaced evenly in the logarithm.
-
-    Examples
-    --------
-    >>> rungs(1000, 5)
-    (0, 1, 10, 100, 1000)
-    """
-    spaced = np.rint(np.geomspace(updates, 1, count - 1)).astype(int)
-    return (0, *sorted(set(spaced.tolist())))
 
 
 def held_out(data: Int8[Array, "sample visible"], fraction: float) -> tuple[Array, Array]:
@@ -195,12 +183,12 @@ def _readings(machines: RBM, seen: Array, unseen: Array) -> tuple[Array, ...]:
     return jax.lax.map(of_one, machines)
 
 
-def read_ladder(
+def read_checkpoints(
     update: tuple[int, ...],
     machines: RBM,
     trained_on: Int8[Array, "sample visible"],
     unseen: Int8[Array, "other visible"],
-) -> Ladder:
+) -> Checkpoints:
     """Diagnostics of every checkpoint, over at most 500 training and as many held-out configurations (200 for the
     pseudo-likelihood).
 
@@ -214,4 +202,4 @@ def read_ladder(
         Training and held-out configurations of -1/+1; there may be none of the latter.
     """
     readings = _readings(machines, *(_some(data, MOST_CONFIGURATIONS) for data in (trained_on, unseen)))
-    return Ladder(np.asarray(update, np.int32), machines, *map(np.asarray, readings))
+    return Checkpoints(np.asarray(update, np.int32), machines, *map(np.asarray, readings))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -14,6 +14,7 @@ from rbmflow._record import Held, arrays_of, labelled
 from rbmflow._types import Key
 from rbmflow.rbm import RBM, kind_attributes, kind_of, stacked
 from rbmflow.tempering import Replicas
+from rbmflow.training.estimator import Estimator, difference, recipe
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -105,3 +106,47 @@ class TemperedChains(eqx.Module):
         ]
         acceptance = np.append(np.asarray(self.acceptance[:top]), np.float32(np.nan))
         return Trajectory(stacked(leaves, machine.units), acceptance)
+
+
+@recipe("PTT")
+class PTT(Estimator):
+    r"""Parallel trajectory tempering: persistent chains that also swap with chains of past machines.
+
+    The ladder begins with powers 0, 1/4, 1/2, 3/4 of the untrained machine; the first is uniform. The machine in
+    training stands on top. An update moves the chains of every rung by k Gibbs steps, then proposes one swap of each
+    pair of neighbours, see `rbmflow.tempering.swap_probability`. Where the swaps of the top with the rung below are
+    accepted less often than the target, the machine of that update stays for good as a rung, until the ladder is
+    full. The gradient is that of `PCD` with the chains of the top.
+
+    Parameters
+    ----------
+    steps
+        k.
+    rungs
+        Most rungs of the ladder.
+    swap_acceptance
+        Target of the acceptance of swaps.
+
+    References
+    ----------
+    N. Béreux, A. Decelle, C. Furtlehner, L. Rosset, B. Seoane, arXiv:2405.15376; arXiv:2607.27077 (as an estimator
+    during training).
+    """
+
+    steps: int = 1
+    rungs: int = 24
+    swap_acceptance: float = 0.25
+
+    def start(self, key: Key, machine: RBM, batch: int) -> TemperedChains:
+        """Chains at uniform configurations on every rung."""
+        return TemperedChains.start(key, machine, batch, self.rungs)
+
+    def gradient(self, machine: RBM, chains: Any, visible: Array) -> tuple[Any, RBM, Array]:
+        """Gradient with the tempered chains; the fraction is that of units that their sweep changed."""
+        before = chains.visible
+        # The top may leave its place to the next rung, which then has the same chains.
+        chains = chains.advance(machine, self.steps, self.swap_acceptance)
+        later = chains.visible
+        positive, negative = (machine.units.mean(machine.hidden_fields(units)) for units in (visible, later))
+        gradient = difference(machine, visible, positive, later, negative)
+        return chains, gradient, jnp.mean(later != before, dtype=jnp.float32)

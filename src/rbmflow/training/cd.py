@@ -1,0 +1,73 @@
+"""Contrastive divergence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rbmflow._types import Key
+from rbmflow.rbm import RBM, GibbsNoise, GibbsStreams, gibbs_steps
+from rbmflow.training.estimator import Estimator, difference, recipe
+
+
+def contrastive_divergence(
+    machine: RBM, noise: GibbsNoise, visible: Float[Array, "chain visible"], steps: int
+) -> tuple[GibbsNoise, RBM, Float[Array, ""]]:
+    r"""CD-k estimate of the gradient of the mean log-likelihood of a batch.
+
+    .. math:: \Delta W = \langle v\, E[h|v]^T \rangle_{data} - \langle v'\, E[h|v']^T \rangle_{k},
+
+    where v' is drawn by k Gibbs steps from the data. Both phases use the mean of the hidden units given the very
+    configuration beside it.
+
+    Parameters
+    ----------
+    machine
+        The machine; the result has its structure.
+    noise
+        Generators of as many chains as there are configurations.
+    visible : float32 [chain, visible]
+        The batch, in the machine's units.
+    steps
+        k.
+
+    Returns
+    -------
+    noise, gradient, changed
+        Advanced generators; the gradient in the shape of a machine; the fraction of units that differ between
+        v' and the data.
+
+    References
+    ----------
+    G. Hinton, Neural Comput. 14, 1771 (2002), doi:10.1162/089976602760128018.
+    """
+    fields = machine.hidden_fields(visible)
+    positive = machine.units.mean(fields)
+    noise, negative_visible, fields = gibbs_steps(machine, noise, visible, fields, steps)
+    negative = machine.units.mean(fields)
+    gradient = difference(machine, visible, positive, negative_visible, negative)
+    return noise, gradient, jnp.mean(visible != negative_visible, dtype=jnp.float32)
+
+
+@recipe("CD")
+class CD(Estimator):
+    """Contrastive divergence: k Gibbs steps from the batch itself, see `contrastive_divergence`.
+
+    Parameters
+    ----------
+    steps
+        k.
+    """
+
+    steps: int = 1
+
+    def start(self, key: Key, machine: RBM, batch: int) -> GibbsStreams:
+        """Random numbers alone: the chains start from each batch."""
+        return GibbsStreams.seeded(key, machine, batch)
+
+    def gradient(self, machine: RBM, chains: Any, visible: Array) -> tuple[Any, RBM, Array]:
+        """CD-k gradient; the fraction is that of units which k steps from the data changed."""
+        _, gradient, changed = contrastive_divergence(machine, chains.now(), visible, self.steps)
+        return chains.next(), gradient, changed

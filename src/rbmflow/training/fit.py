@@ -1,0 +1,177 @@
+"""The one training loop: epochs of batches in new orders, an update for each, and what is kept along the way."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Int
+
+from rbmflow import _scan
+from rbmflow._checks import InvalidInput, Problem
+from rbmflow._types import Key
+from rbmflow.random import Shuffles
+
+UPDATES_IN_A_CHUNK = 4000
+"""Updates between two looks at a fit, in whole epochs."""
+
+
+def checkpoint_updates(updates: int, count: int) -> tuple[int, ...]:
+    """Updates at which a checkpoint is kept: 0, then at most `count - 1` spaced evenly in the logarithm.
+
+    Examples
+    --------
+    >>> checkpoint_updates(1000, 5)
+    (0, 1, 10, 100, 1000)
+    """
+    spaced = np.rint(np.geomspace(updates, 1, count - 1)).astype(int)
+    return (0, *sorted(set(spaced.tolist())))
+
+
+class Objective(eqx.Module):
+    """What is learned from batches: all in which one fit differs from another."""
+
+    @abc.abstractmethod
+    def optimiser(self, updates: int) -> optax.GradientTransformation:
+        """What makes updates of gradients, for a fit of so many."""
+
+    @abc.abstractmethod
+    def downhill(self, learner: Any, chains: Any, batch: Any, update: Array) -> tuple[Any, Any, Any]:
+        """What is carried from update to update, the gradient of what is to be made small, and numbers to average."""
+
+    def seen(self, learner: Any, means: Any) -> Any:
+        """What is told of an epoch, from the learner after it and the means over its batches."""
+        del learner
+        return means
+
+
+class FitState(eqx.Module):
+    """Everything that a fit needs to go on: learner, optimiser, the objective's chains, the order of the samples.
+
+    `kept` holds the learners so far, row k that of the latest update up to `Epoch.kept_at[k]`; None if none are kept.
+    """
+
+    learner: Any
+    optimiser: optax.OptState
+    chains: Any
+    order: Shuffles
+    updates: Int[Array, ""]
+    kept: Any
+
+
+class Epoch[O: Objective](eqx.Module):
+    """One pass through the samples, a step of the chunked driver; a last batch that is incomplete is left out.
+
+    Parameters
+    ----------
+    samples
+        A pytree of arrays with the leading axis sample.
+    objective
+        What is learned from them.
+    batch, epochs
+        Samples of an update, and passes of the whole fit.
+    checkpoints
+        Learners that are kept at most, at `kept_at`; none if 0.
+    """
+
+    samples: Any
+    objective: O
+    batch: int = eqx.field(static=True)
+    epochs: int = eqx.field(static=True)
+    checkpoints: int = eqx.field(static=True, default=0)
+
+    def __check_init__(self):
+        if self.batch > self.size:
+            allowed = f"it must be at most the {self.size} configurations of the training set"
+            raise InvalidInput(Problem("batch", self.batch, allowed))
+
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        return jax.tree.leaves(self.samples)[0].shape[0]
+
+    @property
+    def batches(self) -> int:
+        """Updates of an epoch."""
+        return self.size // self.batch
+
+    @property
+    def updates(self) -> int:
+        """Updates of the whole fit."""
+        return self.batches * self.epochs
+
+    @property
+    def kept_at(self) -> tuple[int, ...]:
+        """Updates whose learners are kept."""
+        return checkpoint_updates(self.updates, self.checkpoints) if self.checkpoints else ()
+
+    def start(self, key: Key, learner: Any, chains: Any) -> FitState:
+        """State before the first update."""
+        optimiser = self.objective.optimiser(self.updates).init(eqx.filter(learner, eqx.is_array))
+        rows = len(self.kept_at)
+        kept = jax.tree.map(lambda leaf: jnp.repeat(leaf[None], rows, axis=0), learner) if rows else None
+        return FitState(learner, optimiser, chains, Shuffles.seeded(key), jnp.zeros((), jnp.int32), kept)
+
+    def chunks(self, state: FitState, done: int = 0, step: _scan.Step | None = None) -> Iterator[tuple[int, Any, Any]]:
+        """Fit on from a state that has gone through `done` epochs; `step` is what an epoch is, if not this one."""
+        size = max(1, UPDATES_IN_A_CHUNK // self.batches)
+        return _scan.chunks(step or self, state, self.epochs, size, done)
+
+    def fit[R](
+        self,
+        state: FitState,
+        finish: Callable[[FitState, list[Any]], R],
+        progress: Callable[[float], None] | None,
+        step: _scan.Step | None = None,
+    ) -> R:
+        """What `finish` makes of the last state and of what was seen, chunk by chunk."""
+        return _scan.gathered(self.chunks(state, step=step), self.epochs, finish, progress)
+
+    def __call__(self, state: FitState) -> tuple[FitState, Any]:
+        """State after the epoch, and what was seen in it."""
+        last, batches = state.updates + self.batches, self._batches(state)
+        learning = (state.learner, state.optimiser, state.chains)
+        one = jax.tree.map(lambda rows: rows[0], batches)
+        _, numbers = jax.eval_shape(lambda now: self._update(state.updates, now, one), learning)
+        nothing = jax.tree.map(lambda number: jnp.zeros(number.shape, number.dtype), numbers)
+        kept_at = jnp.asarray(self.kept_at or (self.updates,))
+
+        def update(at: Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+            learning, sums = carry
+            learning, numbers = self._update(at, learning, jax.tree.map(lambda rows: rows[at % self.batches], batches))
+            return learning, jax.tree.map(jnp.add, sums, numbers)
+
+        def to_next_kept(carry: tuple[Array, Any, Any]) -> tuple[Array, Any, Any]:
+            done, working, kept = carry
+            row = jnp.searchsorted(kept_at, done, side="right")
+            until = jnp.minimum(kept_at[row], last)
+            working = jax.lax.fori_loop(done, until, update, working)
+            if kept is not None:
+                kept = jax.tree.map(lambda rows, leaf: rows.at[row].set(leaf), kept, working[0][0])
+            return until, working, kept
+
+        carry = (state.updates, (learning, nothing), state.kept)
+        _, ((learner, optimiser, chains), sums), kept = jax.lax.while_loop(
+            lambda carry: carry[0] < last, to_next_kept, carry
+        )
+        seen = self.objective.seen(learner, jax.tree.map(lambda total: total / self.batches, sums))
+        return FitState(learner, optimiser, chains, state.order, last, kept), seen
+
+    def _batches(self, state: FitState) -> Any:
+        """All batches of an epoch in their order, so that an update reads contiguous memory."""
+        order = state.order.at(state.updates // self.batches, self.size)
+        chosen = order[: self.batches * self.batch]
+        return jax.tree.map(lambda rows: rows[chosen].reshape(self.batches, self.batch, *rows.shape[1:]), self.samples)
+
+    def _update(self, at: Array, learning: tuple[Any, Any, Any], batch: Any) -> tuple[tuple[Any, Any, Any], Any]:
+        learner, optimiser, chains = learning
+        chains, gradient, numbers = self.objective.downhill(learner, chains, batch, at)
+        descent = self.objective.optimiser(self.updates)
+        change, optimiser = descent.update(gradient, optimiser, learner)
+        return (eqx.apply_updates(learner, change), optimiser, chains), numbers

@@ -1,0 +1,65 @@
+"""Persistent contrastive divergence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rbmflow._types import Key
+from rbmflow.rbm import RBM, GibbsStreams, gibbs_steps
+from rbmflow.training.estimator import Estimator, difference, recipe
+
+
+class PersistentChains(eqx.Module):
+    """Gibbs chains that live from update to update."""
+
+    noise: GibbsStreams
+    visible: Float[Array, "chain visible"]
+
+    @classmethod
+    def random(cls, key: Key, machine: RBM, count: int) -> PersistentChains:
+        """Chains that start from independent uniform configurations."""
+        for_noise, for_start = jax.random.split(key)
+        spins = jax.random.rademacher(for_start, (count, machine.weights.shape[0]), jnp.int8)
+        return cls(GibbsStreams.seeded(for_noise, machine, count), machine.units.from_spins(spins))
+
+
+@recipe("PCD")
+class PCD(Estimator):
+    r"""Persistent contrastive divergence: k Gibbs steps an update of chains that are never put back to the data.
+
+    .. math:: \Delta W = \langle v\, E[h|v]^T \rangle_{data} - \langle v'\, E[h|v']^T \rangle_{chains}
+
+    There are as many chains as configurations in a batch; they start from uniform configurations.
+
+    Parameters
+    ----------
+    steps
+        k.
+
+    References
+    ----------
+    T. Tieleman, ICML 2008, doi:10.1145/1390156.1390290.
+    """
+
+    steps: int = 1
+
+    def start(self, key: Key, machine: RBM, batch: int) -> PersistentChains:
+        """Chains at uniform configurations."""
+        return PersistentChains.random(key, machine, batch)
+
+    def gradient(self, machine: RBM, chains: Any, visible: Array) -> tuple[Any, RBM, Array]:
+        """PCD-k gradient; the fraction is that of units which k steps of the chains changed."""
+        positive = machine.units.mean(machine.hidden_fields(visible))
+        fields = machine.hidden_fields(chains.visible)
+        _, later, fields = gibbs_steps(machine, chains.noise.now(), chains.visible, fields, self.steps)
+        gradient = difference(machine, visible, positive, later, machine.units.mean(fields))
+        return (
+            PersistentChains(chains.noise.next(), later),
+            gradient,
+            jnp.mean(later != chains.visible, dtype=jnp.float32),
+        )
