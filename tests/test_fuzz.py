@@ -116,7 +116,9 @@ def as_json(value):
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with the fake science and a store that has a run, a sweep, a step under way and one that failed."""
-    folder = tmp_path_factory.mktemp("fuzz")
+    # So deep that "../../x" is in a folder of this test too: what another run has left there must not be read.
+    folder = tmp_path_factory.mktemp("fuzz") / "home" / "here"
+    folder.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
         for name, module in {"steps": fake_science, "report": fake_report}.items():
             patch.setitem(sys.modules, f"rbmflow.{name}", module)
@@ -253,8 +255,8 @@ def test_command_lines(place, monkeypatch):
             continue
         code, _, _ = told(*words)
         assert code in (0, 1, 2), number
-        if (place / "x.tar").exists():
-            (place / "x.tar").unlink()
+        for written in (place / "x.tar", place / "../../x"):
+            written.unlink(missing_ok=True)
         for name in set(os.listdir(place)) - {"rbmflow-store", "sweep.toml", "fuzz.toml"}:
             assert words[0] in ("plan", "store", "report"), (number, name)
             shutil.rmtree(place / name, ignore_errors=True) if (place / name).is_dir() else (place / name).unlink()
