@@ -81,7 +81,7 @@ def _weights_in_depth(weights, singular, length, temperature):
         some = own[0].T[:6].reshape(-1, length, length)
         row[: len(some)] = some
     growth = singular[..., None] ** np.arange(5)
-    rungs, last = rng.uniform(0.2, 0.9, (machines, 6, len(MEASURES))), len(MEASURES) + 1
+    along, last = rng.uniform(0.2, 0.9, (machines, 6, len(MEASURES))), len(MEASURES) + 1
     variables = {
         "product_profile_mean": _labelled("machine displacement", profile),
         "product_profile_error": _labelled(
@@ -101,9 +101,11 @@ def _weights_in_depth(weights, singular, length, temperature):
         "gain_error": _labelled("machine seed mode", 0.03 * singular),
         "growth_sampled": _labelled("machine seed mode growth_iteration", growth),
         "growth_mean_field": _labelled("machine seed mode growth_iteration", growth**2),
-        "weight_measure_mean": _labelled("machine rung measure", rungs),
-        "weight_measure_error": _labelled("machine rung measure", np.full(rungs.shape, 0.02 if seeds > 1 else np.nan)),
-        "weight_update": _labelled("machine rung", np.ones((machines, 1)) * [0, 1, 10, 100, 1000, 10000]),
+        "weight_measure_mean": _labelled("machine checkpoint measure", along),
+        "weight_measure_error": _labelled(
+            "machine checkpoint measure", np.full(along.shape, 0.02 if seeds > 1 else np.nan)
+        ),
+        "weight_update": _labelled("machine checkpoint", np.ones((machines, 1)) * [0, 1, 10, 100, 1000, 10000]),
         "weight_final_mean": _labelled("machine final_measure", rng.uniform(0.2, 0.9, (machines, last))),
         "weight_final_error": _labelled(
             "machine final_measure", np.full((machines, last), 0.02 if seeds > 1 else np.nan)
@@ -180,10 +182,10 @@ def _along_training(machines, starts):
     updates, excess = [0, 1, 10, 100, 1000, 10000], [9, 8, 5, 3, 2, 1]
     variables = {}
     for name, value in (("end_temperature", 2.3), ("end_error", 0.02), ("end_chain_error", 0.01)):
-        variables[f"ladder_{name}"] = _labelled("machine start checkpoint", np.full((machines, starts, 6), value))
-    rows = (("converged", 1), ("update", updates), ("excess_update", updates), ("excess_mean", excess))
-    for name, values in (*rows, ("excess_error", 0.05)):
-        variables[f"ladder_{name}"] = _labelled("machine checkpoint", np.ones((machines, 6)) * values)
+        variables[f"checkpoint_{name}"] = _labelled("machine start checkpoint", np.full((machines, starts, 6), value))
+    rows = (("converged", 1), ("end_update", updates), ("excess_update", updates), ("excess_mean", excess))
+    for name, values in (*rows, ("excess_mean_error", 0.05)):
+        variables[f"checkpoint_{name}"] = _labelled("machine checkpoint", np.ones((machines, 6)) * values)
     return variables
 
 

@@ -170,9 +170,9 @@ def test_recipes_and_training_time_move_the_end_if_equal_ends_are_rejected():
     assert verdict("recipe-moves-end", *recipes).verdict == "holds"
     same = [machine(2.2 + 0.001 * k, gibbs_steps=k) for k in (1, 2, 3)]
     assert verdict("recipe-moves-end", *same).verdict == "fails"
-    rungs = ((100, 2.9), (20_000, 2.3), (50_000, 2.0))
-    ladder = tuple((update, Measured(end, 0.01, 5)) for update, end in rungs)
-    assert verdict("recipe-moves-end", machine(ladder=ladder)).verdict == "holds"
+    ends = ((100, 2.9), (20_000, 2.3), (50_000, 2.0))
+    checkpoints = tuple((update, Measured(end, 0.01, 5)) for update, end in ends)
+    assert verdict("recipe-moves-end", machine(checkpoints=checkpoints)).verdict == "holds"
     # The rule's test is chi-squared; what three seeds are worth is told beside it.
     apart = [machine(gibbs_steps=k, flows=(flow("cold", 0.0, end, error=0.03),)) for k, end in ((1, 2.2), (10, 2.36))]
     (judgement,) = verdict("recipe-moves-end", *apart).judgements
@@ -249,13 +249,17 @@ def test_the_page_of_claims_has_every_claim_and_no_other():
     assert rows == {claim.id: claim.claim for claim in CLAIMS}
 
 
-def test_machines_side_by_side_keep_their_ladders():
-    """Ladders of different lengths are padded; the figure has one panel a machine with its own points."""
-    ladder = ((0, Measured(4.0, 0.1, 3)), (10, Measured(2.5, 0.02, 3)))
-    table = study([machine(ladder=ladder), machine(name="V-16"), machine(name="V-36", ladder=ladder[:1])])
-    assert table["ladder_end"].sel(machine="V-64").values.tolist() == [4.0, 2.5]
-    assert table["ladder_end"].sel(machine="V-36").values[0] == 4.0
-    assert [int(table["ladder_end"].sel(machine=name).notnull().sum()) for name in table["machine"].values] == [2, 0, 1]
+def test_machines_side_by_side_keep_their_checkpoints():
+    """Trainings of different lengths are padded; the figure has one panel a machine with its own points."""
+    ends = ((0, Measured(4.0, 0.1, 3)), (10, Measured(2.5, 0.02, 3)))
+    table = study([machine(checkpoints=ends), machine(name="V-16"), machine(name="V-36", checkpoints=ends[:1])])
+    assert table["checkpoint_end"].sel(machine="V-64").values.tolist() == [4.0, 2.5]
+    assert table["checkpoint_end"].sel(machine="V-36").values[0] == 4.0
+    assert [int(table["checkpoint_end"].sel(machine=name).notnull().sum()) for name in table["machine"].values] == [
+        2,
+        0,
+        1,
+    ]
     panels = [axes for axes in figures.study_training_time(table).axes if axes.get_title("left")]
     assert [axes.get_title("left") for axes in panels] == ["V-64", "V-16", "V-36"]
     drawn = {float(y) for line in panels[0].lines for y in np.asarray(line.get_ydata(), float)}

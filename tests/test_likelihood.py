@@ -168,11 +168,11 @@ def test_exact_training_comes_close_to_the_mixture():
     data, fresh = (rf.sample(jax.random.key(seed), model, grid, 2000) for seed in (0, 1))
     course = {"optimiser": "adam", "learning_rate": 0.02, "schedule": "cosine", "checkpoints": 14}
     _, history = rf.train(jax.random.key(2), data, hidden=12, epochs=300, batch=1000, estimator="Exact", **course)
-    ladder = history.checkpoints
-    machines = [ladder.machine(number) for number in range(len(ladder.update))]
+    checkpoints = history.checkpoints
+    machines = [checkpoints.machine(number) for number in range(len(checkpoints.update))]
     excess = [excess_nats(machine, model, fresh, exact_log_partition(machine)) for machine in machines]
     means = np.array([nats.mean for nats in excess])
-    warm = means[np.asarray(ladder.update) >= 10]
+    warm = means[np.asarray(checkpoints.update) >= 10]
     assert len(warm) == 9
     assert np.all(np.diff(warm) < 0)
     assert means[0] > 5

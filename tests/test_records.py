@@ -277,12 +277,12 @@ def test_nothing_is_found_past_the_end():
     for iteration in (1, 20, -1):
         with pytest.raises(InvalidInput, match="must be one of those kept"):
             flow.at(iteration)
-    ladder = history.checkpoints
-    assert ladder.machine(-1) == ladder.machine(len(ladder.update) - 1)
-    for checkpoint in (len(ladder.update), -len(ladder.update) - 1, 100):
+    checkpoints = history.checkpoints
+    assert checkpoints.machine(-1) == checkpoints.machine(len(checkpoints.update) - 1)
+    for checkpoint in (len(checkpoints.update), -len(checkpoints.update) - 1, 100):
         with pytest.raises(InvalidInput, match="checkpoint"):
-            ladder.machine(checkpoint)
-    held = [flow.configurations, draws().spins, history.reconstruction, ladder.update, ladder.singular_value]
+            checkpoints.machine(checkpoint)
+    held = [flow.configurations, draws().spins, history.reconstruction, checkpoints.update, checkpoints.singular_value]
     for array in [*held, history.trajectory.acceptance, *jax.tree.leaves((RECORDS[7], RECORDS[8]))]:
         with pytest.raises(IndexError):
             array[100]

@@ -50,6 +50,9 @@ TINY = Spec(
 )
 
 
+OF_MACHINES = {"machine", "spectrum", "likelihood", "checkpoint_flow", "flow", "reading", "results"}
+
+
 def hashes(spec: Spec) -> dict[str, str]:
     return {step.name: step.hash for step in graph(spec)}
 
@@ -77,10 +80,18 @@ def test_graph_lists_parents_first_and_results_last():
 @pytest.mark.parametrize(
     ("section", "change", "anew"),
     [
-        ("flow", {"iterations": 9}, {"flow", "ladder", "reading", "results"}),
-        ("training", {"epochs": 4}, {"machine", "spectrum", "likelihood", "ladder", "flow", "reading", "results"}),
+        ("flow", {"iterations": 9}, {"flow", "checkpoint_flow", "reading", "results"}),
+        (
+            "training",
+            {"epochs": 4},
+            {"machine", "spectrum", "likelihood", "checkpoint_flow", "flow", "reading", "results"},
+        ),
         ("thermometer", {"hidden": 9}, {"thermometer", "calibration", "null", "reading", "results"}),
-        ("machine", {"units": "0/1"}, {"machine", "spectrum", "likelihood", "ladder", "flow", "reading", "results"}),
+        (
+            "machine",
+            {"units": "0/1"},
+            {"machine", "spectrum", "likelihood", "checkpoint_flow", "flow", "reading", "results"},
+        ),
     ],
 )
 def test_a_change_recomputes_what_depends_on_it(section, change, anew):
@@ -168,7 +179,7 @@ def test_results_hold_the_weights_of_every_machine(tiny_run):
     results = tiny_run["results"]
     spectra = [tiny_run[f"spectrum V-4 seed {seed}"] for seed in range(2)]
     here = results.sel(machine="V-4")
-    resembling = [float(one["measure_of_rung"].sel(measure="resemblance")[-1]) for one in spectra]
+    resembling = [float(one["measure_of_checkpoint"].sel(measure="resemblance")[-1]) for one in spectra]
     final = here.sel(final_measure="resemblance")
     np.testing.assert_array_equal(final["weight_final"], resembling)
     assert float(final["weight_final_mean"]) == pytest.approx(np.mean(resembling))
@@ -199,16 +210,16 @@ def test_flows_of_every_checkpoint_end_where_those_of_its_machine_do(tiny_run):
     """The last checkpoint is the machine itself; the first is the untrained one, whose flows end hot."""
     results, model = tiny_run["results"], rf.Ising(rf.Square(4))
     here = results.sel(machine="V-8")
-    assert here["ladder_update"].dropna("checkpoint")[-1] == tiny_run["machine V-8 seed 0"]["update"][-1]
-    last = int(here["ladder_update"].notnull().sum()) - 1
+    assert here["checkpoint_end_update"].dropna("checkpoint")[-1] == tiny_run["machine V-8 seed 0"]["update"][-1]
+    last = int(here["checkpoint_end_update"].notnull().sum()) - 1
     machine = rf.RBM.from_dataset(tiny_run["machine V-8 seed 1"])
     for start in ("cold", "hot"):
         begin = rf.cold(jax.random.key(3), model, 2000) if start == "cold" else rf.hot(jax.random.key(3), model, 2000)
         flow = rf.iterate(jax.random.key(4), machine, begin, 8, keep=(7, 8))
         energy = np.asarray(model.energy(flow.configurations), np.float64).mean(axis=0)
-        found = float(here["ladder_energy"].isel(checkpoint=last).sel(seed=1, start=start))
+        found = float(here["checkpoint_energy"].isel(checkpoint=last).sel(seed=1, start=start))
         assert abs(found - energy.mean()) < 5 * energy.std() * np.sqrt(1 / 2000 + 1 / 50)
-    untrained = here["ladder_energy"].isel(checkpoint=0, seed=0).values
+    untrained = here["checkpoint_energy"].isel(checkpoint=0, seed=0).values
     assert (np.abs(untrained) < 5 * np.sqrt(2 / 16 / 50)).all()
 
 
@@ -221,7 +232,7 @@ def test_results_have_a_verdict_on_every_claim(tiny_run):
     assert machines["V-4"].updates == 45
     by_energy = results.sel(machine="V-8", thermometer="energy")
     assert machines["V-8"].flows[1].end.value == pytest.approx(float(by_energy["end_temperature"].sel(start="hot")))
-    assert len(machines["V-8"].ladder) <= int(results["ladder_update"].sel(machine="V-8").notnull().sum())
+    assert len(machines["V-8"].checkpoints) <= int(results["checkpoint_end_update"].sel(machine="V-8").notnull().sum())
 
 
 def test_flags_of_artifacts_hold_no_names(tiny_run):
@@ -245,8 +256,8 @@ def test_results_have_the_likelihood_of_every_machine(tiny_run):
         row = results.sel(machine=name, seed=1)
         error = np.hypot(expected.error, float(row["excess_error"]))
         assert abs(float(row["excess"]) - expected.mean) < 5 * error
-        ladder = row["checkpoint_excess"].dropna("checkpoint")
-        assert float(ladder[-1]) == pytest.approx(float(row["excess"]), abs=1e-9)
+        along = row["checkpoint_excess"].dropna("checkpoint")
+        assert float(along[-1]) == pytest.approx(float(row["excess"]), abs=1e-9)
         assert int(row["checkpoint_update"].dropna("checkpoint")[-1]) == int(
             tiny_run[f"machine {name} seed 1"]["update"][-1]
         )
@@ -295,7 +306,7 @@ def test_types_that_share_a_machine_are_one_row(compute_all, tiny_run, names, se
     found = compute_all(spec, sent)["results"]
     assert found["machine"].values.tolist() == [" = ".join(f"{name}-{size}" for name in names) for size in (8, 4)]
     whole = tiny_run["results"].isel(machine=slice(0, 2))
-    for name in ("artifact", "excess", "excess_mean", "ladder_energy", "singular_value", "weight_norm"):
+    for name in ("artifact", "excess", "excess_mean", "checkpoint_energy", "singular_value", "weight_norm"):
         np.testing.assert_array_equal(found[name].values, whole[name].values)
 
 

@@ -184,7 +184,7 @@ def recipe_moves_end(machines: Sequence[Machine]) -> list[Judgement]:
             of = f"{recipes} recipes, N_h = {hidden}, L = {length}"
             found.append(_equal_ends(of, [m.mean_end for m in group]))
     for machine in paper_machines(machines):
-        late = [end for update, end in machine.ladder if update >= machine.updates / 4]
+        late = [end for update, end in machine.checkpoints if update >= machine.updates / 4]
         if len(late) > 1:
             found.append(_equal_ends(f"training time, {machine.name}", late))
     return found

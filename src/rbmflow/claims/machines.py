@@ -68,7 +68,7 @@ class Machine:
     leading_overlap: Measured = UNKNOWN
     two_sample: tuple[float, ...] = ()
     """Probabilities of the two-sample test, one a seed and start."""
-    ladder: tuple[tuple[int, Measured], ...] = field(default=())
+    checkpoints: tuple[tuple[int, Measured], ...] = field(default=())
     """T(E) at the end by gradient updates, along the training."""
 
     @property

@@ -60,7 +60,7 @@ def _machine(here: xr.Dataset) -> Machine:
         energy_from_mixture=_energy_from_mixture(here),
         excess=_measured(here, "excess_mean", "excess_mean_error") if "excess_mean" in here else UNKNOWN,
         two_sample=tuple(float(p) for p in p_values if math.isfinite(p)),
-        ladder=_ladder(here) if "ladder_update" in here else (),
+        checkpoints=_checkpoints(here) if "checkpoint_end_update" in here else (),
         **measures,
     )
 
@@ -91,9 +91,9 @@ def _energy_from_mixture(here: xr.Dataset) -> Measured:
     return Measured(float(energy) - float(here["null_energy"]), error, here.sizes["seed"])
 
 
-def _ladder(here: xr.Dataset) -> tuple[tuple[int, Measured], ...]:
+def _checkpoints(here: xr.Dataset) -> tuple[tuple[int, Measured], ...]:
     """T(E) at the end by updates, all starts together."""
-    names = ("ladder_update", "ladder_mean_end", "ladder_mean_end_error")
+    names = ("checkpoint_end_update", "checkpoint_mean_end", "checkpoint_mean_end_error")
     rows = zip(*(here[name].values.tolist() for name in names), strict=True)
     known = [row for row in rows if math.isfinite(row[0]) and math.isfinite(row[1])]
     return tuple((int(update), Measured(end, error, here.sizes["seed"])) for update, end, error in known)

@@ -25,8 +25,8 @@ def study(machines: Sequence[Machine]) -> xr.Dataset:
     xr.Dataset
         Axes `machine start`; `end_temperature` by T(E) with `end_error`, `converged`, the candidates for T*, and
         `excess` and `energy_from_mixture`, with joined errors over `seeds`; `artifact` and `recipe`, which say what a
-        machine is; `ladder_end` by `ladder_update` along the training, axis `rung`, padded with NaN. Temperatures in
-        J/k_B, energies per site.
+        machine is; `checkpoint_end` by `checkpoint_update` along the training, axis `checkpoint`, padded with NaN.
+        Temperatures in J/k_B, energies per site.
 
     Examples
     --------
@@ -72,9 +72,9 @@ def study(machines: Sequence[Machine]) -> xr.Dataset:
 
 def _along_training(machines: Sequence[Machine]) -> dict[str, tuple[tuple[str, str], np.ndarray]]:
     """Ends of the flows along the training, one row a machine."""
-    found = np.full((3, len(machines), max(len(machine.ladder) for machine in machines)), np.nan)
+    found = np.full((3, len(machines), max(len(machine.checkpoints) for machine in machines)), np.nan)
     for row, machine in enumerate(machines):
-        for rung, (update, end) in enumerate(machine.ladder):
-            found[:, row, rung] = update, end.value, end.error
-    names = ("ladder_update", "ladder_end", "ladder_end_error")
-    return {name: (("machine", "rung"), values) for name, values in zip(names, found, strict=True)}
+        for number, (update, end) in enumerate(machine.checkpoints):
+            found[:, row, number] = update, end.value, end.error
+    names = ("checkpoint_update", "checkpoint_end", "checkpoint_end_error")
+    return {name: (("machine", "checkpoint"), values) for name, values in zip(names, found, strict=True)}

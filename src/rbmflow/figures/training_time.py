@@ -65,16 +65,16 @@ def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
     }
     for value, line in zip(references.values(), (CRITICAL, PEAK, NULL), strict=True):
         axes.axhline(value, **line)
-    update, converged = here["ladder_update"].values, here["ladder_converged"].values == 1
+    update, converged = here["checkpoint_end_update"].values, here["checkpoint_converged"].values == 1
     for start, look in start_looks(here).items():
         flow = here.sel(start=start)
-        end, error = flow["ladder_end_temperature"].values, flow["ladder_end_error"].values
+        end, error = flow["checkpoint_end_temperature"].values, flow["checkpoint_end_error"].values
         inside = _with_error(axes, update, end, error, look.colour)
         for chosen, face in ((converged, look.colour), (~converged, "white")):
             axes.plot(
                 update[chosen], inside[chosen], look.marker, color=look.colour, markerfacecolor=face, markersize=4
             )
-    say_empty(axes, here["ladder_end_temperature"].values)
+    say_empty(axes, here["checkpoint_end_temperature"].values)
     side_labels(axes, references)
 
 
@@ -90,7 +90,7 @@ def _with_error(axes: Axes, update: np.ndarray, end: np.ndarray, error: np.ndarr
 
 
 def _draw_excess(axes: Axes, here: xr.Dataset) -> None:
-    update, mean, error = (here[f"ladder_excess_{part}"].values for part in ("update", "mean", "error"))
+    update, mean, error = (here[f"checkpoint_excess_{part}"].values for part in ("update", "mean", "mean_error"))
     if np.isfinite(mean).any():
         axes.set_yscale("log")
         drawable = np.where(mean > 0, mean, np.nan)
@@ -130,7 +130,7 @@ def study_training_time(study: xr.Dataset) -> Figure:
         candidates = ("critical_temperature", "specific_heat_peak_temperature", "mixture_temperature")
         for candidate, line in zip(candidates, (CRITICAL, PEAK, NULL), strict=True):
             axes.axhline(float(here[candidate]), **line)
-        update, end, error = (here[f"ladder_{part}"].values for part in ("update", "end", "end_error"))
+        update, end, error = (here[f"checkpoint_{part}"].values for part in ("update", "end", "end_error"))
         inside = _with_error(axes, update, end, error, NEUTRAL)
         axes.plot(update, inside, ".", color=NEUTRAL, markersize=4)
         say_empty(axes, end)

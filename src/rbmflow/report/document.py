@@ -61,7 +61,7 @@ RUN_FIELDS = (
 )
 """What is told of a run; a field that was not recorded is said to be unknown."""
 
-BLOCKED, LADDER = "blocked_read", "ladder_end_temperature"
+BLOCKED, ALONG_TRAINING = "blocked_read", "checkpoint_end_temperature"
 """What results have only if the run had block spins, or flows along the training."""
 
 MACHINES_IN_A_FIGURE = 4
@@ -211,7 +211,7 @@ def drawings(results: xr.Dataset) -> dict[str, list[Drawing]]:
     for part in _groups(results):
         for figure in BY_MACHINE:
             add(figure, figure, part)
-        if LADDER in part and bool(part[LADDER].notnull().any()):
+        if ALONG_TRAINING in part and bool(part[ALONG_TRAINING].notnull().any()):
             add("training_time", "training_time", part)
         for classifier in map(str, results["classifier"].values):
             add(
@@ -278,7 +278,7 @@ def _groups(results: xr.Dataset) -> Iterator[xr.Dataset]:
 def _require(results: xr.Dataset) -> None:
     from rbmflow.figures.behind import COLUMNS
 
-    needed = {name for names in COLUMNS.values() for name in names if not name.startswith(("blocked_", "ladder_"))}
+    needed = {name for names in COLUMNS.values() for name in names if not name.startswith(("blocked_", "checkpoint_"))}
     needed |= {"cross_entropy", "accuracy", "bayes_cross_entropy_exact", "bayes_accuracy_exact", "chains"}
     needed |= {
         "leading_uniformity",

@@ -130,7 +130,7 @@ def _drawn(machines: xr.Dataset | None) -> dict[str, str]:
     if machines is None:
         return {}
     drawn = {"study_ends": figures.study_ends(machines), "study_excess": figures.study_excess(machines)}
-    if bool(machines["ladder_end"].notnull().any()):
+    if bool(machines["checkpoint_end"].notnull().any()):
         drawn["study_training_time"] = figures.study_training_time(machines)
     return {name: figures.to_svg(figure, identifier(name)) for name, figure in drawn.items()}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rbmflow.steps.kinds.calibration_step import calibration_of
+from rbmflow.steps.kinds.checkpoint_flow_step import checkpoint_flow_of
 from rbmflow.steps.kinds.control_step import control_of
 from rbmflow.steps.kinds.correlation_step import correlation_of_run, correlation_of_type
 from rbmflow.steps.kinds.draws_step import draws_of_run, draws_of_type
 from rbmflow.steps.kinds.flow_step import flow_of
-from rbmflow.steps.kinds.ladder_step import ladder_of
 from rbmflow.steps.kinds.likelihood_step import likelihood_of
 from rbmflow.steps.kinds.machine_step import machine_of
 from rbmflow.steps.kinds.null_step import null_of
@@ -83,7 +83,7 @@ def _machine_branch(
     if kind.weights == "trained" and kind.data == "ising":
         branch += likelihood_of(spec, name, label, machine)
     if kind.weights == "trained" and spec.flow.along_training:
-        branch.append(ladder_of(spec, label, machine))
+        branch.append(checkpoint_flow_of(spec, label, machine))
     for start in spec.flow.starts:
         branch.append(flow := flow_of(spec, label, start, machine))
         branch.append(reading_of(spec, label, start, flow, thermometer))

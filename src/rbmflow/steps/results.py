@@ -72,7 +72,7 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
             [found[steps[row[0]].kind, row[0]] for row in hashes],
         ),
         _likelihood(_of_all(found, "likelihood", hashes)),
-        _along_training(_of_all(found, "ladder", hashes), starts),
+        _along_training(_of_all(found, "checkpoint_flow", hashes), starts),
         _examples([[found["flow", row[0], start] for start in starts] for row in hashes]),
         _references(step),
         *(data for whose, data in found.items() if whose == ("renormalization",)),
@@ -95,7 +95,7 @@ def _whose(step: Step) -> tuple[str, ...]:
             return step.kind, step.parents[0].hash, start_label(step.settings["start"])
         case "reading":
             return step.kind, *_whose(step.parents[0])[1:]
-        case "spectrum" | "likelihood" | "ladder":
+        case "spectrum" | "likelihood" | "checkpoint_flow":
             return step.kind, step.parents[0].hash
         case "machine" | "control" | "null":
             return step.kind, step.hash
@@ -211,46 +211,45 @@ def _training(found: Found, steps: dict[str, Step], hashes: Sequence[Sequence[st
     return _unflatten(xr.concat(every, "flat", join="outer"), ("machine", "seed"), (len(hashes), len(hashes[0])))
 
 
-def _along_training(ladder: xr.Dataset | None, starts: Sequence[str]) -> xr.Dataset:
+def _along_training(flows: xr.Dataset | None, starts: Sequence[str]) -> xr.Dataset:
     """Where the flows of every checkpoint end by T(E), as `_ends` tells it of the last; NaN where there is none."""
-    if ladder is None:
+    if flows is None:
         return xr.Dataset()
     read = xr.Dataset(
         {
-            "temperature_read": ladder["ladder_temperature_read"],
-            "temperature_read_error": ladder["ladder_temperature_read_error"],
-            "temperature_read_curve_error": xr.zeros_like(ladder["ladder_temperature_read"]),
-            "was_read": xr.ones_like(ladder["ladder_temperature_read"], dtype=bool),
+            "temperature_read": flows["checkpoint_temperature_read"],
+            "temperature_read_error": flows["checkpoint_temperature_read_error"],
+            "temperature_read_curve_error": xr.zeros_like(flows["checkpoint_temperature_read"]),
+            "was_read": xr.ones_like(flows["checkpoint_temperature_read"], dtype=bool),
         }
     )
     read = read.rename(stage="iteration").drop_vars("iteration").expand_dims(thermometer=["energy"])
-    ends = [_ends(read.isel(checkpoint=rung)) for rung in range(ladder.sizes["checkpoint"])]
+    ends = [_ends(read.isel(checkpoint=number)) for number in range(flows.sizes["checkpoint"])]
     told = xr.concat(ends, "checkpoint").isel(thermometer=0, drop=True)
-    energy = ladder["ladder_energy"].isel(stage=-1)
+    energy = flows["checkpoint_energy"].isel(stage=-1)
     kept = ("end_temperature", "end_error", "end_chain_error", "mean_end", "mean_end_error", "converged")
     return xr.Dataset(
-        {f"ladder_{name}": told[name] for name in kept}
+        {f"checkpoint_{name}": told[name] for name in kept}
         | {
-            "ladder_energy": (energy.dims, energy.values),
-            "ladder_update": (("machine", "checkpoint"), ladder["ladder_update"].isel(seed=0).values),
+            "checkpoint_energy": (energy.dims, energy.values),
+            "checkpoint_end_update": (("machine", "checkpoint"), flows["checkpoint_update"].isel(seed=0).values),
         },
-        {"checkpoint": np.arange(ladder.sizes["checkpoint"]), "start": starts},
+        {"checkpoint": np.arange(flows.sizes["checkpoint"]), "start": starts},
     )
 
 
 def _likelihood(every: xr.Dataset | None) -> xr.Dataset:
-    """Excess nats and equilibrium checks; NaN for machines that have none, and where ladders have fewer checkpoints."""
+    """Excess nats and equilibrium checks; NaN for machines that have none, and where checkpoints are fewer."""
     if every is None:
         return xr.Dataset()
     told = {}
-    for ours, theirs in (("excess", "excess"), ("ladder_excess", "checkpoint_excess")):
-        mean, scatter = mean_and_error(every[theirs].transpose("seed", ...).values)
+    for name in ("excess", "checkpoint_excess"):
+        mean, scatter = mean_and_error(every[name].transpose("seed", ...).values)
         # All seeds are measured on the same configurations, so that error does not fall with their number.
-        known = root_mean_square(every[f"{theirs}_error"].transpose("seed", ...).values)
+        known = root_mean_square(every[f"{name}_error"].transpose("seed", ...).values)
         dims = ("machine", "checkpoint")[: mean.ndim]
-        told |= {f"{ours}_mean": (dims, mean), f"{ours}_mean_error": (dims, np.fmax(scatter, known))}
-    told["ladder_excess_error"] = told.pop("ladder_excess_mean_error")
-    told["ladder_excess_update"] = (("machine", "checkpoint"), every["checkpoint_update"].isel(seed=0).values)
+        told |= {f"{name}_mean": (dims, mean), f"{name}_mean_error": (dims, np.fmax(scatter, known))}
+    told["checkpoint_excess_update"] = (("machine", "checkpoint"), every["checkpoint_update"].isel(seed=0).values)
     return every.assign(told)
 
 

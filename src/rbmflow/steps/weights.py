@@ -71,6 +71,7 @@ def weights_of_all(by_machine: Sequence[Sequence[xr.Dataset]], machines: Sequenc
             "wavenumber": spectra[0]["wavenumber"],
             "temperature": spectra[0]["temperature"],
             "measure": list(MEASURES),
+            "checkpoint": np.arange(found["weight_update"][1].shape[1]),
             "final_measure": [*MEASURES, *FINAL_MEASURES],
             "meaning": ("final_measure", [*MEASURES.values(), *FINAL_MEASURES.values()]),
         },
@@ -91,21 +92,23 @@ def _by_seed(spectra: Sequence[xr.Dataset], shape: tuple[int, int]) -> dict[str,
         "initial_edge_upper": (),
     }
     found = {name: (("machine", "seed", *dims), _padded(spectra, name, dims, shape)) for name, dims in axes.items()}
-    last = [[*one["measure_of_rung"].values[-1], *(float(one[name]) for name in FINAL_MEASURES)] for one in spectra]
+    last = [
+        [*one["measure_of_checkpoint"].values[-1], *(float(one[name]) for name in FINAL_MEASURES)] for one in spectra
+    ]
     final = np.array(last).reshape(*shape, -1)
     uniformity = final[..., list(MEASURES).index("leading_uniformity")]
-    rungs = _padded(spectra, "measure_of_rung", ("rung", "measure"), shape)
-    updates = _padded(spectra, "update", ("rung",), shape)[:, 0]
+    along = _padded(spectra, "measure_of_checkpoint", ("checkpoint", "measure"), shape)
+    updates = _padded(spectra, "update", ("checkpoint",), shape)[:, 0]
     return found | {
-        "weight_measure": (("machine", "seed", "rung", "measure"), rungs),
+        "weight_measure": (("machine", "seed", "checkpoint", "measure"), along),
         "weight_final": (("machine", "seed", "final_measure"), final),
-        "weight_update": (("machine", "rung"), updates),
+        "weight_update": (("machine", "checkpoint"), updates),
         "leading_uniformity": (("machine", "seed"), uniformity),
     }
 
 
 def _padded(spectra: Sequence[xr.Dataset], name: str, dims: tuple[str, ...], shape: tuple[int, int]) -> np.ndarray:
-    """One variable of all machines and seeds; NaN where modes, which may be as many as sites, or rungs are fewer."""
+    """One variable of all machines and seeds; NaN where modes, at most as many as sites, or checkpoints are fewer."""
     values = [one[name].transpose(*dims).values for one in spectra]
     if not dims:
         return np.array(values, float).reshape(shape)

@@ -76,7 +76,7 @@ def likelihood(task: Task) -> xr.Dataset:
     for_last, for_chains, *for_checkpoints = jax.random.split(task.key, 2 + trained.sizes["checkpoint"])
     model, grid = task.model, tuple(task.settings["mixture"])
     fresh = Draws.from_dataset(drawn).at(grid)
-    machine, ladder = RBM.from_dataset(trained), Checkpoints.from_dataset(trained)
+    machine, kept = RBM.from_dataset(trained), Checkpoints.from_dataset(trained)
     values: dict[str, Any] = dict.fromkeys(NAMES, np.nan)
     flags: list[str] = []
     if machine.finite:
@@ -87,7 +87,7 @@ def likelihood(task: Task) -> xr.Dataset:
         flags += excess.flags
     rows, below = np.full((len(for_checkpoints), 3), np.nan), []
     for number, key in enumerate(for_checkpoints):
-        one = ladder.machine(number)
+        one = kept.machine(number)
         if not one.finite:
             continue
         partition = log_partition(key, one, model, fresh, **ALONG)
@@ -97,7 +97,7 @@ def likelihood(task: Task) -> xr.Dataset:
             below.append(f"{number} ({excess.mean:.2g} +- {excess.error:.2g} nats)")
     if below:
         flags.append(f"the excess is below zero, where a divergence cannot be, at checkpoint {', '.join(below)}")
-    values["checkpoint_update"] = np.asarray(ladder.update, float)
+    values["checkpoint_update"] = np.asarray(kept.update, float)
     of_checkpoints = ("checkpoint_excess", "checkpoint_excess_error", "checkpoint_log_partition_method")
     values |= dict(zip(of_checkpoints, rows.T, strict=True))
     variables = {

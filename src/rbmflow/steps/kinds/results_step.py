@@ -31,7 +31,7 @@ def _holds(settings: Mapping[str, Any]) -> Expected:
     return Expected(rows, lattice_sizes(settings) | named)
 
 
-@step(version=5, holds=_holds)
+@step(version=6, holds=_holds)
 def results(task: Task) -> xr.Dataset:
     """Join by machine, seed and start, average over seeds, and judge the claims."""
     from rbmflow.steps.results import gather

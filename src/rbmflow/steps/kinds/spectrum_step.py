@@ -35,13 +35,13 @@ def _holds(settings: Mapping[str, Any]) -> Expected:
         hidden_vector: real[hidden mode] -1 1
         mode_power: real[mode shell] 0 1
         projection: real[temperature mode]
-        measure_of_rung: real[rung measure]
-        update: integer[rung] 0 inf
+        measure_of_checkpoint: real[checkpoint measure]
+        update: integer[checkpoint] 0 inf
     """
     return Expected(rows, lattice_sizes(settings))
 
 
-@step(version=2, holds=_holds)
+@step(version=3, holds=_holds)
 def spectrum(task: Task) -> xr.Dataset:
     """Take the weights apart, in units -1/+1."""
     import jax
@@ -54,13 +54,13 @@ def spectrum(task: Task) -> xr.Dataset:
     trained, two_points, of_mixture, drawn = task.parents
     key, model, kept = task.key, task.model, task.settings["temperatures"]
     machine = RBM.from_dataset(trained).in_units("-1/+1")
-    update, rungs = _rungs(trained, machine)
-    initial_scale = float(np.sqrt(np.mean(np.asarray(rungs[0].weights, np.float64) ** 2)))
+    update, machines = _checkpoints(trained, machine)
+    initial_scale = float(np.sqrt(np.mean(np.asarray(machines[0].weights, np.float64) ** 2)))
     two_point = of_mixture["two_point"].values.mean(axis=0)
     spins = Draws.from_dataset(drawn).at(kept)
     parts = taken.decompose(machine)
     growth = taken.mode_growth(key, machine, sampler.hot(jax.random.fold_in(key, 1), model, CHAINS), ITERATIONS)
-    ladder_measures = [list(taken.measures(rung, two_point, initial_scale).values()) for rung in rungs]
+    along = [list(taken.measures(one, two_point, initial_scale).values()) for one in machines]
     ly, lx = model.lattice.shape
     lower, upper = taken.marchenko_pastur_edges(model.lattice.sites, machine.weights.shape[1], initial_scale)
     dataset = parts.to_dataset().assign(
@@ -76,8 +76,8 @@ def spectrum(task: Task) -> xr.Dataset:
         ),
         hidden_participation=("hidden", taken.participation(np.asarray(machine.weights, np.float64))),
         correlator=(("visible", "hidden"), taken.field_correlators(machine, spins)),
-        measure_of_rung=(("rung", "measure"), np.array(ladder_measures)),
-        update=("rung", update),
+        measure_of_checkpoint=(("checkpoint", "measure"), np.array(along)),
+        update=("checkpoint", update),
         **_grown(growth),
     )
     return dataset.assign_coords(
@@ -87,7 +87,7 @@ def spectrum(task: Task) -> xr.Dataset:
     )
 
 
-def _rungs(trained: xr.Dataset, machine: RBM) -> tuple[np.ndarray, list[RBM]]:
+def _checkpoints(trained: xr.Dataset, machine: RBM) -> tuple[np.ndarray, list[RBM]]:
     """Updates and machines of all checkpoints; a control has only itself."""
     import numpy as np
 
@@ -95,8 +95,8 @@ def _rungs(trained: xr.Dataset, machine: RBM) -> tuple[np.ndarray, list[RBM]]:
 
     if "checkpoint_weights" not in trained:
         return np.zeros(1, int), [machine]
-    ladder = Checkpoints.from_dataset(trained)
-    return np.asarray(ladder.update), [ladder.machine(rung).in_units("-1/+1") for rung in range(ladder.update.size)]
+    kept = Checkpoints.from_dataset(trained)
+    return np.asarray(kept.update), [kept.machine(number).in_units("-1/+1") for number in range(kept.update.size)]
 
 
 def _grown(growth: Growth) -> dict[str, Any]:

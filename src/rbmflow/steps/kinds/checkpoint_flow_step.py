@@ -27,16 +27,16 @@ NAMES = [name + error for name in ("energy", "abs_magnetization", "temperature_r
 
 def _holds(settings: Mapping[str, Any]) -> Expected:
     rows = """
-        ladder_energy: real[checkpoint start stage] -2 2
-        ladder_abs_magnetization: real[checkpoint start stage] 0 1
-        ladder_temperature_read: real[checkpoint start stage] 0 inf
-        ladder_update: integer[checkpoint] 0 inf
+        checkpoint_energy: real[checkpoint start stage] -2 2
+        checkpoint_abs_magnetization: real[checkpoint start stage] 0 1
+        checkpoint_temperature_read: real[checkpoint start stage] 0 inf
+        checkpoint_update: integer[checkpoint] 0 inf
     """
     return Expected(rows, {"start": len(asked(settings, FlowSettings).starts), "stage": len(STAGES)})
 
 
-@step(version=2, holds=_holds)
-def ladder(task: Task) -> xr.Dataset:
+@step(version=1, holds=_holds)
+def checkpoint_flow(task: Task) -> xr.Dataset:
     """Iterate the machine of every checkpoint from every start and keep its energy, magnetization and T(E)."""
     import jax
     import numpy as np
@@ -60,8 +60,8 @@ def ladder(task: Task) -> xr.Dataset:
         task.progress((checkpoint + 1) / checkpoints)
     dims = ("checkpoint", "start", "stage")
     return xr.Dataset(
-        {f"ladder_{name}": (dims, values[..., place]) for place, name in enumerate(NAMES)}
-        | {"ladder_update": ("checkpoint", np.asarray(trained.update))},
+        {f"checkpoint_{name}": (dims, values[..., place]) for place, name in enumerate(NAMES)}
+        | {"checkpoint_update": ("checkpoint", np.asarray(trained.update))},
         {"stage": list(STAGES), "checkpoint": np.arange(checkpoints)},
     )
 
@@ -93,7 +93,7 @@ def _stages(model: Ising, configurations: np.ndarray) -> list[list[float]]:
     return told
 
 
-def ladder_of(spec: Spec, label: str, machine: Step) -> Step:
+def checkpoint_flow_of(spec: Spec, label: str, machine: Step) -> Step:
     """The flows along the training of a machine, by its label."""
     settings = {**of_run(spec), "flow": spec.flow.differing("along_training", "halves", "keep")}
-    return ladder.step(f"ladder {label}", settings, machine)
+    return checkpoint_flow.step(f"flows of checkpoints {label}", settings, machine)
