@@ -132,20 +132,31 @@ def sides_in(given: Configurations, name: str = "data") -> tuple[int, int] | Non
 
 
 def as_spins(array: Any, name: str) -> Any:
-    """The same array as int8, refused unless every value is -1 or +1; a tracer has no values to look at."""
-    if not isinstance(array, Tracer) and bool(_any_odd(array) if isinstance(array, jax.Array) else _odd(array).any()):
+    """The same array as int8, refused unless every value is -1 or +1; a tracer has no values to look at.
+
+    One that is int8 already is not copied, as sets of configurations may be half as large as the memory.
+    """
+    if not isinstance(array, Tracer) and bool(_any_odd(array) if isinstance(array, jax.Array) else _some_odd(array)):
         values = np.asarray(array)
         wrong = values[_odd(values)].flat[0].item()
         halves = values.min() >= 0 and set(np.unique(values[:1]).tolist()) <= {0, 1}
         hint = "; spins are 0/1 here: pass 2 * x - 1 of a signed type" if halves else ""
         raise InvalidInput(Problem(name, wrong, f"every spin must be -1 or +1{hint}"))
-    return array.astype(np.int8)
+    return array.astype(np.int8, copy=False) if isinstance(array, np.ndarray) else array.astype(np.int8)
 
 
 def _odd(array: Any) -> Any:
     """Where an array holds anything but -1 and +1, of which types without a sign have only one."""
     return (array != 1) & (array != -1) if array.dtype.kind != "u" else array != 1
 
+
+def _some_odd(array: np.ndarray) -> bool:
+    """Whether any value is odd, looked for in pieces, so that no second array of the whole size is made."""
+    flat = array.ravel(order="K")
+    return any(bool(_odd(flat[at : at + _PIECE]).any()) for at in range(0, flat.size, _PIECE))
+
+
+_PIECE = 1 << 22
 
 _any_odd = jax.jit(lambda array: _odd(array).any())
 """In one pass over an array of JAX."""

@@ -92,7 +92,7 @@ class Draws(Record):
         chains: Sequence[Chains] = (),
     ):
         self.temperatures = temperatures_of(temperatures)
-        self.spins = np.asarray(spins_of(spins, axes=4))
+        self.spins = np.array(spins_of(spins, axes=4))
         count = len(self.temperatures)
         allowed = f"it must be [temperature, draw, y, x] with {count} temperatures"
         Problems.only(len(self.spins) == count, "shape of spins", self.spins.shape, allowed)
@@ -179,6 +179,8 @@ class Draws(Record):
         return self._rows([at for at in kept if at is not None])
 
     def _rows(self, kept: list[int]) -> Draws:
+        if kept == list(range(len(self.temperatures))):
+            return self
         chains = [self.chains[at] for at in kept] if self.chains else []
         methods = [self.methods[at] for at in kept]
         return type(self)(self.spins[kept], [self.temperatures[at] for at in kept], methods, chains)

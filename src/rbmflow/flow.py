@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 ITERATIONS_IN_A_CHUNK = 20
-
+CHUNK_BYTES = 64_000_000
+"""Most that the configurations of a chunk take, if it has more than one iteration."""
 
 _LAYOUT = {
     "iteration": Held("iteration", "iteration", dtype="int64"),
@@ -42,7 +43,8 @@ def _increasing(iterations: Any) -> tuple[int, ...]:
 
 
 def _on_host(configurations: Configurations) -> Int8[np.ndarray, "iteration chain y x"]:
-    return np.asarray(spins_of(configurations, name="configurations", axes=4))
+    spins = np.asarray(spins_of(configurations, name="configurations", axes=4))
+    return spins.copy() if spins.flags.writeable else spins
 
 
 class Flow(Record):
@@ -226,20 +228,30 @@ def iterate(
     chains = spins.shape[0]
     noise = GibbsNoise.seeded(key_for(key, "iterate", machine, spins), machine, chains)
     state = _FlowState(machine.units.from_spins(spins.reshape(chains, -1)), noise)
-    done, last, kept = 0, spins, {0: spins} if wanted[0] == 0 else {}
-    try:
+    kept = np.empty((len(wanted), *spins.shape), np.int8)
+    done, stretch = -1, spins[None]
+
+    def seen(now: int, after: Spins) -> None:
+        """Keep and show the iterations after those that are done."""
+        nonlocal done, stretch
+        inside = [(row, at) for row, at in enumerate(wanted) if done < at <= now]
+        for row, at in inside:
+            kept[row] = after[at - done - 1]
+        done, stretch = now, after
         if watch is not None:
-            watch(spins[None])
-        for later, _, steps in _scan.chunks(_FlowStep(machine, halves), state, iterations, ITERATIONS_IN_A_CHUNK):
-            stretch = steps.reshape(-1, *spins.shape)
-            inside = {at: stretch[at - done - 1] for at in wanted if done < at <= later}
-            done, last, kept = later, stretch[-1], kept | inside
-            if watch is not None:
-                watch(stretch)
+            watch(after)
+
+    try:
+        seen(0, stretch)
+        size = max(1, min(ITERATIONS_IN_A_CHUNK, CHUNK_BYTES // spins.size))
+        for later, _, steps in _scan.chunks(_FlowStep(machine, halves), state, iterations, size):
+            seen(later, steps.reshape(-1, *spins.shape))
             if progress is not None:
                 progress(done / iterations)
     except KeyboardInterrupt:
-        kept = kept | {done: last}
-        flow = Flow(tuple(kept), jnp.stack(list(kept.values())))
+        until = [at for at in wanted if at <= done]
+        rows = kept[: len(until)] if done in until else np.concatenate([kept[: len(until)], stretch[-1:]])
+        flow = Flow(sorted({*until, done}), rows)
         raise _scan.Interrupted(f"stopped after {done} of {iterations} iterations", flow) from None
-    return Flow(wanted, jnp.stack(list(kept.values())))
+    kept.flags.writeable = False
+    return Flow(wanted, kept)

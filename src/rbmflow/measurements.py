@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float32, Float64, Int, Int32
+from jaxtyping import Array, Bool, Float32, Float64, Int, Int8, Int32
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -22,6 +22,11 @@ from rbmflow.diagnostics import mean_and_error
 if TYPE_CHECKING:
     import xarray as xr
 
+SPINS_AT_ONCE = 1 << 24
+"""Spins whose waves are in memory at once."""
+
+LABELLED_AT_ONCE = 1 << 22
+"""Spins whose domains are labelled at once."""
 
 _CHAINS, _PLANES = "iteration chain", "iteration dy dx"
 _LAYOUT = {
@@ -121,15 +126,46 @@ def observe(spins: Configurations, before: Configurations = None) -> Measurement
     ([[-32, -32]], [[1, 1]], [[-1, -1]])
     """
     array = np.asarray(spins_of(spins, axes=4))
+    last = None if before is None else np.asarray(spins_of(before, array.shape[1:], "before", axes=3))
+    some = max(1, SPINS_AT_ONCE // array[0].size)
+    parts = []
+    for at in range(0, len(array), some):
+        parts.append(_observed(array[at : at + some], last))
+        last = array[at : at + some][-1]
+    return Measurements.joined(parts)
+
+
+def _observed(
+    array: Int8[np.ndarray, "iteration chain y x"], before: Int8[np.ndarray, "chain y x"] | None
+) -> Measurements:
+    """Measurements of a few iterations; their chains may still be more than fit the memory at once."""
     sites = array.shape[-2] * array.shape[-1]
-    first = [] if before is None else [np.asarray(spins_of(before, array.shape[1:], "before", axes=3))[None]]
-    earlier = np.concatenate([*first, array[:-1]])
-    overturned = np.count_nonzero(array[len(array) - len(earlier) :] != earlier, axis=(-2, -1))
-    if before is None:
-        overturned = np.concatenate([np.full((1, array.shape[1]), -1), overturned])
-    energy, magnetization, long_wave, mean, error = (np.asarray(part) for part in _sums(jnp.asarray(array)))
-    counts = domains(array).astype(np.int32), overturned.astype(np.int32)
-    return Measurements(energy, magnetization, long_wave, *counts, mean, error, sites=sites)
+    overturned = np.full(array.shape[:2], -1, np.int32)
+    for row, one in enumerate(array):
+        if before is not None:
+            overturned[row] = np.count_nonzero(one != before, axis=(-2, -1))
+        before = one
+    some = max(1, SPINS_AT_ONCE // (len(array) * sites))
+    blocks = [array[:, at : at + some] for at in range(0, array.shape[1], some)]
+    energy, magnetization, long_wave, mean, error = _over_blocks([_sums(jnp.asarray(block)) for block in blocks])
+    counts = np.concatenate([domains(block) for block in blocks], axis=1).astype(np.int32)
+    return Measurements(energy, magnetization, long_wave, counts, overturned, mean, error, sites=sites)
+
+
+def _over_blocks(sums: list[tuple[Array, ...]]) -> list[np.ndarray]:
+    """What `_sums` has of blocks of chains as it would have it of all: means and errors are joined in float64."""
+    *per_chain, means, errors = (list(part) for part in zip(*sums, strict=True))
+    joined = [np.concatenate(part, axis=1) for part in per_chain]
+    if len(sums) == 1:
+        return [*joined, np.asarray(means[0]), np.asarray(errors[0])]
+    count = np.array([one.shape[1] for one in per_chain[0]], np.float64)[:, None, None, None]
+    mean, error = np.asarray(means, np.float64), np.asarray(errors, np.float64)
+    # A block of one chain has no scatter of its own.
+    squares = np.where(count > 1, error**2 * count * (count - 1), 0.0) + count * mean**2
+    total = count.sum()
+    middle = (count * mean).sum(axis=0) / total
+    scatter = np.maximum(squares.sum(axis=0) - total * middle**2, 0.0) / (total - 1)
+    return [*joined, middle.astype(np.float32), np.sqrt(scatter / total).astype(np.float32)]
 
 
 @jax.jit
@@ -177,6 +213,12 @@ def domains(spins: Configurations) -> Int[np.ndarray, "*batch"]:
     """
     own = np.asarray(spins_of(spins))
     stack = own.reshape(-1, *own.shape[-2:])
+    some = max(1, LABELLED_AT_ONCE // stack[0].size)
+    found = [_domains(stack[at : at + some]) for at in range(0, len(stack), some)]
+    return np.concatenate(found).reshape(own.shape[:-2])
+
+
+def _domains(stack: Int8[np.ndarray, "n y x"]) -> Int[np.ndarray, " n"]:
     inside = np.zeros((3, 3, 3), int)
     inside[1] = ndimage.generate_binary_structure(2, 1)
     up, count = _labels(stack > 0, inside)
@@ -190,11 +232,12 @@ def domains(spins: Configurations) -> Int[np.ndarray, "*batch"]:
     one = np.concatenate([near[equal] for near, _, equal in rounds])
     other = np.concatenate([far[equal] for _, far, equal in rounds])
     total = count + more
-    bonds = coo_array((np.ones(one.size, np.int8), (one, other)), shape=(total, total))
+    # Bonds of one pair of sets are added up: in eight bits 256 of them would be none.
+    bonds = coo_array((np.ones(one.size, np.int32), (one, other)), shape=(total, total))
     found, component = connected_components(bonds, directed=False)
     lattice = np.empty(found, np.int64)
     lattice[component[label.ravel()]] = np.repeat(np.arange(len(stack)), stack[0].size)
-    return np.bincount(lattice, minlength=len(stack)).reshape(own.shape[:-2])
+    return np.bincount(lattice, minlength=len(stack))
 
 
 def _labels(there: Bool[np.ndarray, "n y x"], inside: Int[np.ndarray, "3 3 3"]) -> tuple[np.ndarray, int]:

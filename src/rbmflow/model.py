@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Int8
 
@@ -62,9 +63,7 @@ class Ising:
             If a value is neither -1 nor +1, or the shape is not that of the lattice.
         """
         own = self._own(spins)
-        right = jnp.sum(own * jnp.roll(own, -1, axis=-1), axis=(-2, -1), dtype=jnp.int32)
-        down = jnp.sum(own * jnp.roll(own, -1, axis=-2), axis=(-2, -1), dtype=jnp.int32)
-        bonds = -(right + down)
+        bonds = -_bonds(own)
         if self.field == 0:
             return bonds
         return bonds - self.field * jnp.sum(own, axis=(-2, -1), dtype=jnp.int32)
@@ -83,6 +82,14 @@ class Ising:
 
     def _own(self, spins: Configurations) -> Int8[Array, "*batch y x"]:
         return jnp.asarray(spins_of(spins, self.lattice.shape))
+
+
+@jax.jit
+def _bonds(spins: Int8[Array, "*batch y x"]) -> Int[Array, "*batch"]:
+    """Sum over bonds; compiled, so that no products of all spins are kept."""
+    products = (spins * jnp.roll(spins, -1, axis) for axis in (-1, -2))
+    right, down = (jnp.sum(product, axis=(-2, -1), dtype=jnp.int32) for product in products)
+    return right + down
 
 
 def model_of(given: Ising, name: str = "model") -> Ising:

@@ -254,6 +254,13 @@ def start_label(start: str | float) -> str:
     return start if isinstance(start, str) else f"T = {start:g}"
 
 
+MOST_KEPT_BYTES = 128_000_000
+"""Most that the configurations of one flow take unless more are asked for."""
+
+FEWEST_KEPT = 4
+"""Iterations that are kept however large the lattice is: the start, an early one, and two of the last half."""
+
+
 @dataclass(frozen=True)
 class FlowSettings(Settings):
     """The flow v -> h -> v -> ... of a trained machine."""
@@ -267,7 +274,8 @@ class FlowSettings(Settings):
     halves: HalvesName = "sampled"
     """Both layers "sampled"; the hidden one replaced by its mean, "mean-hidden"; or both replaced, "mean-field"."""
     keep: tuple[int, ...] = ()
-    """Iterations whose configurations are kept, all if none is named; observables are kept at every one."""
+    """Iterations whose configurations are kept; if none is named all, or as many as fit 128 MB. Observables are kept
+    at every one."""
     along_training: bool = False
     """Whether the machines of all checkpoints are iterated too, so that the ends are known against training time."""
 
@@ -286,6 +294,25 @@ class FlowSettings(Settings):
         iterations = problems.whole("iterations", self.iterations, 1)
         problems.one_of("halves", self.halves, get_args(HalvesName.__value__))
         problems.wholes("keep", self.keep, 0, iterations)
+
+    def kept(self, sites: int) -> tuple[int, ...]:
+        """Iterations whose configurations are kept on a lattice of so many sites, in their order.
+
+        Where not all have room, they are the start, some spaced evenly in the logarithm up to the middle, and twice as
+        many spaced evenly after it: the end is read from the last half.
+
+        Examples
+        --------
+        >>> len(FlowSettings().kept(1024)), FlowSettings().kept(128**2)
+        (41, (0, 1, 20, 25, 30, 35, 40))
+        """
+        room = max(FEWEST_KEPT, MOST_KEPT_BYTES // (self.chains * sites))
+        if self.keep or self.iterations < room:
+            return tuple(sorted(set(self.keep or range(self.iterations + 1))))
+        before, middle = (room - 1) // 3, self.iterations / 2
+        early = [round(middle ** (at / max(1, before - 1))) for at in range(before)]
+        late = [round(middle * (1 + at / (room - 1 - before))) for at in range(1, room - before)]
+        return tuple(sorted({0, *early, *late}))
 
 
 @dataclass(frozen=True)

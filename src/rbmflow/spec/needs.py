@@ -47,8 +47,9 @@ def needs(spec: Spec) -> dict[str, Need]:
     rungs = training.rungs if training.estimator == "PTT" else 0
     weights = 4.0 * sites * hidden
     kept = weights * (1 + min(training.checkpoints, updates + 1))
-    chains = flow.chains * (sites * (len(flow.keep) or flow.iterations + 1) + _MEASURED * (flow.iterations + 1.0))
-    of_flow = flow.chains * (sites * (len(flow.keep) or flow.iterations + 1) * _PACKED + _MEASURED * flow.iterations)
+    snapshots = len(flow.kept(sites))
+    chains = flow.chains * (sites * snapshots + _MEASURED * (flow.iterations + 1.0))
+    of_flow = flow.chains * (sites * snapshots * _PACKED + _MEASURED * flow.iterations)
     seen = float(sites * grid * neural.draws)
     network = 4.0 * neural.hidden * (sites + grid)
     blocked = float(blocks.length**2 * len(blocks.temperatures) * blocks.draws)

@@ -74,6 +74,8 @@ def temperature_of(start: str | float) -> float:
 
 def flow_of(spec: Spec, label: str, start: str | float, machine: Step) -> Step:
     """The one of a machine, by its label, and a start."""
-    ordered = replace(spec.flow, keep=tuple(sorted(set(spec.flow.keep))))
-    settings = {**of_run(spec), "start": start, "flow": ordered.differing("along_training", "starts")}
+    # The record names what is kept wherever that is not all.
+    kept = spec.flow.kept(spec.model.length**2)
+    named = replace(spec.flow, keep=() if len(kept) > spec.flow.iterations else kept)
+    settings = {**of_run(spec), "start": start, "flow": named.differing("along_training", "starts")}
     return flow.step(f"flow {label} {start_label(start)}", settings, machine)
