@@ -96,6 +96,11 @@ class Record(eqx.Module):
         return hash(self._content())
 
 
+def owned(array: np.ndarray) -> np.ndarray:
+    """An array that a record can have: a copy, unless nobody can write into it."""
+    return array.copy() if array.flags.writeable else array
+
+
 def labelled(layout: Layout, arrays: Iterable[Any]) -> dict[str, Any]:
     """Variables of a dataset: one array for each entry of the layout."""
     variables = {}
@@ -151,4 +156,5 @@ def _array(dataset: xr.Dataset, name: str, held: Held) -> np.ndarray:
     if dtype.kind == "i" and (odd := values[array != values]).size:
         allowed = f"every value must be a whole number ({dtype}); NaN stands for what is missing"
         raise InvalidInput(Problem(name, odd.flat[0].item(), allowed))
+    array.flags.writeable = False
     return array

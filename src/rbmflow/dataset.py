@@ -15,7 +15,7 @@ from jaxtyping import Float32, Int8
 from rbmflow._checks import InvalidInput, Problem, Problems, between_temperatures, find_temperature
 from rbmflow._doors import Configurations, Temperatures, spins_of, temperatures_of
 from rbmflow._netcdf import FileName, beginning, read_dataset
-from rbmflow._record import Held, Record, arrays_of, in_order, labelled
+from rbmflow._record import Held, Record, arrays_of, in_order, labelled, owned
 from rbmflow.correlations import TwoPoint, two_point
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Draws(Record):
         chains: Sequence[Chains] = (),
     ):
         self.temperatures = temperatures_of(temperatures)
-        self.spins = np.array(spins_of(spins, axes=4))
+        self.spins = owned(np.asarray(spins_of(spins, axes=4)))
         count = len(self.temperatures)
         allowed = f"it must be [temperature, draw, y, x] with {count} temperatures"
         Problems.only(len(self.spins) == count, "shape of spins", self.spins.shape, allowed)
@@ -182,8 +182,9 @@ class Draws(Record):
         if kept == list(range(len(self.temperatures))):
             return self
         chains = [self.chains[at] for at in kept] if self.chains else []
-        methods = [self.methods[at] for at in kept]
-        return type(self)(self.spins[kept], [self.temperatures[at] for at in kept], methods, chains)
+        methods, spins = [self.methods[at] for at in kept], self.spins[kept]
+        spins.flags.writeable = False
+        return type(self)(spins, [self.temperatures[at] for at in kept], methods, chains)
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""

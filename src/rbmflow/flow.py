@@ -14,7 +14,7 @@ from rbmflow import _scan
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Configurations, spins_of
 from rbmflow._own_settings import own_settings
-from rbmflow._record import Held, Record, arrays_of, in_order, labelled
+from rbmflow._record import Held, Record, arrays_of, in_order, labelled, owned
 from rbmflow._types import Spins, Visible
 from rbmflow.correlations import TwoPoint, two_point
 from rbmflow.random import key_for
@@ -43,8 +43,7 @@ def _increasing(iterations: Any) -> tuple[int, ...]:
 
 
 def _on_host(configurations: Configurations) -> Int8[np.ndarray, "iteration chain y x"]:
-    spins = np.asarray(spins_of(configurations, name="configurations", axes=4))
-    return spins.copy() if spins.flags.writeable else spins
+    return owned(np.asarray(spins_of(configurations, name="configurations", axes=4)))
 
 
 class Flow(Record):

@@ -88,7 +88,8 @@ class Measurements(Record):
     @classmethod
     def joined(cls, parts: list[Measurements]) -> Measurements:
         """Successive parts of one flow as a whole."""
-        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+        leaves = zip(*map(jax.tree.leaves, parts), strict=True)
+        return cls(*map(np.concatenate, leaves), sites=parts[0].sites)
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""

@@ -173,6 +173,7 @@ def sample(
     key, plan = key_of(key), planned(model, temperatures, draws, method, progress)
     spins = np.empty((len(plan.temperatures), plan.draws, *model.lattice.shape), np.int8)
     chains, stopped = draw_into(spins, key, model, plan, progress)
+    spins.flags.writeable = False
     drawn = plan.record(spins[: len(chains)], chains)
     if stopped:
         raise plan.stopped(chains, drawn) from None
