@@ -16,6 +16,7 @@ import xarray as xr
 
 from rbmflow._checks import InvalidInput
 from rbmflow.execute.surroundings import about_here, one_thread
+from rbmflow.settings import TypeSettings
 from rbmflow.spec import Spec, parse, parse_sweep, to_toml
 from rbmflow.steps import graph
 from rbmflow.store import Damaged, Step, Store, hygiene
@@ -54,6 +55,13 @@ def test_a_new_field_with_a_default_has_nothing_recomputed(section):
     given = {entry.name: getattr(before, entry.name) for entry in dataclasses.fields(before)}
     assert hashes(dataclasses.replace(SPEC, **{section: Wider(**given)})) == hashes(SPEC)
     assert hashes(dataclasses.replace(SPEC, **{section: Wider(**given, later=0.25)})) != hashes(SPEC)
+
+
+@pytest.mark.parametrize("kind", [*SECTIONS.values(), TypeSettings], ids=lambda kind: kind.__name__)
+def test_every_field_of_settings_is_checked(as_people_call, kind):
+    for entry in dataclasses.fields(kind):
+        with pytest.raises(InvalidInput, match=entry.name):
+            kind(**{entry.name: object()})
 
 
 def test_settings_hold_what_differs_from_the_defaults_alone():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from rbmflow._checks import Problems, between_temperatures, find_temperature, is_number, listed, plain_number
@@ -83,7 +84,9 @@ class Settings:
             single = one.type == "tuple[float, ...]" and is_number(value)
             object.__setattr__(self, one.name, (value,) if single else value)
         problems = Problems()
-        self.check(problems)
+        for one in fields(self):  # pyright: ignore[reportArgumentType]
+            one.metadata.get("check", lambda *_: None)(problems, one.name, getattr(self, one.name))
+        self.compare(problems)
         problems.done()
         for one in fields(self):  # pyright: ignore[reportArgumentType]
             settle = _SETTLED.get(str(one.type), lambda value: value)
@@ -98,62 +101,49 @@ class Settings:
         named = [(one, getattr(self, one.name)) for one in fields(self)]  # pyright: ignore[reportArgumentType]
         return {one.name: value for one, value in named if value != one.default and one.name not in apart}
 
-    def check(self, problems: Problems) -> None:
-        """Note what cannot be used."""
-        raise NotImplementedError
+    def compare(self, problems: Problems) -> None:
+        """Note what does not fit, beyond what is said of each field by itself."""
+
+
+def checked(default: Any, check: Callable[..., Any], *limits: Any) -> Any:
+    """A field of settings with its default, the method of `Problems` that checks it, and the limits for that."""
+    return field(default=default, metadata={"check": lambda problems, *named: check(problems, *named, *limits)})
 
 
 @dataclass(frozen=True)
 class ModelSettings(Settings):
     """The spin model and its lattice."""
 
-    kind: Literal["ising"] = "ising"
+    kind: Literal["ising"] = checked("ising", Problems.one_of, ("ising",))
     """Spin model: the ferromagnetic Ising model with J = 1 and no field."""
-    length: int = 10
+    length: int = checked(10, Problems.whole, 2, LONGEST_SIDE)
     """Side L of the square lattice on a torus; a machine has L^2 visible units."""
-
-    def check(self, problems: Problems) -> None:
-        """Note what cannot be used."""
-        problems.whole("length", self.length, 2, LONGEST_SIDE)
 
 
 @dataclass(frozen=True)
 class SamplingSettings(Settings):
     """The spin configurations that the machines and the neural thermometer learn from."""
 
-    temperatures: tuple[float, ...] = PAPER_GRID
+    temperatures: tuple[float, ...] = checked(PAPER_GRID, Problems.temperatures)
     """Temperatures in J/k_B, increasing; 0 and inf are allowed."""
-    draws: int = 1000
+    draws: int = checked(1000, Problems.whole, 1)
     """Configurations drawn at each temperature."""
-    method: MethodName = "auto"
+    method: MethodName = checked("auto", Problems.one_of, get_args(MethodName.__value__))
     """How configurations are drawn; "auto" takes the exact sampler where the lattice is small enough."""
-
-    def check(self, problems: Problems) -> None:
-        """Note what cannot be used."""
-        problems.temperatures("temperatures", self.temperatures)
-        problems.whole("draws", self.draws, 1)
-        problems.one_of("method", self.method, get_args(MethodName.__value__))
 
 
 @dataclass(frozen=True)
 class MachineSettings(Settings):
     """The restricted Boltzmann machine before training."""
 
-    hidden: int = 64
+    hidden: int = checked(64, Problems.whole, 1, MOST_HIDDEN)
     """Hidden units N_h of every type's main machine."""
-    units: UnitsName = "-1/+1"
+    units: UnitsName = checked("-1/+1", Problems.one_of, get_args(UnitsName.__value__))
     """The two values of a unit."""
-    biases: bool = False
+    biases: bool = checked(False, Problems.true_or_false)
     """Whether visible and hidden units have biases; without them the machine keeps the sign symmetry."""
-    initial_scale: float = 0.1
+    initial_scale: float = checked(0.1, Problems.not_negative)
     """Standard deviation of the normal distribution of the initial weights."""
-
-    def check(self, problems: Problems) -> None:
-        """Note what cannot be used."""
-        problems.whole("hidden", self.hidden, 1, MOST_HIDDEN)
-        problems.one_of("units", self.units, get_args(UnitsName.__value__))
-        problems.true_or_false("biases", self.biases)
-        problems.not_negative("initial_scale", self.initial_scale)
 
 
 @dataclass(frozen=True)
@@ -166,17 +156,17 @@ class TypeSettings(Settings):
     """Highest temperature of the training configurations."""
     temperatures: tuple[float, ...] = ()
     """Training temperatures, if they are not those of `sampling.temperatures` between minimum and maximum."""
-    data: str = "ising"
+    data: str = checked("ising", Problems.one_of, SOURCES)
     """Training configurations: "ising", "mean-field", independent spins with the Curie-Weiss magnetization, or a data
     source of an extension."""
     weights: str = "trained"
     """"initial" is the machine before training, "gaussian" has random weights of the trained one's norm; or a control
     of an extension."""
-    also_hidden: tuple[int, ...] = ()
+    also_hidden: tuple[int, ...] = checked((), Problems.wholes, 1, MOST_HIDDEN)
     """Further numbers of hidden units; one more machine of this type for each."""
 
-    def check(self, problems: Problems) -> None:
-        """Note what cannot be used."""
+    def compare(self, problems: Problems) -> None:
+        """Note what does not fit."""
         for name, value in (("minimum", self.minimum), ("maximum", self.maximum)):
             problems.unless(is_number(value) and value >= 0, name, value, "it must be a number of at least 0")
         if self.temperatures:
@@ -184,10 +174,8 @@ class TypeSettings(Settings):
             window = (self.minimum, self.maximum) == (0.0, math.inf)
             allowed = "minimum and maximum must be left out where temperatures are given"
             problems.unless(window, "temperatures", self.temperatures, allowed)
-        problems.one_of("data", self.data, SOURCES)
         if self.weights != "trained":
             problems.one_of("weights", self.weights, ("trained", *CONTROLS))
-        problems.wholes("also_hidden", self.also_hidden, 1, MOST_HIDDEN)
 
     def chosen(self, grid: tuple[float, ...]) -> tuple[float, ...]:
         """Training temperatures in J/k_B, those of the grid unless the type has its own.
@@ -204,49 +192,33 @@ class TypeSettings(Settings):
 class TrainingSettings(Settings):
     """Training of a machine by stochastic gradient ascent of its log-likelihood."""
 
-    epochs: int = 100
+    epochs: int = checked(100, Problems.whole, 1)
     """Passes through the training configurations."""
-    batch: int = 100
+    batch: int = checked(100, Problems.whole, 1)
     """Configurations in one gradient step."""
-    learning_rate: float = 0.01
+    learning_rate: float = checked(0.01, Problems.positive)
     """Step length of the ascent; with a schedule, that of the first update."""
-    steps: int = 1
+    steps: int = checked(1, Problems.whole, 1)
     """Gibbs steps of the negative phase, the k of CD-k, PCD-k and PTT."""
-    estimator: EstimatorName = "CD"
+    estimator: EstimatorName = checked("CD", Problems.one_of, RECIPES)
     """Estimator of the gradient: "CD" from the batch, "PCD" from persistent chains, "PTT" from persistent chains that
     swap with those of past machines, "Exact" by summing all states; or a recipe of an extension."""
-    rungs: int = 24
+    rungs: int = checked(24, Problems.whole, FEWEST_RUNGS)
     """Most machines on the ladder of "PTT"."""
-    swap_acceptance: float = 0.25
+    swap_acceptance: float = checked(0.25, Problems.below_one)
     """Acceptance of swaps below which the ladder of "PTT" gets another rung."""
-    centred: bool = False
+    centred: bool = checked(False, Problems.true_or_false)
     """Whether the gradient is that of the machine with centred units; the machine needs biases for it."""
-    optimiser: OptimiserName = "sgd"
+    optimiser: OptimiserName = checked("sgd", Problems.one_of, get_args(OptimiserName.__value__))
     """Plain stochastic gradient ascent "sgd", with momentum 0.9 "momentum", or "adam"."""
-    schedule: ScheduleName = "constant"
+    schedule: ScheduleName = checked("constant", Problems.one_of, get_args(ScheduleName.__value__))
     """Course of the learning rate; "linear" and "cosine" fall to zero at the last update."""
-    weight_decay: float = 0.0
+    weight_decay: float = checked(0.0, Problems.not_negative)
     """Shrinks the weights by this times the learning rate in every update; biases are left alone."""
-    held_out: float = 0.0
+    held_out: float = checked(0.0, Problems.below_one)
     """Fraction of the configurations that is not trained on; the free-energy gap needs some."""
-    checkpoints: int = 16
+    checkpoints: int = checked(16, Problems.whole, 2)
     """Machines kept along the training at most, evenly in the logarithm of the updates, first and last included."""
-
-    def check(self, problems: Problems) -> None:
-        """Note what cannot be used."""
-        problems.whole("epochs", self.epochs, 1)
-        problems.whole("batch", self.batch, 1)
-        problems.positive("learning_rate", self.learning_rate)
-        problems.whole("steps", self.steps, 1)
-        problems.one_of("estimator", self.estimator, RECIPES)
-        problems.one_of("optimiser", self.optimiser, get_args(OptimiserName.__value__))
-        problems.one_of("schedule", self.schedule, get_args(ScheduleName.__value__))
-        problems.true_or_false("centred", self.centred)
-        problems.whole("rungs", self.rungs, FEWEST_RUNGS)
-        problems.below_one("swap_acceptance", self.swap_acceptance)
-        problems.not_negative("weight_decay", self.weight_decay)
-        problems.below_one("held_out", self.held_out)
-        problems.whole("checkpoints", self.checkpoints, 2)
 
 
 def start_label(start: str | float) -> str:
@@ -267,20 +239,20 @@ class FlowSettings(Settings):
 
     starts: tuple[str | float, ...] = ("cold", "hot", 2.25)
     """Where flows start: "cold" (T = 0), "hot" (T = inf) or one of the temperatures that are sampled."""
-    chains: int = 1000
+    chains: int = checked(1000, Problems.whole, 1)
     """Independent chains of every flow."""
-    iterations: int = 40
+    iterations: int = checked(40, Problems.whole, 1)
     """Iterations v -> h -> v of every chain."""
-    halves: HalvesName = "sampled"
+    halves: HalvesName = checked("sampled", Problems.one_of, get_args(HalvesName.__value__))
     """Both layers "sampled"; the hidden one replaced by its mean, "mean-hidden"; or both replaced, "mean-field"."""
     keep: tuple[int, ...] = ()
     """Iterations whose configurations are kept; if none is named all, or as many as fit 128 MB. Observables are kept
     at every one."""
-    along_training: bool = False
+    along_training: bool = checked(False, Problems.true_or_false)
     """Whether the machines of all checkpoints are iterated too, so that the ends are known against training time."""
 
-    def check(self, problems: Problems) -> None:
-        """Note what cannot be used."""
+    def compare(self, problems: Problems) -> None:
+        """Note what does not fit."""
         starts = self.starts if isinstance(self.starts, tuple) else ()
         problems.unless(len(starts) > 0, "starts", self.starts, "it must hold at least one start")
         for index, start in enumerate(starts):
@@ -290,10 +262,7 @@ class FlowSettings(Settings):
         labels = [start_label(start) for start in starts if is_number(start) or isinstance(start, str)]
         allowed = "no start may come twice, and six digits must tell them apart"
         problems.unless(len(set(labels)) == len(labels), "starts", self.starts, allowed)
-        problems.whole("chains", self.chains, 1)
-        iterations = problems.whole("iterations", self.iterations, 1)
-        problems.one_of("halves", self.halves, get_args(HalvesName.__value__))
-        problems.wholes("keep", self.keep, 0, iterations)
+        problems.wholes("keep", self.keep, 0, Problems().whole("iterations", self.iterations, 1))
 
     def kept(self, sites: int) -> tuple[int, ...]:
         """Iterations whose configurations are kept on a lattice of so many sites, in their order.
@@ -319,41 +288,30 @@ class FlowSettings(Settings):
 class RenormalizationSettings(Settings):
     """Block-spin transformations of Ising configurations, to hold the flow of machines against."""
 
-    length: int = 0
+    length: int = checked(0, Problems.whole, 0)
     """Side of the configurations before the first step, a power of two times model.length; 0 for no such flow."""
-    temperatures: tuple[float, ...] = (1.8, 2.1, CRITICAL, 2.45, 3.0)
+    temperatures: tuple[float, ...] = checked((1.8, 2.1, CRITICAL, 2.45, 3.0), Problems.temperatures)
     """Temperatures of the configurations, none of them 0 or inf."""
-    draws: int = 1000
+    draws: int = checked(1000, Problems.whole, 2)
     """Configurations at each temperature."""
 
-    def check(self, problems: Problems) -> None:
-        """Note what cannot be used."""
-        problems.whole("length", self.length, 0)
-        problems.temperatures("temperatures", self.temperatures)
-        between = all(is_number(t) and 0 < t < math.inf for t in self.temperatures)
+    def compare(self, problems: Problems) -> None:
+        """Note what does not fit."""
+        between = all(is_number(t) and 0 < t < math.inf for t in listed(self.temperatures) or ())
         problems.unless(between, "temperatures", self.temperatures, "they must be finite and above 0")
-        problems.whole("draws", self.draws, 2)
 
 
 @dataclass(frozen=True)
 class ThermometerSettings(Settings):
     """The neural thermometer: a classifier of configurations by temperature."""
 
-    hidden: int = 256
+    hidden: int = checked(256, Problems.whole, 1)
     """Hidden units of its one tanh layer."""
-    draws: int = 2000
+    draws: int = checked(2000, Problems.whole, 1)
     """Training configurations at each temperature, drawn apart from those of the machines."""
-    epochs: int = 100
+    epochs: int = checked(100, Problems.whole, 1)
     """Passes through its training configurations."""
-    batch: int = 500
+    batch: int = checked(500, Problems.whole, 1)
     """Configurations in one gradient step."""
-    learning_rate: float = 0.005
+    learning_rate: float = checked(0.005, Problems.positive)
     """Step length of the Adam optimizer."""
-
-    def check(self, problems: Problems) -> None:
-        """Note what cannot be used."""
-        problems.whole("hidden", self.hidden, 1)
-        problems.whole("draws", self.draws, 1)
-        problems.whole("epochs", self.epochs, 1)
-        problems.whole("batch", self.batch, 1)
-        problems.positive("learning_rate", self.learning_rate)
