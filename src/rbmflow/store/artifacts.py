@@ -68,28 +68,24 @@ class Unreachable(Damaged):
 
 
 class Progress(NamedTuple):
-    """How far a step under way has come."""
+    """How far a step under way has come, and the seconds since its last sign of life."""
 
     kind: str
     name: str
     hash: str
     fraction: float
     age: float
-    """Seconds since the last sign of life."""
 
 
 class Failure(NamedTuple):
-    """A step that failed and has not been computed since."""
+    """A step that failed and has not been computed since: why, when it was tried last, and how often."""
 
     kind: str
     name: str
     hash: str
     reason: str
-    """What went wrong, in one line."""
     when: str
-    """ISO date and time of the last try."""
     tries: int
-    """How often it failed."""
 
 
 class Store:
@@ -115,13 +111,7 @@ class Store:
             layout.marked(self.path)
 
     def prepare(self) -> None:
-        """Make the folder a store if it is none yet, and see, by doing it, that results can be published there.
-
-        Raises
-        ------
-        InvalidInput
-            If they cannot, or if the folder has other things in it.
-        """
+        """Make the folder a store if it is none yet, see `rbmflow.store.layout.claim`."""
         layout.claim(self.path)
 
     def folder(self, artifact: Artifact) -> Path:
@@ -148,16 +138,14 @@ class Store:
     def published(self) -> dict[str, float]:
         """Hash of every artifact, with the time when it was published by the clock of the file system."""
         found: dict[str, float] = {}
-        for kind in _names(self.path / "artifacts"):
-            with contextlib.suppress(OSError), os.scandir(self.path / "artifacts" / kind) as entries:
-                for entry in filter(lambda entry: HASH.fullmatch(entry.name), entries):
-                    with contextlib.suppress(OSError):
-                        found[entry.name] = entry.stat().st_mtime
+        for artifact in self.artifacts():
+            with contextlib.suppress(OSError):
+                found[artifact.hash] = self.folder(artifact).stat().st_mtime
         return found
 
     def size(self, artifact: Artifact) -> int:
         """Bytes that the files of an artifact hold."""
-        return sum(_size(self.folder(artifact) / name) for name in (*_FILES, _CHECKSUMS))
+        return layout.size(self.folder(artifact))
 
     def read(self, artifact: Artifact) -> xr.Dataset:
         """Read the record of an artifact.
@@ -166,15 +154,14 @@ class Store:
         ------
         Damaged
             If a file is missing or does not match its checksum, the artifact is another step's, or its data are not
-            what its settings say (as far as the module that computes it is loaded).
+            what its settings say.
         Unreachable
             If a file is there and cannot be read, not even when tried again.
         """
-        contents = self._verified(artifact, *_FILES)
-        settings = parse_record(Provenance, contents["provenance.json"])["settings"]
+        about, contents = self._verified(artifact, *_FILES)
         try:
             # From the very bytes that were verified.
-            return believe(artifact.kind, settings, artifact.hash, contents["data.nc"])
+            return believe(artifact.kind, about["settings"], artifact.hash, contents["data.nc"])
         except ValueError as error:
             raise Damaged(artifact, str(error)) from error
 
@@ -183,17 +170,10 @@ class Store:
         self.read(artifact)
 
     def provenance(self, artifact: Artifact) -> dict[str, Any]:
-        """Where an artifact comes from: versions, device, seconds, flags, settings, parents' hashes.
+        """Where an artifact comes from: versions, device, seconds, flags, settings, parents; raises as `read` does."""
+        return dict(self._verified(artifact, "provenance.json")[0])
 
-        Raises
-        ------
-        Damaged
-            As `read`.
-        """
-        content = self._verified(artifact, "provenance.json")["provenance.json"]
-        return dict(parse_record(Provenance, content))
-
-    def _verified(self, artifact: Artifact, *names: str) -> dict[str, bytes]:
+    def _verified(self, artifact: Artifact, *names: str) -> tuple[Provenance, dict[str, bytes]]:
         folder = self.folder(artifact)
         try:
             lines = read_bytes(folder / _CHECKSUMS).splitlines(keepends=True)
@@ -213,19 +193,12 @@ class Store:
         named = hash_of(artifact.kind, about["version"], about["settings"], parents)
         if not (artifact.kind == about["kind"] and artifact.hash == about["hash"] == named):
             raise Damaged(artifact, "its provenance names another step")
-        return contents
+        return about, contents
 
     def publish(self, step: Step, dataset: xr.Dataset, provenance: Mapping[str, Any]) -> None:
         """Make a finished artifact appear at once; where another process was first, its artifact stays.
 
-        Parameters
-        ----------
-        step
-            The step it is the result of.
-        dataset
-            The record.
-        provenance
-            Where it comes from; kind, hash, version, settings and parents are added.
+        Kind, hash, version, settings and parents of the step are added to its provenance.
         """
         from rbmflow._netcdf import to_bytes
 
@@ -238,7 +211,7 @@ class Store:
         }
         data = to_bytes(dataset.assign_attrs({OF_STEP: step.hash}))
         contents = {"data.nc": data, "provenance.json": to_json({**about, **provenance}).encode()}
-        contents[_CHECKSUMS] = _checksums(contents)
+        contents[_CHECKSUMS] = b"".join(_line(name, contents[name]) for name in _FILES)
         folder = self.folder(step)
         make_folder(folder.parent)
         draft = unused(folder.with_name(f".{folder.name}"))  # Beside its place, whatever disk that is on.
@@ -264,9 +237,9 @@ class Store:
                 raise
             try:
                 self.verify(step)
-            except Unreachable:
-                raise
-            except Damaged:
+            except Damaged as damage:
+                if isinstance(damage, Unreachable):
+                    raise
                 self.discard(step)
                 draft.rename(folder)
 
@@ -298,13 +271,16 @@ class Store:
 
     def end_progress(self, artifact: Artifact) -> None:
         """Take back the note of `report_progress`."""
-        (self.path / "work" / artifact.hash / "progress.json").unlink(missing_ok=True)
+        self._note(artifact, "progress.json").unlink(missing_ok=True)
+
+    def _note(self, artifact: Artifact, name: str) -> Path:
+        return self.path / "work" / artifact.hash / name
 
     def progress(self, artifact: Artifact) -> Progress | None:
         """How far a step has come, or None where nobody works on it, as far as can be told from here."""
-        path = self.path / "work" / artifact.hash / "progress.json"
+        path = self._note(artifact, "progress.json")
         note = read_record(ProgressNote, path)
-        if note is None or isinstance(note, Unreadable):
+        if not isinstance(note, dict):
             return None
         try:
             # A time in the future is that of a clock that was set back since, and tells nothing.
@@ -337,7 +313,7 @@ class Store:
     def _failures(self, pattern: str) -> Iterator[Failure]:
         for path in sorted(self.path.glob(f"work/{pattern}/failure.json")):
             note = read_record(FailureNote, path)
-            if note is not None and not isinstance(note, Unreadable) and HASH.fullmatch(path.parent.name):
+            if isinstance(note, dict) and HASH.fullmatch(path.parent.name):
                 yield Failure(note["kind"], note["name"], path.parent.name, note["reason"], note["when"], note["tries"])
 
     def run_folder(self, run: str) -> Path:
@@ -351,27 +327,26 @@ class Store:
 
     def runs(self) -> list[dict[str, Any]]:
         """Every run's `run.json`, the latest last; `unreadable_runs` has those that cannot be read."""
-        found = [record for record in map(self._record, self._run_folders()) if not isinstance(record, Unreadable)]
+        found = [record for record in self._records() if not isinstance(record, Unreadable)]
         return sorted(found, key=lambda record: (record["started"], record["run"]))
 
     def unreadable_runs(self) -> list[Unreadable]:
         """What is in the folder of runs without a `run.json` that can be read, and why."""
-        return [record for record in map(self._record, self._run_folders()) if isinstance(record, Unreadable)]
+        return [record for record in self._records() if isinstance(record, Unreadable)]
 
-    def _run_folders(self) -> list[Path]:
-        return [self.path / "runs" / name for name in _names(self.path / "runs") if not name.startswith(".")]
+    def _records(self) -> Iterator[dict[str, Any] | Unreadable]:
+        names = (name for name in _names(self.path / "runs") if not name.startswith("."))
+        return (self._record(self.run_folder(name)) for name in names)
 
     def _record(self, folder: Path) -> dict[str, Any] | Unreadable:
         """The record of a run, whose id is the name of its folder whatever stands in it."""
         path = folder / "run.json"
         if not RUN.fullmatch(folder.name):
             return Unreadable(path, "its folder has a name that no run has")
-        record = read_record(RunRecord, path)
-        if record is None:
-            return Unreadable(path, "it is missing")
-        if not isinstance(record, Unreadable) and record["run"] != folder.name:
-            return Unreadable(path, f"it is that of {record['run']}")
-        return record if isinstance(record, Unreadable) else dict(record)
+        record = read_record(RunRecord, path) or Unreadable(path, "it is missing")
+        if isinstance(record, Unreadable) or record["run"] == folder.name:
+            return record if isinstance(record, Unreadable) else dict(record)
+        return Unreadable(path, f"it is that of {record['run']}")
 
     def find_run(self, wanted: str) -> dict[str, Any]:
         """Find a run by its id, a prefix of it that no other run has, or the name of its spec (the latest).
@@ -395,12 +370,8 @@ class Store:
 
 
 def _line(name: str, content: bytes) -> bytes:
+    """A line as `sha256sum --check SHA256SUMS` reads it."""
     return f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode()
-
-
-def _checksums(contents: Mapping[str, bytes]) -> bytes:
-    """Lines as `sha256sum --check SHA256SUMS` reads them."""
-    return b"".join(_line(name, contents[name]) for name in _FILES)
 
 
 def _names(folder: Path) -> list[str]:
@@ -409,13 +380,6 @@ def _names(folder: Path) -> list[str]:
         return sorted(os.listdir(folder))
     except OSError:
         return []
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _alive(pid: int) -> bool:

@@ -17,16 +17,16 @@ from rbmflow._checks import InvalidInput, Problem
 from rbmflow._files import make_folder, replacing, unused
 from rbmflow.store import layout
 from rbmflow.store.artifacts import STALE_AFTER, Damaged, Store
-from rbmflow.store.records import HASH, ManifestRow, parse_record
+from rbmflow.store.records import HASH, KIND, RUN, ManifestRow, parse_record
 from rbmflow.store.step import Address
 
 _ENTRY = re.compile(
-    r"artifacts/(?P<kind>[a-z][a-z0-9_]{0,40})/(?P<hash>[0-9a-f]{64})/(data\.nc|provenance\.json|SHA256SUMS)"
-    r"|runs/(?P<run>[A-Za-z0-9_-]{1,80})/(spec\.toml|run\.json|steps\.jsonl)"
+    rf"artifacts/{KIND.pattern}/{HASH.pattern}/(data\.nc|provenance\.json|{layout.CHECKSUMS})"
+    rf"|runs/{RUN.pattern}/(spec\.toml|run\.json|steps\.jsonl)"
 )
 """The only names that a parcel holds; pages are drawn anew from what it holds, for a page can say anything."""
 
-_PAGE = re.compile(r"runs/[A-Za-z0-9_-]{1,80}/(report\.html|table\.csv)")
+_PAGE = re.compile(rf"runs/{RUN.pattern}/(report\.html|table\.csv)")
 """What parcels of earlier versions hold besides; it is passed over."""
 
 DAY = 86_400.0
@@ -58,13 +58,8 @@ def waste(store: Store, older: float = DAY) -> Iterator[Waste]:
 
     A work folder with a checkpoint is kept as long as a run needs its step; one that somebody works in is kept always.
 
-    Parameters
-    ----------
-    store
-        The store.
-    older
-        Seconds that must have passed since the last change of what is found, by the clock of the file system: what is
-        younger may belong to a run, or an import, that is about to write its record.
+    What has changed within `older` seconds, by the clock of the file system, is left: it may belong to a run, or an
+    import, that is about to write its record.
 
     Raises
     ------
@@ -79,7 +74,7 @@ def waste(store: Store, older: float = DAY) -> Iterator[Waste]:
     moment = layout.now(store.path)
     for path, why in itertools.chain(_unneeded(store, needed), _left_over(store)):
         if moment - _changed(path) >= older:
-            yield Waste(path, _size(path), why)
+            yield Waste(path, layout.size(path), why)
 
 
 def _unneeded(store: Store, needed: set[str]) -> Iterator[tuple[Path, str]]:
@@ -129,16 +124,7 @@ def remove(found: Waste) -> None:
 
 
 def pack(store: Store, record: dict[str, Any], parcel: Path) -> tuple[int, int]:
-    """Write a run, or a sweep with the runs of its points, and all its artifacts that are there to one tar file.
-
-    Parameters
-    ----------
-    store
-        Where they come from.
-    record
-        `run.json` of the run.
-    parcel
-        The file; it must not be there yet.
+    """Write a run by its record, or a sweep with the runs of its points, and its artifacts to one new tar file.
 
     Returns
     -------
@@ -180,17 +166,10 @@ def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def unpack(store: Store, parcel: Path) -> tuple[int, list[str]]:
-    """Take the artifacts and runs of a parcel into a store; what is there already stays as it is.
+    """Take the artifacts and runs of a parcel, which `pack` has written; what is there already stays as it is.
 
     Everything is verified before anything is taken, and nothing but the files of artifacts and runs is written.
     Reports are not among them.
-
-    Parameters
-    ----------
-    store
-        Where they go.
-    parcel
-        A file that `pack` has written.
 
     Returns
     -------
@@ -277,10 +256,6 @@ def _adopt(staged: Path, folder: Path) -> bool:
             raise
         return False
     return True
-
-
-def _size(path: Path) -> int:
-    return sum(each.lstat().st_size for each in (path, *path.rglob("*")) if each.is_file())
 
 
 def _changed(path: Path) -> float:

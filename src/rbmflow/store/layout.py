@@ -147,6 +147,15 @@ def relocate(source: Path, target: Path) -> None:
     sync(source.parent)
 
 
+def size(path: Path) -> int:
+    """Bytes that a file, or the files in a folder, hold; what cannot be seen holds none."""
+    found = 0
+    for each in (path, *path.rglob("*")):
+        with contextlib.suppress(OSError):
+            found += each.lstat().st_size if each.is_file() else 0
+    return found
+
+
 def sync_all(path: Path) -> None:
     """Have a file, or a folder with everything in it, reach the disk."""
     for each in (*path.rglob("*"), path):
