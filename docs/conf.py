@@ -1,11 +1,20 @@
 """Sphinx configuration."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import made
+
+made.write()
+
 project = "rbmflow"
 author = "The rbmflow developers"
 copyright = "2026, The rbmflow developers"
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc", "myst_nb"]
-exclude_patterns = ["_build", "results/*/*.md"]
+exclude_patterns = ["_build", "made", "results/*/*.md"]
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
 html_show_sourcelink = False

@@ -16,6 +16,7 @@ VOCABULARY = (
     "_doors",
     "_types",
     "_files",
+    "_format",
     "_hdf5",
     "_netcdf",
     "_record",
@@ -66,8 +67,8 @@ def allowed_inside(room: str) -> set[str]:
     if room in SCIENCE:
         return vocabulary | set(SCIENCE[: SCIENCE.index(room)]) | {"diagnostics"}
     return {
-        "figures": {"_checks", "_registry"},
-        "report": {"_checks", "_files", "_registry", "figures"},
+        "figures": {"_checks", "_format", "_registry"},
+        "report": {"_checks", "_files", "_format", "_registry", "figures"},
         "spec": {"_checks", "_registry", "settings"},
         "store": {"_checks", "_hdf5", "_files", "_netcdf", "_registry"},
         "steps": vocabulary | set(SCIENCE) | {"spec", "store"},

@@ -2,18 +2,18 @@
 
 import json
 import math
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from rbmflow import figures
-from rbmflow.claims import CLAIMS, BlockSpins, Machine, Measured, StartedFlow, judge, study
+from rbmflow.claims import CLAIMS, BlockSpins, Claim, Judgement, Machine, Measured, StartedFlow, study
 
 GRID = tuple(0.25 * step for step in range(25))
-CLAIMS_PAGE = Path(__file__).parents[1] / "docs" / "claims.md"
+NEEDED = xr.Dataset({name: 0.0 for claim in CLAIMS.values() for name in claim.needs})
+"""Results with every variable that a claim needs."""
 
 
 def flow(start, begin, end, error=0.01, drift=0.0, neural=2.25, iterations=10.0):
@@ -59,6 +59,7 @@ def machine(end=2.27, *, hot=None, drift=0.0, neural=2.25, iterations=10.0, **ch
         critical=2.269,
         specific_heat_peak=2.3445,
         mixture_temperature=2.562,
+        results=NEEDED,
     )
     if "flows" in changed:
         ends = [one.end for one in changed["flows"]]
@@ -68,7 +69,8 @@ def machine(end=2.27, *, hot=None, drift=0.0, neural=2.25, iterations=10.0, **ch
 
 
 def verdict(id_, *machines, blocks=()):
-    return next(row for row in judge(machines, blocks) if row.id == id_)
+    """What a claim says of machines, each with the block spins on its lattice."""
+    return CLAIMS[id_]([replace(one, blocks=tuple(b for b in blocks if b.length == one.length)) for one in machines])
 
 
 def high(*args, **changed):
@@ -243,10 +245,29 @@ def test_excess_and_distance_from_the_mixture_go_together():
     assert verdict("perfect-ends-in-mixture", *turned).verdict == "fails"
 
 
-def test_the_page_of_claims_has_every_claim_and_no_other():
-    page = CLAIMS_PAGE.read_text(encoding="utf-8").replace(r"\*", "*")
-    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*?) \|", page, re.MULTILINE))
-    assert rows == {claim.id: claim.claim for claim in CLAIMS}
+def test_iterations_whose_error_is_not_known_differ_from_none():
+    """Of one machine on each side nothing is known of the error of the iterations needed, so nothing is decided."""
+    few, more = machine(2.2, hidden=64), machine(2.4, hidden=400, iterations=40.0)
+    told = [[replace(one, iterations=Measured(one.iterations.value, math.nan)) for one in m.flows] for m in (few, more)]
+    unknown = [replace(one, flows=tuple(flows)) for one, flows in zip((few, more), told, strict=True)]
+    assert verdict("N_h-moves-end", *unknown).verdict == "open"
+    assert verdict("N_h-moves-end", replace(unknown[0], mean_end=unknown[1].mean_end), unknown[1]).verdict == "open"
+    assert verdict("N_h-moves-end", few, more).verdict == "holds"
+    bare = Measured(1.0, math.nan)
+    assert not bare.differs
+    assert not bare.minus(Measured(0.0, 0.1)).differs
+    assert Measured(math.inf, math.nan).differs
+
+
+def test_a_claim_is_judged_by_machines_that_have_what_it_needs():
+    mine = Claim(
+        "mine", "w", "s", "r", lambda machines: [Judgement(m.name, "supports", "") for m in machines], ("extra",)
+    )
+    able = machine(name="able", results=xr.Dataset({"extra": 1.0}))
+    told = mine([machine(), able])
+    assert [row.of for row in told.judgements] == ["able"]
+    assert told.note == "1 of 2 machines judged: the others have no `extra`"
+    assert mine([machine()]).verdict == "not tested"
 
 
 def test_machines_side_by_side_keep_their_checkpoints():

@@ -13,30 +13,11 @@ import synthetic_results
 from rbmflow import figures
 from rbmflow._checks import InvalidInput
 from rbmflow.figures.axes import spread
+from rbmflow.figures.panels import shown_iterations
 from rbmflow.figures.style import tints
 
 SMALL = {"machines": ("V-16", "L-8"), "length": 4, "iterations": 11}
-NAMES = (
-    "temperature_flow",
-    "energy_flow",
-    "flow_ends",
-    "flow_observables",
-    "correlations",
-    "off_manifold",
-    "renormalization",
-    "weight_products",
-    "product_profiles",
-    "spectra",
-    "leading_vectors",
-    "fourier_content",
-    "projections",
-    "receptive_fields",
-    "mode_growth",
-    "weights_along_training",
-    "training_curves",
-    "training_time",
-    "calibration",
-)
+OF_A_RUN = [name for name, plot in figures.FIGURES.items() if plot.page == "run"]
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +25,12 @@ def results():
     return synthetic_results.results(**SMALL)
 
 
+def chosen(name, results):
+    return {"classifier": str(results["classifier"].values[0])} if name == "class_probabilities" else {}
+
+
 def draw(name, results):
-    if name == "class_probabilities":
-        return figures.class_probabilities(results, str(results["classifier"].values[0]))
-    if name == "configurations":
-        return figures.configurations(results, str(results["machine"].values[0]))
-    return getattr(figures, name)(results)
+    return figures.FIGURES[name](results, **chosen(name, results))
 
 
 def drawn_numbers(axes):
@@ -82,9 +63,11 @@ UNUSUAL = {
 }
 
 
-@pytest.mark.parametrize("name", [*NAMES, "class_probabilities", "configurations"])
+@pytest.mark.parametrize("name", OF_A_RUN)
 def test_every_panel_shows_numbers_and_names_its_axes(results, name):
-    figure = draw(name, results)
+    """Drawn of nothing but the variables that it says it needs."""
+    needed = figures.FIGURES[name].needs
+    figure = draw(name, results.drop_vars([variable for variable in results.data_vars if variable not in needed]))
     assert panels(figure)
     for axes in panels(figure):
         assert np.isfinite(drawn_numbers(axes)).any()
@@ -101,9 +84,9 @@ def test_every_panel_shows_numbers_and_names_its_axes(results, name):
 @pytest.mark.parametrize("shape", UNUSUAL.values(), ids=UNUSUAL)
 def test_runs_of_unusual_shape_can_be_drawn(shape):
     results = synthetic_results.results(**shape)
-    for name in (*NAMES, "class_probabilities", "configurations"):
+    for name in OF_A_RUN:
         draw(name, results).draw_without_rendering()  # a layout that does not fit warns, which is an error here
-        assert len(figures.table_of(results, name)) > 0
+        assert len(figures.FIGURES[name].table(results, **chosen(name, results))) > 0
 
 
 def test_temperature_flow_draws_the_means_their_bands_and_the_references(results):
@@ -177,15 +160,13 @@ def test_tints_go_from_light_to_dark():
     [(41, [0, 1, 2, 5, 10, 20, 40]), (2, [0, 1]), (12, [0, 1, 2, 5, 11]), (101, [0, 1, 2, 5, 10, 20, 50, 100])],
 )
 def test_shown_iterations_grow_geometrically_to_the_last(iterations, shown):
-    assert (
-        figures.shown_iterations(synthetic_results.results(machines=("L-2",), length=2, iterations=iterations)) == shown
-    )
+    assert shown_iterations(synthetic_results.results(machines=("L-2",), length=2, iterations=iterations)) == shown
 
 
 def test_class_probabilities_draw_the_shown_iterations_from_light_to_dark(results):
-    axes = figures.class_probabilities(results, "bayes").axes[0]
+    axes = figures.class_probabilities(results, classifier="bayes").axes[0]
     here = results.sel(classifier="bayes").isel(machine=0, start=0)
-    iterations = figures.shown_iterations(results)
+    iterations = shown_iterations(results)
     curves = [line for line in axes.lines if len(line.get_xdata()) == results.sizes["bin"]]
     np.testing.assert_array_equal(curves[0].get_ydata(), here["null_probability"])
     for curve, iteration in zip(curves[1:], iterations, strict=True):
@@ -218,7 +199,7 @@ def test_svg_is_the_same_every_time_and_can_share_a_page(results):
 
 
 def test_tables_hold_the_numbers_of_the_figures(results):
-    table = figures.table_of(results, "temperature_flow").set_index(["machine", "start", "iteration", "thermometer"])
+    table = figures.temperature_flow.table(results).set_index(["machine", "start", "iteration", "thermometer"])
     place = {"machine": "V-16", "start": "cold", "iteration": 4, "thermometer": "energy"}
     row = table.loc[tuple(place.values())]
     assert row["temperature_mean"] == float(results["temperature_mean"].sel(place))
@@ -228,21 +209,36 @@ def test_tables_hold_the_numbers_of_the_figures(results):
 
 
 def test_tables_leave_out_padding_and_the_mirror_image(results):
-    spectra = figures.table_of(results, "spectra")
+    spectra = figures.spectra.table(results)
     assert spectra["singular_value"].notna().sum() == 3 * (16 + 8)
     assert len(spectra) == 2 * 3 * 16  # the covariance of the data has as many eigenvalues as there are sites
-    fields = figures.table_of(results, "fourier_content")
+    fields = figures.fourier_content.table(results)
     assert len(fields) == (16 + 8) * results.sizes["shell"]
-    pairs = figures.table_of(results, "weight_products")
+    pairs = figures.weight_products.table(results)
     assert len(pairs) == 2 * 16 * 17 // 2
     assert (pairs["visible"] <= pairs["visible_other"]).all()
-    shown = figures.table_of(results, "class_probabilities")["iteration"].unique().tolist()
-    assert shown == figures.shown_iterations(results)
+    shown = figures.class_probabilities.table(results, classifier="neural")["iteration"].unique().tolist()
+    assert shown == shown_iterations(results)
 
 
-def test_an_unknown_figure_has_no_table(results):
-    with pytest.raises(InvalidInput, match="figure = 'nothing' is not allowed: it must be one of temperature_flow"):
-        figures.table_of(results, "nothing")
+def test_what_is_not_there_is_refused_in_a_sentence(results):
+    with pytest.raises(InvalidInput, match=r"figure = 'nothing' is not allowed: it must be one of .*temperature_flow"):
+        figures.FIGURES["nothing"]
+    with pytest.raises(InvalidInput, match="machine = 'W-1' is not allowed: it must be one of V-16, L-8"):
+        figures.spectra(results, machine=["V-16", "W-1"])
+    with pytest.raises(InvalidInput, match=r"classifier = \['neural', 'bayes'\] is not allowed: one of them must be"):
+        figures.class_probabilities(results)
+    with pytest.raises(InvalidInput, match=r"results without = \['gain'\] is not allowed: the figure mode_growth"):
+        figures.mode_growth(results.drop_vars("gain"))
+
+
+def test_every_figure_can_be_listed_and_none_is_hidden_by_a_module(results):
+    for name, plot in figures.FIGURES.items():
+        assert getattr(figures, name) is plot
+        assert plot.shows.endswith(".")
+        assert plot.caption.endswith((".", "{seed_bars}"))
+    by_name = figures.spectra(results, machine="L-8")
+    assert [axes.get_title("left") for axes in by_name.axes] == ["L-8"]
 
 
 def test_drawing_leaves_the_settings_of_the_caller_alone(results):

@@ -15,6 +15,7 @@ import shutil
 import urllib.parse
 from pathlib import Path
 
+import matplotlib.figure
 import numpy as np
 import pytest
 import xarray as xr
@@ -22,12 +23,15 @@ import xarray as xr
 import synthetic_results
 from rbmflow import report
 from rbmflow._checks import InvalidInput
-from rbmflow.report import document
+from rbmflow._format import with_error
+from rbmflow.claims import Judgement, Verdict
+from rbmflow.figures import FIGURES, Plot
+from rbmflow.report import document, drawing
 from rbmflow.report.explorer import explorer_data
-from rbmflow.report.quantities import with_error
 
 CHROMIUM = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else shutil.which("chromium")
 MACHINES = ("V-9", "</script>-4")
+DRAWN = sum({"machine": len(MACHINES), "classifier": 2}.get(p.by, 1) for p in FIGURES.values() if p.page == "run")
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +134,8 @@ def test_a_dataset_read_back_from_disk_tells_the_same(results, tmp_path):
 
 
 def test_a_dataset_that_lacks_something_is_refused_by_name(results):
-    lacking = results.drop_vars(["drift", "null_energy"])
-    with pytest.raises(InvalidInput, match=r"\['drift', 'null_energy'\] is not allowed"):
+    lacking = results.drop_vars(["drift", "end_error"])
+    with pytest.raises(InvalidInput, match=r"\['drift', 'end_error'\] is not allowed"):
         report.render(lacking, synthetic_results.run())
 
 
@@ -157,10 +161,10 @@ def test_labels_of_strangers_make_no_markup_and_no_script_runs_but_ours(results,
     evil = '"><script>alert(1)</script>'
     labels = {name: [f"{evil}{name} {n}" for n in range(results.sizes[name])] for name in ("machine", "classifier")}
     foreign = results.assign_coords({name: (name, values) for name, values in labels.items()})
-    verdict = {"id": evil, "claim": evil, "source": evil, "rule": evil, "verdict": evil, "figure": evil}
-    foreign.attrs["verdicts"] = json.dumps([verdict | {"judgements": [{"side": "open", "of": evil, "measured": evil}]}])
-    monkeypatch.setattr(document, "_drawing", lambda name, *_: document.Drawing(name, "<svg/>", None, 0))
-    page = report.render(foreign, synthetic_results.run() | {"run": evil, "name": evil})
+    verdict = Verdict(evil, evil, evil, evil, evil, (Judgement(evil, "open", evil),), (evil,), evil)
+    monkeypatch.setattr("rbmflow.figures.to_svg", lambda *_: "<svg/>")
+    plots = [FIGURES["class_probabilities"], FIGURES["configurations"], FIGURES["training_curves"]]
+    page = report.render(foreign, synthetic_results.run() | {"run": evil, "name": evil}, [verdict], plots)
     assert "<script>alert" not in page
     identifiers = re.findall(r'\bid="([^"]*)"', page)
     assert all(re.fullmatch("[a-z0-9-]+", one) for one in identifiers)
@@ -172,34 +176,41 @@ def test_labels_of_strangers_make_no_markup_and_no_script_runs_but_ours(results,
 
 
 @pytest.mark.parametrize("text", ["{", "3", "[3]", "[{}]", "[" * 10**5])
-@pytest.mark.parametrize("name", ["flags", "verdicts"])
-def test_flags_and_verdicts_that_are_none_are_refused(results, monkeypatch, name, text):
-    monkeypatch.setattr(document, "drawings", lambda _: {title: [] for title in _titles()})
-    with pytest.raises(InvalidInput, match=f"{name} = .* is not allowed: it must be a JSON list"):
-        report.render(results.assign_attrs({name: text}), synthetic_results.run())
+def test_flags_that_are_none_are_refused(results, text):
+    with pytest.raises(InvalidInput, match=r"flags = .* is not allowed: it must be a JSON list"):
+        report.render(results.assign_attrs(flags=text), synthetic_results.run(), figures=[])
 
 
-def test_a_run_of_which_little_is_known_can_be_reported(results, monkeypatch):
-    monkeypatch.setattr(document, "drawings", lambda _: {title: [] for title in _titles()})
-    page = report.render(results, {"name": "bare"})
+def test_a_run_of_which_little_is_known_can_be_reported(results):
+    page = report.render(results, {"name": "bare"}, figures=[])
     assert "unknown" in page
-
-
-def _titles():
-    return [
-        *document.BY_MACHINE,
-        "class_probabilities-neural",
-        "class_probabilities-bayes",
-        "configurations",
-        "calibration",
-    ]
+    assert "<figure " not in page
 
 
 def test_data_too_long_for_a_link_are_pointed_to(results, monkeypatch):
-    monkeypatch.setattr(document, "LARGEST_LINK", 100)
-    drawing = document._drawing("spectra-1", "spectra", results)
-    assert drawing.data is None
-    assert drawing.rows > 0
+    monkeypatch.setattr(drawing, "LARGEST_LINK", 100)
+    [one], _ = drawing.draw_all(results, [FIGURES["spectra"]])
+    assert one.data is None
+    assert one.rows > 0
+
+
+def test_a_figure_that_lacks_a_variable_or_fails_is_left_out_with_a_sentence(results):
+    def broken(results):
+        raise ZeroDivisionError("by <zero>")
+
+    def mine(results):
+        return matplotlib.figure.Figure()
+
+    about = {"section": "My numbers", "shows": "", "needs": ("mean_end",)}
+    plots = [FIGURES["spectra"], FIGURES["energy_flow"]]
+    plots += [Plot("mine", mine, caption="By {n} as {x}: T_c.", **about), Plot("broken", broken, caption="", **about)]
+    without = results.drop_vars("null_energy").assign(mean_end=results["end_temperature"])
+    page = report.render(without, synthetic_results.run(), figures=plots)
+    assert "the figure energy_flow needs `null_energy`, which the results do not have." in page
+    assert "the figure broken could not be drawn: ZeroDivisionError: by &lt;zero&gt;." in page
+    assert 'id="further-my-numbers"' in page
+    assert "By 3 seeds as {x}: T<sub>c</sub>." in page
+    assert page.count("<figure ") == 2
 
 
 def test_writing_replaces_the_file_at_once_or_not_at_all(results, page, tmp_path, monkeypatch):
@@ -243,8 +254,7 @@ def browser_page(page, tmp_path):
 def test_page_in_a_browser(browser_page, results):
     tab = browser_page
     boxes = [figure.bounding_box() for figure in tab.locator("figure svg").all()]
-    # kinds by machine, two classifiers, one figure of configurations a machine, training time, block spins, calibration
-    assert len(boxes) == len(document.BY_MACHINE) + 2 + len(MACHINES) + 3
+    assert len(boxes) == DRAWN
     assert all(box and box["width"] > 200 and box["height"] > 60 for box in boxes)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 1200
     for link in tab.locator("nav a").all():
@@ -290,7 +300,7 @@ def test_page_in_a_browser_without_scripts(browser_page):
 
 def test_every_data_link_holds_the_rows_it_announces(page):
     links = re.findall(r'<a class="csv" href="(data:[^"]*)" download="([^"]*)">data \(CSV\)</a>, (\d+) rows', page)
-    assert len(links) == len(document.BY_MACHINE) + 2 + len(MACHINES) + 3
+    assert len(links) == DRAWN
     for address, name, announced in links:
         head, body = address.split(",", 1)
         assert head == "data:text/csv;charset=utf-8"
@@ -301,7 +311,7 @@ def test_every_data_link_holds_the_rows_it_announces(page):
 
 def test_page_itself_holds_every_figure_and_the_table_of_ends(page, results):
     still = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
-    assert still.count("<figure ") == still.count("<svg role") == len(document.BY_MACHINE) + 2 + len(MACHINES) + 3
+    assert still.count("<figure ") == still.count("<svg role") == DRAWN
     for row in report.ends_table(results)[1]:
         assert all(f">{cell}<" in still for cell in row[2:])
 

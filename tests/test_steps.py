@@ -18,9 +18,9 @@ import rbmflow as rf
 from rbmflow import exact, figures, report
 from rbmflow._doors import rows_of
 from rbmflow._files import to_json
-from rbmflow.claims import CLAIMS, machines_of
+from rbmflow._format import with_error
+from rbmflow.claims import CLAIMS, distinct, judge, machines_of, named, study
 from rbmflow.likelihood import exact_log_partition, excess_nats
-from rbmflow.report.quantities import with_error
 from rbmflow.settings import (
     FlowSettings,
     MachineSettings,
@@ -33,7 +33,6 @@ from rbmflow.settings import (
 from rbmflow.spec import Spec, load
 from rbmflow.steps import checkup, compute, compute_together, doctor, graph, group
 from rbmflow.steps.resuming import FILE, _load, _save, train_with_checkpoints
-from rbmflow.steps.verdicts import verdicts_of_sweep
 from rbmflow.store.expected import KINDS, expected_of
 from rbmflow.training import Training
 
@@ -225,8 +224,9 @@ def test_flows_of_every_checkpoint_end_where_those_of_its_machine_do(tiny_run):
 
 def test_results_have_a_verdict_on_every_claim(tiny_run):
     results = tiny_run["results"]
-    verdicts = json.loads(results.attrs["verdicts"])
-    assert [row["id"] for row in verdicts] == [claim.id for claim in CLAIMS]
+    verdicts = judge(results)
+    assert [row.id for row in verdicts] == list(CLAIMS)
+    assert {row.note for row in verdicts if row.id != "against-RG"} == {""}
     machines = {machine.name: machine for machine in machines_of(results)}
     assert machines["hot-8"].lowest == 6.0
     assert machines["V-4"].updates == 45
@@ -283,8 +283,8 @@ def test_one_number_has_one_error_wherever_it_stands(tiny_run):
     """In the table, the summary for programs, the numbers behind the figure, the verdicts and the study."""
     results = tiny_run["results"]
     _, rows = report.ends_table(results)
-    summary, table = report.summary(results, {}), figures.table_of(results, "flow_ends")
-    _, side_by_side = verdicts_of_sweep([results])
+    summary, table = report.summary(results, {}), figures.flow_ends.table(results)
+    side_by_side = study(machines_of(results))
     column = 2 + results["thermometer"].values.tolist().index("energy")
     for row, machine in enumerate(machines_of(results)):
         for place, flow in enumerate(machine.flows):
@@ -315,12 +315,13 @@ def test_a_machine_of_several_points_is_counted_once(compute_all, tiny_run):
     points = [{"V": TINY.types["V"]}, {"hot": TINY.types["hot"]}]
     found = [compute_all(dataclasses.replace(TINY, types=types))["results"] for types in points]
     found.append(compute_all(dataclasses.replace(TINY, seeds=1, types=points[1]))["results"])
-    verdicts, machines = verdicts_of_sweep([found[2], *found, tiny_run["results"]])
+    points = [found[2], *found, tiny_run["results"]]
+    verdicts, machines = judge(*points), study(named(distinct(machines_of(*points))))
     assert machines["machine"].values.tolist() == ["hot-8", "V-8", "V-4"]
     assert machines["seeds"].values.tolist() == [2, 2, 2]
     for row in verdicts:
-        named = [judgement["of"] for judgement in row["judgements"]]
-        assert len(named) == len(set(named))
+        judged = [judgement.of for judgement in row.judgements]
+        assert len(judged) == len(set(judged))
 
 
 def test_a_machine_sees_only_the_temperatures_of_its_type(tmp_path, tiny_run):

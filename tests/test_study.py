@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from rbmflow.steps.verdicts import distinct, named
+from rbmflow.claims import distinct, named
 from test_claims import GRID, machine
 
 

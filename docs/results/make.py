@@ -13,10 +13,11 @@ import matplotlib
 import numpy as np
 
 from rbmflow import figures, report
+from rbmflow._format import with_error
 from rbmflow.figures.style import STYLE_FILE
-from rbmflow.report.document import duration
-from rbmflow.report.quantities import likelihood_table, measures_table, off_table, settling_table, with_error
-from rbmflow.steps import verdicts_of, verdicts_of_sweep
+from rbmflow.report.page import duration
+from rbmflow.report.tables import likelihood_table, measures_table, off_table, settling_table
+from rbmflow.steps import machines_side_by_side, verdicts_of
 from rbmflow.store import Address, Store
 
 HERE = Path(__file__).parent
@@ -24,8 +25,6 @@ MAIN = ("V-64", "V-16", "H-64", "L-64")
 SIZES = ("V-36", "V-81", "V-100", "V-225", "V-400")
 NULLS = ("V-untrained-64", "V-gaussian-64", "mean-field-64", "zero-infinity-64")
 GROUPS = {"main": MAIN, "sizes": SIZES, "nulls": NULLS}
-
-LIKELIHOOD = ("machine", "excess nats", "τ of E", "τ of |m|", "overlap of E", "overlap of |m|", "cold and hot agree")
 
 DRAWN = {
     "temperature_flow": ("main", "sizes", "nulls"),
@@ -69,26 +68,10 @@ def write_tables(tables, folder):
         (folder / f"{name}.md").write_text(text, encoding="utf-8")
 
 
-FILES = {
-    "flow_ends": ("flow_ends-main", "study_ends", "temperature_flow"),
-    "training_time": ("training_time-main", "study_training_time"),
-    "excess": ("training_time-main", "study_excess"),
-    "class_probabilities": ("class_probabilities-main", "temperature_flow"),
-    "block_spins": ("renormalization",),
-    "manifold": ("off_manifold-main", "temperature_flow", "study_ends"),
-    "energy_flow": ("energy_flow-main", "study_excess"),
-    "temperature_flow": ("temperature_flow-main", "temperature_flow", "study_ends"),
-    "leading_vectors": ("leading_vectors-main", "leading_vectors"),
-    "weight_products": ("weight_products-main", "weights_along_training"),
-    "spectra": ("spectra-main", "weights_along_training"),
-}
-"""Figures of the pages that show what decides a verdict, the first that a page has."""
-
-
 def figure_link(row, folder):
-    """A link to the figure of a verdict, if it is one of the page."""
-    shown = [name for name in FILES.get(row["figure"], ()) if (folder / f"{name}.png").exists()]
-    return f" ([figure]({folder.name}/{shown[0]}.png))" if shown else ""
+    """A link to the first figure of a verdict that the page has, of the main machines where there are groups."""
+    files = [folder / f"{name}{end}.png" for name in row.figures for end in ("-main", "")]
+    return next((f" ([figure]({folder.name}/{file.name}))" for file in files if file.exists()), "")
 
 
 def verdict_table(verdicts, folder):
@@ -97,23 +80,23 @@ def verdict_table(verdicts, folder):
     def told(row):
         parts = []
         for side, word in (("supports", "for"), ("contradicts", "against"), ("open", "open")):
-            found = [f"{one['of']}: {one['measured']}" for one in row["judgements"] if one["side"] == side]
+            found = [f"{one.of}: {one.measured}" for one in row.of(side)]
             if found:
                 parts.append(f"**{word}** " + "; ".join(found))
         return "<br>".join(parts)
 
     rows = [
         (
-            f"`{row['id']}`",
-            f"{row['claim']} ({row['source']})" if row["source"] else row["claim"],
-            row["rule"],
-            f"**{row['verdict']}**{figure_link(row, folder)}",
+            f"`{row.id}`",
+            f"{row.words} ({row.source})" if row.source else row.words,
+            row.rule,
+            f"**{row.verdict}**{figure_link(row, folder)}",
             told(row),
         )
         for row in verdicts
-        if row["judgements"]
+        if row.judgements
     ]
-    untested = ", ".join(f"`{row['id']}`" for row in verdicts if not row["judgements"])
+    untested = ", ".join(f"`{row.id}`" for row in verdicts if not row.judgements)
     return table(("claim", "statement", "rule, in short", "verdict", "measured"), rows) + (
         f"\nNot tested by this run: {untested}.\n" if untested else ""
     )
@@ -150,8 +133,8 @@ def write_paper(store, run, folder):
     for name, groups in DRAWN.items():
         for group in groups:
             part = results.sel(machine=[label for label in GROUPS[group] if label in results["machine"].values])
-            chosen = ("neural",) if name == "class_probabilities" else ()
-            save(getattr(figures, name)(part, *chosen), folder, f"{name}-{group}")
+            chosen = {"classifier": "neural"} if name == "class_probabilities" else {}
+            save(figures.FIGURES[name](part, **chosen), folder, f"{name}-{group}")
     save(figures.calibration(results), folder, "calibration")
     save(figures.renormalization(results), folder, "renormalization")
     tables = {
@@ -160,7 +143,7 @@ def write_paper(store, run, folder):
         "settling": table(*settling_table(results)),
         "off": table(*off_table(results)),
         "weights": table(*measures_table(results)),
-        "likelihood": table(LIKELIHOOD, likelihood_table(results)),
+        "likelihood": table(*likelihood_table(results)),
         "provenance": provenance([run], store),
     }
     write_tables(tables, folder)
@@ -175,7 +158,7 @@ def write_fixed_point(store, run, folder):
             there.append(store.read(Address("results", point["results"])))
             records.append(record)
     print(f"{len(there)} of {len(run['points'])} points are there")
-    verdicts, machines = verdicts_of_sweep(there)
+    verdicts, machines = verdicts_of(*there), machines_side_by_side(*there)
     for name in ("study_ends", "study_excess", "study_training_time"):
         save(getattr(figures, name)(machines), folder, name)
     starts = [str(start) for start in machines["start"].values]
@@ -241,7 +224,7 @@ def write_veiga_vicente(store, run, folder):
         "ends": table(*report.ends_table(results)),
         "settling": table(*settling_table(results)),
         "off": table(*off_table(results)),
-        "likelihood": table(LIKELIHOOD, likelihood_table(results)),
+        "likelihood": table(*likelihood_table(results)),
         "provenance": provenance([run], store),
     }
     write_tables(tables, folder)

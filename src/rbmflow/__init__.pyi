@@ -2,10 +2,12 @@
 
 from . import exact as exact
 from ._scan import Interrupted as Interrupted
+from .claims import Judgement as Judgement, claim as claim, judge as judge
 from .controls import control as control
 from .convergence import FlowEnds as FlowEnds, end_of_flows as end_of_flows
 from .data_sources import data_source as data_source
 from .dataset import Draws as Draws
+from .figures import figure as figure
 from .flow import Flow as Flow, iterate as iterate
 from .lattice import Square as Square
 from .likelihood import (

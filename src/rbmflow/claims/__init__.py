@@ -1,9 +1,10 @@
-"""Verdicts: what the numbers of a run say of each claim, by rules that were fixed beforehand."""
+"""Claims of the literature, and what the numbers of a run say of each, by rules that were fixed beforehand."""
 
+from rbmflow.claims.declaration import CLAIMS, Claim, claim
 from rbmflow.claims.judgement import Judgement, Measured, Verdict
-from rbmflow.claims.judging import CLAIMS, Claim, judge
+from rbmflow.claims.judging import distinct, judge, named
 from rbmflow.claims.machines import BlockSpins, Machine, StartedFlow
-from rbmflow.claims.measured import blocks_of, machines_of
+from rbmflow.claims.measured import machines_of
 from rbmflow.claims.side_by_side import study
 
 __all__ = [
@@ -15,8 +16,10 @@ __all__ = [
     "Measured",
     "StartedFlow",
     "Verdict",
-    "blocks_of",
+    "claim",
+    "distinct",
     "judge",
     "machines_of",
+    "named",
     "study",
 ]

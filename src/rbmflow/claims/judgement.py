@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rbmflow._format import with_error
 from rbmflow.convergence import SIGMAS
 
 type Side = Literal["supports", "contradicts", "open"]
@@ -31,14 +32,16 @@ class Verdict:
     """A claim, the rule that decides it, what was measured, and what follows."""
 
     id: str
-    claim: str
+    words: str
     source: str
     rule: str
     verdict: str
     """`holds`, `fails`, `holds only when`, `open` or `not tested`."""
     judgements: tuple[Judgement, ...]
-    figure: str
-    """Figure of the report that shows it; empty if none does."""
+    figures: tuple[str, ...]
+    """Figures that show it; a page links the first that it has."""
+    note: str = ""
+    """What of the results was missing."""
 
     def of(self, side: Side) -> tuple[Judgement, ...]:
         """The judgements on one side."""
@@ -74,30 +77,21 @@ class Measured:
     """Independent trainings that the error comes from."""
 
     def __str__(self) -> str:
-        if not math.isfinite(self.value):
-            return str(self.value)
-        if not math.isfinite(self.error) or self.error <= 0:
-            return f"{self.value:.3f}"
-        decimals = min(4, max(0, 1 - math.floor(math.log10(self.error))))
-        return f"{self.value:.{decimals}f} ± {self.error:.{decimals}f}"
+        return with_error(self.value, self.error)
 
     @property
     def margin(self) -> float:
-        """Three standard errors; 0 where the error is not known."""
-        return SIGMAS * self.error if math.isfinite(self.error) else 0.0
+        """Three standard errors; infinite where the error is not known, for then nothing can be told apart."""
+        return SIGMAS * self.error if math.isfinite(self.error) else math.inf
 
     def minus(self, other: Measured) -> Measured:
-        """Difference of two independent numbers; an unknown error counts as 0."""
-        return Measured(self.value - other.value, math.hypot(_known(self.error), _known(other.error)))
+        """Difference of two independent numbers; its error is not known where one of theirs is not."""
+        return Measured(self.value - other.value, math.hypot(self.error, other.error))
 
     @property
     def differs(self) -> bool:
-        """Whether it differs from 0 by more than three errors."""
-        return abs(self.value) > self.margin
-
-
-def _known(error: float) -> float:
-    return error if math.isfinite(error) else 0.0
+        """Whether it differs from 0 by more than three errors, as an infinite number does."""
+        return abs(self.value) > self.margin or math.isinf(self.value)
 
 
 def within(number: Measured, target: float, window: float) -> Side:

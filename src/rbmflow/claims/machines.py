@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import xarray as xr
+
 from rbmflow.claims.judgement import Measured
 
 UNKNOWN = Measured(math.nan, math.nan)
@@ -28,6 +30,17 @@ class StartedFlow:
     """Class of the largest averaged probability of the neural thermometer at the last iteration."""
     iterations: Measured = UNKNOWN
     """Iterations until it stays at its end."""
+
+
+@dataclass(frozen=True)
+class BlockSpins:
+    """The flow of block spins by one rule."""
+
+    rule: str
+    length: int
+    """Side of the lattice that they end on."""
+    changes: dict[str, Measured]
+    """Change of the distance of T from T_c over the last blocking, by the side of T_c that it started on."""
 
 
 NOT_COMPARED = ("training.epochs", "training.checkpoints", "sampling.method", "sampling.temperatures")
@@ -68,8 +81,12 @@ class Machine:
     leading_overlap: Measured = UNKNOWN
     two_sample: tuple[float, ...] = ()
     """Probabilities of the two-sample test, one a seed and start."""
-    checkpoints: tuple[tuple[int, Measured], ...] = field(default=())
+    checkpoints: tuple[tuple[int, Measured], ...] = ()
     """T(E) at the end by gradient updates, along the training."""
+    blocks: tuple[BlockSpins, ...] = ()
+    """Block-spin flows that end on its lattice."""
+    results: xr.Dataset = field(default_factory=xr.Dataset, repr=False, compare=False)
+    """Everything that the results have of it, for rules on other variables."""
 
     @property
     def hidden(self) -> int:
@@ -160,14 +177,3 @@ class Machine:
     def told_ends(self) -> str:
         """The ends of all starts, for people."""
         return ", ".join(f"{flow.start} {flow.end}" for flow in self.flows)
-
-
-@dataclass(frozen=True)
-class BlockSpins:
-    """The flow of block spins by one rule."""
-
-    rule: str
-    length: int
-    """Side of the lattice that they end on."""
-    changes: dict[str, Measured]
-    """Change of the distance of T from T_c over the last blocking, by the side of T_c that it started on."""

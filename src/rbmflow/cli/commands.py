@@ -53,7 +53,6 @@ def run(arguments: argparse.Namespace) -> int:
     workers = _workers(arguments)
     if workers == 1:
         compute_in_one_thread()
-    from rbmflow import report
     from rbmflow.cli import fitting, sweeping
     from rbmflow.cli.watching import Watch
     from rbmflow.execute import recording
@@ -84,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     if watch.computed or not recording.finished(record) or not filled(page):
         seconds = time.perf_counter() - clock
         record = recording.finish(spec, steps, store, started, seconds, watch.computed)
-        report.write(page, results, record)
+        sweeping.write(page, results, record)
     _print_ends(results, record)
     done = f"{len(watch.computed)} of {len(set(steps))} steps computed" if watch.computed else "nothing to compute"
     print(f"{record['run']}: {done}, {time.perf_counter() - clock:.1f} s")

@@ -98,13 +98,19 @@ def write_page(record: dict[str, Any], store: Store, processes: int) -> Path:
     InvalidInput
         If the results of a run are not there.
     """
-    from rbmflow import report
-
     if "points" in record:
         return write_reports(record, store, processes)
     page = store.run_folder(record["run"]) / "report.html"
-    report.write(page, results_of(store, record), record)
+    write(page, results_of(store, record), record)
     return page
+
+
+def write(page: Path, results: xr.Dataset, record: dict[str, Any]) -> None:
+    """Write the report of a run from its results, with a verdict on every claim."""
+    from rbmflow import report
+    from rbmflow.steps import verdicts_of
+
+    report.write(page, results, record, verdicts_of(results))
 
 
 def write_reports(record: dict[str, Any], store: Store, processes: int, computed: Collection[Step] = ()) -> Path:
@@ -125,7 +131,7 @@ def write_reports(record: dict[str, Any], store: Store, processes: int, computed
         Steps that this invocation computed.
     """
     from rbmflow import report
-    from rbmflow.steps import verdicts_of_sweep
+    from rbmflow.steps import machines_side_by_side, verdicts_of
 
     rows, wanted, there = [], {}, []
     few = len(record["points"]) <= MOST_REPORTS
@@ -141,8 +147,8 @@ def write_reports(record: dict[str, Any], store: Store, processes: int, computed
         rows.append(row)
     _draw(wanted, store, min(processes, len(wanted)))
     page = store.run_folder(record["run"]) / "report.html"
-    verdicts, machines = verdicts_of_sweep(there) if there else ([], None)
-    report.write_sweep(page, record, rows, verdicts, machines)
+    machines = machines_side_by_side(*there) if there else None
+    report.write_sweep(page, record, rows, verdicts_of(*there) if there else [], machines)
     return page
 
 
@@ -165,11 +171,9 @@ def _draw(records: Mapping[str, dict[str, Any]], store: Store, processes: int) -
 
 def _write_point(store: str, record: dict[str, Any], _: object = None) -> None:
     """Write the report of one point from its results in the store."""
-    from rbmflow import report
-
     last, place = record["steps"][-1], Store(store)
     page = place.run_folder(record["run"]) / "report.html"
-    report.write(page, place.read(Address(last["kind"], last["hash"])), record)
+    write(page, place.read(Address(last["kind"], last["hash"])), record)
 
 
 def show(record: dict[str, Any], store: Store, as_json: bool) -> int:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rbmflow.figures.style import INK, WIDTH, Look
+from rbmflow.figures.style import INK, Look
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
 CRITICAL = {"color": INK, "linewidth": 0.8, "linestyle": "-", "zorder": 1.5}
@@ -132,27 +131,3 @@ def say_empty(axes: Axes, *values: ArrayLike) -> None:
     """Write "no reading" into a panel in which nothing could be drawn."""
     if not any(np.isfinite(np.asarray(v, float)).any() for v in values):
         axes.text(0.5, 0.5, "no reading", transform=axes.transAxes, ha="center", va="center", color="#999999")
-
-
-def panel_grid(figure: Figure, count: int, columns: int, *, share_x: bool = True) -> list[Axes]:
-    """Return `count` panels with shared axes, row by row; spare places of the last row stay free."""
-    rows = -(-count // columns)
-    grid = figure.add_gridspec(rows, columns)
-    panels: list[Axes] = []
-    for i in range(count):
-        first = panels[0] if panels else None
-        panels.append(figure.add_subplot(grid[divmod(i, columns)], sharex=first if share_x else None, sharey=first))
-    return panels
-
-
-def in_first_column(axes: Axes) -> bool:
-    """Say whether a panel stands at the left of its grid, where the axis is named."""
-    place = axes.get_subplotspec()
-    return place is None or place.is_first_col()
-
-
-def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """Return an empty figure that belongs to no window."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height))

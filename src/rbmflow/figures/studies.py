@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.lines import Line2D
 
-from rbmflow.figures.axes import CRITICAL, labels, new_figure, plain, say_empty
-from rbmflow.figures.style import INK, NEUTRAL, start_looks, styled
+from rbmflow.figures.axes import CRITICAL, say_empty
+from rbmflow.figures.panels import by_machine, by_start, new_figure, offsets
+from rbmflow.figures.plot import figure
+from rbmflow.figures.style import INK, NEUTRAL, start_looks
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,60 +20,56 @@ if TYPE_CHECKING:
 ROW = 0.24
 """Inches that a machine takes."""
 
+TICKS = {"specific_heat_peak_temperature": (0, (5, 2)), "mixture_temperature": (0, (1, 1.2))}
+"""Dashes of what is marked in every row."""
 
-@styled
+
+@figure(
+    section="study",
+    page="sweep",
+    by="run",
+    needs=("end_temperature", "end_error", "converged", "critical_temperature", *TICKS),
+    caption="T(E) at the end of the flows of every machine, mean over the last quarter; error bars are one standard "
+    "error, of seeds and chains joined. Filled: converged; open: no T*. Full line T_c, dashed tick the maximum of the "
+    "specific heat of the machine's size, dotted tick its training mixture. A triangle at the edge stands for a "
+    "hotter end.",
+)
 def study_ends(study: xr.Dataset) -> Figure:
-    """Draw T(E) at the end of the flows of every machine of a study, one row a machine.
-
-    A filled symbol belongs to a machine that has converged, an open one to a machine without T*. The full line is
-    T_c of the infinite lattice, the dashed tick of a row the maximum of the specific heat of its size, the dotted one
-    the energy of its training mixture, read as a temperature. Error bars are joined standard errors.
-
-    Parameters
-    ----------
-    study
-        Machines side by side, as `claims.study` gives them.
-
-    Returns
-    -------
-    Figure
-        Temperatures in J/k_B.
-    """
-    names = labels(study, "machine")
-    figure = new_figure(1.0 + ROW * len(names))
-    axes = figure.add_subplot()
+    """T(E) at the end of the flows of every machine of a study, one row a machine."""
+    machines, looks = by_machine(study), start_looks(study)
+    drawn = new_figure(1.0 + ROW * len(machines))
+    axes = drawn.add_subplot()
     _temperature_range(axes, study)
     axes.axvline(float(study["critical_temperature"][0]), **CRITICAL)
-    looks = start_looks(study)
-    offsets = np.linspace(-0.22, 0.22, len(looks)) if len(looks) > 1 else [0.0]
-    for row in range(len(names)):
-        here = study.isel(machine=row)
-        for name, style in (("specific_heat_peak_temperature", (0, (5, 2))), ("mixture_temperature", (0, (1, 1.2)))):
+    for row, (_, here) in enumerate(machines):
+        for name, style in TICKS.items():
             axes.plot([float(here[name])] * 2, [row - 0.42, row + 0.42], color=INK, linewidth=1.2, linestyle=style)
-        for offset, (start, look) in zip(offsets, looks.items(), strict=True):
-            end, error = float(here["end_temperature"].sel(start=start)), float(here["end_error"].sel(start=start))
-            face = look.colour if bool(here["converged"]) else "white"
-            _draw_end(axes, end, error, row + float(offset), look.colour, look.marker, face)
-    axes.set_yticks(range(len(names)), [plain(name) for name in names])
-    axes.set_ylim(len(names) - 0.5, -0.5)
+        face = None if bool(here["converged"]) else "white"
+        for offset, (_, look, at) in zip(offsets(len(looks), 0.22), by_start(here), strict=True):
+            end, error = float(at["end_temperature"]), float(np.nan_to_num(at["end_error"]))
+            style, height = {"color": look.colour, "markerfacecolor": face or look.colour}, row + float(offset)
+            if end > (high := axes.get_xlim()[1]):
+                axes.plot(high, height, ">", clip_on=False, **style)
+            elif np.isfinite(end):
+                axes.errorbar(end, height, xerr=error, marker=look.marker, markersize=4.5, **style)
+    axes.set_yticks(range(len(machines)), [name for name, _ in machines])
+    axes.set_ylim(len(machines) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("temperature at the end of the flow, $T(E)$ $(J/k_B)$")
     handles = [
         Line2D([], [], color=k.colour, marker=k.marker, linewidth=1, label=f"from {s}") for s, k in looks.items()
     ]
-    handles += [
-        Line2D([], [], color=INK, linewidth=0.8, label="$T_c$"),
-        Line2D([], [], color=INK, linewidth=1.2, linestyle=(0, (5, 2)), label="$C_{max}(L)$"),
-        Line2D([], [], color=INK, linewidth=1.2, linestyle=(0, (1, 1.2)), label="training mixture"),
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-    return figure
+    handles.append(Line2D([], [], color=INK, linewidth=0.8, label="$T_c$"))
+    for label, style in zip(("$C_{max}(L)$", "training mixture"), TICKS.values(), strict=True):
+        handles.append(Line2D([], [], color=INK, linewidth=1.2, linestyle=style, label=label))
+    drawn.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    return drawn
 
 
 def _temperature_range(axes: Axes, study: xr.Dataset) -> None:
-    names = ("end_temperature", "mixture_temperature", "specific_heat_peak_temperature", "critical_temperature")
     error = np.nan_to_num(study["end_error"].values)
     bars = [(study["end_temperature"].values + side * error).ravel() for side in (-1, 1)]
+    names = ("end_temperature", "critical_temperature", *TICKS)
     values = np.concatenate([*(study[name].values.ravel() for name in names), *bars])
     values = values[np.isfinite(values)]
     # A hot control would push everything else into a corner.
@@ -80,39 +78,24 @@ def _temperature_range(axes: Axes, study: xr.Dataset) -> None:
     axes.set_xlim(low - margin, high + margin)
 
 
-def _draw_end(axes: Axes, end: float, error: float, row: float, colour: str, marker: str, face: str) -> None:
-    high = axes.get_xlim()[1]
-    if end > high:
-        axes.plot(high, row, ">", color=colour, markerfacecolor=face, clip_on=False)
-    elif np.isfinite(end):
-        width = error if np.isfinite(error) else 0.0
-        axes.errorbar(end, row, xerr=width, color=colour, marker=marker, markerfacecolor=face, markersize=4.5)
-
-
-@styled
+@figure(
+    section="study",
+    page="sweep",
+    by="run",
+    needs=("excess", "excess_error", "energy_from_mixture", "energy_from_mixture_error", "converged"),
+    caption="Energy per site at the end of the flow, minus that of the training mixture, against the excess nats of "
+    "the machine: how far the flow ends from its data, and how well the machine has learnt them. Filled: converged. "
+    "Error bars are one standard error, of seeds and chains joined. A perfect machine at rest has no excess and no "
+    "distance.",
+)
 def study_excess(study: xr.Dataset) -> Figure:
-    """Draw how far the flows end from the training mixture against how well the machines have learnt it.
-
-    One symbol and number a machine: filled if it has converged. Error bars are joined standard errors. A perfect
-    machine at rest has no excess and no distance.
-
-    Parameters
-    ----------
-    study
-        Machines side by side, as `claims.study` gives them.
-
-    Returns
-    -------
-    Figure
-        Excess in nats; energies per site in J.
-    """
-    names = [plain(str(name)) for name in study["machine"].values]
-    figure = new_figure(max(3.6, 0.5 + 0.16 * len(names)), width=9.0)
-    axes = figure.add_subplot()
+    """How far the flows end from the training mixture against how well the machines have learnt it."""
+    machines = by_machine(study)
+    drawn = new_figure(max(3.6, 0.5 + 0.16 * len(machines)), width=9.0)
+    axes = drawn.add_subplot()
     axes.axhline(0.0, color="#999999", linewidth=0.8)
     shown = []
-    for row, name in enumerate(names):
-        here = study.isel(machine=row)
+    for row, (name, here) in enumerate(machines):
         x, y = float(here["excess"]), float(here["energy_from_mixture"])
         if not (np.isfinite(x) and np.isfinite(y)):
             continue
@@ -125,8 +108,8 @@ def study_excess(study: xr.Dataset) -> Figure:
         # A machine within the error of a perfect one may come out below 0.
         axes.set_xscale("log" if min(x for x, _ in shown) > 0 else "symlog")
         handles = [Line2D([], [], linestyle="none", label=text) for _, text in shown]
-        figure.legend(handles=handles, loc="outside right upper", handlelength=0, handletextpad=0, fontsize=7)
+        drawn.legend(handles=handles, loc="outside right upper", handlelength=0, handletextpad=0, fontsize=7)
     say_empty(axes, study["excess"].values)
     axes.set_xlabel("excess over the training mixture (nats)")
     axes.set_ylabel("$E/N$ at the end minus mixture $(J)$")
-    return figure
+    return drawn

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +21,9 @@ WIDTH = 10.0
 INK = "#222222"
 NEUTRAL = "#4c5b6b"
 """Colour of what belongs to no start: training curves, spectra, thermometers."""
+
+DATA = "#B3589A"
+"""Colour of what belongs to the training data; no start has it."""
 
 DIVERGING = "PuOr_r"
 """Colour map of signed numbers, with white at zero; its hues are no start's."""
@@ -73,17 +74,6 @@ def tints(colour: str, count: int) -> list[str]:
             mixed = tuple(c * (1 + lightness) for c in (red, green, blue))
         shades.append(to_hex(mixed))  # pyright: ignore[reportArgumentType]
     return shades
-
-
-def styled[**P](draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw under the style file, and leave the caller's settings as they were."""
-
-    @wraps(draw)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with matplotlib.rc_context(fname=STYLE_FILE):
-            return draw(*args, **kwargs)
-
-    return drawn
 
 
 def to_svg(figure: Figure, name: str = "figure") -> str:

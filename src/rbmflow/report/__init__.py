@@ -1,7 +1,8 @@
 """The report of a run: one HTML page for people, one summary for programs, one table for both."""
 
 from rbmflow.report.document import render, write
-from rbmflow.report.quantities import ends_table, flags, summary
+from rbmflow.report.summary import flags, summary
 from rbmflow.report.sweep_page import sweep_table, write_sweep
+from rbmflow.report.tables import ends_table
 
 __all__ = ["ends_table", "flags", "render", "summary", "sweep_table", "write", "write_sweep"]

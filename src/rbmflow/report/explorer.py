@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rbmflow.report.quantities import HEADINGS, number
+from rbmflow.report.summary import number
+from rbmflow.report.tables import HEADINGS, names
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,10 +37,10 @@ def explorer_data(results: xr.Dataset) -> dict[str, Any]:
     rows = np.where(spins > 0, "+", "-").reshape(-1, shape[-2] * shape[-1])
     configurations = np.array(["".join(row) for row in rows], object).reshape(shape[:3])
     return {
-        "machines": [str(m) for m in results["machine"].values],
+        "machines": names(results, "machine"),
         "starts": [{"name": name, "colour": look.colour} for name, look in start_looks(results).items()],
-        "classifiers": [str(c) for c in results["classifier"].values],
-        "thermometers": [HEADINGS.get(str(t), str(t)) for t in results["thermometer"].values],
+        "classifiers": names(results, "classifier"),
+        "thermometers": [HEADINGS.get(name, name) for name in names(results, "thermometer")],
         "iterations": [int(i) for i in results["iteration"].values],
         "bins": [number(b) for b in bins],
         "positions": [float(p) for p in positions(bins, top)],

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rbmflow._files import write_text
-from rbmflow.report.document import TEMPLATES, content_policy, identifier, template_environment
-from rbmflow.report.quantities import HEADINGS, with_error
+from rbmflow._format import with_error
+from rbmflow.report.document import places
+from rbmflow.report.drawing import draw_all
+from rbmflow.report.page import page
+from rbmflow.report.tables import HEADINGS
 
 if TYPE_CHECKING:
     import xarray as xr
 
-FIGURES = ("flow_ends", "excess", "training_time")
-"""Figures of verdicts that the page of a sweep has."""
+    from rbmflow.claims import Verdict
 
 _NUMBERS = ("temperature", "error", "interval_95", "chain_error", "drift", "drift_error")
 
@@ -84,7 +86,7 @@ def write_sweep(
     path: Path,
     record: Mapping[str, Any],
     points: Sequence[Mapping[str, Any]],
-    verdicts: Sequence[Mapping[str, Any]] = (),
+    verdicts: Sequence[Verdict] = (),
     machines: xr.Dataset | None = None,
 ) -> None:
     """Write the page of a sweep, and `table.csv` with the rows of `sweep_table` beside it.
@@ -103,36 +105,29 @@ def write_sweep(
     machines
         These machines side by side, for the figures; None where there are none yet.
     """
+    from rbmflow.figures import FIGURES
+
     header, rows = sweep_table(points)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([header, *(["" if cell is None else cell for cell in row] for row in rows)])
     write_text(path.with_name("table.csv"), text.getvalue())
-    template = template_environment().get_template("sweep.html.j2")
-    page = template.render(
-        style=(TEMPLATES / "report.css").read_text("utf-8"),
-        policy=content_policy(),
+    plots = [plot for plot in FIGURES.values() if plot.page == "sweep"]
+    drawn, left_out = draw_all(machines, plots) if machines is not None else ([], [])
+    written = page(
+        "sweep.html.j2",
         run=record,
         points=points,
         there=[point for point in points if point["summary"]],
         missing=[point for point in points if not point["summary"]],
         fields=list(points[0]["values"]),
-        verdicts=[{**row, "figure": row["figure"] if row["figure"] in FIGURES else ""} for row in verdicts],
-        drawn=_drawn(machines),
+        verdicts=verdicts,
+        places=places(drawn),
+        drawn=drawn,
+        left_out=left_out,
         **_ends(points),
     )
-    write_text(path, page)
-
-
-def _drawn(machines: xr.Dataset | None) -> dict[str, str]:
-    from rbmflow import figures
-
-    if machines is None:
-        return {}
-    drawn = {"study_ends": figures.study_ends(machines), "study_excess": figures.study_excess(machines)}
-    if bool(machines["checkpoint_end"].notnull().any()):
-        drawn["study_training_time"] = figures.study_training_time(machines)
-    return {name: figures.to_svg(figure, identifier(name)) for name, figure in drawn.items()}
+    write_text(path, written)
 
 
 def _short(value: Any) -> Any:

@@ -12,11 +12,11 @@ from rbmflow.steps.kind import compute, compute_together, group
 
 if TYPE_CHECKING:
     from rbmflow.steps.checkup import doctor
-    from rbmflow.steps.verdicts import verdicts_of, verdicts_of_sweep
+    from rbmflow.steps.verdicts import machines_side_by_side, verdicts_of
 
-__all__ = ["compute", "compute_together", "doctor", "graph", "group", "verdicts_of", "verdicts_of_sweep"]
+__all__ = ["compute", "compute_together", "doctor", "graph", "group", "machines_side_by_side", "verdicts_of"]
 
-_PLACES = {"doctor": "checkup", "verdicts_of": "verdicts", "verdicts_of_sweep": "verdicts"}
+_PLACES = {"doctor": "checkup", "verdicts_of": "verdicts", "machines_side_by_side": "verdicts"}
 
 
 def __getattr__(name: str) -> Any:

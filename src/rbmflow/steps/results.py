@@ -16,7 +16,6 @@ from rbmflow.convergence import DOUBTS, FlowEnds, end_of_flows, mean_temperature
 from rbmflow.diagnostics import mean_and_error, mean_and_joined_error, root_mean_square
 from rbmflow.settings import MachineSettings, ModelSettings, SamplingSettings, TrainingSettings, start_label
 from rbmflow.steps.kind import model_of
-from rbmflow.steps.verdicts import verdicts_of
 from rbmflow.steps.weights import weights_of_all
 from rbmflow.store import Step
 
@@ -82,10 +81,7 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
     length = model_of(step).lattice.shape[0]
     lattice = f"square torus {length} x {length}"
     dataset = dataset.assign_attrs(title="RBM flows", model="Ising", lattice=lattice, length=length)
-    return dataset.assign_attrs(
-        verdicts=json.dumps(verdicts_of(dataset)),
-        flags=json.dumps(_flags(step, parents, dataset)),
-    )
+    return dataset.assign_attrs(flags=json.dumps(_flags(step, parents, dataset)))
 
 
 def _whose(step: Step) -> tuple[str, ...]:

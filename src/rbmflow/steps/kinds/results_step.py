@@ -33,7 +33,7 @@ def _holds(settings: Mapping[str, Any]) -> Expected:
 
 @step(version=6, holds=_holds)
 def results(task: Task) -> xr.Dataset:
-    """Join by machine, seed and start, average over seeds, and judge the claims."""
+    """Join by machine, seed and start, and average over seeds."""
     from rbmflow.steps.results import gather
 
     return gather(task.step, task.parents)

@@ -1,0 +1,39 @@
+"""Tables of these pages that are made from the package when they are built, so that they cannot differ from it."""
+
+from pathlib import Path
+
+from rbmflow.claims import CLAIMS
+from rbmflow.figures import FIGURES
+
+MADE = Path(__file__).parent / "made"
+
+
+def table(header, rows):
+    """Lines of a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    told = [[str(cell).replace("|", "\\|").replace("*", "\\*") for cell in line] for line in lines]
+    return "".join("| " + " | ".join(line) + " |\n" for line in told)
+
+
+def claims(module):
+    """The claims of one module of `rbmflow.claims`, with their rules."""
+    there = [claim for claim in CLAIMS.values() if claim.judge.__module__ == f"rbmflow.claims.{module}"]
+    header = ("id", "claim", "source", "observable", "supports", "contradicts")
+    return table(header, [(f"`{c.id}`", c.words, c.source, *c.in_full) for c in there])
+
+
+def figures():
+    """Every figure, what it shows, and the variables that it needs."""
+    rows = [(f"`{f.name}`", f.page, f.shows, ", ".join(f"`{name}`" for name in f.needs)) for f in FIGURES.values()]
+    return table(("figure", "of a", "shows", "needs"), sorted(rows))
+
+
+PAGES = {f"claims-{name}": lambda name=name: claims(name) for name in ("paper", "dispute", "candidates")}
+PAGES |= {"figures": figures}
+
+
+def write():
+    """Write every table; the pages include them."""
+    MADE.mkdir(exist_ok=True)
+    for name, make in PAGES.items():
+        (MADE / f"{name}.md").write_text(make(), encoding="utf-8")

@@ -1,0 +1,31 @@
+"""How a value is written with its error, everywhere."""
+
+from __future__ import annotations
+
+import math
+
+
+def with_error(value: float, error: float) -> str:
+    """Write a value with its error in parentheses, two digits of it: 2.412(15) is 2.412 ± 0.015.
+
+    Examples
+    --------
+    >>> with_error(2.4123, 0.0153)
+    '2.412(15)'
+    >>> with_error(2.4123, math.nan)
+    '2.412(n/a)'
+    >>> with_error(math.nan, 0.1)
+    'no reading'
+    """
+    if math.isnan(value):
+        return "no reading"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if not math.isfinite(error):
+        return f"{value:.3f}({'n/a' if math.isnan(error) else 'inf'})"
+    if error < 5e-7:
+        return f"{value:.3f}(0)"
+    decimals = max(0, 1 - int(f"{error:.1e}".split("e")[1]))
+    if decimals <= 1:
+        return f"{value:.{decimals}f}({error:.{decimals}f})"
+    return f"{value:.{decimals}f}({round(error * 10**decimals)})"

@@ -1,0 +1,114 @@
+"""What a claim is: a statement with its source, and the rule that decides it; the claims that there are."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import update_wrapper
+
+from rbmflow._registry import Registry
+from rbmflow.claims.judgement import Judgement, Verdict, weigh
+from rbmflow.claims.machines import Machine
+
+type Judge = Callable[[Sequence[Machine]], list[Judgement]]
+
+
+@dataclass(eq=False)
+class Claim:
+    """A statement of the literature, or of theory, and what decides it; called with machines, it judges them.
+
+    Parameters
+    ----------
+    id
+        What it is called by.
+    words
+        The statement.
+    source
+        Where it is made.
+    rule
+        What supports it, in short.
+    judge
+        From all machines to what each that the claim is about, or each comparison of several, says of it. Its
+        docstring has the rule in full: what is measured, then `Supports:` and `Contradicts:`.
+    needs
+        Variables of the results that the judge looks at beyond those that every machine has.
+    figure
+        Name of the figure that shows it, or of several, of which a page links the first that it has.
+    """
+
+    id: str
+    words: str
+    source: str
+    rule: str
+    judge: Judge
+    needs: tuple[str, ...] = ()
+    figure: str | tuple[str, ...] = ()
+
+    def __post_init__(self):
+        update_wrapper(self, self.judge)
+
+    def __call__(self, machines: Sequence[Machine]) -> Verdict:
+        """Apply the rule; `not tested` where there is nothing that it could decide on."""
+        lacking = [[name for name in self.needs if name not in machine.results.variables] for machine in machines]
+        found = self.judge([machine for machine, names in zip(machines, lacking, strict=True) if not names])
+        told = ", ".join(f"`{name}`" for name in dict.fromkeys(name for names in lacking for name in names))
+        note = f"{lacking.count([])} of {len(machines)} machines judged: the others have no {told}" if told else ""
+        shown = (self.figure,) if isinstance(self.figure, str) else tuple(self.figure)
+        return Verdict(self.id, self.words, self.source, self.rule, weigh(found), tuple(found), shown, note)
+
+    @property
+    def in_full(self) -> tuple[str, str, str]:
+        """What is measured, what supports the claim, and what contradicts it; empty where nothing is said."""
+        text = " ".join(inspect.cleandoc(self.judge.__doc__ or "").split())
+        told = [part.strip().removesuffix(".") for part in re.split(r"Supports: |Contradicts: ", text)]
+        return (*told, "", "")[:3]  # pyright: ignore[reportReturnType]
+
+
+CLAIMS: Registry[Claim] = Registry(
+    "claim", ("rbmflow.claims.paper", "rbmflow.claims.dispute", "rbmflow.claims.candidates", "rbmflow.claims")
+)
+"""Every claim by its id, those of this package in the order of the documentation, then those that others register."""
+
+
+def claim(
+    *,
+    id: str,
+    words: str,
+    source: str,
+    rule: str,
+    needs: tuple[str, ...] = (),
+    figure: str | tuple[str, ...] = (),
+) -> Callable[[Judge], Claim]:
+    """Declare a claim beside its judge: every report has a verdict on it from then on.
+
+    Parameters
+    ----------
+    id, words, source, rule, needs, figure
+        As of `Claim`.
+
+    Returns
+    -------
+    Callable
+        The decorator, which makes a `Claim` of a function from machines to judgements.
+
+    Raises
+    ------
+    InvalidInput
+        If another claim has the id.
+
+    Examples
+    --------
+    >>> @claim(id="cold-end", words="Flows end cold", source="example", rule="T* below 1")
+    ... def cold_end(machines):
+    ...     return [Judgement(m.name, "supports" if m.end.value < 1 else "contradicts", str(m.end)) for m in machines]
+    >>> cold_end([]).verdict
+    'not tested'
+    """
+
+    def declared(judge: Judge) -> Claim:
+        needed = (needs,) if isinstance(needs, str) else tuple(needs)
+        return CLAIMS.add(id, Claim(id, words, source, rule, judge, needed, figure))
+
+    return declared

@@ -1,0 +1,317 @@
+"""The claims of arXiv:1801.07172; the rules were written before the studies were run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from rbmflow.claims.declaration import claim
+from rbmflow.claims.judgement import Judgement, Measured, Side, above
+from rbmflow.claims.machines import Machine
+from rbmflow.claims.rules import (
+    ENDS,
+    WINDOW,
+    alike_but_for,
+    each,
+    end_at,
+    from_every_start,
+    ground_state_machines,
+    neural_at_critical,
+    of_window,
+    paper_machines,
+)
+
+PAPER = "1801.07172"
+RECALLED = f"{PAPER}, recollection"
+
+COLDEST = 1.25
+"""T(E) up to which a flow has gone to T = 0: classes that configurations of L = 10 hardly tell apart."""
+
+WEIGHTS = ("weight_final_mean", "weight_final_error")
+
+
+@claim(
+    id="V-to-Tc",
+    words="The flow of a machine trained on T = 0 to 6 goes to T_c, from both sides",
+    source=PAPER,
+    rule="converged, T* within 0.125 of T_c",
+    needs=ENDS,
+    figure=("flow_ends", "study_ends"),
+)
+def v_to_tc(machines: Sequence[Machine]) -> list[Judgement]:
+    """T* of type V.
+
+    Supports: converged, and T* within 0.125 of T_c.
+    Contradicts: T*, or all ends of a machine that is not open, outside that window by more than the error.
+    """
+    return each(paper_machines(machines), end_at(lambda machine: machine.critical, WINDOW))
+
+
+@claim(
+    id="V-to-Tc-neural",
+    words="The same, as its own thermometer sees it",
+    source=PAPER,
+    rule="neural class 2.25 or 2.5 from every start",
+    needs=("probability_mean",),
+    figure="class_probabilities",
+)
+def v_to_tc_neural(machines: Sequence[Machine]) -> list[Judgement]:
+    """Class of the largest averaged probability at the last iteration, all starts.
+
+    Supports: it is 2.25 or 2.5 from every start.
+    Contradicts: it is another class from every start.
+    """
+    return each(paper_machines(machines), neural_at_critical)
+
+
+@claim(
+    id="H-to-hot",
+    words="Trained on high temperatures only, the flow goes to high temperature",
+    source=RECALLED,
+    rule="T(E) above 4 from every start",
+    needs=ENDS,
+    figure=("flow_ends", "study_ends"),
+)
+def h_to_hot(machines: Sequence[Machine]) -> list[Judgement]:
+    """T(E) at the end, type H.
+
+    Supports: from every start above 4, the lowest training temperature.
+    Contradicts: from every start below 4.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        lowest = machine.lowest
+        sides: set[Side] = {above(flow.end, lowest, lowest - flow.end.margin) for flow in machine.flows}
+        return sides.pop() if len(sides) == 1 else "open", machine.told_ends
+
+    return each(of_window(machines, 4), rule)
+
+
+@claim(
+    id="L-to-zero",
+    words="Trained on T = 0 only, the flow goes to T = 0",
+    source=RECALLED,
+    rule="T(E) at most 1.25 from every start",
+    needs=ENDS,
+    figure=("flow_ends", "study_ends"),
+)
+def l_to_zero(machines: Sequence[Machine]) -> list[Judgement]:
+    """T(E) at the end, type L.
+
+    Supports: from every start at most 1.25 (five lowest classes, which configurations of this size hardly tell apart).
+    Contradicts: from every start above 1.25.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        return from_every_start([flow.end.value <= COLDEST for flow in machine.flows]), machine.told_ends
+
+    return each(ground_state_machines(machines), rule)
+
+
+@claim(
+    id="start-forgotten",
+    words="The end does not depend on the start",
+    source=RECALLED,
+    rule="all starts end together and none drifts",
+    needs=ENDS,
+    figure=("temperature_flow", "study_ends"),
+)
+def start_forgotten(machines: Sequence[Machine]) -> list[Judgement]:
+    """Ends of one machine.
+
+    Supports: all starts end together and none drifts.
+    Contradicts: starts end apart and none drifts.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        moving = bool(machine.doubts & {"drift", "range"})
+        side: Side = "open" if moving else "contradicts" if "apart" in machine.doubts else "supports"
+        return side, machine.told_ends
+
+    return each([m for m in machines if m.is_ising and len(m.flows) > 1], rule)
+
+
+@claim(
+    id="N_h-moves-end",
+    words="For N_h > N_v the flow is slower and its end moves",
+    source=RECALLED,
+    rule="end and hot iterations above N_v differ from those below",
+    needs=(*ENDS, "iterations_needed"),
+    figure=("flow_ends", "study_ends"),
+)
+def hidden_units_move_end(machines: Sequence[Machine]) -> list[Judgement]:
+    """Iterations that the hot start needs; T(E) at the end, cold and hot averaged; N_h > N_v against N_h <= N_v.
+
+    Supports: both means differ, the iterations upwards.
+    Contradicts: neither does, at five seeds.
+    """
+    alike = alike_but_for(paper_machines(machines), "machine.hidden", "temperatures", "seed")
+    chosen = max(alike, key=len, default=[])
+    few = [m for m in chosen if m.hidden <= m.length**2]
+    many = [m for m in chosen if m.hidden > m.length**2]
+    if not few or not many:
+        return []
+    ends = _pooled([m.mean_end for m in many]).minus(_pooled([m.mean_end for m in few]))
+    slower = _pooled([m.hot_iterations for m in many]).minus(_pooled([m.hot_iterations for m in few]))
+    moved, later = ends.differs, slower.differs and slower.value > 0
+    # Iterations of one machine have no known error: two of them neither differ nor agree.
+    known = math.isfinite(ends.error) and math.isfinite(slower.error)
+    side: Side = "supports" if moved and later else "open" if moved or later or not known else "contradicts"
+    measured = f"end moves by {ends}, iterations by {slower}"
+    return [Judgement(f"N_h > N_v ({len(many)} machines) against N_h <= N_v ({len(few)})", side, measured)]
+
+
+def _pooled(numbers: Sequence[Measured]) -> Measured:
+    """Mean over machines, with the larger of the propagated error and the spread of the machines, as far as known."""
+    values, errors = (np.array([getattr(number, part) for number in numbers]) for part in ("value", "error"))
+    propagated = np.sqrt((errors**2).sum()) / len(values)
+    spread = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return Measured(float(values.mean()), float(np.fmax(propagated, spread)))
+
+
+@claim(
+    id="against-RG",
+    words="The direction is opposite to that of the renormalization group",
+    source=PAPER,
+    rule="block spins leave T_c on both sides, machines approach it from both",
+    needs=(*ENDS, "temperature_mean", "blocked_read", "blocked_read_error"),
+    figure="renormalization",
+)
+def against_rg(machines: Sequence[Machine]) -> list[Judgement]:
+    """abs(T(E) - T_c) along the flow of V machines, and along block-spin flows (majority rule, 40 to 20 to 10), from
+    starts below and above T_c.
+
+    Supports: block spins: it grows from both sides; the machine: it is smaller at the end than at the start from both
+    sides.
+    Contradicts: the machine's grows from one side, or the block spins' falls from one side.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        changes = next(block.changes for block in machine.blocks if block.rule == "majority")
+        leaves = all(change.differs and change.value > 0 for change in changes.values())
+        returns = any(change.differs and change.value < 0 for change in changes.values())
+        told = ", ".join(f"{name} {change}" for name, change in changes.items())
+        nearer, further = _approach(machine)
+        side: Side = "contradicts" if further or returns else "supports" if nearer and leaves else "open"
+        return side, f"{machine.told_ends}; block spins: {told}"
+
+    # Decimation of the square lattice has no fixed point, so it has no direction from T_c.
+    chosen = [m for m in paper_machines(machines) if any(block.rule == "majority" for block in m.blocks)]
+    return each(chosen, rule)
+
+
+def _approach(machine: Machine) -> tuple[bool, bool]:
+    """Whether flows from both sides of T_c end nearer to it than they began; whether any ends further away."""
+    changes, below = [], set()
+    for flow in machine.flows:
+        begin = flow.begin - machine.critical
+        if begin != 0:
+            distance = abs(flow.end.value - machine.critical)
+            # From infinite temperature every finite end is nearer.
+            changes.append(Measured(distance - min(abs(begin), 1e6), flow.end.error))
+            below.add(begin < 0)
+    nearer = len(below) == 2 and all(change.differs and change.value < 0 for change in changes)
+    return nearer, any(change.differs and change.value > 0 for change in changes)
+
+
+@claim(
+    id="WWt-correlations",
+    words="W Wᵀ of type V resembles the spin correlations of its data",
+    source=RECALLED,
+    rule="correlation over displacements at least 0.9",
+    needs=WEIGHTS,
+    figure="weight_products",
+)
+def product_resembles_correlations(machines: Sequence[Machine]) -> list[Judgement]:
+    """Pearson correlation, over lattice displacements other than 0, of the translation average of W Wᵀ with the exact
+    two-point function of the training mixture.
+
+    Supports: at least 0.9.
+    Contradicts: below 0.5.
+    """
+    return each(paper_machines(machines), lambda m: (above(m.resemblance, 0.9, 0.5), f"correlation {m.resemblance}"))
+
+
+@claim(
+    id="spectrum-V",
+    words="The eigenvalues of V's W Wᵀ decay gradually",
+    source=RECALLED,
+    rule="largest share below 1/2, at least five above the random-matrix edge",
+    needs=WEIGHTS,
+    figure="spectra",
+)
+def spectrum_of_v(machines: Sequence[Machine]) -> list[Judgement]:
+    """Share of the largest eigenvalue in the trace; eigenvalues above the Marchenko-Pastur edge of the initial weights.
+
+    Supports: share below 1/2 and at least five above the edge.
+    Contradicts: share above 1/2, or fewer than three above the edge.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        share, number = machine.largest_share, machine.above_edge
+        gradual = share.value < 0.5 and number.value >= 5
+        single = share.value > 0.5 or number.value < 3
+        side: Side = "supports" if gradual else "contradicts" if single else "open"
+        return side, f"largest share {share}, {number} above the edge"
+
+    return each(paper_machines(machines), rule)
+
+
+@claim(
+    id="spectrum-H",
+    words="Those of H are flat",
+    source=RECALLED,
+    rule="participation ratio at least 0.8 of a random matrix's",
+    needs=WEIGHTS,
+    figure="spectra",
+)
+def spectrum_of_h(machines: Sequence[Machine]) -> list[Judgement]:
+    """Participation ratio of the eigenvalues, over that of a random W of the same shape.
+
+    Supports: at least 0.8.
+    Contradicts: below 0.5.
+    """
+    return each(
+        of_window(machines, 4), lambda m: (above(m.flatness, 0.8, 0.5), f"participation over random {m.flatness}")
+    )
+
+
+@claim(
+    id="spectrum-L",
+    words="L has one large eigenvalue",
+    source=RECALLED,
+    rule="largest share above 1/2",
+    needs=WEIGHTS,
+    figure="spectra",
+)
+def spectrum_of_l(machines: Sequence[Machine]) -> list[Judgement]:
+    """Share of the largest eigenvalue.
+
+    Supports: above 1/2.
+    Contradicts: below 1/4.
+    """
+    return each(
+        ground_state_machines(machines),
+        lambda m: (above(m.largest_share, 0.5, 0.25), f"largest share {m.largest_share}"),
+    )
+
+
+@claim(
+    id="leading-magnetization",
+    words="The leading mode of V is the magnetization",
+    source=RECALLED,
+    rule="overlap with the uniform vector at least 0.95",
+    needs=WEIGHTS,
+    figure="leading_vectors",
+)
+def leading_is_magnetization(machines: Sequence[Machine]) -> list[Judgement]:
+    """Overlap of the leading visible singular vector with the uniform one.
+
+    Supports: at least 0.95.
+    Contradicts: below 0.8.
+    """
+    return each(
+        paper_machines(machines), lambda m: (above(m.leading_overlap, 0.95, 0.8), f"overlap {m.leading_overlap}")
+    )

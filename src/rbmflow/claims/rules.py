@@ -1,0 +1,101 @@
+"""What rules have in common: windows, which machines a claim is about, and which of them can be compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+from rbmflow._checks import same_temperature
+from rbmflow.claims.judgement import Judgement, Side, within
+from rbmflow.claims.machines import Machine
+
+WINDOW = 0.125
+"""Half a class of the paper's thermometer, in J/k_B."""
+
+NARROW = 0.02
+"""Window where candidates are set against each other, in J/k_B."""
+
+NEURAL_CLASSES = (2.25, 2.5)
+"""Classes of the paper's thermometer that count as T_c."""
+
+ENDS = (
+    *("end_temperature", "end_error", "drift", "drift_error", "mean_end", "mean_end_error"),
+    *("doubt_range", "doubt_drift", "doubt_apart", "doubt_one_sided", "critical_temperature"),
+)
+"""Variables of the results that say where flows end, and whether they have."""
+
+MIXTURE = ("energy_mean", "energy_error", "null_energy")
+"""Those that say how far that is from the training mixture."""
+
+type Rule = Callable[[Machine], tuple[Side, str]]
+
+
+def each(machines: Iterable[Machine], rule: Rule) -> list[Judgement]:
+    """Apply a rule to every machine by itself."""
+    return [Judgement(machine.name, *rule(machine)) for machine in machines]
+
+
+def paper_machines(machines: Iterable[Machine]) -> list[Machine]:
+    """Machines trained on Ising configurations of the paper's range, whatever their size and recipe."""
+    return [m for m in of_window(machines, 0) if same_temperature(m.highest, 6)]
+
+
+def of_window(machines: Iterable[Machine], lowest: float) -> list[Machine]:
+    """Machines trained on Ising configurations from a lowest temperature on, without a hole."""
+    return [m for m in machines if m.is_ising and same_temperature(m.lowest, lowest) and not m.has_gap]
+
+
+def ground_state_machines(machines: Iterable[Machine]) -> list[Machine]:
+    """Machines trained on ground states alone."""
+    return [m for m in machines if m.is_ising and same_temperature(m.highest, 0)]
+
+
+def alike_but_for(machines: Iterable[Machine], *names: str) -> list[list[Machine]]:
+    """Machines in groups that were made with the same settings but for these, which can be compared in them."""
+    groups: dict[str, list[Machine]] = {}
+    for machine in machines:
+        groups.setdefault(machine.apart_from(*names), []).append(machine)
+    return list(groups.values())
+
+
+def end_at(target: Callable[[Machine], float], window: float, narrow: bool = False) -> Rule:
+    """Whether T* of a machine is in a window about a target; of a narrow one the error is a part already.
+
+    A machine that has not converged contradicts if all its starts ended on one side of the window, and going on for
+    as many iterations again at their present drift would not bring one of them in.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        star, at = machine.end, target(machine)
+        if star is None:
+            return _heading(machine, at, window), f"no T*, {machine.told_ends}"
+        if narrow and math.isfinite(star.error):
+            return "supports" if abs(star.value - at) <= window + star.margin else "contradicts", f"T* = {star}"
+        return within(star, at, window), f"T* = {star}"
+
+    return rule
+
+
+def _heading(machine: Machine, target: float, window: float) -> Side:
+    sides = set()
+    for start in machine.flows:
+        # The drift is that over a quarter of the flow, so four of them make as many iterations again.
+        later = start.end.value + 4 * start.drift.value
+        for value in (start.end.value, later):
+            distance = value - target
+            outside = math.isfinite(distance) and abs(distance) > window + start.end.margin
+            sides.add(math.copysign(1, distance) if outside or math.isinf(distance) else 0.0)
+    return "contradicts" if sides in ({1.0}, {-1.0}) else "open"
+
+
+def from_every_start(sides: Sequence[bool]) -> Side:
+    """Supported if all starts agree that it is so, refuted if all agree that it is not."""
+    return "supports" if all(sides) else "open" if any(sides) else "contradicts"
+
+
+def neural_at_critical(machine: Machine) -> tuple[Side, str]:
+    """Whether the paper's thermometer sees its T_c classes from every start."""
+    told = ", ".join(f"{flow.start} {flow.neural_class:g}" for flow in machine.flows)
+    if any(math.isnan(flow.neural_class) for flow in machine.flows):
+        return "open", f"class {told}"
+    return from_every_start([flow.neural_class in NEURAL_CLASSES for flow in machine.flows]), f"class {told}"

@@ -1,0 +1,216 @@
+"""Figures of training time: how a machine learns, and where the flows of its checkpoints end."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rbmflow.figures.axes import CRITICAL, NULL, PEAK, say_empty, side_labels
+from rbmflow.figures.panels import (
+    by_machine,
+    by_start,
+    machine_columns,
+    new_figure,
+    reference_lines,
+    references,
+    start_legend,
+    update_axis,
+)
+from rbmflow.figures.plot import figure
+from rbmflow.figures.style import DATA, INK, NEUTRAL
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOWEST, HIGHEST = 0.5, 6.0
+"""Range of temperatures that is drawn, in J/k_B; ends beyond are triangles at its edge."""
+
+MACHINE_LINES = ((INK, "-"), (DATA, (0, (5, 1.5))), ("#C28E00", "-."), ("#5B8FC7", (0, (1, 1.2))))
+"""Colour and dashes of the machines of one figure."""
+
+MEASURES = {
+    "resemblance": "resemblance: correlation",
+    "resemblance_cosine": "resemblance: cosine",
+    "neighbour_ratio": "$W W^T$: neighbours / diagonal",
+    "translation_share": "translation-invariant share",
+    "effective_ratio": "effective modes / random",
+    "first_share": "share of first eigenvalue",
+    "above_edge": "eigenvalues above random edge",
+    "largest_gain": "largest eigenvalue",
+    "leading_uniformity": "first mode on uniform vector",
+    "purity": "purity of modes in $|k|$",
+    "mode_extent": "extent of modes",
+    "hidden_extent": "extent of hidden units",
+}
+"""The measures that are drawn, with their titles."""
+
+
+@figure(
+    section="training",
+    padded=1,
+    needs=("reconstruction", "weight_norm"),
+    caption="Reconstruction error and norm of the weights against the epoch of training, one line for each of {n}. "
+    "Look whether the curves have become level.",
+)
+def training_curves(results: xr.Dataset) -> Figure:
+    """Reconstruction error and size of the weights against the training epoch, one line a seed."""
+    drawn, columns = machine_columns(results, ("reconstruction error", "norm of $W$"), "epoch", 3.9, 2.0)
+    for column, here in columns:
+        for axes, name in zip(column, ("reconstruction", "weight_norm"), strict=True):
+            curves = here[name].transpose("seed", "epoch").values
+            axes.plot(here["epoch"].values, curves.T, color=NEUTRAL, alpha=0.75, linewidth=0.9)
+            say_empty(axes, curves)
+    return drawn
+
+
+@figure(
+    section="along-training",
+    padded=1,
+    needs=("weight_measure_mean", "weight_measure_error", "weight_update"),
+    caption="The numbers of the table at every checkpoint, against the gradient updates so far (0 is the untrained "
+    "machine; logarithmic beyond 1). {seed_band} Look whether a number has become level, and how far it is from that "
+    "of the untrained machine.",
+)
+def weights_along_training(results: xr.Dataset) -> Figure:
+    """Numbers that sum up the weights against training time, one panel a number, one line a machine."""
+    drawn = new_figure(6.4)
+    panels = drawn.subplots(3, 4, sharex=True).ravel()
+    machines = by_machine(results)
+    for axes, (measure, title) in zip(panels, MEASURES.items(), strict=True):
+        for number, (name, machine) in enumerate(machines):
+            here = machine.sel(measure=measure)
+            update, mean, error = (here[f"weight_{one}"].values for one in ("update", "measure_mean", "measure_error"))
+            colour, dashes = MACHINE_LINES[number % len(MACHINE_LINES)]
+            axes.plot(update, mean, color=colour, linestyle=dashes, linewidth=1.0, label=name)
+            axes.fill_between(update, mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
+        axes.set_title(title)
+        axes.set_xscale("symlog", linthresh=1.0)
+        axes.margins(x=0.03)
+    for axes in panels[::4]:
+        axes.set_ylabel("mean over seeds")
+    for axes in panels[-4:]:
+        axes.set_xlabel("gradient updates")
+    update_axis(panels[0])
+    drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(machines))
+    return drawn
+
+
+@figure(
+    section="training-time",
+    padded=1,
+    needs=(
+        *(
+            "checkpoint_end_temperature",
+            "checkpoint_end_error",
+            "checkpoint_end_chain_error",
+            "checkpoint_converged",
+            "checkpoint_end_update",
+        ),
+        *(
+            "checkpoint_excess_update",
+            "checkpoint_excess_mean",
+            "checkpoint_excess_mean_error",
+            "null_energy",
+            "null_temperature",
+        ),
+        *("critical_temperature", "specific_heat_peak_temperature"),
+    ),
+    caption="Every checkpoint of the training is a machine that is iterated from the same starts. Above: T(E) at the "
+    "end of its flows, mean over the last quarter; filled where the machine of that checkpoint has converged, open "
+    "where it has no T*. Full line T_c, dashed the maximum of the specific heat, dotted the mixture of what the "
+    "machine is trained on (null). A triangle is an end beyond the axis. Below: excess nats of the same machines over "
+    "that mixture, logarithmic axis. Error bars and bands: {bar}; updates are logarithmic beyond 1, 0 is the "
+    "untrained machine. Look whether the end becomes level, and where the machine knows most.",
+)
+def training_time(results: xr.Dataset) -> Figure:
+    """T(E) at the end of the flows and excess nats of every checkpoint, against the gradient updates."""
+    names = ("$T(E)$ at the end $(J/k_B)$", "excess (nats)")
+    drawn, columns = machine_columns(results, names, "gradient updates", 4.3)
+    for (upper, lower), here in columns:
+        _draw_ends(upper, here)
+        _draw_excess(lower, here)
+        update_axis(lower)
+    start_legend(drawn, results)
+    return drawn
+
+
+def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
+    axes.set_ylim(LOWEST, HIGHEST)
+    lines = references(here.sel(thermometer="energy"), "null")
+    reference_lines(axes, lines)
+    update, converged = here["checkpoint_end_update"].values, here["checkpoint_converged"].values == 1
+    for _, look, flow in by_start(here):
+        end, error = flow["checkpoint_end_temperature"].values, flow["checkpoint_end_error"].values
+        inside = _with_error(axes, update, end, error, look.colour)
+        for chosen, face in ((converged, look.colour), (~converged, "white")):
+            axes.plot(
+                update[chosen], inside[chosen], look.marker, color=look.colour, markerfacecolor=face, markersize=4
+            )
+    say_empty(axes, here["checkpoint_end_temperature"].values)
+    side_labels(axes, lines)
+
+
+def _with_error(axes: Axes, update: np.ndarray, end: np.ndarray, error: np.ndarray, colour: str) -> np.ndarray:
+    """Draw line and error bars, triangles at the edge for what lies beyond the axis; return what lies inside."""
+    inside = np.where((end >= LOWEST) & (end <= HIGHEST), end, np.nan)
+    axes.errorbar(update, inside, np.nan_to_num(error), color=colour, linewidth=0.8)
+    for beyond, edge, marker in ((end > HIGHEST, HIGHEST, "^"), (end < LOWEST, LOWEST, "v")):
+        if beyond.any():
+            at_edge = np.full(beyond.sum(), edge)
+            axes.plot(update[beyond], at_edge, marker, color=colour, markersize=3, clip_on=False)
+    return inside
+
+
+def _draw_excess(axes: Axes, here: xr.Dataset) -> None:
+    update, mean, error = (here[f"checkpoint_excess_{part}"].values for part in ("update", "mean", "mean_error"))
+    if np.isfinite(mean).any():
+        axes.set_yscale("log")
+        drawable = np.where(mean > 0, mean, np.nan)
+        axes.plot(update, drawable, ".-", color=NEUTRAL)
+        low = np.maximum(mean - error, 0.1 * np.abs(mean))
+        axes.fill_between(update, low, mean + error, color=NEUTRAL, alpha=0.22, linewidth=0)
+    say_empty(axes, mean)
+
+
+@figure(
+    section="study",
+    page="sweep",
+    by="run",
+    needs=(
+        *("checkpoint_end", "checkpoint_end_error", "checkpoint_update"),
+        *("critical_temperature", "specific_heat_peak_temperature", "mixture_temperature"),
+    ),
+    caption="T(E) at the end of the flows of every checkpoint, mean over all starts, against gradient updates "
+    "(logarithmic beyond 1, 0 is the untrained machine). Error bars are one standard error, of seeds and chains "
+    "joined. Full line T_c, dashed the maximum of the specific heat of the machine's size, dotted its training "
+    "mixture. A triangle is an end beyond the axis.",
+)
+def study_training_time(study: xr.Dataset) -> Figure:
+    """T(E) at the end of the flows against training time, one panel a machine of a study."""
+    machines = by_machine(study)
+    columns = 5
+    rows = -(-len(machines) // columns)
+    drawn = new_figure(0.5 + 1.75 * rows)
+    grid = drawn.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes in grid.ravel()[len(machines) :]:
+        axes.set_axis_off()
+    for axes, (name, here) in zip(grid.ravel(), machines, strict=False):
+        axes.set_ylim(LOWEST, HIGHEST)
+        candidates = ("critical_temperature", "specific_heat_peak_temperature", "mixture_temperature")
+        for candidate, line in zip(candidates, (CRITICAL, PEAK, NULL), strict=True):
+            axes.axhline(float(here[candidate]), **line)
+        update, end, error = (here[f"checkpoint_{part}"].values for part in ("update", "end", "end_error"))
+        inside = _with_error(axes, update, end, error, NEUTRAL)
+        axes.plot(update, inside, ".", color=NEUTRAL, markersize=4)
+        say_empty(axes, end)
+        update_axis(axes, ticks=False)
+        axes.set_title("\n".join(textwrap.wrap(name, 30)), fontsize=7)
+    update_axis(grid[0, 0])
+    for axes in grid[:, 0]:
+        axes.set_ylabel("$T(E)$ $(J/k_B)$")
+    drawn.supxlabel("gradient updates", fontsize=8)
+    return drawn

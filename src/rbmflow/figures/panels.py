@@ -1,0 +1,202 @@
+"""Small multiples: panels for machines, quantities and starts, with their names, legends and references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from rbmflow.figures.axes import C_MAX, CRITICAL, NULL, PEAK, T_C, draw_readings, plain
+from rbmflow.figures.style import WIDTH, start_looks, tints
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+GREY = "#777777"
+"""The hue of a legend that holds for starts of every colour."""
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """Return an empty figure that belongs to no window."""
+    return Figure(figsize=(width, height))
+
+
+def by_machine(results: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
+    """Every machine by its row, with its name: names are for people, and may be anything."""
+    rows = range(results.sizes["machine"])
+    return [(plain(str(results["machine"].values[row])), results.isel(machine=row)) for row in rows]
+
+
+def by_start(here: xr.Dataset) -> Iterator[tuple[str, Any, xr.Dataset]]:
+    """Every start with its name and look, and what belongs to it."""
+    for row, (start, look) in enumerate(start_looks(here).items()):
+        yield start, look, here.isel(start=row)
+
+
+def machine_columns(
+    results: xr.Dataset, names: Sequence[str], xlabel: str, height: float, least: float = 2.2, **shared: Any
+) -> tuple[Figure, list[tuple[Any, xr.Dataset]]]:
+    """One column a machine, one row a quantity with its name at the left; the columns, from top to bottom.
+
+    A column is at least `least` inches wide.
+    """
+    machines = by_machine(results)
+    figure = new_figure(height, max(WIDTH, least * len(machines)))
+    options: dict[str, Any] = {"sharex": True, "sharey": "row", **shared}
+    grid = figure.subplots(len(names), len(machines), squeeze=False, **options)
+    for axes, (name, _) in zip(grid[0], machines, strict=True):
+        axes.set_title(name)
+    for axes in grid[-1]:
+        axes.set_xlabel(xlabel)
+    for axes, name in zip(grid[:, 0], names, strict=True):
+        axes.set_ylabel(name)
+    return figure, [(column, here) for column, (_, here) in zip(grid.T, machines, strict=True)]
+
+
+def machine_rows(
+    results: xr.Dataset, columns: int, ylabel: str, xlabel: str, each: float, width: float = WIDTH, **shared: Any
+) -> tuple[Figure, list[tuple[Any, xr.Dataset]]]:
+    """One row a machine with its name at the left, as many columns as asked for; the rows, from left to right."""
+    machines = by_machine(results)
+    figure = new_figure(0.9 + each * len(machines), width)
+    options: dict[str, Any] = {"sharex": True, "sharey": True, **shared}
+    grid = figure.subplots(len(machines), columns, squeeze=False, **options)
+    for axes, (name, _) in zip(grid[:, 0], machines, strict=True):
+        axes.set_ylabel(f"{name}\n{ylabel}")
+    for axes in grid[-1]:
+        axes.set_xlabel(xlabel)
+    return figure, [(row, here) for row, (_, here) in zip(grid, machines, strict=True)]
+
+
+def machine_panels(
+    results: xr.Dataset,
+    height: tuple[float, float],
+    xlabel: str,
+    ylabel: str = "",
+    most: int = 4,
+    *,
+    width: float = WIDTH,
+    share_x: bool = True,
+    pad: float | None = None,
+) -> tuple[Figure, list[tuple[Axes, xr.Dataset]]]:
+    """One panel a machine, row by row, with shared axes; spare places of the last row stay free.
+
+    Parameters
+    ----------
+    results
+        What is drawn.
+    height
+        Inches of the figure, and of each row of panels beside them.
+    xlabel, ylabel
+        Names of the axes; the upright one is named in the first column.
+    most
+        Columns that there may be.
+    width
+        Inches of the figure.
+    share_x
+        Whether the level axes are shared.
+    pad
+        Points between a panel and its title.
+    """
+    machines = by_machine(results)
+    columns = min(len(machines), most)
+    rows = -(-len(machines) // columns)
+    figure = new_figure(height[0] + height[1] * rows, width)
+    grid = figure.add_gridspec(rows, columns)
+    panels: list[tuple[Axes, xr.Dataset]] = []
+    for place, (name, here) in enumerate(machines):
+        first = panels[0][0] if panels else None
+        axes = figure.add_subplot(grid[divmod(place, columns)], sharex=first if share_x else None, sharey=first)
+        axes.set_title(name, pad=pad)
+        axes.set_xlabel(xlabel)
+        if place % columns == 0:
+            axes.set_ylabel(ylabel)
+        panels.append((axes, here))
+    return figure, panels
+
+
+def bare_left(panels: Sequence[tuple[Axes, xr.Dataset]]) -> None:
+    """Write the numbers of the upright axis in the first column alone, where all panels share them."""
+    for axes, _ in panels:
+        place = axes.get_subplotspec()
+        axes.tick_params(labelleft=place is None or place.is_first_col())
+
+
+def flow_lines(axes: Axes, here: xr.Dataset, name: str) -> None:
+    """Draw a mean and its error along the flow, a line a start; the axis range must be set before."""
+    for _, look, flow in by_start(here):
+        mean, error = flow[f"{name}_mean"].values, flow[f"{name}_error"].values
+        draw_readings(axes, flow["iteration"].values, mean, error, look)
+
+
+def shaded_lines(axes: Axes, x: Any, flow: xr.Dataset, name: str, colour: str, marker: str) -> None:
+    """Draw a mean with its error against something else, a line an iteration, from light to dark."""
+    for row, shade in enumerate(tints(colour, flow.sizes["iteration"])):
+        mean, error = (flow[f"{name}_{part}"].isel(iteration=row).values for part in ("mean", "error"))
+        axes.fill_between(x, mean - error, mean + error, color=shade, alpha=0.22, linewidth=0)
+        axes.plot(x, mean, color=shade, marker=marker)
+
+
+def references(here: xr.Dataset, *further: str) -> dict[str, float]:
+    """T_c, the maximum of the specific heat, and what else is asked for, under their labels."""
+    names = {T_C: "critical_temperature", C_MAX: "specific_heat_peak_temperature", "null": "null_temperature"}
+    return {label: float(here[names[label]]) for label in (T_C, C_MAX, *further)}
+
+
+def reference_lines(axes: Axes, values: dict[str, float], along: str = "y") -> None:
+    """Draw T_c solid, the maximum of the specific heat dashed, the null dotted."""
+    for value, line in zip(values.values(), (CRITICAL, PEAK, NULL), strict=False):
+        (axes.axhline if along == "y" else axes.axvline)(value, **line)
+
+
+def start_legend(figure: Figure, results: xr.Dataset, *, markers: bool = False) -> None:
+    """Write the names of the starts in their colours above a figure."""
+    looks = start_looks(results)
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, linewidth=1)
+        if markers
+        else Line2D([], [], color=look.colour, linewidth=1.8)
+        for look in looks.values()
+    ]
+    names = [f"from {start}" for start in looks]
+    figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 8))
+
+
+def iteration_legend(figure: Figure, iterations: Sequence[int]) -> None:
+    """Write which iterations the shades of `shaded_lines` stand for."""
+    handles = [Line2D([], [], color=shade, linewidth=1.8) for shade in tints(GREY, len(iterations))]
+    names = [f"iteration {iterations[0]}", *map(str, iterations[1:])]
+    figure.legend(handles, names, loc="outside upper center", ncols=len(names), columnspacing=1.2)
+
+
+def update_axis(axes: Axes, *, ticks: bool = True) -> None:
+    """Give a level axis of gradient updates: logarithmic beyond 1, with the untrained machine at 0."""
+    axes.set_xscale("symlog", linthresh=1.0)
+    axes.set_xlim(left=0)
+    if ticks:
+        axes.set_xticks([0, *(10**power for power in range(1, 8, 2) if 10**power < axes.get_xlim()[1])])
+
+
+def shown_iterations(results: xr.Dataset) -> list[int]:
+    """Return the iterations that are drawn where there is no room for all: 0, 1, 2, 5, 10, ... and the last."""
+    iterations = [int(i) for i in results["iteration"].values]
+    wanted = [0, 1, 2, *(m * 10**p for p in range(7) for m in (5, 10, 20) if m * 10**p > 2)]
+    shown = [i for i in iterations if i in set(wanted)]
+    last = iterations[-1]
+    if shown and shown[-1] != last and shown[-1] > 0.8 * last:
+        shown.pop()
+    return sorted({*shown, iterations[0], last})
+
+
+def few_iterations(results: xr.Dataset) -> xr.Dataset:
+    """Return the results at `shown_iterations`."""
+    return results.sel(iteration=shown_iterations(results))
+
+
+def offsets(count: int, reach: float) -> np.ndarray:
+    """Return how far the symbols of the starts stand from the middle of their row."""
+    return np.linspace(-reach, reach, count) if count > 1 else np.zeros(1)

@@ -1,0 +1,190 @@
+"""What a figure is: its drawing, its place in a report, its caption, and the variables that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+
+from rbmflow._checks import InvalidInput, Problem, listed
+from rbmflow._registry import Registry
+from rbmflow.figures.style import STYLE_FILE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+MACHINES_IN_A_FIGURE = 4
+"""More machines than this make further figures, so that each fits a screen and a printed page."""
+
+
+@dataclass(eq=False)
+class Plot:
+    """A figure that can be drawn of results, by calling it with them.
+
+    Names of machines, starts, thermometers or classifiers choose what is drawn: `spectra(results, machine="V-64")`.
+
+    Parameters
+    ----------
+    name
+        What it is called by, in claims, in anchors and in names of files.
+    draw
+        From labelled results to a matplotlib figure; it computes nothing but layout.
+    section
+        Id of a section of the report, or the title of a new one at its end.
+    shows
+        One line for lists of figures.
+    caption
+        Plain text; `T_c` becomes a subscript. A report fills in what is known of the run: `{seeds}`, `{n}` (with the
+        word), `{chains}`, `{band}` and `{bar}` (what they are), `{seed_band}` and `{seed_bar}` (of the seeds alone).
+    needs
+        The variables of the results that it draws. The axes of the first are the rows of its table.
+    by
+        Of what there is a figure each: of `machines`, up to four of them; of the entries of an axis (`machine`,
+        `classifier`, ...); of a `run`.
+    padded
+        Rows of the table in which so many of the first variables are all missing are left out.
+    of
+        The part of the results that is drawn, such as a few iterations.
+    page
+        What it is of: a `run`, or the machines of a whole `sweep` side by side (see `claims.study`).
+
+    Raises
+    ------
+    InvalidInput
+        If the results lack a variable that it needs, or what was chosen.
+    """
+
+    name: str
+    draw: Callable[[xr.Dataset], Figure]
+    section: str
+    shows: str
+    caption: str
+    needs: tuple[str, ...]
+    by: str = "machines"
+    padded: int = 0
+    of: Callable[[xr.Dataset], xr.Dataset] | None = None
+    page: str = "run"
+
+    def __post_init__(self):
+        update_wrapper(self, self.draw)
+
+    def __call__(self, results: xr.Dataset, **chosen: Any) -> Figure:
+        """Draw it, of all that the results have or of what is chosen."""
+        part = self._part(results, chosen)
+        with matplotlib.rc_context(fname=STYLE_FILE):
+            return self.draw(part)
+
+    def missing(self, results: xr.Dataset) -> str:
+        """One sentence that names the variables it needs and the results do not have; empty if there are none."""
+        names = [f"`{name}`" for name in self.needs if name not in results.variables]
+        return f"the figure {self.name} needs {', '.join(names)}, which the results do not have" if names else ""
+
+    def table(self, results: xr.Dataset, **chosen: Any) -> pd.DataFrame:
+        """Return the numbers behind the figure, one row a point: its coordinates, then its values.
+
+        Needed variables with other axes than the first are left out; of a symmetric matrix each pair comes once.
+
+        Examples
+        --------
+        >>> figures.spectra.table(results).columns.tolist()  # doctest: +SKIP
+        ['machine', 'seed', 'mode', 'singular_value']
+        """
+        part = self._part(results, chosen)
+        if not part[self.needs[0]].dims:
+            part = part[list(self.needs)].expand_dims("value")
+        axes = [str(dim) for dim in part[self.needs[0]].dims]
+        names = [name for name in self.needs if name not in axes and set(part[name].dims) <= set(axes)]
+        part = part[names].drop_vars([name for name in part.coords if name not in (*axes, *names)], errors="ignore")
+        table = part.to_dataframe(axes).reset_index()
+        if self.padded:
+            table = table.dropna(subset=names[: self.padded], how="all")
+        if {"visible", "visible_other"} <= set(axes):
+            table = table.loc[table["visible"] <= table["visible_other"]]
+        return table.loc[:, [*axes, *names]]
+
+    def parts(self, results: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
+        """What is drawn of a run, a figure each, with the entry of the axis that it is `by`.
+
+        Parts in which the first variable is missing altogether are left out.
+        """
+        axis = {"machines": "", "run": ""}.get(self.by, self.by)
+        for entry in range(results.sizes[axis] if axis else 1):
+            of_entry = results.isel({axis: [entry]}) if axis else results
+            grouped = self.by not in ("run", "machine") and "machine" in results.sizes
+            for part in _groups(of_entry) if grouped else [of_entry]:
+                if bool(part[self.needs[0]].notnull().any()):
+                    yield str(part[axis].values[0]) if axis else "", part
+
+    def _part(self, results: xr.Dataset, chosen: dict[str, Any]) -> xr.Dataset:
+        lacking = [name for name in self.needs if name not in results.variables]
+        if lacking:
+            raise InvalidInput(Problem("results without", lacking, f"the figure {self.name} needs all of these"))
+        for axis, names in chosen.items():
+            wanted = listed(names) or (names,)
+            there = results[axis].values.tolist() if axis in results.coords else []
+            for name in wanted:
+                if name not in there:
+                    raise InvalidInput(Problem(axis, name, f"it must be one of {', '.join(map(str, there))}"))
+            results = results.sel({axis: list(wanted)})
+        return self.of(results) if self.of else results
+
+
+def _groups(results: xr.Dataset) -> Iterator[xr.Dataset]:
+    """Cut the machines into groups of even size, each small enough for one figure."""
+    count = results.sizes["machine"]
+    size = -(-count // -(-count // MACHINES_IN_A_FIGURE))
+    for first in range(0, count, size):
+        yield results.isel(machine=slice(first, first + size))
+
+
+FIGURES: Registry[Plot] = Registry("figure", ("rbmflow.figures",))
+"""Every figure by its name, those of this package and those that others register."""
+
+
+def figure(
+    *, section: str, caption: str, needs: tuple[str, ...], shows: str = "", **further: Any
+) -> Callable[[Callable[[xr.Dataset], Figure]], Plot]:
+    """Declare a figure beside its drawing: it is in every report from then on, with its numbers.
+
+    Parameters
+    ----------
+    section, shows, caption, needs
+        As of `Plot`; `shows` is the first line of the drawing's docstring if it is not given.
+    further
+        `by`, `padded`, `of` and `page` of `Plot`, where they differ from the usual.
+
+    Returns
+    -------
+    Callable
+        The decorator, which makes a `Plot` of a function from results to a matplotlib figure.
+
+    Raises
+    ------
+    InvalidInput
+        If another figure has the name of the function.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> @figure(section="energy", caption="Where it ends.", needs=("mean_end",))
+    ... def ends_alone(results):
+    ...     '''Draw nothing but the ends.'''
+    ...     drawn = Figure()
+    ...     drawn.subplots().plot(results["mean_end"], ".")
+    ...     return drawn
+    >>> ends_alone.shows
+    'Draw nothing but the ends.'
+    """
+
+    def declared(draw: Callable[[xr.Dataset], Figure]) -> Plot:
+        told = shows or (draw.__doc__ or "").partition("\n")[0]
+        needed = (needs,) if isinstance(needs, str) else tuple(needs)
+        plot = Plot(draw.__name__, draw, section, told, caption, needed, **further)
+        return FIGURES.add(plot.name, plot)
+
+    return declared

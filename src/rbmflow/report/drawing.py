@@ -1,0 +1,119 @@
+"""Figures drawn for a page: the drawing, its caption, and the numbers behind it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from rbmflow.report.page import identifier
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rbmflow.figures import Plot
+
+LARGEST_LINK = 1_900_000
+"""Characters of a CSV link; browsers refuse to save a data address of more than 2 MiB."""
+
+CLASSIFIERS = {"bayes": "the exact Bayes rule from the energy", "neural": "the neural network"}
+"""How classifiers are called in captions; one that is not here is called by its name in quotes."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One drawn figure with the numbers behind it."""
+
+    name: str
+    """Identifier in the page, start of all ids in the drawing, and file name of the data."""
+    figure: str
+    section: str
+    svg: str
+    caption: str
+    data: str | None
+    """Address that holds the CSV, or None where it would be too long."""
+    rows: int
+
+
+def sayings(results: xr.Dataset) -> dict[str, str]:
+    """Return what captions say of seeds, chains and errors of a run."""
+    seeds, chains = results.sizes["seed"], int(results["chains"]) if "chains" in results else 0
+    n = f"{seeds} seed{'s' if seeds > 1 else ''}"
+    joined, of_seeds = f"one standard error of {n} and the chains joined", f"one standard error over {n}"
+    return {
+        "seeds": str(seeds),
+        "n": n,
+        "chains": str(chains),
+        "bar": joined,
+        "band": f"The band is {joined}.",
+        "seed_bar": of_seeds if seeds > 1 else "not available (one seed)",
+        "seed_bars": f"Error bars: {of_seeds}." if seeds > 1 else "",
+        "seed_band": f"The band is {of_seeds}." if seeds > 1 else "There is one seed, so no band.",
+    }
+
+
+def draw_all(
+    data: xr.Dataset, plots: Iterable[Plot], words: Mapping[str, str] | None = None
+) -> tuple[list[Drawing], list[str]]:
+    """Draw figures, a part each; a sentence for each that is left out, because it lacks something or fails.
+
+    Only figures from outside this package may fail: they shall not cost the others.
+
+    Parameters
+    ----------
+    data
+        The results of a run, or the machines of a sweep side by side.
+    plots
+        What to draw.
+    words
+        What `{...}` in a caption stands for.
+    """
+    drawn: list[Drawing] = []
+    left_out: list[str] = []
+    for plot in plots:
+        if missing := plot.missing(data):
+            left_out.append(missing)
+            continue
+        try:
+            found = _drawings(plot, data, words or {})
+        except Exception as error:
+            if plot.draw.__module__.startswith("rbmflow."):
+                raise
+            left_out.append(f"the figure {plot.name} could not be drawn: {type(error).__name__}: {error}")
+        else:
+            drawn += found
+            if not found:
+                left_out.append(f"the figure {plot.name} shows `{plot.needs[0]}`, of which there is nothing here")
+    return drawn, left_out
+
+
+def _drawings(plot: Plot, data: xr.Dataset, words: Mapping[str, str]) -> list[Drawing]:
+    counted: Counter[str] = Counter()
+    found = []
+    for entry, part in plot.parts(data):
+        stem = identifier(f"{plot.name} {'' if plot.by == 'machine' else entry}")
+        counted[stem] += 1
+        name = f"{stem}-{counted[stem]}"
+        told = {plot.by: CLASSIFIERS.get(entry, f"“{entry}”"), **words}
+        caption = plot.caption if counted[stem] == 1 else "As above, further machines."
+        if plot.by == "machine":
+            caption = f"Machine {entry}: {caption}" if counted[stem] == 1 else f"Machine {entry}, as above."
+        found.append(_drawing(plot, name, part, _filled(caption, told)))
+    return found
+
+
+def _filled(caption: str, words: Mapping[str, Any]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda name: str(words.get(name[1], name[0])), caption).strip()
+
+
+def _drawing(plot: Plot, name: str, part: xr.Dataset, caption: str) -> Drawing:
+    from rbmflow.figures import to_svg
+
+    table = plot.table(part)
+    csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    address = "data:text/csv;charset=utf-8," + quote(csv, safe=",.-+|=()/:")
+    data = address if len(address) <= LARGEST_LINK else None
+    return Drawing(name, plot.name, plot.section, to_svg(plot(part), name), caption, data, len(table))

@@ -1,0 +1,88 @@
+"""What all pages have in common: templates, ids, what a page may load, and how numbers and captions are set."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import markupsafe
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def page(template: str, script: str = "", **content: Any) -> str:
+    """Return a page made from its template: text is escaped, a name that is missing is an error."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "identifier": identifier,
+        "typeset": typeset,
+        "duration": lambda seconds: duration(seconds).replace(" ", "\N{NO-BREAK SPACE}"),
+    }
+    style, runs = (TEMPLATES / "report.css").read_text("utf-8"), content_policy(script)
+    return environment.get_template(template).render(style=style, script=script, policy=runs, **content)
+
+
+def identifier(text: object) -> str:
+    """An id of a page that stands for a text: of `[a-z0-9-]` alone, for labels may come from strangers.
+
+    Examples
+    --------
+    >>> identifier('flow_ends "><script>')
+    'flow-ends-script'
+    """
+    return re.sub("[^a-z0-9]+", "-", str(text).lower()).strip("-")
+
+
+def typeset(text: str) -> markupsafe.Markup:
+    """Plain text as markup, with subscripts where a single letter has one.
+
+    Examples
+    --------
+    >>> str(typeset("T_c < C_max of end_temperature"))
+    'T<sub>c</sub> &lt; C<sub>max</sub> of end_temperature'
+    """
+    import markupsafe
+
+    return markupsafe.Markup(re.sub(r"\b([^\W\d_])_(\w+)", r"\1<sub>\2</sub>", str(markupsafe.escape(text))))
+
+
+def content_policy(script: str = "") -> str:
+    """Content-Security-Policy of a page: it loads nothing, and no script runs but this one.
+
+    Should a label ever get into a page as markup, a browser will still not run it.
+    """
+    runs = f"'sha256-{base64.b64encode(sha256(script.encode()).digest()).decode()}'" if script else "'none'"
+    looks = "style-src 'unsafe-inline'; img-src data:; connect-src blob:"
+    return f"default-src 'none'; {looks}; script-src {runs}; base-uri 'none'; form-action 'none'"
+
+
+def duration(seconds: float | None) -> str:
+    """Write a time for people.
+
+    Examples
+    --------
+    >>> duration(83.2), duration(7384), duration(0.42), duration(None)
+    ('1 min 23 s', '2 h 03 min', '0.4 s', 'unknown')
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return "unknown"
+    if seconds < 59.5:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"

@@ -1,0 +1,123 @@
+"""A run in numbers for programs: what `rbmflow show RUN --json` prints."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from rbmflow._checks import InvalidInput, Problem
+from rbmflow.report.tables import names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray as xr
+
+END = {
+    "temperature": "end_temperature",
+    "error": "end_error",
+    "interval_95": "end_interval",
+    "chain_error": "end_chain_error",
+    "drift": "drift",
+    "drift_error": "drift_error",
+    "iterations_needed": "iterations_needed",
+}
+"""What is told of the end of a flow by a thermometer, and the variable of the results that it is."""
+
+FIXED_POINT = {"temperature": "fixed_point", "error": "fixed_point_error", "chain_error": "fixed_point_chain_error"}
+"""The same of T*."""
+
+
+def number(value: Any) -> float | str | None:
+    """Return a number that JSON can hold: NaN becomes null, infinity the string "inf"."""
+    value = float(value)
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else ("inf" if value > 0 else "-inf")
+
+
+def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers of a run for programs; the page *Numbers of a run for programs* tells what each key means.
+
+    NaN is null, infinity the string "inf"; temperatures in J/k_B, energies per site in J, times in seconds.
+
+    Parameters
+    ----------
+    results
+        The results of a run.
+    run
+        The record kept beside them.
+
+    Examples
+    --------
+    >>> summary(results, run)["machines"][0]["converged"]["energy"]  # doctest: +SKIP
+    True
+    """
+    references = ("critical_temperature", "specific_heat_peak_temperature")
+    return {
+        "schema": 2,
+        "run": run.get("run"),
+        "spec": run.get("name"),
+        **{name: results.attrs.get(name) for name in ("title", "model", "lattice")},
+        **{name: run.get(name) for name in ("started", "seconds", "compute_seconds")},
+        "seeds": results.sizes["seed"],
+        "chains": int(results["chains"]),
+        "iterations": int(results["iteration"].values[-1]),
+        "references": {name: number(results[name]) for name in references},
+        "thermometers": names(results, "thermometer"),
+        "machines": [_machine(results.isel(machine=row)) for row in range(results.sizes["machine"])],
+        "classifiers": _classifiers(results),
+        "flags": flags(results, run),
+    }
+
+
+def _machine(here: xr.Dataset) -> dict[str, Any]:
+    return {
+        "machine": str(here["machine"].values),
+        "type": str(here["machine_type"].values),
+        "hidden": int(here["hidden_units"]),
+        "artifacts": names(here, "artifact"),
+        "recipe": json.loads(str(here["recipe"].values), parse_constant={"Infinity": "inf"}.get),
+        "leading_uniformity": [number(value) for value in here["leading_uniformity"].values],
+        "null": _along(here, "thermometer", "null_temperature"),
+        "null_energy": number(here["null_energy"]),
+        "null_abs_magnetization": number(here["null_abs_magnetization"]),
+        "flows": [
+            {"start": start, "end": _along(here.isel(start=row), "thermometer", END)}
+            for row, start in enumerate(names(here, "start"))
+        ],
+        "converged": {name: value == 1 for name, value in _along(here, "thermometer", "converged").items()},
+        "weights": _along(here, "final_measure", {"value": "weight_final_mean", "error": "weight_final_error"}),
+        "fixed_point": _along(here, "thermometer", FIXED_POINT),
+    }
+
+
+def _along(here: xr.Dataset, axis: str, told: str | Mapping[str, str]) -> dict[str, Any]:
+    """One variable, or several under their keys, by the names along an axis."""
+    if isinstance(told, str):
+        return {name: number(value) for name, value in zip(names(here, axis), here[told].values, strict=True)}
+    values = {key: _along(here, axis, variable) for key, variable in told.items()}
+    return {name: {key: values[key][name] for key in told} for name in names(here, axis)}
+
+
+def _classifiers(results: xr.Dataset) -> dict[str, Any]:
+    measured = ("cross_entropy", "accuracy")
+    best = {name: number(results[f"bayes_{name}_exact"]) for name in measured}
+    return {**_along(results, "classifier", {name: name for name in measured}), "exact": best}
+
+
+def flags(results: xr.Dataset, run: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the quality flags of a run: those of its results, and what its record says of how they were made.
+
+    Raises
+    ------
+    InvalidInput
+        If what stands for them is no list of flags.
+    """
+    text = results.attrs.get("flags", "[]")
+    try:
+        found = [*json.loads(text), *(run.get("flags") or [])]
+        return [{name: str(flag[name]) for name in ("where", "what", "message")} for flag in found]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InvalidInput(Problem("flags", text, "it must be a JSON list of {where, what, message}")) from None

@@ -1,0 +1,146 @@
+"""The numbers of a run as tables of text: where flows end, how they settle, the weights, the likelihood."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rbmflow._format import with_error
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+type Table = tuple[list[str], list[list[str]]]
+"""A row of headings, and rows with as many cells."""
+
+HEADINGS = {"neural": "neural", "bayes": "Bayes", "energy": "T(E)", "magnetization": "T(|m|)", "correlation": "T(xi/L)"}
+"""Column heading of each thermometer; one that is not here is called by its own name."""
+
+FEATURES = {"energy": "E", "abs_magnetization": "|m|", "joint": "E, |m|, longest wave"}
+"""Column heading of what is compared with true configurations."""
+
+NO_END = "no T*"
+"""What stands where flows have not converged."""
+
+CLOSING_ROWS = ("null mixture", "T*")
+"""The rows of `ends_table` that follow the starts of a machine."""
+
+
+def names(results: xr.Dataset, axis: str) -> list[str]:
+    """Return the entries of an axis as text."""
+    return [str(name) for name in results[axis].values]
+
+
+def _by_machine(results: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
+    """Every machine by its row, whatever it is called."""
+    return [(name, results.isel(machine=row)) for row, name in enumerate(names(results, "machine"))]
+
+
+def _by_start(here: xr.Dataset, variables: Sequence[str], axis: str, told: Callable[..., str]) -> list[list[str]]:
+    """One row a start, one cell an entry of the axis, which tells of these variables there."""
+    rows = []
+    for row, start in enumerate(names(here, "start")):
+        values = (here[name].isel(start=row).transpose(axis).values for name in variables)
+        rows.append([start, *(told(*map(float, cell)) for cell in zip(*values, strict=True))])
+    return rows
+
+
+def _flows_table(results: xr.Dataset, variables: Sequence[str], told: Callable[..., str]) -> Table:
+    """One row a machine and start, one column a thermometer."""
+    header = ["machine", "start", *(HEADINGS.get(name, name) for name in names(results, "thermometer"))]
+    machines = _by_machine(results)
+    every = [(name, row) for name, here in machines for row in _by_start(here, variables, "thermometer", told)]
+    return header, [[name, *row] for name, row in every]
+
+
+def ends_table(results: xr.Dataset) -> Table:
+    """Return the ends of the flows: one row a machine and start, then the null, then T*.
+
+    The end is the mean over the last quarter of the flow, with its joined error of seeds and chains: `2.412(15)` is
+    2.412 ± 0.015. Where the flows of a machine have not converged by a thermometer, there is no T*, and the last row
+    says so; else T* is the mean over the starts.
+
+    Parameters
+    ----------
+    results
+        The results of a run.
+
+    Returns
+    -------
+    header : list of str
+        `machine`, `start`, then one heading a thermometer.
+    rows : list of list of str
+        As many cells a row as there are headings. Temperatures in J/k_B.
+
+    Examples
+    --------
+    >>> header, rows = ends_table(results)  # doctest: +SKIP
+    >>> rows[0]  # doctest: +SKIP
+    ['V-64', 'cold', '2.412(15)', '2.405(12)', '2.398(10)', '2.371(18)']
+    """
+    header, ends = _flows_table(results, ("end_temperature", "end_error"), with_error)
+    starts, rows = results.sizes["start"], []
+    for row, (name, here) in enumerate(_by_machine(results)):
+        nulls = ("-" if math.isnan(null) else f"{null:.3f}" for null in here["null_temperature"].values)
+        points = zip(
+            here["fixed_point"].values, here["fixed_point_error"].values, here["converged"].values, strict=True
+        )
+        stars = (with_error(float(value), float(error)) if there else NO_END for value, error, there in points)
+        rows += ends[row * starts : (row + 1) * starts]
+        rows += [[name, CLOSING_ROWS[0], *nulls], [name, CLOSING_ROWS[1], *stars]]
+    return header, rows
+
+
+def drift_table(results: xr.Dataset) -> Table:
+    """Return how far each flow still moved over its last half."""
+    return _flows_table(results, ("drift", "drift_error"), with_error)
+
+
+def settling_table(results: xr.Dataset) -> Table:
+    """Return the iterations that each flow needed, the error of its end, and the part of it that chains alone give."""
+
+    def told(needed: float, joined: float, of_chains: float) -> str:
+        errors = "; ".join("n/a" if math.isnan(e) else f"{e:.2g}" for e in (joined, of_chains))
+        return "no end" if math.isnan(needed) else f"{needed:.0f} ({errors})"
+
+    return _flows_table(results, ("iterations_needed", "end_error", "end_chain_error"), told)
+
+
+def off_table(results: xr.Dataset) -> Table:
+    """Return how far the last configurations are from true ones: distance and p-value, by what is compared."""
+
+    def told(distance: float, probability: float) -> str:
+        return f"{distance:.3f}, p = {probability:.2g}"
+
+    header = ["machine", "start", *(FEATURES.get(name, name) for name in names(results, "feature"))]
+    last = _by_machine(results.isel(compared=-1))
+    variables = ("off_distance_mean", "off_p_value")
+    return header, [[name, *row] for name, here in last for row in _by_start(here, variables, "feature", told)]
+
+
+def measures_table(results: xr.Dataset) -> Table:
+    """Return the numbers that sum up the weights: one row a number, one column a machine."""
+    rows = []
+    for row, meaning in enumerate(results["meaning"].values):
+        here = results[["weight_final_mean", "weight_final_error"]].isel(final_measure=row)
+        pairs = zip(here["weight_final_mean"].values, here["weight_final_error"].values, strict=True)
+        cells = ("-" if math.isnan(value) else with_error(float(value), float(error)) for value, error in pairs)
+        rows.append([str(meaning), *cells])
+    return ["", *names(results, "machine")], rows
+
+
+def likelihood_table(results: xr.Dataset) -> Table:
+    """Return how good each machine is: means over seeds, the excess with its joined error; no rows if not measured."""
+    taus, overlaps = ("tau_energy", "tau_abs_magnetization"), ("energy_overlap", "abs_magnetization_overlap")
+    header = ["machine", "excess nats", "τ of E", "τ of |m|", "overlap of E", "overlap of |m|", "cold and hot agree"]
+    rows = []
+    for name, here in _by_machine(results) if "excess" in results else []:
+        # A divergence cannot be negative, so such a number never stands alone.
+        below = " (below zero: not a divergence)" if float(here["excess_mean"]) < 0 else ""
+        cells = [name, with_error(float(here["excess_mean"]), float(here["excess_mean_error"])) + below]
+        cells += [f"{float(here[one].mean(skipna=False)):.1f}" for one in taus]
+        cells += [f"{float(here[one].mean(skipna=False)):.3f}" for one in overlaps]
+        agree = here["cold_and_hot_agree"].values
+        rows.append([*cells, "unknown" if math.isnan(agree.sum()) else f"{int(agree.sum())} of {agree.size}"])
+    return header, rows
