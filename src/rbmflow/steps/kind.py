@@ -79,47 +79,61 @@ def model_of(step: Step) -> Ising:
     return Ising(Square(asked(step.settings, ModelSettings).length))
 
 
+type Compute = Callable[[Task], Any]
+type Together = Callable[[Sequence[Task]], list[Any]]
+type Along = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
 @dataclass(frozen=True)
 class Kind:
-    """A kind of step.
-
-    Parameters
-    ----------
-    name
-        What is computed: "draws", "machine", "flow", ...
-    version
-        Number of its code, a part of the hash: raised whenever the same settings give other numbers.
-    compute
-        Labelled data of the parents in, labelled data out. Data hold no names for people: the same step is called
-        otherwise in other runs.
-    holds
-        What the data of a step must hold, from its settings.
-    together
-        Computes steps of one `group` at once, as `compute` does one by one but for rounding; None if it cannot.
-    apart
-        The setting in which steps of one `group` differ.
-    """
+    """A kind of step, as `step` makes it."""
 
     name: str
     version: int
-    compute: Callable[[Task], xr.Dataset]
-    holds: Callable[[Mapping[str, Any]], Expected]
-    together: Callable[[Sequence[Task]], list[xr.Dataset]] | None = None
-    apart: str | None = None
+    compute: Compute
+    rows: str
+    along: Along
+    together: Together | None
+    apart: str | None
 
     def step(self, name: str, settings: Mapping[str, Any], *parents: Step) -> Step:
         """Return a step of this kind under a name for people."""
         return Step(self.name, name, settings, parents, self.version)
 
+    def holds(self, settings: Mapping[str, Any]) -> Expected:
+        """What the data of a step with these settings must hold."""
+        return Expected(self.rows, {**lattice_sizes(settings), **self.along(settings)})
+
 
 def step(
+    *,
     version: int,
-    holds: Callable[[Mapping[str, Any]], Expected],
-    together: Callable[[Sequence[Task]], list[xr.Dataset]] | None = None,
+    holds: str,
+    along: Along = lambda settings: {},
+    together: Together | None = None,
     apart: str | None = None,
-) -> Callable[[Callable[[Task], xr.Dataset]], Kind]:
-    """Make a function a kind of step, of its own name; see `Kind`."""
-    return lambda compute: KINDS.add(compute.__name__, Kind(compute.__name__, version, compute, holds, together, apart))
+) -> Callable[[Compute], Kind]:
+    """Make a function a kind of step, which has its name.
+
+    The function takes the labelled data of the parents and gives labelled data. Data hold no names for people: the same
+    step is called otherwise in other runs.
+
+    Parameters
+    ----------
+    version
+        Number of its code, a part of the hash: raised whenever the same settings give other numbers.
+    holds, along
+        What the data must hold, as `Expected` says it, besides the lengths that the lattice decides.
+    together
+        Computes steps of one `group`, as the function does one by one but for rounding; None if it cannot.
+    apart
+        The setting in which steps of one `group` differ.
+    """
+
+    def register(compute: Compute) -> Kind:
+        return KINDS.add(compute.__name__, Kind(compute.__name__, version, compute, holds, along, together, apart))
+
+    return register
 
 
 def compute(step: Step, parents: tuple[xr.Dataset, ...], work: Path, progress: Callable[[float], None]) -> xr.Dataset:
@@ -158,6 +172,8 @@ def flagged(dataset: xr.Dataset, *flags: tuple[str, str]) -> xr.Dataset:
 
 def lattice_sizes(settings: Mapping[str, Any]) -> dict[str, int]:
     """Lengths of the dimensions that the lattice of a step decides."""
+    if "model" not in settings:
+        return {}
     side = asked(settings, ModelSettings).length
     half = side // 2 + 1
     return {"y": side, "x": side, "dy": half, "dx": half, "visible": side**2}

@@ -32,8 +32,8 @@ class Expected:
     ----------
     variables
         A line for each group of variables that are alike, `names: sort[dims] low high`. Sorts are integer, real, truth
-        and spin (-1 and +1 alone); a range is inclusive and may be left out, NaN is in each. Further variables may be
-        there.
+        and spin (-1 and +1 alone); a range is inclusive and may be left out, NaN is in each, and N is the number of
+        sites. Further variables may be there.
     along
         By dimension, wherever it occurs, its length, or the values of its coordinate.
     """
@@ -53,15 +53,19 @@ class Expected:
         for line in filter(None, map(str.strip, self.variables.splitlines())):
             told = _LINE.fullmatch(line)
             assert told, line
-            limits = (float(told["low"]), float(told["high"])) if told["low"] else None
+            limits = tuple(map(self._limit, (told["low"], told["high"]))) if told["low"] else None
             for name in told["names"].split():
                 if fault := _of_variable(dataset, name, told["sort"], tuple(told["dims"].split()), limits):
                     return fault
         return None
 
+    def _limit(self, text: str) -> float:
+        sites = self.along.get("visible")
+        return float(text[:-1]) * sites if text.endswith("N") and isinstance(sites, int) else float(text)
+
 
 def _of_variable(
-    dataset: xr.Dataset, name: str, sort: str, dims: tuple[str, ...], limits: tuple[float, float] | None
+    dataset: xr.Dataset, name: str, sort: str, dims: tuple[str, ...], limits: tuple[float, ...] | None
 ) -> str | None:
     if name not in dataset:
         return f"{name} is missing"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rbmflow.steps.kind import Task, flagged, of_run, step
 from rbmflow.store import Step
-from rbmflow.store.expected import Expected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,16 +20,15 @@ EXCESS = 0.03
 """Cross-entropy in nats above that of the exact posterior from which the neural thermometer is flagged."""
 
 
-def _holds(settings: Mapping[str, Any]) -> Expected:
-    rows = """
+@step(
+    version=4,
+    holds="""
         calibration calibration_error: real[temperature thermometer] 0 inf
         accuracy: real[classifier] 0 1
         cross_entropy: real[classifier] 0 inf
-    """
-    return Expected(rows, {"classifier": 2, "temperature": settings["temperatures"]})
-
-
-@step(version=4, holds=_holds)
+    """,
+    along=lambda settings: {"classifier": 2, "temperature": settings["temperatures"]},
+)
 def calibration(task: Task) -> xr.Dataset:
     """Read draws whose temperatures are known, and compare."""
     import numpy as np

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rbmflow.settings import FlowSettings
 from rbmflow.steps.kind import Task, asked, of_run, step
 from rbmflow.steps.kinds.flow_step import temperature_of
 from rbmflow.store import Step
-from rbmflow.store.expected import Expected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,17 +23,16 @@ NAMES = [name + error for name in ("energy", "abs_magnetization", "temperature_r
 """What is kept of a stage: energies and magnetizations per site, T(E) in J/k_B, with standard errors over chains."""
 
 
-def _holds(settings: Mapping[str, Any]) -> Expected:
-    rows = """
+@step(
+    version=1,
+    holds="""
         checkpoint_energy: real[checkpoint start stage] -2 2
         checkpoint_abs_magnetization: real[checkpoint start stage] 0 1
         checkpoint_temperature_read: real[checkpoint start stage] 0 inf
         checkpoint_update: integer[checkpoint] 0 inf
-    """
-    return Expected(rows, {"start": len(asked(settings, FlowSettings).starts), "stage": len(STAGES)})
-
-
-@step(version=1, holds=_holds)
+    """,
+    along=lambda settings: {"start": len(asked(settings, FlowSettings).starts), "stage": len(STAGES)},
+)
 def checkpoint_flow(task: Task) -> xr.Dataset:
     """Iterate the machine of every checkpoint from every start and keep its energy, magnetization and T(E)."""
     import jax

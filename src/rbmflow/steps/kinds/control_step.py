@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rbmflow.settings import CONTROLS, MachineSettings
-from rbmflow.steps.kind import Task, asked, lattice_sizes, step
+from rbmflow.steps.kind import Task, asked, step
 from rbmflow.steps.kinds.machine_step import WEIGHTS
 from rbmflow.store import Step
-from rbmflow.store.expected import Expected
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def _holds(settings: Mapping[str, Any]) -> Expected:
-    return Expected(WEIGHTS, {**lattice_sizes(settings), "hidden": asked(settings, MachineSettings).hidden})
-
-
-@step(version=1, holds=_holds)
+@step(version=1, holds=WEIGHTS, along=lambda settings: {"hidden": asked(settings, MachineSettings).hidden})
 def control(task: Task) -> xr.Dataset:
     """Make what stands in for the trained machine."""
     from rbmflow.rbm import RBM, on_lattice

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rbmflow.steps.kind import Task, flagged, lattice_sizes, step
+from rbmflow.steps.kind import Task, flagged, step
 from rbmflow.steps.kinds.draws_step import data_of
 from rbmflow.store import Step
-from rbmflow.store.expected import Expected
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -16,12 +14,11 @@ if TYPE_CHECKING:
     from rbmflow.spec import Spec
 
 
-def _holds(settings: Mapping[str, Any]) -> Expected:
-    rows = "two_point: real[temperature y x] -1 1"
-    return Expected(rows, {**lattice_sizes(settings), "temperature": settings["temperatures"]})
-
-
-@step(version=1, holds=_holds)
+@step(
+    version=1,
+    holds="two_point: real[temperature y x] -1 1",
+    along=lambda settings: {"temperature": settings["temperatures"]},
+)
 def correlation(task: Task) -> xr.Dataset:
     """The exact one where that is possible, else the mean over the draws."""
     import numpy as np

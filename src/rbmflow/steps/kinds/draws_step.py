@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rbmflow.settings import SamplingSettings, TypeSettings
-from rbmflow.steps.kind import Task, asked, flagged, lattice_sizes, of_run, step
+from rbmflow.steps.kind import Task, asked, flagged, of_run, step
 from rbmflow.store import Step
-from rbmflow.store.expected import Expected
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,16 +18,17 @@ UNSEEN = 200
 """Configurations at each temperature that likelihoods are averaged over."""
 
 
-def _holds(settings: Mapping[str, Any]) -> Expected:
-    sampling = asked(settings, SamplingSettings)
-    rows = """
+@step(
+    version=3,
+    holds="""
         spins: spin[temperature draw y x]
         tau_int ess thinning discarded: real[temperature] 0 inf
-    """
-    return Expected(rows, {**lattice_sizes(settings), "draw": sampling.draws, "temperature": sampling.temperatures})
-
-
-@step(version=3, holds=_holds)
+    """,
+    along=lambda settings: {
+        "draw": asked(settings, SamplingSettings).draws,
+        "temperature": asked(settings, SamplingSettings).temperatures,
+    },
+)
 def draws(task: Task) -> xr.Dataset:
     """Sample at every temperature."""
     from rbmflow import sampler

@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rbmflow.settings import FlowSettings, start_label
-from rbmflow.steps.kind import Task, asked, lattice_sizes, of_run, step
+from rbmflow.steps.kind import Task, asked, of_run, step
 from rbmflow.store import Step
-from rbmflow.store.expected import Expected
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -17,21 +16,24 @@ if TYPE_CHECKING:
     from rbmflow.spec import Spec
 
 
-def _holds(settings: Mapping[str, Any]) -> Expected:
-    flow, sizes = asked(settings, FlowSettings), lattice_sizes(settings)
-    sites, kept = sizes["visible"], flow.keep or range(flow.iterations + 1)
-    rows = f"""
+def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
+    flow = asked(settings, FlowSettings)
+    kept = flow.keep or range(flow.iterations + 1)
+    return {"chain": flow.chains, "iteration": flow.iterations + 1, "snapshot": kept}
+
+
+@step(
+    version=5,
+    holds="""
         spins: spin[snapshot chain y x]
-        energy: integer[iteration chain] {-2 * sites} {2 * sites}
-        magnetization: integer[iteration chain] {-sites} {sites}
+        energy: integer[iteration chain] -2N 2N
+        magnetization: integer[iteration chain] -1N 1N
         long_wave: real[iteration chain] 0 inf
         correlation: real[iteration dy dx] -1 1
         diverged: truth[]
-    """
-    return Expected(rows, {**sizes, "chain": flow.chains, "iteration": flow.iterations + 1, "snapshot": kept})
-
-
-@step(version=5, holds=_holds)
+    """,
+    along=_along,
+)
 def flow(task: Task) -> xr.Dataset:
     """Iterate all chains, and keep observables and the configurations that are asked for."""
     import jax

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rbmflow.settings import MachineSettings, TrainingSettings
-from rbmflow.steps.kind import Task, asked, flagged, lattice_sizes, of_run, step
+from rbmflow.settings import MachineSettings, ModelSettings, TrainingSettings
+from rbmflow.steps.kind import Task, asked, flagged, of_run, step
 from rbmflow.store import Step
-from rbmflow.store.expected import Expected
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,18 +24,10 @@ WEIGHTS = """
 """
 
 
-def _holds(settings: Mapping[str, Any]) -> Expected:
-    hidden, epochs = asked(settings, MachineSettings).hidden, asked(settings, TrainingSettings).epochs
-    rows = """
-        update: integer[checkpoint] 0 inf
-        checkpoint_weights: real[checkpoint visible hidden]
-        pseudo_likelihood: real[checkpoint]
-        checkpoint_singular_value: real[checkpoint mode] 0 inf
-        reconstruction weight_norm: real[epoch] 0 inf
-    """
-    sizes = lattice_sizes(settings)
-    sizes |= {"hidden": hidden, "mode": min(sizes["visible"], hidden)}
-    return Expected(WEIGHTS + rows, {**sizes, "epoch": range(1, epochs + 1)})
+def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
+    hidden, sites = asked(settings, MachineSettings).hidden, asked(settings, ModelSettings).length ** 2
+    epochs = range(1, asked(settings, TrainingSettings).epochs + 1)
+    return {"hidden": hidden, "mode": min(sites, hidden), "epoch": epochs}
 
 
 def _together(tasks: Sequence[Task]) -> list[xr.Dataset]:
@@ -47,7 +38,20 @@ def _together(tasks: Sequence[Task]) -> list[xr.Dataset]:
     return [_told(task, *one) for task, one in zip(tasks, trained, strict=True)]
 
 
-@step(version=4, holds=_holds, together=_together, apart="replica")
+@step(
+    version=4,
+    holds=WEIGHTS
+    + """
+        update: integer[checkpoint] 0 inf
+        checkpoint_weights: real[checkpoint visible hidden]
+        pseudo_likelihood: real[checkpoint]
+        checkpoint_singular_value: real[checkpoint mode] 0 inf
+        reconstruction weight_norm: real[epoch] 0 inf
+    """,
+    along=_along,
+    together=_together,
+    apart="replica",
+)
 def machine(task: Task) -> xr.Dataset:
     """Train it, going on from where an earlier try was killed."""
     from rbmflow.steps.resuming import train_with_checkpoints

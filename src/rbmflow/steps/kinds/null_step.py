@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rbmflow.steps.kind import Task, lattice_sizes, of_run, step
+from rbmflow.steps.kind import Task, of_run, step
 from rbmflow.steps.kinds.draws_step import data_of
 from rbmflow.store import Step
-from rbmflow.store.expected import Expected
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -16,18 +14,17 @@ if TYPE_CHECKING:
     from rbmflow.spec import Spec
 
 
-def _holds(settings: Mapping[str, Any]) -> Expected:
-    rows = """
+@step(
+    version=3,
+    holds="""
         null_temperature: real[thermometer] 0 inf
         null_probability: real[classifier bin] 0 1
         null_energy: real[] -2 2
         null_abs_magnetization: real[] 0 1
         null_correlation: real[dy dx] -1 1
-    """
-    return Expected(rows, {**lattice_sizes(settings), "classifier": 2, "bin": settings["temperatures"]})
-
-
-@step(version=3, holds=_holds)
+    """,
+    along=lambda settings: {"classifier": 2, "bin": settings["temperatures"]},
+)
 def null(task: Task) -> xr.Dataset:
     """Read the mixture: exact for Ising data but for the network's probabilities."""
     import numpy as np

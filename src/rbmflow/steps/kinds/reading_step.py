@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rbmflow.settings import start_label
-from rbmflow.steps.kind import Task, lattice_sizes, of_run, step
+from rbmflow.steps.kind import Task, of_run, step
 from rbmflow.store import Step
-from rbmflow.store.expected import Expected
 
 if TYPE_CHECKING:
     import jax
@@ -30,8 +28,9 @@ FEATURES = ("energy", "abs_magnetization", "joint")
 """What is compared; "joint" is both together with the logarithm of the longest wave's structure factor."""
 
 
-def _holds(settings: Mapping[str, Any]) -> Expected:
-    rows = """
+@step(
+    version=4,
+    holds="""
         temperature_read: real[iteration thermometer] 0 inf
         probability: real[iteration classifier bin] 0 1
         energy: real[iteration] -2 2
@@ -39,11 +38,9 @@ def _holds(settings: Mapping[str, Any]) -> Expected:
         correlation: real[iteration dy dx] -1 1
         off_p_value: real[compared feature] 0 1
         was_read: truth[iteration thermometer]
-    """
-    return Expected(rows, {**lattice_sizes(settings), "classifier": 2, "bin": settings["temperatures"]})
-
-
-@step(version=4, holds=_holds)
+    """,
+    along=lambda settings: {"classifier": 2, "bin": settings["temperatures"]},
+)
 def reading(task: Task) -> xr.Dataset:
     """Read the configurations of a flow and average over its chains."""
     import numpy as np

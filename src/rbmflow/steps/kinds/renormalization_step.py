@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rbmflow.settings import RenormalizationSettings
 from rbmflow.steps.kind import Task, asked, flagged, of_run, step
 from rbmflow.store import Step
-from rbmflow.store.expected import Expected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,16 +16,15 @@ if TYPE_CHECKING:
     from rbmflow.spec import Spec
 
 
-def _holds(settings: Mapping[str, Any]) -> Expected:
-    rows = """
+@step(
+    version=1,
+    holds="""
         blocked_read: real[rule side blocked_temperature thermometer] 0 inf
         blocked_energy: real[rule side blocked_temperature] -2 2
         blocked_abs_magnetization: real[rule side blocked_temperature] 0 1
-    """
-    return Expected(rows, {"rule": 2, "blocked_temperature": asked(settings, RenormalizationSettings).temperatures})
-
-
-@step(version=1, holds=_holds)
+    """,
+    along=lambda settings: {"rule": 2, "blocked_temperature": asked(settings, RenormalizationSettings).temperatures},
+)
 def renormalization(task: Task) -> xr.Dataset:
     """Halve the side until it is that of the run, by the majority rule and by decimation."""
     import jax

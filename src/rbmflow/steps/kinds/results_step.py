@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rbmflow.settings import start_label
-from rbmflow.steps.kind import Task, lattice_sizes, step
+from rbmflow.steps.kind import Task, step
 from rbmflow.store import Step
-from rbmflow.store.expected import Expected
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -16,22 +15,23 @@ if TYPE_CHECKING:
     from rbmflow.spec import Spec
 
 
-def _holds(settings: Mapping[str, Any]) -> Expected:
-    rows = """
+@step(
+    version=6,
+    holds="""
         temperature_read: real[machine seed start iteration thermometer] 0 inf
         end_temperature: real[machine start thermometer] 0 inf
         energy_mean: real[machine start iteration] -2 2
         abs_magnetization_mean: real[machine start iteration] 0 1
         converged: truth[machine thermometer]
         example: spin[machine start snapshot y x]
-    """
-    machines = settings["machines"]
-    named = {"machine": [machine["label"] for machine in machines], "seed": len(machines[0]["artifacts"])}
-    named |= {"start": settings["starts"], "temperature": settings["temperatures"]}
-    return Expected(rows, lattice_sizes(settings) | named)
-
-
-@step(version=6, holds=_holds)
+    """,
+    along=lambda settings: {
+        "machine": [machine["label"] for machine in settings["machines"]],
+        "seed": len(settings["machines"][0]["artifacts"]),
+        "start": settings["starts"],
+        "temperature": settings["temperatures"],
+    },
+)
 def results(task: Task) -> xr.Dataset:
     """Join by machine, seed and start, and average over seeds."""
     from rbmflow.steps.results import gather

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rbmflow.steps.kind import Task, lattice_sizes, of_run, step
+from rbmflow.steps.kind import Task, of_run, step
 from rbmflow.store import Step
-from rbmflow.store.expected import Expected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +26,9 @@ FINAL_MEASURES = {
 """Numbers that need a flow, so that checkpoints do not have them."""
 
 
-def _holds(settings: Mapping[str, Any]) -> Expected:
-    rows = """
+@step(
+    version=3,
+    holds="""
         singular_value: real[mode] 0 inf
         visible_vector: real[visible mode] -1 1
         hidden_vector: real[hidden mode] -1 1
@@ -37,11 +36,8 @@ def _holds(settings: Mapping[str, Any]) -> Expected:
         projection: real[temperature mode]
         measure_of_checkpoint: real[checkpoint measure]
         update: integer[checkpoint] 0 inf
-    """
-    return Expected(rows, lattice_sizes(settings))
-
-
-@step(version=3, holds=_holds)
+    """,
+)
 def spectrum(task: Task) -> xr.Dataset:
     """Take the weights apart, in units -1/+1."""
     import jax

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rbmflow.settings import ThermometerSettings
-from rbmflow.steps.kind import Task, asked, lattice_sizes, of_run, step
+from rbmflow.steps.kind import Task, asked, of_run, step
 from rbmflow.store import Step
-from rbmflow.store.expected import Expected
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -16,19 +14,17 @@ if TYPE_CHECKING:
     from rbmflow.spec import Spec
 
 
-def _holds(settings: Mapping[str, Any]) -> Expected:
-    rows = """
+@step(
+    version=3,
+    holds="""
         hidden_weights: real[visible hidden]
         hidden_bias: real[hidden]
         class_weights: real[hidden bin]
         class_bias: real[bin]
         mean_class: real[temperature]
-    """
-    hidden = asked(settings, ThermometerSettings).hidden
-    return Expected(rows, {**lattice_sizes(settings), "hidden": hidden, "bin": settings["temperatures"]})
-
-
-@step(version=3, holds=_holds)
+    """,
+    along=lambda settings: {"hidden": asked(settings, ThermometerSettings).hidden, "bin": settings["temperatures"]},
+)
 def thermometer(task: Task) -> xr.Dataset:
     """Train it at the temperatures of the run."""
     from rbmflow.thermometer import train_thermometer
