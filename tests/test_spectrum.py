@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rbmflow import exact, sampler
+from rbmflow._checks import InvalidInput
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
 from rbmflow.rbm import PLUS_MINUS, RBM, MachineSettings
@@ -101,10 +102,24 @@ def test_two_point_function_has_the_energy_and_the_susceptibility():
 
 
 def test_translation_average_against_a_sum_over_pairs():
-    product = np.random.default_rng(1).normal(size=(12, 12))
-    found = translation_average(product, 3, 4)
+    weights = np.random.default_rng(1).normal(size=(12, 5))
+    product, found = weights @ weights.T, translation_average(weights, 3, 4)
+    taken = decompose(RBM(jnp.asarray(weights, jnp.float32), jnp.zeros(12), jnp.zeros(5), sides=(3, 4)))
+    np.testing.assert_allclose(translation_average(taken, 3, 4), found, rtol=1e-5)
     for y, x in np.ndindex(3, 4):
         assert found[y, x] == pytest.approx(product[np.arange(12), displaced(3, 4, y, x)].mean(), abs=1e-14)
+
+
+def test_a_spectrum_knows_its_lattice():
+    """Another lattice of as many sites has other waves and another two-point function."""
+    taken = decompose(RBM(jnp.ones((16, 2)), jnp.zeros(16), jnp.zeros(2), sides=(2, 8)))
+    assert Spectrum.from_dataset(taken.to_dataset()) == taken
+    for call in (translation_average, fourier_power):
+        assert np.isfinite(call(taken, 2, 8)).all()
+        with pytest.raises(InvalidInput, match=r"lattice of vectors = \(2, 8\)"):
+            call(taken, 4, 4)
+    with pytest.raises(InvalidInput, match="lattice of vectors"):
+        projections(taken, exact.two_point(Ising(Square(4)), 2.0))
 
 
 def test_resemblance_against_numpy_and_of_constant_data():
@@ -159,7 +174,7 @@ def test_measures_of_a_rank_one_machine_and_of_none():
     assert found.keys() == MEASURES.keys()
     for name in ("effective_modes", "first_share", "leading_uniformity", "purity", "mode_extent", "hidden_extent"):
         assert found[name] == pytest.approx(1)
-    assert found["neighbour_ratio"] == found["translation_share"] == pytest.approx(1)
+    assert (found["neighbour_ratio"], found["translation_share"]) == pytest.approx((1, 1))
     assert found["resemblance_cosine"] == pytest.approx(1)
     assert found["largest_gain"] == pytest.approx(12)
     assert found["above_edge"] == found["growing_modes"] == 1

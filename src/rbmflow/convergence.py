@@ -19,7 +19,7 @@ CONFIDENCE = 0.95
 
 DOUBTS = {
     "range": "a reading is infinite",
-    "drift": "a start still drifts",
+    "drift": "a start still drifts, or all do together",
     "apart": "the starts end apart",
     "one_sided": "the starts do not lie on both sides of the end",
 }
@@ -118,9 +118,9 @@ def end_of_flows(
     """Where the flows of a machine end, what the end is worth, and what speaks against a fixed point.
 
     The end is the mean over the last quarter of the flow, the drift its difference to the quarter before. The machine
-    has converged if the starts lie on both sides of the end, no start drifts, and all starts end together, all within
-    three errors; the errors are joined ones, see `mean_temperature`. Comparisons of readings by one curve do not have
-    its error in them.
+    has converged if the starts lie on both sides of the end, no start drifts, nor all of them together, and all starts
+    end together, all within three errors; the errors are joined ones, see `mean_temperature`. Comparisons of readings
+    by one curve do not have its error in them.
 
     Parameters
     ----------
@@ -150,8 +150,7 @@ def end_of_flows(
     temperature, error, of_curve, was_read = _checked(temperature, error, of_curve, was_read)
     error = _of_chains(error, of_curve)
     seeds, _, iterations = temperature.shape
-    quarter = max(1, (iterations - 1) // 4)
-    last, before = slice(-quarter, None), slice(-2 * quarter, -quarter)
+    before, last = quarters(iterations)
     by_seed = _mean_of_read(temperature, was_read, last)
     with np.errstate(invalid="ignore"):
         drifts = by_seed - _mean_of_read(temperature, was_read, before)
@@ -168,7 +167,10 @@ def end_of_flows(
     own_error = np.fmax(scatter, chain)
     mean_end, mean_scatter = (float(value) for value in mean_and_error(by_seed.mean(axis=1), 0))
     mean_chain = float(np.sqrt(np.sum(chain**2)) / chain.size)
-    doubts = _doubts(temperature[:, :, 0], by_seed, end, chain, np.abs(drift) > SIGMAS * drift_error)
+    together, together_scatter = mean_and_error(drifts.mean(axis=1), 0)
+    together_error = np.fmax(together_scatter, np.sqrt(2) * mean_chain)
+    drifting = np.abs([*drift, together]) > SIGMAS * np.append(drift_error, together_error)
+    doubts = _doubts(temperature[:, :, 0], by_seed, end, chain, drifting)
     return FlowEnds(
         end_temperature=end,
         end_error=np.hypot(own_error, of_curve_at_end),
@@ -183,6 +185,12 @@ def end_of_flows(
         doubts=doubts,
         seeds=seeds,
     )
+
+
+def quarters(readings: int) -> tuple[slice, slice]:
+    """The last two quarters of a flow of so many readings, its start included: where the drift is, and the end."""
+    quarter = max(1, (readings - 1) // 4)
+    return slice(-2 * quarter, -quarter), slice(-quarter, None)
 
 
 def _checked(temperature: Any, error: Any, of_curve: Any, was_read: Any) -> tuple[np.ndarray, ...]:

@@ -120,8 +120,7 @@ def _energy_from_mixture(here: xr.Dataset) -> Measured:
     """E per site over the last quarter of all starts, minus that of the training mixture."""
     if not {"energy_mean", "energy_error", "null_energy"} <= set(here.variables):
         return UNKNOWN
-    quarter = max(1, (here.sizes["iteration"] - 1) // 4)
-    last = here.isel(iteration=slice(-quarter, None))
+    last = here.isel(iteration=quarters(here.sizes["iteration"])[1])
     error = float(np.sqrt((last["energy_error"] ** 2).mean()))
     return Measured(float(last["energy_mean"].mean()) - float(here["null_energy"]), error, here.sizes["seed"])
 

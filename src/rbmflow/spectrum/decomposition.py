@@ -1,26 +1,27 @@
-"""The weight matrix taken apart: singular values, singular vectors, W W^T."""
+"""The weight matrix taken apart: singular values and singular vectors."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Float
 
 from rbmflow._checks import Problems
+from rbmflow._doors import Numbers, numbers_of
 from rbmflow._record import Held, Record, arrays_of, in_order, labelled
-from rbmflow.rbm import RBM, machine_of
+from rbmflow.lattice import Square
+from rbmflow.rbm import RBM, machine_of, sides_of
 
 if TYPE_CHECKING:
     import xarray as xr
-
 
 _LAYOUT = {
     "singular_value": Held("mode", "singular value of W", dtype="float64"),
     "visible_vector": Held("visible mode", "left singular vector", dtype="float64"),
     "hidden_vector": Held("hidden mode", "right singular vector", dtype="float64"),
-    "weight_product": Held("visible visible_other", "W W^T", dtype="float64"),
 }
 
 
@@ -35,14 +36,19 @@ class Spectrum(Record):
         u, columns of unit length; the sign makes the sum of each positive.
     hidden_vectors : float64 [hidden, mode]
         w, with the sign that goes with it.
-    product : float64 [visible, visible]
-        The matrix product W W^T.
+    sides
+        Rows and columns of the lattice of the machine, None if it knows none.
     """
 
     singular_values: Float[np.ndarray, " mode"]
     visible_vectors: Float[np.ndarray, "visible mode"]
     hidden_vectors: Float[np.ndarray, "hidden mode"]
-    product: Float[np.ndarray, "visible visible"]
+    sides: tuple[int, int] | None = eqx.field(static=True, default=None, converter=sides_of)
+
+    @property
+    def product(self) -> Float[np.ndarray, "visible visible"]:
+        """The matrix product W W^T, made when it is asked for: it has as many entries as there are pairs of sites."""
+        return self.visible_vectors * self.singular_values**2 @ self.visible_vectors.T
 
     @property
     def uniformity(self) -> Float[np.ndarray, " mode"]:
@@ -50,33 +56,37 @@ class Spectrum(Record):
         return np.abs(self.visible_vectors.sum(axis=0)) / np.sqrt(self.visible_vectors.shape[0])
 
     def to_dataset(self) -> xr.Dataset:
-        """Labelled copy; the second visible axis of the product is `visible_other`."""
+        """Labelled copy."""
         import xarray as xr
 
-        return xr.Dataset(labelled(_LAYOUT, jax.tree.leaves(self)))
+        sides = {} if self.sides is None else {"sides": list(self.sides)}
+        return xr.Dataset(labelled(_LAYOUT, jax.tree.leaves(self)), attrs=sides)
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Spectrum:
         """Spectrum from the data written by `to_dataset`; modes may be in any order."""
-        values, visible, hidden, product = arrays_of(in_order(dataset, "singular_value", falling=True), _LAYOUT)
-        allowed = "its axes visible and visible_other must be of one length; select both alike"
-        Problems.only(product.shape[0] == product.shape[1], "shape of weight_product", product.shape, allowed)
-        return cls(values, visible, hidden, product)
+        values, visible, hidden = arrays_of(in_order(dataset, "singular_value", falling=True), _LAYOUT)
+        return cls(values, visible, hidden, dataset.attrs.get("sides"))
+
+
+def vectors_on(given: Numbers, ly: int, lx: int) -> Float[np.ndarray, "mode y x"]:
+    """Visible vectors of a spectrum, or any [visible, mode] as columns, as functions on a lattice.
+
+    Raises
+    ------
+    InvalidInput
+        If they are those of another lattice.
+    """
+    ly, lx = Square(ly, lx).shape
+    if isinstance(given, Spectrum):
+        fits = given.sides in (None, (ly, lx))
+        Problems.only(fits, "lattice of vectors", given.sides, f"it must be that of the data, {[ly, lx]}")
+        given = given.visible_vectors
+    return numbers_of(given, "vectors", (ly * lx, "mode"), nan=True).T.reshape(-1, ly, lx)
 
 
 def decompose(machine: RBM) -> Spectrum:
-    """Take the weights of a machine apart.
-
-    Parameters
-    ----------
-    machine
-        The machine, taken in units -1/+1; biases play no part.
-
-    Returns
-    -------
-    Spectrum
-        Singular values and vectors, and W W^T (the matrix product, not the elementwise one). All are NaN where a
-        training has diverged.
+    """Take the weights of a machine, in units -1/+1, apart; all is NaN where a training has diverged.
 
     Raises
     ------
@@ -94,8 +104,8 @@ def decompose(machine: RBM) -> Spectrum:
     weights = np.asarray(machine_of(machine).in_units("-1/+1").weights, np.float64)
     if not np.isfinite(weights).all():
         modes = min(weights.shape)
-        shapes = ((modes,), (len(weights), modes), (weights.shape[1], modes), (len(weights), len(weights)))
-        return Spectrum(*(np.full(shape, np.nan) for shape in shapes))
+        nothing = [np.full((*axes, modes), np.nan) for axes in ((), (len(weights),), (weights.shape[1],))]
+        return Spectrum(nothing[0], nothing[1], nothing[2], machine.sides)
     left, values, right = np.linalg.svd(weights, full_matrices=False)
     sign = np.where(left.sum(axis=0) < 0, -1.0, 1.0)
-    return Spectrum(values, left * sign, right.T * sign, weights @ weights.T)
+    return Spectrum(values, left * sign, right.T * sign, machine.sides)

@@ -22,19 +22,22 @@ def mean_field_jacobian(machine: RBM) -> Float[np.ndarray, "visible visible"]:
 
     Without biases v = 0 is a fixed point and :math:`J = W W^T`: a mode grows if its singular value exceeds 1.
 
-    Parameters
-    ----------
-    machine
-        The machine, taken in units -1/+1.
+    The machine is taken in units -1/+1.
 
     Examples
     --------
     >>> mean_field_jacobian(RBM.from_weights([[2.0], [1.0]], [0, 0], [0], units="-1/+1")).tolist()
     [[4.0, 2.0], [2.0, 1.0]]
     """
-    weights, visible, hidden = _arrays(machine)
-    response = 1 - np.tanh(hidden) ** 2
-    return (1 - np.tanh(visible + weights @ np.tanh(hidden)) ** 2)[:, None] * (weights * response @ weights.T)
+    arrays = _arrays(machine)
+    return _response(arrays, np.eye(len(arrays[0])))
+
+
+def _response(arrays: list[np.ndarray], vectors: Float[np.ndarray, "visible n"]) -> Float[np.ndarray, "visible n"]:
+    """The Jacobian at v = 0 times vectors."""
+    weights, visible, hidden = arrays
+    of_hidden = (1 - np.tanh(hidden) ** 2)[:, None] * (weights.T @ vectors)
+    return (1 - np.tanh(visible + weights @ np.tanh(hidden)) ** 2)[:, None] * (weights @ of_hidden)
 
 
 class Growth(NamedTuple):
@@ -48,11 +51,8 @@ class Growth(NamedTuple):
     """Its standard error over chains."""
     projection: Float[np.ndarray, "iteration mode"]
     """Mean squared projection at each iteration; 1 at the start."""
-
     mean_field: Float[np.ndarray, "iteration mode"]
-    """Mean squared projection along the mean-field map from the same spins, a hundredth of their size at the start.
-
-    It is given relative to that start."""
+    """The same along the mean-field map from these spins at a hundredth of their size, relative to that start."""
 
     @property
     def grown_modes(self) -> int:
@@ -83,17 +83,8 @@ def _arrays(machine: RBM) -> list[Float[np.ndarray, "..."]]:
 def mean_field_map(machine: RBM, visible: Numbers) -> Float[np.ndarray, "chain visible"]:
     r"""One iteration of the flow with the mean of every unit, :math:`v \mapsto \tanh(b + W \tanh(c + W^T v))`.
 
-    Parameters
-    ----------
-    machine
-        The machine, taken in units -1/+1.
-    visible : [chain, visible]
-        Means of the visible units, from -1 to 1.
-
-    Raises
-    ------
-    InvalidInput
-        If a mean is not between -1 and 1, or their number does not fit.
+    The machine is taken in units -1/+1; means [chain, visible] that are not between -1 and 1, or of another number of
+    units, are refused.
     """
     arrays = _arrays(machine)
     return _mapped(arrays, numbers_of(visible, "visible", ("chain", len(arrays[0])), lowest=-1, highest=1))
@@ -142,17 +133,18 @@ def mode_growth(key: AnyKey, machine: RBM, start: Configurations, iterations: in
     """
     vectors = decompose(machine).visible_vectors
     # Of a machine that diverged the vectors are NaN, and so is all that follows.
-    flow = np.asarray(iterate(key, machine.or_free(), start, iterations), np.float64)
-    steps, chains = flow.shape[:2]
-    amplitudes = flow.reshape(steps, chains, -1) @ vectors
+    flow = iterate(key, machine.or_free(), start, iterations).configurations
+    chains, arrays = flow.shape[1], _arrays(machine)
+    rows = lambda spins: np.asarray(spins, np.float64).reshape(chains, -1)  # noqa: E731
+    amplitudes = np.array([rows(spins) @ vectors for spins in flow])
     first, second = amplitudes[:2]
     power = (first**2).mean(axis=0)
     gain = (first * second).mean(axis=0) / power
     # Residuals of a regression through the origin.
     error = np.sqrt(((second - gain * first) ** 2 * first**2).mean(axis=0) / chains) / power
-    predicted = np.einsum("im,ij,jm->m", vectors, mean_field_jacobian(machine), vectors)
-    arrays, means = _arrays(machine), [SMALL_START * flow[0].reshape(chains, -1)]
-    for _ in range(steps - 1):
-        means.append(_mapped(arrays, means[-1]))
-    mean_field = ((np.stack(means) @ vectors / SMALL_START) ** 2).mean(axis=1)
-    return Growth(predicted, gain, error, (amplitudes**2).mean(axis=1), mean_field)
+    means, mean_field = SMALL_START * rows(flow[0]), []
+    for step in range(len(flow)):
+        means = _mapped(arrays, means) if step else means
+        mean_field.append(((means @ vectors / SMALL_START) ** 2).mean(axis=0))
+    predicted = np.sum(vectors * _response(arrays, vectors), axis=0)
+    return Growth(predicted, gain, error, (amplitudes**2).mean(axis=1), np.array(mean_field))

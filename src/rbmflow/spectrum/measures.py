@@ -40,6 +40,8 @@ def measures(machine: RBM, two_point: Numbers, initial_scale: float) -> dict[str
     1 for a single eigenvalue and their number if all are equal. For independent Gaussian weights its mean is
     :math:`N_v N_h / (N_v + N_h + 1)` for large matrices. Spectra that decay gradually lie in between.
 
+    There is a number for every name of `MEASURES`; all are NaN for weights that are zero or not finite.
+
     Parameters
     ----------
     machine
@@ -48,11 +50,6 @@ def measures(machine: RBM, two_point: Numbers, initial_scale: float) -> dict[str
         G of what it was trained on.
     initial_scale
         Standard deviation of its initial weights, in its own units.
-
-    Returns
-    -------
-    dict
-        A number for every name of `MEASURES`; all NaN for weights that are zero or not finite.
 
     Raises
     ------
@@ -78,16 +75,16 @@ def measures(machine: RBM, two_point: Numbers, initial_scale: float) -> dict[str
     total = eigenvalues.sum()
     if not total > 0:
         return dict.fromkeys(MEASURES, float("nan"))
-    average = translation_average(spectrum.product, ly, lx)
+    average = translation_average(spectrum, ly, lx)
     alike = resemblance(average, correlation)
     share = eigenvalues / total
     effective = 1 / np.sum(share**2)
-    purity = fourier_power(spectrum.visible_vectors, ly, lx).max(axis=1)
+    purity = fourier_power(spectrum, ly, lx).max(axis=1)
     found = {
         "resemblance": alike.correlation,
         "resemblance_cosine": alike.cosine,
         "neighbour_ratio": (average[0, 1] + average[1, 0]) / (2 * average[0, 0]),
-        "translation_share": visible * np.sum(average**2) / np.sum(spectrum.product**2),
+        "translation_share": visible * np.sum(average**2) / np.sum(eigenvalues**2),
         "effective_modes": effective,
         "effective_ratio": effective * (visible + hidden + 1) / (visible * hidden),
         "first_share": share[0],

@@ -11,6 +11,10 @@ from rbmflow._checks import Problems
 from rbmflow._doors import Configurations, Numbers, numbers_of, rows_of
 from rbmflow.lattice import Square
 from rbmflow.rbm import RBM, machine_of
+from rbmflow.spectrum.decomposition import vectors_on
+
+NUMBERS_IN_A_BLOCK = 2**25
+"""Visible units that are turned into floating point at once."""
 
 
 class Shells(NamedTuple):
@@ -23,12 +27,7 @@ class Shells(NamedTuple):
 
 
 def shells(ly: int, lx: int) -> Shells:
-    """Shells of equal wavenumber of a torus.
-
-    Parameters
-    ----------
-    ly, lx
-        Rows and columns of the lattice.
+    """Shells of equal wavenumber of a torus of so many rows and columns.
 
     Examples
     --------
@@ -46,21 +45,12 @@ def wave_power(vectors: Numbers, ly: int, lx: int) -> Float[np.ndarray, "mode y 
     r"""Power of each vector in each wave, :math:`|\hat u(k)|^2 = \frac1N |\sum_r u(r) e^{-i k r}|^2`.
 
     By Parseval's theorem the powers of a vector of unit length add up to one.
-
-    Parameters
-    ----------
-    vectors : float64 [visible, mode]
-        Vectors as columns.
-    ly, lx
-        Rows and columns of the lattice.
     """
-    ly, lx = Square(ly, lx).shape
-    images = numbers_of(vectors, "vectors", (ly * lx, "mode"), nan=True).T.reshape(-1, ly, lx)
-    return np.abs(np.fft.fft2(images)) ** 2 / (ly * lx)
+    return np.abs(np.fft.fft2(vectors_on(vectors, ly, lx))) ** 2 / (ly * lx)
 
 
 def fourier_power(vectors: Numbers, ly: int, lx: int) -> Float[np.ndarray, "mode shell"]:
-    r"""Power of each vector in each shell of equal :math:`|k|`.
+    r"""Power of each vector in each shell of equal :math:`|k|`; each row adds up to one.
 
     .. math:: p(|k|) = \frac1N \sum_{k' : |k'| = |k|} \left| \sum_r u(r) e^{-i k' r} \right|^2
 
@@ -69,15 +59,10 @@ def fourier_power(vectors: Numbers, ly: int, lx: int) -> Float[np.ndarray, "mode
 
     Parameters
     ----------
-    vectors : float64 [visible, mode]
-        Vectors of unit length as columns.
+    vectors
+        A spectrum, or vectors of unit length as columns [visible, mode].
     ly, lx
         Rows and columns of the lattice.
-
-    Returns
-    -------
-    float64 [mode, shell]
-        Each row adds up to one.
 
     Examples
     --------
@@ -93,15 +78,7 @@ def covariance_eigenvalues(two_point: Numbers) -> Float[np.ndarray, "*batch y x"
 
     .. math:: S(k) = \sum_r G(r) \cos(k r)
 
-    Parameters
-    ----------
-    two_point : float64 [..., y, x]
-        G, with zero mean magnetization.
-
-    Returns
-    -------
-    float64 [..., y, x]
-        S in the order of `numpy.fft.fft2`; the mean of it is 1.
+    It is in the order of `numpy.fft.fft2`, and its mean is 1; the mean magnetization is taken to be zero.
     """
     return np.real(np.fft.fft2(_two_point_of(two_point)))
 
@@ -124,10 +101,10 @@ def projections(vectors: Numbers, two_point: Numbers) -> Float[np.ndarray, "*bat
 
     Parameters
     ----------
-    vectors : float64 [visible, mode]
-        Vectors of unit length as columns.
+    vectors
+        A spectrum, or vectors of unit length as columns [visible, mode].
     two_point : float64 [..., y, x]
-        G of the ensembles.
+        G of the ensembles, on the lattice of the spectrum.
     """
     correlation = _two_point_of(two_point)
     ly, lx = correlation.shape[-2:]
@@ -141,12 +118,7 @@ def participation(vectors: Numbers) -> Float[np.ndarray, " mode"]:
     .. math:: \frac{(\sum_i u_i^2)^2}{N \sum_i u_i^4}
 
     1 for a uniform vector, 2/3 for a plane wave, about 1/3 for one of independent Gaussian entries, 1/N for a single
-    site; NaN for a vector of zeros.
-
-    Parameters
-    ----------
-    vectors : float64 [visible, mode]
-        Vectors of any length as columns.
+    site; NaN for a vector of zeros. The vectors, of any length, are columns [visible, mode].
     """
     squares = numbers_of(vectors, "vectors", ("visible", "mode"), nan=True) ** 2
     with np.errstate(invalid="ignore"):
@@ -160,18 +132,6 @@ def marchenko_pastur_edges(visible: int, hidden: int, scale: float) -> tuple[flo
 
     for large matrices; the largest eigenvalue of a finite one scatters about the upper edge by a relative amount of
     order :math:`N^{-2/3}`. Where there are fewer hidden than visible units, the other eigenvalues are zero.
-
-    Parameters
-    ----------
-    visible, hidden
-        Numbers of units.
-    scale
-        Standard deviation of the entries.
-
-    Returns
-    -------
-    lower, upper : float
-        The edges.
 
     References
     ----------
@@ -189,17 +149,7 @@ def field_correlators(machine: RBM, spins: Configurations) -> Float[np.ndarray, 
 
     .. math:: \langle v_i h_j \rangle = \langle v_i\, \tanh(c_j + \sum_l v_l W_{lj}) \rangle
 
-    Parameters
-    ----------
-    machine
-        The machine, taken in units -1/+1.
-    spins : [..., y, x] or [sample, visible]
-        Configurations of -1/+1 in any form.
-
-    Raises
-    ------
-    InvalidInput
-        If a value is neither -1 nor +1, or the number of sites does not fit.
+    The machine is taken in units -1/+1; configurations that do not fit it are refused.
 
     References
     ----------
@@ -207,5 +157,9 @@ def field_correlators(machine: RBM, spins: Configurations) -> Float[np.ndarray, 
     """
     own = machine_of(machine).in_units("-1/+1")
     weights, bias = np.asarray(own.weights, np.float32), np.asarray(own.hidden_bias, np.float32)
-    visible = np.asarray(rows_of(spins, len(weights), "spins", shape=machine.sides), np.float32)
-    return (visible.T @ np.tanh(visible @ weights + bias)).astype(np.float64) / len(visible)
+    rows = np.asarray(rows_of(spins, len(weights), "spins", shape=machine.sides))
+    total, size = np.zeros(weights.shape), max(1, NUMBERS_IN_A_BLOCK // len(weights))
+    for begin in range(0, len(rows), size):
+        visible = rows[begin : begin + size].astype(np.float32)
+        total += visible.T @ np.tanh(visible @ weights + bias)
+    return total / len(rows)

@@ -9,17 +9,21 @@ from jaxtyping import Float, Int
 
 from rbmflow._doors import Numbers, numbers_of
 from rbmflow.lattice import Square
+from rbmflow.spectrum.decomposition import Spectrum
+from rbmflow.spectrum.modes import wave_power
 
 
-def translation_average(product: Numbers, ly: int, lx: int) -> Float[np.ndarray, "y x"]:
-    r"""Mean of a matrix over all pairs of sites at one displacement on the torus.
+def translation_average(vectors: Numbers, ly: int, lx: int) -> Float[np.ndarray, "y x"]:
+    r"""Mean of W W^T over all pairs of sites at one displacement on the torus.
 
-    .. math:: P(r) = \frac1N \sum_i (W W^T)_{i,\, i + r}
+    .. math:: P(r) = \frac1N \sum_i (W W^T)_{i,\, i + r} = \frac1{N^2} \sum_k \sum_j |\hat W_j(k)|^2 e^{i k r}
+
+    It needs no matrix of pairs of sites: the sum over k is that of the powers of the columns.
 
     Parameters
     ----------
-    product : float64 [visible, visible]
-        A matrix over pairs of sites, `visible = y * lx + x`.
+    vectors : float64 [visible, hidden]
+        Spectrum of W, or W itself, `visible = y * lx + x`.
     ly, lx
         Rows and columns of the lattice.
 
@@ -30,15 +34,12 @@ def translation_average(product: Numbers, ly: int, lx: int) -> Float[np.ndarray,
 
     Examples
     --------
-    >>> translation_average(np.eye(6), 2, 3).tolist()
+    >>> translation_average(np.eye(6), 2, 3).round(12).tolist()
     [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    ly, lx = Square(ly, lx).shape
-    by_site = numbers_of(product, "product", (ly * lx, ly * lx), nan=True).reshape(ly, lx, ly, lx)
-    rows = np.add.outer(np.arange(ly), np.arange(ly)) % ly  # [displacement, y] -> y + displacement
-    columns = np.add.outer(np.arange(lx), np.arange(lx)) % lx
-    y, x = np.arange(ly)[None, None, :, None], np.arange(lx)[None, None, None, :]
-    return by_site[y, x, rows[:, None, :, None], columns[None, :, None, :]].mean(axis=(2, 3))
+    power = wave_power(vectors, ly, lx)
+    weight = vectors.singular_values**2 if isinstance(vectors, Spectrum) else np.ones(len(power))
+    return np.fft.ifft2(np.tensordot(weight, power, 1)).real
 
 
 class Resemblance(NamedTuple):
@@ -59,15 +60,8 @@ def resemblance(product: Numbers, two_point: Numbers) -> Resemblance:
 
     Parameters
     ----------
-    product : float64 [y, x]
-        P, see `translation_average`.
-    two_point : float64 [y, x]
-        G of what the machine was trained on.
-
-    Returns
-    -------
-    Resemblance
-        Correlation and cosine, each from -1 to 1.
+    product, two_point : float64 [y, x]
+        P, see `translation_average`, and G of what the machine was trained on.
 
     Examples
     --------
@@ -104,12 +98,7 @@ class DisplacementClasses(NamedTuple):
 
 
 def displacement_classes(ly: int, lx: int) -> DisplacementClasses:
-    """Classes of the displacements of a torus.
-
-    Parameters
-    ----------
-    ly, lx
-        Rows and columns of the lattice.
+    """Classes of the displacements of a torus of so many rows and columns.
 
     Examples
     --------

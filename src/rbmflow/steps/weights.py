@@ -9,11 +9,14 @@ import xarray as xr
 
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.rbm import RBM
-from rbmflow.spectrum import MEASURES, covariance_eigenvalues, displacement_classes
+from rbmflow.spectrum import MEASURES, Spectrum, covariance_eigenvalues, displacement_classes
 from rbmflow.steps.kinds.spectrum_step import FINAL_MEASURES
 
 LEADING = 6
 """Modes, and hidden units, that are shown one by one."""
+
+MOST_PAIRED = 1024
+"""Visible units whose pairs are shown, the first ones of a larger lattice."""
 
 
 def weights_of_all(by_machine: Sequence[Sequence[xr.Dataset]], machines: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -59,7 +62,7 @@ def weights_of_all(by_machine: Sequence[Sequence[xr.Dataset]], machines: Sequenc
             "mode_power": (("machine", "mode", "shell"), power),
             "weight_product": (
                 ("machine", "visible", "visible_other"),
-                np.array([one["weight_product"].values for one in first]),
+                np.array([Spectrum.from_dataset(one.isel(visible=slice(MOST_PAIRED))).product for one in first]),
             ),
             **{
                 name: (("machine", "leading", "y", "x"), np.array([image[name] for image in images]))

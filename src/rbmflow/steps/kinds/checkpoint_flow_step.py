@@ -64,9 +64,11 @@ def checkpoint_flow(task: Task) -> xr.Dataset:
 
 
 def _kept(iterations: int) -> tuple[int, ...]:
-    """The start and the last half, as two quarters of one length."""
-    quarter = max(1, iterations // 4)
-    return (0, *range(max(1, iterations + 1 - 2 * quarter), iterations + 1))
+    """The start and the last two quarters."""
+    from rbmflow.convergence import quarters
+
+    before, last = (range(iterations + 1)[part] for part in quarters(iterations + 1))
+    return tuple(sorted({0, *before, *last}))
 
 
 def _stages(model: Ising, configurations: np.ndarray) -> list[list[float]]:

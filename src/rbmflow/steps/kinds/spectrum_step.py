@@ -60,16 +60,13 @@ def spectrum(task: Task) -> xr.Dataset:
     ly, lx = model.lattice.shape
     lower, upper = taken.marchenko_pastur_edges(model.lattice.sites, machine.weights.shape[1], initial_scale)
     dataset = parts.to_dataset().assign(
-        product_displacement=(("y", "x"), taken.translation_average(parts.product, ly, lx)),
+        product_displacement=(("y", "x"), taken.translation_average(parts, ly, lx)),
         mixture_two_point=(("y", "x"), two_point),
         initial_edge_lower=lower,
         initial_edge_upper=upper,
-        mode_power=(("mode", "shell"), taken.fourier_power(parts.visible_vectors, ly, lx)),
+        mode_power=(("mode", "shell"), taken.fourier_power(parts, ly, lx)),
         mode_participation=("mode", taken.participation(parts.visible_vectors)),
-        projection=(
-            ("temperature", "mode"),
-            taken.projections(parts.visible_vectors, two_points["two_point"].values),
-        ),
+        projection=(("temperature", "mode"), taken.projections(parts, two_points["two_point"].values)),
         hidden_participation=("hidden", taken.participation(np.asarray(machine.weights, np.float64))),
         correlator=(("visible", "hidden"), taken.field_correlators(machine, spins)),
         measure_of_checkpoint=(("checkpoint", "measure"), np.array(along)),
