@@ -2,6 +2,8 @@
 
 import math
 import re
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,3 +131,36 @@ def test_iterations_that_were_not_read_are_left_out():
 def test_arrays_of_other_shapes_are_refused(temperature, error, sentence):
     with pytest.raises(InvalidInput, match=re.escape(sentence)):
         end_of_flows(temperature, error)
+
+
+def simulation():
+    """The flows of `benchmarks/convergence.py`, whose true end is known."""
+    path = Path(__file__).parents[1] / "benchmarks" / "convergence.py"
+    loaded = spec_from_file_location("simulated_flows", path)
+    assert loaded is not None
+    assert loaded.loader is not None
+    module = module_from_spec(loaded)
+    loaded.loader.exec_module(module)
+    return module
+
+
+def test_rates_of_the_rule_are_those_of_the_conventions():
+    """False alarms, misses of slow approaches, and what errors cover, within five sigma of the tables of the docs."""
+    simulated, rng, runs = simulation(), np.random.default_rng(3), 200
+
+    def rate(**asked):
+        course = {"seeds": 3, "iterations": 40, "correlation": 5, "spread": 1} | asked
+        found = simulated.judged(simulated.flows(rng, runs, **course))
+        return found, np.mean([one.converged for one in found])
+
+    ended, converged = rate(spread=3)
+    assert converged > 0.98
+    for width, share in (("end_error", 0.58), ("end_interval", 0.95)):
+        band = 5 * math.sqrt(share * (1 - share) / runs)
+        assert simulated.covered(ended, width) == pytest.approx(share, abs=band)
+    assert rate(correlation=20)[1] > 0.95
+    for left in (0.2, 3.0):
+        assert rate(left=left)[1] < 0.02
+    # All starts on one path: only the drift of all together can tell, and less than it can tell is missed.
+    assert rate(left=3.0, together=30)[1] < 0.15
+    assert rate(left=3.0, together=3)[1] > 0.95

@@ -26,7 +26,6 @@ def stopped(call) -> rf.Interrupted:
 @pytest.fixture
 def short_chunks(monkeypatch):
     monkeypatch.setattr("rbmflow.training.fit.UPDATES_IN_A_CHUNK", 1)
-    monkeypatch.setattr("rbmflow.thermometer.neural_training.UPDATES_IN_A_CHUNK", 1)
     monkeypatch.setattr("rbmflow.flow.ITERATIONS_IN_A_CHUNK", 2)
 
 

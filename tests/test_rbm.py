@@ -226,3 +226,17 @@ def test_bad_input_names_the_field(call, field):
 def test_a_flow_is_a_record_of_its_last_step():
     flow = Flow((0, 1), jnp.stack([jnp.ones((1, 2, 2), jnp.int8), -jnp.ones((1, 2, 2), jnp.int8)]))
     assert int(flow.spins.sum()) == -4
+
+
+def test_a_machine_from_elsewhere_knows_its_lattice_and_what_its_units_may_be():
+    machine = RBM.from_weights(np.ones((16, 2)), None, None, units="0/1", axes="visible, hidden", sides=(2, 8))
+    assert machine.sides == (2, 8)
+    with pytest.raises(InvalidInput, match="lattice"):
+        machine.require_lattice("data", (4, 4))
+    with pytest.raises(InvalidInput, match="sides"):
+        RBM.from_weights(np.ones((16, 2)), None, None, units="0/1", axes="visible, hidden", sides=(4, 5))
+    for call in (machine.free_energy, machine.hidden_fields):
+        assert np.isfinite(call(np.full(16, 0.5))).all()
+        for wrong in (np.full(16, -1.0), np.full(16, np.nan), np.ones(15), "spins"):
+            with pytest.raises(InvalidInput, match="visible"):
+                call(wrong)

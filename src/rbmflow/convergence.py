@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import ndtri, stdtrit
 
 from rbmflow._checks import Problems
 from rbmflow.diagnostics import mean_and_error, root_mean_square
@@ -154,6 +155,7 @@ def end_of_flows(
     by_seed = _mean_of_read(temperature, was_read, last)
     with np.errstate(invalid="ignore"):
         drifts = by_seed - _mean_of_read(temperature, was_read, before)
+        together, together_scatter = mean_and_error(drifts.mean(axis=1), 0)
     # Configurations of successive iterations are correlated, so the chain error of the mean is that of one iteration.
     at_end = np.where(was_read, error, np.nan)[:, :, last]
     of_one = np.sqrt(_mean_of_some(at_end**2, (0, 2)))
@@ -167,7 +169,6 @@ def end_of_flows(
     own_error = np.fmax(scatter, chain)
     mean_end, mean_scatter = (float(value) for value in mean_and_error(by_seed.mean(axis=1), 0))
     mean_chain = float(np.sqrt(np.sum(chain**2)) / chain.size)
-    together, together_scatter = mean_and_error(drifts.mean(axis=1), 0)
     together_error = np.fmax(together_scatter, np.sqrt(2) * mean_chain)
     drifting = np.abs([*drift, together]) > SIGMAS * np.append(drift_error, together_error)
     doubts = _doubts(temperature[:, :, 0], by_seed, end, chain, drifting)
@@ -225,11 +226,9 @@ def _mean_of_some(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 
 def _interval(scatter: np.ndarray, chain: np.ndarray, of_curve: np.ndarray, seeds: int) -> np.ndarray:
     """Half width of the interval: Student's t for the scatter of the seeds, never below that of the known noise."""
-    from scipy import stats
-
     tail = (1 + CONFIDENCE) / 2
-    normal = stats.norm.ppf(tail)
-    of_seeds = stats.t.ppf(tail, seeds - 1) * scatter if seeds > 1 else scatter
+    normal = float(ndtri(tail))
+    of_seeds = float(stdtrit(seeds - 1, tail)) * scatter if seeds > 1 else scatter
     return np.hypot(np.fmax(of_seeds, normal * chain), normal * of_curve)
 
 

@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, UInt32
 
 from rbmflow._checks import InvalidInput, Problem, Problems
@@ -178,6 +179,7 @@ class RBM(Record):
         *,
         units: UnitsName,
         axes: AxesName | None = None,
+        sides: tuple[int, int] | None = None,
     ) -> RBM:
         r"""Machine of weights trained elsewhere, with :math:`p \propto e^{v W h + b v + c h}` in the given units.
 
@@ -196,12 +198,14 @@ class RBM(Record):
             "-1/+1" or "0/1".
         axes
             "visible, hidden" or "hidden, visible"; needed only where the biases leave it open.
+        sides
+            Rows and columns of its lattice; configurations of others are refused then.
 
         Raises
         ------
         InvalidInput
             If shapes do not fit together or fit both ways, a value is not a finite real number, or there are no such
-            units.
+            units or no such lattice.
 
         Examples
         --------
@@ -222,7 +226,7 @@ class RBM(Record):
         Problems.only(bool(fitting), "sizes of visible_bias and hidden_bias", sizes, allowed)
         Problems.only(len(fitting) == 1, "axes", axes, f"{says}, since the shape {matrix.shape} fits both ways")
         filled = [np.zeros(n, np.float32) if b is None else b for n, b in zip(fitting[0].shape, biases, strict=True)]
-        return cls(jnp.asarray(fitting[0]), jnp.asarray(filled[0]), jnp.asarray(filled[1]), of_units)
+        return cls(jnp.asarray(fitting[0]), jnp.asarray(filled[0]), jnp.asarray(filled[1]), of_units, sides)
 
     @classmethod
     def from_rbms(cls, path: str | Path, update: int | None = None) -> RBM:
@@ -290,19 +294,33 @@ class RBM(Record):
         """The machine, or free units in the place of one that diverged, of which nothing must be read then."""
         return self if self.finite else jax.tree.map(jnp.zeros_like, self)
 
-    def hidden_fields(self, visible: Float[Array, "*batch visible"]) -> Float[Array, "*batch hidden"]:
-        """Fields on the hidden units, v W + c."""
-        fields = visible @ self.weights
+    def hidden_fields(self, visible: Numbers) -> Float[Array, "*batch hidden"]:
+        """Fields on the hidden units, v W + c, of visible units or their means [..., visible].
+
+        Raises
+        ------
+        InvalidInput
+            If there are others than the machine has, or a value lies outside those of a unit.
+        """
+        fields = self._layer(visible, "visible", 0) @ self.weights
         return fields + jnp.broadcast_to(self.hidden_bias, fields.shape)
 
-    def visible_fields(self, hidden: Float[Array, "*batch hidden"]) -> Float[Array, "*batch visible"]:
-        """Fields on the visible units, h W^T + b."""
-        fields = hidden @ self.weights.T
+    def visible_fields(self, hidden: Numbers) -> Float[Array, "*batch visible"]:
+        """Fields on the visible units, h W^T + b, of hidden units or their means, as `hidden_fields`."""
+        fields = self._layer(hidden, "hidden", 1) @ self.weights.T
         return fields + jnp.broadcast_to(self.visible_bias, fields.shape)
 
-    def free_energy(self, visible: Float[Array, "*batch visible"]) -> Float[Array, "*batch"]:
+    def free_energy(self, visible: Numbers) -> Float[Array, "*batch"]:
         r"""Free energy of visible units, :math:`-\ln \sum_h e^{...} = -b^T v - \sum_j \ln \sum_{h_j} e^{f_j h_j}`."""
+        visible = self._layer(visible, "visible", 0)
         return -visible @ self.visible_bias - jnp.sum(self.units.log_sum(self.hidden_fields(visible)), axis=-1)
+
+    def _layer(self, given: Numbers, name: str, axis: int) -> Float[Array, "*batch unit"]:
+        """Units of a layer; inside a compiled loop there are no values to look at."""
+        if isinstance(given, Tracer):
+            return given
+        shape, low = ("...", self.weights.shape[axis]), self.units.low
+        return jnp.asarray(numbers_of(given, name, shape, lowest=low, highest=low + self.units.span), jnp.float32)
 
     def in_units(self, name: UnitsName) -> RBM:
         r"""Machine of other units with the same probability of every configuration of spins.

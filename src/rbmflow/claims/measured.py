@@ -14,7 +14,7 @@ import xarray as xr
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow.claims.judgement import Measured
 from rbmflow.claims.machines import UNKNOWN, BlockSpins, Machine, StartedFlow
-from rbmflow.convergence import DOUBTS
+from rbmflow.convergence import DOUBTS, quarters
 
 MEASURES = {
     "resemblance": "resemblance",

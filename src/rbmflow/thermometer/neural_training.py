@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -13,24 +13,23 @@ import optax
 from jaxtyping import Array, Float32, Float64, Int, Int8, UInt32
 from scipy.optimize import isotonic_regression
 
-from rbmflow import _scan
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Temperatures, temperatures_of
 from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Record, arrays_of, in_order, labelled
 from rbmflow._types import Key
 from rbmflow.exact import density_of_states
 from rbmflow.model import Ising, free_lattice
-from rbmflow.random import Generator, key_for
+from rbmflow.random import Streams, key_for
 from rbmflow.sampler import sample
 from rbmflow.settings import ThermometerSettings
 from rbmflow.thermometer.classes import ClassCurve, energy_level, mean_class
 from rbmflow.thermometer.neural import Network, NeuralThermometer, class_probabilities
+from rbmflow.training.fit import Epoch, FitState, Objective
 
 if TYPE_CHECKING:
     import xarray as xr
 
-UPDATES_IN_A_CHUNK = 1000
 CALIBRATION_TEMPERATURES = (0, 1, 1.5, 1.75, 2, 2.125, 2.25, 2.375, 2.5, 2.75, 3, 3.5, 4, 5, 7, 12, float("inf"))
 CALIBRATION_DRAWS = 4000
 BLOCKS = 20
@@ -67,63 +66,33 @@ class ThermometerHistory(Record):
         return cls(*arrays_of(in_order(dataset, "epoch"), _LAYOUT))
 
 
-class _TrainingState(eqx.Module):
-    network: Network
-    optimiser: optax.OptState
-    order: Generator
-    symmetry: Generator
+class _Classification(Objective):
+    """The cross-entropy of the true class, every batch taken under a random symmetry of the model."""
 
-
-class _Epoch(eqx.Module):
-    """One pass through the draws in a new order, a step of the chunked driver."""
-
-    spins: Int8[Array, "sample y x"]
-    classes: Int[Array, " sample"]
-    settings: ThermometerSettings = eqx.field(static=True)
+    learning_rate: float = eqx.field(static=True)
 
     @property
-    def batches(self) -> int:
-        """Updates in an epoch; an incomplete last batch is left out."""
-        return self.spins.shape[0] // self.settings.batch
+    def cost(self) -> int:
+        """A network of this size against a small machine."""
+        return 4
 
-    @property
-    def optimiser(self) -> optax.GradientTransformation:
+    def optimiser(self, updates: int) -> optax.GradientTransformation:
         """Adam with a step length that falls to zero as a cosine."""
-        updates = self.settings.epochs * self.batches
-        return optax.adam(optax.cosine_decay_schedule(self.settings.learning_rate, updates))
+        return optax.adam(optax.cosine_decay_schedule(self.learning_rate, updates))
 
-    def start(self, key: Key, bins: int) -> _TrainingState:
-        """State before the first update."""
-        for_network, for_order, for_symmetry = jax.random.split(key, 3)
-        samples, ly, lx = self.spins.shape
-        network = Network.untrained(for_network, ly * lx, self.settings.hidden, bins)
-        order = Generator.seeded(for_order, (samples,))
-        symmetry = Generator.seeded(for_symmetry, (self.batches, 6))
-        return _TrainingState(network, self.optimiser.init(eqx.filter(network, eqx.is_array)), order, symmetry)
-
-    def __call__(self, state: _TrainingState) -> tuple[_TrainingState, ThermometerHistory]:
-        order, words = state.order.words()
-        symmetry, moves = state.symmetry.words()
-        rows = jnp.argsort(words)[: self.batches * self.settings.batch].reshape(self.batches, -1)
-        carry = (state.network, state.optimiser)
-        (network, optimiser), (loss, right) = jax.lax.scan(lambda at, x: self._update(at, x), carry, (rows, moves))
-        history = ThermometerHistory(jnp.mean(loss), jnp.mean(right))
-        return _TrainingState(network, optimiser, order, symmetry), history
-
-    def _update(self, carry, batch):
-        network, optimiser = carry
-        rows, moves = batch
-        visible = _moved(self.spins[rows], moves).reshape(rows.size, -1).astype(jnp.float32)
-        classes = self.classes[rows]
+    def downhill(self, learner: Network, chains: Streams, batch: tuple[Array, Array], update: Array) -> Any:
+        """The gradient of the cross-entropy; this and the accuracy."""
+        spins, classes = batch
+        _, moves = chains.at(update).words()
+        visible = _moved(spins, moves).reshape(len(spins), -1).astype(jnp.float32)
 
         def loss(network: Network) -> tuple[Array, Array]:
             logits = network(visible)
             nats = optax.softmax_cross_entropy_with_integer_labels(logits, classes)
             return jnp.mean(nats), jnp.mean(jnp.argmax(logits, axis=-1) == classes, dtype=jnp.float32)
 
-        (nats, right), gradient = jax.value_and_grad(loss, has_aux=True)(network)
-        change, optimiser = self.optimiser.update(gradient, optimiser)
-        return (eqx.apply_updates(network, change), optimiser), (nats, right)
+        (nats, right), gradient = jax.value_and_grad(loss, has_aux=True)(learner)
+        return chains, gradient, ThermometerHistory(nats, right)
 
 
 def _moved(spins: Int8[Array, "sample y x"], moves: UInt32[Array, "6"]) -> Int8[Array, "sample y x"]:
@@ -202,22 +171,20 @@ def train_thermometer(
     free_lattice(model)
     temperatures = temperatures_of(temperatures)
     bins = len(temperatures)
-    if settings.batch > settings.draws * bins:
-        allowed = f"it must be at most the {settings.draws * bins} configurations that are drawn"
-        raise InvalidInput(Problem("batch", settings.batch, allowed))
     for_draws, for_training, for_calibration = jax.random.split(key_for(key, "train_thermometer"), 3)
     spins = jnp.asarray(sample(for_draws, model, temperatures, settings.draws).spins)
     classes = jnp.repeat(jnp.arange(bins), settings.draws)
-    epoch = _Epoch(spins.reshape(-1, *spins.shape[2:]), classes, settings)
-    size = max(1, UPDATES_IN_A_CHUNK // epoch.batches)
+    samples = spins.reshape(-1, *spins.shape[2:]), classes
+    epoch = Epoch(samples, _Classification(settings.learning_rate), settings.batch, settings.epochs)
+    for_network, for_order, for_symmetry = jax.random.split(for_training, 3)
+    untrained = Network.untrained(for_network, model.lattice.sites, settings.hidden, bins)
 
-    def finish(state: _TrainingState, infos: list[ThermometerHistory]) -> tuple[NeuralThermometer, ThermometerHistory]:
+    def finish(state: FitState, infos: list[ThermometerHistory]) -> tuple[NeuralThermometer, ThermometerHistory]:
         history = jax.tree.map(lambda *parts: np.concatenate(parts), *infos)
-        curve = calibrated(for_calibration, model, state.network)
-        return NeuralThermometer(state.network, curve, model, temperatures), history
+        curve = calibrated(for_calibration, model, state.learner)
+        return NeuralThermometer(state.learner, curve, model, temperatures), history
 
-    chunks = _scan.chunks(epoch, epoch.start(for_training, bins), settings.epochs, size)
-    return _scan.gathered(chunks, settings.epochs, finish, progress)
+    return epoch.fit(epoch.start(for_order, untrained, Streams.seeded(for_symmetry, (6,))), finish, progress)
 
 
 def calibrated(key: Key, model: Ising, network: Network, draws: int = CALIBRATION_DRAWS) -> ClassCurve:

@@ -19,7 +19,7 @@ from rbmflow._types import Key
 from rbmflow.random import Shuffles
 
 UPDATES_IN_A_CHUNK = 4000
-"""Updates between two looks at a fit, in whole epochs."""
+"""Updates of a small machine between two looks at a fit, in whole epochs."""
 
 
 def checkpoint_updates(updates: int, count: int) -> tuple[int, ...]:
@@ -44,6 +44,11 @@ class Objective(eqx.Module):
     @abc.abstractmethod
     def downhill(self, learner: Any, chains: Any, batch: Any, update: Array) -> tuple[Any, Any, Any]:
         """What is carried from update to update, the gradient of what is to be made small, and numbers to average."""
+
+    @property
+    def cost(self) -> int:
+        """About how many times as long as that of a small machine an update takes."""
+        return 1
 
     def seen(self, learner: Any, means: Any) -> Any:
         """What is told of an epoch, from the learner after it and the means over its batches."""
@@ -120,7 +125,7 @@ class Epoch[O: Objective](eqx.Module):
 
     def chunks(self, state: FitState, done: int = 0, step: _scan.Step | None = None) -> Iterator[tuple[int, Any, Any]]:
         """Fit on from a state that has gone through `done` epochs; `step` is what an epoch is, if not this one."""
-        size = max(1, UPDATES_IN_A_CHUNK // self.batches)
+        size = max(1, UPDATES_IN_A_CHUNK // (self.objective.cost * self.batches))
         return _scan.chunks(step or self, state, self.epochs, size, done)
 
     def fit[R](

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @step(
-    version=6,
+    version=7,
     holds="""
         temperature_read: real[machine seed start iteration thermometer] 0 inf
         end_temperature: real[machine start thermometer] 0 inf

@@ -27,7 +27,7 @@ FINAL_MEASURES = {
 
 
 @step(
-    version=3,
+    version=4,
     holds="""
         singular_value: real[mode] 0 inf
         visible_vector: real[visible mode] -1 1

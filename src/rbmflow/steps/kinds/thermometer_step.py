@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @step(
-    version=3,
+    version=4,
     holds="""
         hidden_weights: real[visible hidden]
         hidden_bias: real[hidden]
