@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+from rbmflow._variables import RESULTS, STUDY
 from rbmflow.claims import CLAIMS
 from rbmflow.figures import FIGURES
+from rbmflow.report.summary import END
+from rbmflow.spectrum import MEASURES
+from rbmflow.steps.kinds.spectrum_step import FINAL_MEASURES
 
 MADE = Path(__file__).parent / "made"
 
@@ -28,8 +32,26 @@ def figures():
     return table(("figure", "of a", "shows", "needs"), sorted(rows))
 
 
+def variables(declared):
+    """Every variable of a dataset: axes, units, name and meaning."""
+    rows = [(f"`{name}`", " ".join(one.dims), one.units, one.long_name, one.meaning) for name, one in declared.items()]
+    return table(("variable", "axes", "units", "name", "meaning"), rows)
+
+
+def of_ends():
+    """What `show --json` tells of the end of a flow."""
+    rows = [(f"`{key}`", RESULTS[name].meaning or RESULTS[name].long_name, f"`{name}`") for key, name in END.items()]
+    return table(("key", "value", "variable"), rows)
+
+
+def measures():
+    """The numbers that sum up the weights."""
+    return table(("name", "meaning"), [(f"`{name}`", meaning) for name, meaning in (MEASURES | FINAL_MEASURES).items()])
+
+
 PAGES = {f"claims-{name}": lambda name=name: claims(name) for name in ("paper", "dispute", "candidates")}
-PAGES |= {"figures": figures}
+PAGES |= {"figures": figures, "ends": of_ends, "measures": measures}
+PAGES |= {"results": lambda: variables(RESULTS), "study": lambda: variables(STUDY)}
 
 
 def write():

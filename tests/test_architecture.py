@@ -17,6 +17,7 @@ VOCABULARY = (
     "_types",
     "_files",
     "_format",
+    "_variables",
     "_hdf5",
     "_netcdf",
     "_record",

@@ -2,7 +2,10 @@
 
 import json
 import math
+import re
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -257,6 +260,17 @@ def test_iterations_whose_error_is_not_known_differ_from_none():
     assert not bare.differs
     assert not bare.minus(Measured(0.0, 0.1)).differs
     assert Measured(math.inf, math.nan).differs
+
+
+def test_the_page_of_claims_has_every_claim_with_its_rule():
+    docs = Path(__file__).parents[1] / "docs"
+    made, page = runpy.run_path(str(docs / "made.py"))["PAGES"], (docs / "claims.md").read_text("utf-8")
+    rows = "".join(made[name]() for name in re.findall(r"\{include\} made/(\S+)\.md", page))
+    found = dict(re.findall(r"^\| `([\w-]+)` \| (.*?) \|", rows.replace(r"\*", "*"), re.MULTILINE))
+    assert found == {claim.id: claim.words for claim in CLAIMS.values()}
+    tested = [claim for claim in CLAIMS.values() if claim.needs]
+    assert len(tested) == len(CLAIMS) - 3
+    assert all(all(claim.in_full) for claim in tested)
 
 
 def test_a_claim_is_judged_by_machines_that_have_what_it_needs():

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import runpy
 import shutil
 import urllib.parse
 from pathlib import Path
@@ -108,7 +109,10 @@ def test_summary_is_strict_json_with_the_numbers_of_the_dataset():
 
 
 def test_summary_and_its_documentation_name_the_same_keys(results):
-    text = (Path(__file__).parents[1] / "docs" / "show-json.md").read_text("utf-8")
+    docs = Path(__file__).parents[1] / "docs"
+    text = (docs / "show-json.md").read_text("utf-8")
+    made = runpy.run_path(str(docs / "made.py"))["PAGES"]
+    text += "".join(made[name]() for name in re.findall(r"\{include\} made/(\S+)\.md", text))
 
     def keys(value):
         if isinstance(value, dict):

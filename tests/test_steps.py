@@ -16,9 +16,11 @@ import xarray as xr
 
 import rbmflow as rf
 from rbmflow import exact, figures, report
+from rbmflow._checks import InvalidInput
 from rbmflow._doors import rows_of
 from rbmflow._files import to_json
 from rbmflow._format import with_error
+from rbmflow._variables import RESULTS, STUDY, described
 from rbmflow.claims import CLAIMS, distinct, judge, machines_of, named, study
 from rbmflow.likelihood import exact_log_partition, excess_nats
 from rbmflow.settings import (
@@ -220,6 +222,19 @@ def test_flows_of_every_checkpoint_end_where_those_of_its_machine_do(tiny_run):
         assert abs(found - energy.mean()) < 5 * energy.std() * np.sqrt(1 / 2000 + 1 / 50)
     untrained = here["checkpoint_energy"].isel(checkpoint=0, seed=0).values
     assert (np.abs(untrained) < 5 * np.sqrt(2 / 16 / 50)).all()
+
+
+def test_every_variable_of_the_results_and_of_a_study_is_declared(tiny_run):
+    results = tiny_run["results"]
+    optional = {name for name in RESULTS if name.startswith("blocked_")} | {"rule", "side"}
+    assert set(results.variables) == set(RESULTS) - optional
+    for dataset, declared in ((results, RESULTS), (study(machines_of(results)), STUDY)):
+        for name, variable in dataset.variables.items():
+            assert variable.dims == declared[str(name)].dims, name
+            assert variable.attrs["units"], name
+            assert variable.attrs["long_name"], name
+    with pytest.raises(InvalidInput, match=r"variable = 'extra \(machine\)' is not allowed: .* must declare it"):
+        described(results.assign(extra=results["excess_mean"]), RESULTS)
 
 
 def test_results_have_a_verdict_on_every_claim(tiny_run):

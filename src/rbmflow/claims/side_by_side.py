@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from rbmflow._variables import STUDY, described
 from rbmflow.claims.judgement import Measured
 from rbmflow.claims.machines import UNKNOWN, Machine
 
@@ -54,7 +55,8 @@ def study(machines: Sequence[Machine]) -> xr.Dataset:
         variables[name] = (("machine", "start"), values)
     for place, name in enumerate(("checkpoint_update", "checkpoint_end", "checkpoint_end_error")):
         variables[name] = (("machine", "checkpoint"), padded.reshape(len(machines), longest, 3)[..., place])
-    return xr.Dataset(variables, {"machine": [machine.name for machine in machines], "start": starts})
+    coordinates = {"machine": [machine.name for machine in machines], "start": starts}
+    return described(xr.Dataset(variables, coordinates), STUDY)
 
 
 def _parts(measured: Measured) -> tuple[float, float]:

@@ -12,6 +12,7 @@ import xarray as xr
 from scipy.stats import chi2
 
 from rbmflow import exact
+from rbmflow._variables import RESULTS, described
 from rbmflow.convergence import DOUBTS, FlowEnds, end_of_flows, mean_temperature
 from rbmflow.diagnostics import mean_and_error, mean_and_joined_error, root_mean_square
 from rbmflow.settings import MachineSettings, ModelSettings, SamplingSettings, TrainingSettings, start_label
@@ -81,7 +82,7 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
     length = model_of(step).lattice.shape[0]
     lattice = f"square torus {length} x {length}"
     dataset = dataset.assign_attrs(title="RBM flows", model="Ising", lattice=lattice, length=length)
-    return dataset.assign_attrs(flags=json.dumps(_flags(step, parents, dataset)))
+    return described(dataset.assign_attrs(flags=json.dumps(_flags(step, parents, dataset))), RESULTS)
 
 
 def _whose(step: Step) -> tuple[str, ...]:
@@ -276,9 +277,9 @@ def _flags(step: Step, parents: tuple[xr.Dataset, ...], dataset: xr.Dataset) -> 
         for entry in json.loads(data.attrs.get("flags", "[]"))
     ]
     flags = [entry for number, entry in enumerate(flags) if entry not in flags[:number]]
-    for machine in dataset["machine"].values:
+    for place, machine in enumerate(dataset["machine"].values):
         for name, text in DOUBTS.items():
-            row = dataset[f"doubt_{name}"].sel(machine=machine)
+            row = dataset[f"doubt_{name}"].isel(machine=place)
             by = [str(thermometer) for thermometer in row["thermometer"].values[row.values]]
             if by:
                 message = f"no fixed point by {', '.join(by)}: {text}"

@@ -1,0 +1,51 @@
+"""Variables of the results of a run and of a study, each declared once, in `variables.md` beside this file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from rbmflow._checks import InvalidInput, Problem
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class Variable(NamedTuple):
+    """What is declared of a variable or coordinate."""
+
+    dims: tuple[str, ...]
+    units: str
+    """`1` of pure numbers, `text` of names."""
+    long_name: str
+    meaning: str
+
+
+def _declared() -> list[dict[str, Variable]]:
+    text = Path(__file__).with_name("variables.md").read_text(encoding="utf-8")
+    tables = [[line.strip("|").split("|") for line in part.splitlines()[2:]] for part in text.split("\n\n")]
+    rows = [[[cell.strip() for cell in line] for line in table] for table in tables]
+    return [{name: Variable(tuple(dims.split()), *told) for name, dims, *told in table} for table in rows]
+
+
+RESULTS, STUDY = _declared()
+"""Every variable of the results of a run, and of the machines of a sweep side by side."""
+
+
+def described(dataset: xr.Dataset, declared: dict[str, Variable]) -> xr.Dataset:
+    """Return a dataset with the axes of every variable in their order, and its units, name and meaning beside it.
+
+    Raises
+    ------
+    InvalidInput
+        If a variable is not declared, or has other axes.
+    """
+    for name, variable in dataset.variables.items():
+        known = declared.get(str(name))
+        if known is None or set(variable.dims) != set(known.dims):
+            told = f"{name} ({' '.join(map(str, variable.dims))})"
+            raise InvalidInput(Problem("variable", told, "src/rbmflow/variables.md must declare it with these axes"))
+        about = {"long_name": known.long_name, "units": known.units, "meaning": known.meaning}
+        kept = {key: value for key, value in about.items() if value}
+        dataset[name] = dataset[name].transpose(*known.dims).assign_attrs(kept)
+    return dataset
