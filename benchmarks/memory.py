@@ -115,7 +115,8 @@ def main():
     place = f"{datetime.datetime.now(datetime.UTC).date()}, {platform.machine()}, {asked.workers} processes"
     size = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
     lines = [
-        f"L = {asked.length}, {hidden} hidden units, {asked.draws} draws, {asked.chains} chains, {asked.epochs} epochs:",
+        f"L = {asked.length}, {hidden} hidden units, {asked.draws} draws, {asked.chains} chains, "
+        f"{asked.epochs} epochs:",
         f"peak {peak / 1e9:.2f} GB of at most {limit / 1e9:g} GB, {seconds / 60:.1f} min, "
         f"{size / 1e9:.2f} GB on disk ({place}).",
         "",

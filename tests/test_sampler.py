@@ -23,10 +23,11 @@ from rbmflow.sampler import (
     Wolff,
     chains,
     method_for,
-    multispin,
     sample,
     sharing,
+    single_spin,
 )
+from rbmflow.sampler.method import Kernel
 from rbmflow.sampler.multispin import below, counts, digits, pack, unpack
 
 CRITICAL = exact.critical_temperature()
@@ -163,8 +164,8 @@ def test_same_key_same_bits_however_the_sweeps_are_divided():
 
 @pytest.mark.parametrize("cores", ["1", "2", "3"])
 def test_same_bits_however_many_cores_share_the_replicas(cores, monkeypatch):
-    monkeypatch.setattr(multispin, "WORTH_SHARING", 1)
-    monkeypatch.setattr(multispin, "FULL", 1)
+    monkeypatch.setattr(single_spin, "WORTH_SHARING", 1)
+    monkeypatch.setattr(single_spin, "FULL", 1)
     model = rf.Ising(rf.Square(5, 6))
     for method in (Metropolis(), *(one for one in METHODS[2:] if one.refusal(model) is None)):
         kernel = method.sweep(model, 2.0)
@@ -237,7 +238,7 @@ def test_signs_are_symmetrised():
     assert abs(sign.mean()) < 5 / np.sqrt(2000)
 
 
-class Frozen:
+class Frozen(Kernel):
     """An update that never moves and starts its replicas apart."""
 
     word = 32

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int8
@@ -29,6 +29,7 @@ from rbmflow.dataset import Chains
 from rbmflow.diagnostics import rhat, tau_int
 from rbmflow.exact.infinite import critical_temperature, magnetization
 from rbmflow.model import Ising
+from rbmflow.sampler.method import Kernel
 
 THERMAL = 20
 """Autocorrelation times before the window on which tau is measured."""
@@ -41,37 +42,6 @@ FIRST_WINDOW = 512
 POINTS = 512
 LONGEST = 1 << 20
 """Steps of thermalisation after which the run goes on all the same, flagged."""
-
-
-@runtime_checkable
-class Kernel(Protocol):
-    """A Markov update at one temperature on many replicas."""
-
-    @property
-    def word(self) -> int:
-        """Replicas in a word: they come in multiples of it."""
-        ...
-
-    @property
-    def replicas(self) -> tuple[int, int]:
-        """Fewest and most replicas that are worth running side by side."""
-        ...
-
-    def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Any:
-        """The first state."""
-        ...
-
-    def advance(self, state: Any, count: int) -> Any:
-        """The state `count` steps later."""
-        ...
-
-    def spins(self, state: Any) -> Int8[np.ndarray, "replica y x"]:
-        """Configurations of all replicas."""
-        ...
-
-    def observe(self, state: Any) -> tuple[Float[np.ndarray, " replica"], Float[np.ndarray, " replica"]]:
-        """Energy and magnetization per site of all replicas."""
-        ...
 
 
 def replicas_for(model: Ising, kernel: Kernel, draws: int) -> int:

@@ -21,14 +21,11 @@ import math
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow.model import Ising
 from rbmflow.sampler.cluster_update import SwendsenWang, Wolff
+from rbmflow.sampler.method import Method
 from rbmflow.sampler.single_spin import HeatBath, Metropolis
 from rbmflow.sampler.transfer_matrix import TransferMatrix
 
-type Method = TransferMatrix | Metropolis | HeatBath | SwendsenWang | Wolff
-"""How configurations are drawn; each is a value with a `name` and a `refusal`."""
-
-KINDS = (TransferMatrix, Metropolis, HeatBath, SwendsenWang, Wolff)
-METHODS = {kind.name: kind() for kind in KINDS}
+METHODS: dict[str, Method] = {kind.name: kind() for kind in (TransferMatrix, Metropolis, HeatBath, SwendsenWang, Wolff)}
 CRITICAL_SIDE = 20
 CLUSTER_SIDE = 64
 MOST_EXACT_DRAWS = 100_000
@@ -90,7 +87,7 @@ def method_for(model: Ising, temperature: float, method: Method | str = "auto", 
     if method == "auto":
         return automatic(model, temperature, draws)
     chosen = METHODS.get(method) if isinstance(method, str) else method
-    if not isinstance(chosen, KINDS):
+    if not isinstance(chosen, Method):
         allowed = f'it must be "auto", {", ".join(METHODS)} or a method such as Metropolis()'
         raise InvalidInput(Problem("method", method, allowed))
     reason = chosen.refusal(model)

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int8, UInt32, UInt64
+from jaxtyping import Array, Bool, UInt32, UInt64
 
 from rbmflow._checks import Problems
 from rbmflow._types import Key
 from rbmflow.model import Ising
-from rbmflow.sampler.multispin import aligned_bonds_and_up_spins, unpack
+from rbmflow.sampler.method import ChainMethod, Kernel
 from rbmflow.sampler.sharing import share_out
 
 type Update = Callable[..., None]
@@ -43,7 +43,7 @@ def _digits(probability: float) -> UInt64[np.ndarray, " digit"]:
 
 
 @dataclass(frozen=True)
-class ClusterUpdate:
+class ClusterUpdate(Kernel):
     r"""A cluster update at one temperature, as `chains` drives it.
 
     Equal neighbours are bonded with probability p and sites along the field are tied to a ghost spin,
@@ -57,6 +57,7 @@ class ClusterUpdate:
     steps: int = 1
 
     word = 64
+    replicas = (64, 512)  # Words take turns, so each costs its own thermalisation.
 
     @property
     def bond_probability(self) -> float:
@@ -68,13 +69,8 @@ class ClusterUpdate:
         """Probability that a spin along the field is tied to the ghost spin."""
         return -np.expm1(-2 * abs(self.model.field) / self.temperature)
 
-    @property
-    def replicas(self) -> tuple[int, int]:
-        """Fewest and most replicas side by side: words take turns, so each costs its own thermalisation."""
-        return 64, 512
-
     def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Walkers:
-        """All spins of a replica up or down, or (None) random in all; `replicas` is a multiple of 64."""
+        """The first state."""
         seed, last = jax.random.split(key)
         shape = (replicas // self.word, *self.model.lattice.shape)
         lanes = _random_words(seed, (shape[0], 4, LANES))
@@ -84,7 +80,7 @@ class ClusterUpdate:
         return Walkers(np.broadcast_to(signs[:, :, None], shape).copy(), lanes)
 
     def advance(self, state: Walkers, count: int) -> Walkers:
-        """The state `count` updates later; words are shared out among the cores."""
+        """The state `count` updates later."""
         words, lanes = state.words.copy(), state.lanes.copy()
         favoured = np.uint64(0xFFFF_FFFF_FFFF_FFFF if self.model.field > 0 else 0)
         bond, ghost = _digits(self.bond_probability), _digits(self.ghost_probability)
@@ -95,32 +91,33 @@ class ClusterUpdate:
         share_out(block, len(words))
         return Walkers(words, lanes)
 
-    def _planes(self, state: Walkers) -> UInt32[np.ndarray, "site word"]:
-        """The same bits as words of 32 replicas, as `multispin` has them."""
+    def planes(self, state: Walkers) -> UInt32[Array, "site word"]:
+        """The same bits as words of 32 replicas."""
         halves = state.words.reshape(len(state.words), -1, 1).view(np.uint32)
-        return np.ascontiguousarray(halves.swapaxes(0, 1)).reshape(halves.shape[1], -1)
-
-    def spins(self, state: Walkers) -> Int8[np.ndarray, "replica y x"]:
-        """Configurations of all replicas."""
-        return np.asarray(unpack(jnp.asarray(self._planes(state)))).reshape(-1, *self.model.lattice.shape)
-
-    def observe(self, state: Walkers) -> tuple[Float[np.ndarray, " replica"], Float[np.ndarray, " replica"]]:
-        """Energy and magnetization per site of all replicas."""
-        sites = self.model.lattice.sites
-        planes = jnp.asarray(self._planes(state)).reshape(*self.model.lattice.shape, -1)
-        aligned, up = aligned_bonds_and_up_spins(planes)
-        magnetization = 2 * np.asarray(up, float) / sites - 1
-        return 2 - 2 * np.asarray(aligned, float) / sites - self.model.field * magnetization, magnetization
+        return jnp.asarray(np.ascontiguousarray(halves.swapaxes(0, 1)).reshape(halves.shape[1], -1))
 
 
-def _refusal() -> str | None:
-    if importlib.util.find_spec("numba") is None:
-        return "cluster updates need the package numba; Metropolis() draws without it"
-    return None
+class ClusterMethod(ChainMethod):
+    """A method whose kernels need numba."""
+
+    clusters = 1
+
+    def refusal(self, model: Ising) -> str | None:
+        """That numba is missing, or None."""
+        if importlib.util.find_spec("numba") is None:
+            return "cluster updates need the package numba; Metropolis() draws without it"
+        return None
+
+    def sweep(self, model: Ising, temperature: float) -> ClusterUpdate:
+        """The compiled update at a temperature above 0."""
+        from rbmflow.sampler import _cluster_kernels
+
+        update = getattr(_cluster_kernels, self.name.replace("-", "_"))
+        return ClusterUpdate(model, temperature, update, self.clusters)
 
 
 @dataclass(frozen=True)
-class SwendsenWang:
+class SwendsenWang(ClusterMethod):
     r"""Swendsen-Wang updates: every cluster of bonded spins turns over with probability 1/2.
 
     A field acts through a ghost spin: clusters tied to it stay. Bond probabilities are exact to 2^-33.
@@ -132,19 +129,9 @@ class SwendsenWang:
 
     name = "swendsen-wang"
 
-    def refusal(self, model: Ising) -> str | None:
-        """Why this method cannot draw from the model, or None if it can."""
-        return _refusal()
-
-    def sweep(self, model: Ising, temperature: float) -> ClusterUpdate:
-        """The compiled update at a temperature above 0."""
-        from rbmflow.sampler import _cluster_kernels
-
-        return ClusterUpdate(model, temperature, _cluster_kernels.swendsen_wang)
-
 
 @dataclass(frozen=True)
-class Wolff:
+class Wolff(ClusterMethod):
     r"""Wolff updates: the cluster of one random site turns over, in 64 replicas at once.
 
     A step is a fixed number of clusters. (Stopping after a number of flipped spins would weigh configurations by
@@ -175,13 +162,3 @@ class Wolff:
         problems = Problems()
         problems.whole("clusters", self.clusters, 1)
         problems.done()
-
-    def refusal(self, model: Ising) -> str | None:
-        """Why this method cannot draw from the model, or None if it can."""
-        return _refusal()
-
-    def sweep(self, model: Ising, temperature: float) -> ClusterUpdate:
-        """The compiled update at a temperature above 0."""
-        from rbmflow.sampler import _cluster_kernels
-
-        return ClusterUpdate(model, temperature, _cluster_kernels.wolff, self.clusters)

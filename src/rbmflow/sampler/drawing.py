@@ -18,7 +18,8 @@ from rbmflow.dataset import Chains, Draws
 from rbmflow.model import Ising, model_of
 from rbmflow.random import host_generator, key_for
 from rbmflow.sampler.chains import run
-from rbmflow.sampler.choice import Method, method_for, no_chain
+from rbmflow.sampler.choice import method_for, no_chain
+from rbmflow.sampler.method import ChainMethod, Method
 from rbmflow.sampler.transfer_matrix import TransferMatrix
 
 BLOCK_BYTES = 64_000_000
@@ -75,7 +76,7 @@ def draw_at(
     of_temperature = jax.random.fold_in(key_for(key, "sample"), int(np.float32(temperature).view(np.uint32)))
     # Two families of generators from one key, on purpose: JAX's check of keys that are used twice is told so.
     generator = host_generator(jax.random.clone(of_temperature))
-    if isinstance(method, TransferMatrix) or no_chain(temperature):
+    if not isinstance(method, ChainMethod) or no_chain(temperature):
         block = max(1, BLOCK_BYTES // model.lattice.sites)
         for first in range(0, draws, block):
             deliver(_independent(generator, model, temperature, min(block, draws - first), method))

@@ -18,9 +18,10 @@ from rbmflow._netcdf import FileName, extend_dataset, growing_variable, place_of
 from rbmflow._own_settings import own_settings
 from rbmflow.model import Ising
 from rbmflow.sampler.chains import FIRST_WINDOW, POINTS, THERMAL
-from rbmflow.sampler.choice import Method, correlation_length, no_chain
+from rbmflow.sampler.choice import correlation_length, no_chain
 from rbmflow.sampler.cluster_update import SwendsenWang, Wolff
 from rbmflow.sampler.drawing import Plan, draw_into, planned
+from rbmflow.sampler.method import Method
 from rbmflow.sampler.transfer_matrix import TransferMatrix
 
 OBSERVING = 0.3e-9

@@ -1,21 +1,165 @@
-"""Single-spin updates: the probability with which a spin flips, given its neighbours."""
+"""Single-spin updates: a spin flips with a probability given by its neighbours, in 32 replicas at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, ArrayLike, Bool, Float, Int32, UInt32
 from scipy.special import expit
 
+from rbmflow._types import Key
 from rbmflow.model import Ising
-from rbmflow.sampler.multispin import LocalSweep
+from rbmflow.random import Streams
+from rbmflow.sampler.method import ChainMethod, Kernel
+from rbmflow.sampler.multispin import ALL, REPLICAS, below, digits, pack
+from rbmflow.sampler.sharing import share_out
+
+FULL = 16
+"""Words of the widest vector register: narrower blocks gain nothing from a core of their own."""
+
+WORTH_SHARING = 1 << 18
+"""Updates of words below which threads cost more than they save."""
 
 FEW_SITES = 32
 """Sites up to which configurations that Metropolis cannot leave have a weight."""
 
 TRIED = 0.75
 """Probability with which a move is tried there."""
+
+
+class Replicas(eqx.Module):
+    """The state of a bundle of chains: spins of 32 replicas a word, in the order of the kernel's sites."""
+
+    words: UInt32[Array, "site word"]
+    streams: tuple[Streams, ...]
+    sweeps: UInt32[Array, ""]
+
+
+@eqx.filter_jit
+def _block(replicas: Replicas, first: ArrayLike, count: int) -> Replicas:
+    """The replicas of `count` words from the first one on."""
+    part = lambda of: jax.lax.dynamic_slice_in_dim(of, first, count, -1)  # noqa: E731
+    words, streams = jax.tree.map(part, (replicas.words, replicas.streams))
+    return Replicas(words, streams, replicas.sweeps)
+
+
+@jax.jit
+def _together(blocks: list[Replicas]) -> Replicas:
+    """All replicas of consecutive blocks."""
+    parts = ((block.words, block.streams) for block in blocks)
+    words, streams = jax.tree.map(lambda *arrays: jnp.concatenate(arrays, -1), *parts)
+    return Replicas(words, streams, blocks[0].sweeps)
+
+
+class LocalSweep(Kernel, eqx.Module):
+    """One sweep of a single-spin update, colour after colour, on all replicas.
+
+    Parameters
+    ----------
+    model
+        The model.
+    neighbours
+        For each colour the rows of the four neighbours, int32 [site of the colour, 4].
+    rows
+        Row of each site: the rows are ordered by colour.
+    masks
+        Digits of the distinct flip probabilities that are neither 0 nor 1.
+    classes
+        For each of these, and first for probability 1, the cases (spin, aligned neighbours) it belongs to.
+    """
+
+    word = REPLICAS
+    replicas = (256, 1024)  # Fewer leave vector registers empty, more leave the cache.
+
+    model: Ising = eqx.field(static=True)
+    neighbours: tuple[Int32[Array, "_ 4"], ...]
+    rows: Int32[Array, " site"]
+    masks: UInt32[Array, "probability plane"]
+    classes: tuple[tuple[tuple[int, int], ...], ...] = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, model: Ising, flip: Float[np.ndarray, "2 5"]) -> LocalSweep:
+        """The sweep that flips a spin with probability `flip[spin up, aligned neighbours]`."""
+        colours = model.lattice.colours
+        rows = np.empty(model.lattice.sites, np.int32)
+        rows[np.concatenate(colours)] = np.arange(rows.size)
+        neighbours = tuple(jnp.asarray(rows[model.lattice.neighbours[sites]]) for sites in colours)
+        values = [value for value in np.unique(flip) if 0 < value < 1]
+        cases = [tuple((int(s), int(a)) for s, a in np.argwhere(flip == value)) for value in (1.0, *values)]
+        return cls(model, neighbours, jnp.asarray(rows), digits(np.array(values)), tuple(cases))
+
+    def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Replicas:
+        """The first state."""
+        shapes = [(block.shape[0], replicas // REPLICAS) for block in self.neighbours]
+        *keys, last = jax.random.split(key, len(shapes) + 1)
+        streams = tuple(Streams.seeded(one, shape) for one, shape in zip(keys, shapes, strict=True))
+        shape = (self.rows.size, replicas // REPLICAS)
+        if up is None:
+            return Replicas(jax.random.bits(last, shape, jnp.uint32), streams, jnp.uint32(0))
+        words = pack(jnp.where(up[:, None], jnp.int8(1), jnp.int8(-1)))
+        return Replicas(jnp.broadcast_to(words, shape), streams, jnp.uint32(0))
+
+    def __call__(self, state: Replicas) -> Replicas:
+        """One sweep."""
+        words, first = state.words, 0
+        for neighbours, streams in zip(self.neighbours, state.streams, strict=True):
+            spins = words[first : first + neighbours.shape[0]]
+            aligned = _aligned(spins, [words[neighbours[:, end]] for end in range(4)])
+            drawn = [jnp.full_like(spins, ALL), *below(streams.at(state.sweeps), self.masks)]
+            flip = jnp.zeros_like(spins)
+            for cases, chosen in zip(self.classes, drawn, strict=True):
+                flip = flip | (chosen & _either(spins, aligned, cases))
+            words = words.at[first : first + spins.shape[0]].set(spins ^ flip)
+            first += spins.shape[0]
+        return Replicas(words, state.streams, state.sweeps + 1)
+
+    def planes(self, state: Replicas) -> UInt32[Array, "site word"]:
+        """The spins in the order of the lattice."""
+        return state.words[self.rows]
+
+    def advance(self, state: Replicas, count: int) -> Replicas:
+        """The state `count` sweeps later."""
+        sites, words = state.words.shape
+        # As an array, so that another number is not compiled anew.
+        sweeps = np.int32(count)
+        if count * sites * words < WORTH_SHARING or jax.default_backend() != "cpu":
+            return self._later(state, sweeps)
+
+        def later(block: slice) -> Replicas:
+            own = _block(state, np.int32(block.start), block.stop - block.start)
+            return jax.block_until_ready(self._later(own, sweeps))
+
+        return _together(share_out(later, words, FULL))
+
+    @eqx.filter_jit
+    def _later(self, state: Replicas, sweeps: ArrayLike) -> Replicas:
+        return jax.lax.fori_loop(0, sweeps, lambda _, at: self(at), state)
+
+
+def _aligned(spins: Array, neighbours: list[Array]) -> list[Array]:
+    """Words whose bits say that 0, 1, 2, 3, 4 of the neighbours are aligned with the spin."""
+    a, b, c, d = (~(spins ^ neighbour) for neighbour in neighbours)
+    odd, pair, other_odd, other_pair = a ^ b, a & b, c ^ d, c & d
+    ones = odd ^ other_odd
+    four = pair & other_pair
+    twos = pair ^ other_pair ^ (odd & other_odd)
+    return [~(ones | twos | four), ones & ~twos, twos & ~ones, ones & twos, four]
+
+
+def _either(spins: Array, aligned: list[Array], cases: tuple[tuple[int, int], ...]) -> Array:
+    """Words whose bits say that one of the cases (spin, aligned neighbours) holds."""
+    found = jnp.zeros_like(spins)
+    for count, word in enumerate(aligned):
+        signs = {spin for spin, number in cases if number == count}
+        if signs == {0, 1}:
+            found = found | word
+        elif signs:
+            found = found | (word & (spins if signs == {1} else ~spins))
+    return found
 
 
 def energy_of_a_flip(model: Ising) -> Float[np.ndarray, "2 5"]:
@@ -27,8 +171,20 @@ def energy_of_a_flip(model: Ising) -> Float[np.ndarray, "2 5"]:
     return 2.0 * (2 * aligned - 4) + 2 * model.field * spin[:, None]
 
 
+class SingleSpin(ChainMethod):
+    """A single-spin update of any lattice in any field."""
+
+    def flip_probability(self, model: Ising, temperature: float) -> Float[np.ndarray, "2 5"]:
+        """Probability of a flip by spin (down, up) and number of aligned neighbours."""
+        raise NotImplementedError
+
+    def sweep(self, model: Ising, temperature: float) -> LocalSweep:
+        """The compiled update at a temperature above 0."""
+        return LocalSweep.of(model, self.flip_probability(model, temperature))
+
+
 @dataclass(frozen=True)
-class Metropolis:
+class Metropolis(SingleSpin):
     r"""Metropolis sweeps, one colour of sites after another, 32 replicas in the bits of a word.
 
     .. math:: p_{\mathrm{flip}} = \min(1, e^{-\Delta E / T})
@@ -47,22 +203,14 @@ class Metropolis:
 
     name = "metropolis"
 
-    def refusal(self, model: Ising) -> str | None:
-        """None: this method draws from any lattice and field."""
-        return None
-
     def flip_probability(self, model: Ising, temperature: float) -> Float[np.ndarray, "2 5"]:
-        """Probability of a flip by spin (down, up) and number of aligned neighbours."""
+        """At most 1, of few sites at most 3/4."""
         tried = TRIED if model.lattice.sites <= FEW_SITES else 1.0
         return tried * np.exp(np.minimum(0, -energy_of_a_flip(model) / temperature))
 
-    def sweep(self, model: Ising, temperature: float) -> LocalSweep:
-        """The compiled update at a temperature above 0."""
-        return LocalSweep.of(model, self.flip_probability(model, temperature))
-
 
 @dataclass(frozen=True)
-class HeatBath:
+class HeatBath(SingleSpin):
     r"""Heat-bath sweeps (Gibbs sampling, Glauber rates), laid out as `Metropolis`.
 
     .. math:: p_{\mathrm{flip}} = \frac{1}{1 + e^{\Delta E / T}}
@@ -76,14 +224,6 @@ class HeatBath:
 
     name = "heat-bath"
 
-    def refusal(self, model: Ising) -> str | None:
-        """None: this method draws from any lattice and field."""
-        return None
-
     def flip_probability(self, model: Ising, temperature: float) -> Float[np.ndarray, "2 5"]:
-        """Probability of a flip by spin (down, up) and number of aligned neighbours."""
+        """That of the local equilibrium."""
         return expit(-energy_of_a_flip(model) / temperature)
-
-    def sweep(self, model: Ising, temperature: float) -> LocalSweep:
-        """The compiled update at a temperature above 0."""
-        return LocalSweep.of(model, self.flip_probability(model, temperature))

@@ -8,13 +8,14 @@ import numpy as np
 
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow.model import Ising
+from rbmflow.sampler.method import Method
 from rbmflow.settings import LONGEST_EXACT_ROW
 
 WORKSPACE_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
-class TransferMatrix:
+class TransferMatrix(Method):
     r"""Draw whole configurations from the Boltzmann distribution, without a Markov chain.
 
     The partition function is a trace over row states, :math:`Z = \mathrm{Tr}\, M^{L_y}`. The first row is drawn from
@@ -58,7 +59,7 @@ class TransferMatrix:
         model
             The model.
         temperature
-            In J/k_B; 0 and infinity included.
+            In J/k_B, neither 0 nor infinity.
         draws
             How many.
 
@@ -75,11 +76,6 @@ class TransferMatrix:
         if reason is not None:
             raise InvalidInput(Problem("lattice", model.lattice.shape, reason))
         ly, lx = model.lattice.shape
-        if temperature == 0:
-            sign = generator.integers(0, 2, (draws, 1, 1), np.int8) * 2 - 1
-            return np.broadcast_to(sign, (draws, ly, lx)).astype(np.int8)
-        if np.isinf(temperature):
-            return generator.integers(0, 2, (draws, ly, lx), np.int8) * 2 - 1
         if lx > ly:
             return self.draw(generator, Ising(type(model.lattice)(lx, ly)), temperature, draws).swapaxes(1, 2)
         return _draw_rows(generator, ly, lx, 1 / temperature, draws)
