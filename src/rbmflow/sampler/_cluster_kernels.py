@@ -16,6 +16,7 @@ J. Hoshen, R. Kopelman, Phys. Rev. B 14, 3438 (1976), doi:10.1103/PhysRevB.14.34
 
 # numba gives every compiled function its own dynamic type, which no checker follows.
 # pyright: basic, reportIndexIssue=false
+# Numba compiles the plain functions: `no_type_check` keeps run-time shape checkers from wrapping them.
 
 from __future__ import annotations
 
@@ -24,11 +25,7 @@ from typing import no_type_check
 import numba  # pyright: ignore[reportMissingImports]
 import numpy as np
 
-
-def kernel(function):
-    """Compile a function; run-time checkers of shapes leave it alone."""
-    return numba.njit(cache=True, nogil=True, boundscheck=False)(no_type_check(function))
-
+compiled = numba.njit(cache=True, nogil=True, boundscheck=False)
 
 LANES = 64
 NONE = np.uint64(0)
@@ -36,7 +33,8 @@ ONE = np.uint64(1)
 SETTLED, NEIGHBOUR_GREW, UNFILLED = 0, 1, 2
 
 
-@kernel
+@compiled
+@no_type_check
 def advanced(s0, s1, s2, s3):
     """xoshiro256++: 64 random bits, and the next state."""
     total = s0 + s3
@@ -46,7 +44,8 @@ def advanced(s0, s1, s2, s3):
     return word, s0, s1, s2 ^ shifted, (s3 << np.uint64(45)) | (s3 >> np.uint64(19))
 
 
-@kernel
+@compiled
+@no_type_check
 def word_of(lanes, lane):
     """64 random bits of one lane, whose state advances."""
     word, s0, s1, s2, s3 = advanced(lanes[0, lane], lanes[1, lane], lanes[2, lane], lanes[3, lane])
@@ -54,7 +53,8 @@ def word_of(lanes, lane):
     return word
 
 
-@kernel
+@compiled
+@no_type_check
 def thin(words, lanes, digits):
     """Keep every bit that is 1 with the probability of these binary digits, most significant first, in place.
 
@@ -86,7 +86,8 @@ def thin(words, lanes, digits):
             words[first + i] = less[i]
 
 
-@kernel
+@compiled
+@no_type_check
 def draw_bonds(spin, lanes, bond, right, down):
     """Bonds of every site to the right and downwards."""
     ly, lx = spin.shape
@@ -101,7 +102,8 @@ def draw_bonds(spin, lanes, bond, right, down):
     thin(down.ravel(), lanes, bond)
 
 
-@kernel
+@compiled
+@no_type_check
 def _fill_row(here, above, below, from_above, from_below, right, both_ways):
     """Let clusters spread into a row and along it; says whether they grew, and whether they may still grow."""
     last = here.size - 1
@@ -121,7 +123,8 @@ def _fill_row(here, above, below, from_above, from_below, right, both_ways):
     return True, ((here[0] ^ here[last]) & right[last]) != NONE
 
 
-@kernel
+@compiled
+@no_type_check
 def spread(cluster, right, down, state):
     """Let every cluster spread along its bonds until none grows, in sweeps down and up over rows not yet settled."""
     ly = state.size
@@ -144,7 +147,8 @@ def spread(cluster, right, down, state):
         downwards = not downwards
 
 
-@kernel
+@compiled
+@no_type_check
 def wolff(spins, lanes, bond, ghost, favoured, steps):
     """Flip the cluster of one random site of every replica unless it is tied to the ghost spin, in place.
 
@@ -175,7 +179,8 @@ def wolff(spins, lanes, bond, ghost, favoured, steps):
                 sites[site] ^= members[site] & ~tied
 
 
-@kernel
+@compiled
+@no_type_check
 def _root(parent, site):
     while parent[site] != site:
         parent[site] = parent[parent[site]]
@@ -183,7 +188,8 @@ def _root(parent, site):
     return site
 
 
-@kernel
+@compiled
+@no_type_check
 def label(right, down, replica, parent):
     """Clusters of one replica: afterwards `parent` is the smallest site of each site's cluster."""
     ly, lx = right.shape
@@ -203,7 +209,8 @@ def label(right, down, replica, parent):
         parent[site] = parent[parent[site]]
 
 
-@kernel
+@compiled
+@no_type_check
 def swendsen_wang(spins, lanes, bond, ghost, favoured, steps):
     """Flip every cluster not tied to the ghost spin with probability 1/2, in place; arguments as of `wolff`."""
     _, ly, lx = spins.shape
