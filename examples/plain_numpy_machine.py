@@ -23,7 +23,7 @@ for _ in range(3000):
 machine = rf.RBM(jnp.asarray(weights, jnp.float32), jnp.zeros(36), jnp.zeros(24))
 for name, for_start, for_flow, started in (("cold", *keys[:2], rf.cold), ("hot", *keys[2:], rf.hot)):
     flow = rf.iterate(for_flow, machine, started(for_start, model, 1000), iterations=40)
-    reading = rf.EnergyThermometer(model).temperature(flow.configurations)
+    reading = rf.Thermometer("energy", rf.equilibrium.exact(model)).temperature(flow.configurations)
     path = ", ".join(f"{float(reading.temperature[i]):.2f}" for i in (1, 5, 10, 20, 40))
     print(f"{name:>4}: T(E) after 1, 5, 10, 20, 40 iterations: {path}")
 print("uniformity of the leading modes:", rf.decompose(machine).uniformity[:3].round(2))

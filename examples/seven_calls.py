@@ -11,8 +11,8 @@ draws = rf.sample(for_draws, model, temperatures=[1.0, 2.27, 4.0], draws=1000)
 machine, history = rf.train(for_training, draws, hidden=64, epochs=100, batch=100, learning_rate=0.01)
 flow = rf.iterate(for_flow, machine, start=rf.hot(for_start, model, 1000), iterations=40)
 
-probabilities = rf.BayesThermometer(model, draws.temperatures).read(flow.spins)
-reading = rf.EnergyThermometer(model).temperature(flow.spins)
+probabilities = rf.equilibrium.exact(model).posterior(flow.spins, draws.temperatures)
+reading = rf.Thermometer("energy", rf.equilibrium.exact(model)).temperature(flow.spins)
 spectrum = rf.decompose(machine)
 
 print("temperature classes        ", draws.temperatures)

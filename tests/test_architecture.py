@@ -38,6 +38,7 @@ SCIENCE = (
     "dataset",
     "sampler",
     "data_sources",
+    "equilibrium",
     "rbm",
     "controls",
     "tempering",
@@ -167,7 +168,7 @@ model = rf.Ising(rf.Square(4))
 draws = rf.sample(key, model, temperatures=[1.0, 2.27, 4.0], draws=100)
 machine, history = rf.train(key, draws, hidden=4, epochs=2)
 flow = rf.iterate(key, machine, start=rf.hot(key, model, 10), iterations=3)
-assert rf.BayesThermometer(model, draws.temperatures).read(flow.spins).shape == (10, 3)
+assert rf.equilibrium.exact(model).posterior(flow.spins, draws.temperatures).shape == (10, 3)
 assert rf.decompose(machine).to_dataset()["singular_value"].shape == (4,)
 assert numpy.isfinite(rf.exact.energy(model, 2.27)) and numpy.isfinite(rf.exact.log_partition(model, 2.27))
 """

@@ -90,7 +90,7 @@ def test_a_flow_on_configurations_made_elsewhere(tmp_path):
         assert (draws.temperatures, draws.method) == ((2.0, 4.0), "given")
         machine, _ = rf.train(KEY, draws, hidden=4, epochs=2)
         flow = rf.iterate(KEY, machine, start=draws.spins[0], iterations=3)
-        assert rf.BayesThermometer(rf.Ising(rf.Square(4)), draws.temperatures).read(flow.spins).shape == (50, 2)
+        assert rf.equilibrium.exact(rf.Ising(rf.Square(4))).posterior(flow.spins, draws.temperatures).shape == (50, 2)
 
 
 def test_axes_are_known_by_their_names_and_attributes_of_others_mean_nothing(tmp_path):

@@ -252,7 +252,7 @@ def test_sizes_are_checked():
     with pytest.raises(InvalidInput, match="lattice = Square"):
         exact.abs_magnetization(ising(13), 2.0)
     with pytest.raises(InvalidInput, match="lattice = Square"):
-        exact.temperature_of_abs_magnetization(ising(8, 64), 0.5)
+        exact.log_density_of_states(ising(300))
     with pytest.raises(InvalidInput, match="lattice = Square"):
         exact.density_of_states(ising(40))
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import rbmflow as rf
-from rbmflow import enumeration, exact, measurements, renormalization, two_sample
+from rbmflow import enumeration, equilibrium, exact, measurements, renormalization, two_sample
 from rbmflow.likelihood import LogPartition, annealed_log_partition, exact_log_partition, log_probability
+from rbmflow.observables import CORRELATION
 from rbmflow.relaxation import relax
 from rbmflow.settings import MachineSettings, ThermometerSettings, TrainingSettings
 
@@ -80,15 +81,17 @@ def machines():
 def readings():
     key, model = jax.random.key(0), rf.Ising(rf.Square(4))
     found = []
-    for thermometer in (rf.EnergyThermometer, rf.MagnetizationThermometer, rf.CorrelationThermometer):
-        found += [thermometer(model).temperature(spins) for spins in (START[None], np.ones_like(START)[None])]
-    bayes = rf.BayesThermometer(model, GRID)
+    known = rf.equilibrium.exact(model)
+    for observable in ("energy", "magnetization", "correlation", known.mean_class(GRID)):
+        thermometer = rf.Thermometer(observable, known)
+        found += [thermometer.temperature(spins) for spins in (START[None], np.ones_like(START)[None])]
     settings = ThermometerSettings(hidden=4, draws=20, epochs=2, batch=20)
     neural, history = rf.train_thermometer(key, model, GRID, settings)
-    classes = [one(START) for one in (bayes.read, bayes.temperature, neural.read, neural.temperature)]
+    classes = [one(START) for one in (neural.read, neural.temperature)]
     numbers = [exact.energy(model, GRID), exact.log_partition(model, GRID), exact.abs_magnetization(model, GRID)]
-    mixture = exact.mixture(model, GRID)
-    numbers += [exact.bayes_accuracy(model, GRID), mixture.posterior(GRID), mixture.temperature_of_correlation_length]
+    numbers += [known.posterior(START, GRID), known.best_accuracy(GRID), known.mixture(CORRELATION, GRID)]
+    drawn = equilibrium.measured(key, model, [CORRELATION], GRID, 20)
+    numbers += [drawn, *equilibrium.reweighted(drawn, known).mean(CORRELATION, 2.0)]
     blocks = renormalization.majority_rule(key, START), renormalization.decimate(START)
     seen = measurements.observe(START[None]), model.energy(START), two_sample.compare(key, *VALUES)
     return found, classes, history, numbers, blocks, seen

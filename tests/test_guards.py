@@ -17,11 +17,12 @@ def test_numpy_may_raise_at_everything():
     def numbers():
         names = ("energy", "specific_heat", "log_partition", "abs_magnetization", "binder", "two_point")
         found = [getattr(rf.exact, name)(model, TEMPERATURES) for name in (*names, "energy_distribution")]
-        found += [rf.exact.posterior(model, some), rf.exact.bayes_cross_entropy(model, some)]
-        found += [rf.exact.temperature_of_correlation_length(model, [0.0, 1.0, 1e300])]
-        for thermometer in (rf.EnergyThermometer, rf.MagnetizationThermometer, rf.CorrelationThermometer):
-            found += thermometer(model).temperature(spins)[:2]
-        return [*found, rf.BayesThermometer(model, some).read(spins)]
+        known = rf.equilibrium.exact(model)
+        found += [known.posterior(spins, some), known.best_cross_entropy(some)]
+        found += [known.curve(rf.OBSERVABLES["correlation"]).temperature_of(np.array([0.0, 1.0, 1e300, np.inf]))]
+        for observable in ("energy", "magnetization", "correlation", known.mean_class(some)):
+            found += rf.Thermometer(observable, known).temperature(spins)
+        return found
 
     # The guarded ones first: what is kept from one call to the next must not hide anything.
     with np.errstate(all="raise"):

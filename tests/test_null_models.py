@@ -155,10 +155,10 @@ def test_block_spins_leave_the_critical_point_on_both_sides():
     temperatures = (1.8, 2.1, rf.exact.critical_temperature(), 2.45, 3.0)
     method = "auto" if Wolff().refusal(model) else Wolff()
     spins = np.asarray(rf.sample(jax.random.key(5), model, temperatures, 2000, method).spins)
-    read = [rf.EnergyThermometer(model).temperature(spins)]
+    read = [rf.Thermometer("energy", rf.equilibrium.exact(model)).temperature(spins)]
     for side in (20, 10):
         spins = np.asarray(majority_rule(jax.random.key(side), spins))
-        read.append(rf.EnergyThermometer(rf.Ising(rf.Square(side))).temperature(spins))
+        read.append(rf.Thermometer("energy", rf.equilibrium.exact(rf.Ising(rf.Square(side)))).temperature(spins))
     steps = np.diff([reading.temperature for reading in read], axis=0)
     errors = [np.hypot(read[i].error, read[i + 1].error) for i in range(2)]
     assert np.all(steps[:, :2] < -5 * np.array(errors)[:, :2])
@@ -189,7 +189,7 @@ def plain_numpy_end(hidden: int, seed: int, epochs: int) -> float:
         if iteration >= 30:
             s = v.reshape(-1, 10, 10)
             ends.append(-(s * (np.roll(s, 1, 1) + np.roll(s, 1, 2))).mean())
-    return float(rf.exact.temperature_of_energy(model, np.mean(ends)))
+    return float(rf.equilibrium.exact(model).curve(rf.OBSERVABLES["energy"]).temperature_of(np.mean(ends)))
 
 
 @pytest.mark.slow
@@ -204,7 +204,7 @@ def test_the_end_of_the_flow_is_that_of_plain_numpy(hidden):
         machine, _ = rf.train(for_training, draws, hidden=hidden, epochs=epochs, batch=100, learning_rate=0.01)
         flow = rf.iterate(for_flow, machine, rf.hot(for_start, model, 1000), 40)
         energy = float(np.asarray(model.energy(flow.configurations[31:]), np.float64).mean())
-        ours.append(float(rf.exact.temperature_of_energy(model, energy)))
+        ours.append(float(rf.equilibrium.exact(model).curve(rf.OBSERVABLES["energy"]).temperature_of(energy)))
     theirs = [plain_numpy_end(hidden, seed, epochs) for seed in range(5)]
     error = np.sqrt((np.var(ours, ddof=1) + np.var(theirs, ddof=1)) / 5)
     assert abs(np.mean(ours) - np.mean(theirs)) < 5 * error, (ours, theirs)

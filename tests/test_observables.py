@@ -103,8 +103,10 @@ def test_correlation_length_is_undone_by_its_inverse():
     temperature = np.array([0.5, 0.8, 1.7, 2.2692, 2.6, 5.0, 40.0])
     length = exact.correlation_length(model, temperature)
     assert np.all(np.diff(length) < 0)
-    np.testing.assert_allclose(exact.temperature_of_correlation_length(model, length), temperature, rtol=1e-6)
-    np.testing.assert_array_equal(exact.temperature_of_correlation_length(model, np.array([0.0, np.inf])), [np.inf, 0])
+    curve = rf.equilibrium.exact(model).curve(rf.OBSERVABLES["correlation"])
+    ratio = 1 + (2 * np.sin(np.pi / 6) * length) ** 2
+    np.testing.assert_allclose(curve.temperature_of(ratio), temperature, rtol=1e-6)
+    np.testing.assert_array_equal(curve.temperature_of([1.0, 0.5, np.inf]), [np.inf, np.inf, 0])
     with pytest.raises(InvalidInput, match="square torus"):
         exact.structure_factors(rf.Ising(rf.Square(4, 5)), 2.0)
 

@@ -16,7 +16,6 @@ from rbmflow.measurements import domains, observe
 from rbmflow.relaxation import overlap, relax
 from rbmflow.settings import FlowSettings, MachineSettings, SamplingSettings, ThermometerSettings, TrainingSettings
 from rbmflow.thermometer import accuracy, cross_entropy
-from rbmflow.thermometer.classes import ClassCurve, mean_class
 from rbmflow.thermometer.neural import Network
 
 pytestmark = pytest.mark.usefixtures("as_people_call")
@@ -37,9 +36,10 @@ def machine() -> rf.RBM:
 @pytest.fixture(scope="module")
 def doors(machine):
     """Functions of configurations [temperature, draw, y, x], by name; those of a second table take any lattice."""
-    bayes = rf.BayesThermometer(MODEL, GRID)
-    curve = ClassCurve.of_levels(MODEL, mean_class(bayes.posterior))
+    known = rf.equilibrium.exact(MODEL)
+    curve = known.curve(known.mean_class(GRID))
     neural = rf.NeuralThermometer(Network.untrained(KEY, 16, 3, 3), curve, MODEL, GRID)
+    size = rf.OBSERVABLES["magnetization"]
     partition = LogPartition(0.0)
     small = {"hidden": 2, "epochs": 1, "batch": 5}
     of_lattice = {
@@ -47,11 +47,13 @@ def doors(machine):
         "total_magnetization": MODEL.total_magnetization,
         "energy": MODEL.energy,
         "magnetization": MODEL.magnetization,
-        "T(E)": rf.EnergyThermometer(MODEL).temperature,
-        "T(m)": rf.MagnetizationThermometer(MODEL).temperature,
-        "T(xi)": rf.CorrelationThermometer(MODEL).temperature,
-        "bayes": bayes.temperature,
-        "bayes.read": bayes.read,
+        "T(E)": rf.Thermometer("energy", known).temperature,
+        "T(m)": rf.Thermometer("magnetization", known).temperature,
+        "T(xi)": rf.Thermometer("correlation", known).temperature,
+        "bayes": rf.Thermometer(known.mean_class(GRID), known).temperature,
+        "posterior": lambda x: known.posterior(x, GRID),
+        "values": lambda x: size.values(MODEL, x),
+        "mean": lambda x: size.mean(MODEL, x),
         "neural": neural.temperature,
         "neural.read": neural.read,
         "log_probability": lambda x: rf.log_probability(machine, x, partition),
@@ -159,7 +161,7 @@ def test_one_configuration_is_an_ensemble_of_one_chain(doors):
         reading = doors[0][name](SPINS[0, 0])
         assert reading.temperature.shape == ()
         assert np.isnan(reading.error)
-    same(doors[0]["bayes.read"](SPINS[0, 0]), doors[0]["bayes.read"](SPINS)[0, 0])
+    same(doors[0]["posterior"](SPINS[0, 0]), doors[0]["posterior"](SPINS)[0, 0])
 
 
 def test_starts_of_flows_are_looked_at(machine):
@@ -175,20 +177,30 @@ def test_starts_of_flows_are_looked_at(machine):
             rf.iterate(KEY, machine, wrong, 1)
 
 
-def test_totals_are_totals():
-    bayes, energy = rf.BayesThermometer(MODEL, GRID), rf.EnergyThermometer(MODEL)
+def test_totals_are_totals_and_values_have_their_parts():
+    known = rf.equilibrium.exact(MODEL)
     total = np.asarray(MODEL.total_energy(SPINS))
-    same(energy.of_energy(total.tolist()), energy.temperature(SPINS))
+    same(known.posterior_of_energy(total.tolist(), GRID), known.posterior(SPINS, GRID))
     for wrong in (total / 16, total + 2, total * 4, [np.nan], "cold", None, 3):
-        for door in (energy.of_energy, bayes.of_energy, bayes.probabilities):
-            with pytest.raises(InvalidInput):
-                door(wrong)
-    magnetization = np.asarray(MODEL.total_magnetization(SPINS))
-    for wrong in (magnetization + 1, magnetization / 16, magnetization * 9 + 18):
         with pytest.raises(InvalidInput):
-            rf.MagnetizationThermometer(MODEL).of_magnetization(wrong)
+            known.posterior_of_energy(wrong, GRID)
+    energy, ratio = rf.Thermometer("energy", known), rf.Thermometer("correlation", known)
+    same(energy.of_values((total[None] / 16).tolist()), energy.temperature(SPINS))
+    for wrong in (total / 16, [[np.nan, 1.0]], total[None], total[None] / 16 - 3, "cold", None, 3, np.ones((2, 5))):
         with pytest.raises(InvalidInput):
-            rf.CorrelationThermometer(MODEL).of_structure(wrong, np.ones(wrong.shape))
+            energy.of_values(wrong)
+    for wrong in (total, np.ones((1, 5)), -np.ones((2, 5))):
+        with pytest.raises(InvalidInput):
+            ratio.of_values(wrong)
+
+
+def test_what_an_observable_of_others_returns_is_looked_at():
+    for wrong in (lambda m, s: s, lambda m, s: np.full(len(s), np.nan), lambda m, s: 1.0, lambda m, s: s[0, 99]):
+        with pytest.raises(InvalidInput, match="odd"):
+            rf.Observable("odd", "x", of=wrong).values(MODEL, SPINS)
+    for wrong in ({"name": ""}, {"label": 3}, {"of": None}, {"over": 1.0}):
+        with pytest.raises(InvalidInput):
+            rf.Observable(**({"name": "a", "label": "b", "of": len} | wrong))
 
 
 def keyed(machine):
@@ -264,8 +276,12 @@ def test_counts_and_flags_are_plain_numbers_or_refused(machine):
         (lambda m: rf.thermal(KEY, MODEL, [2.0, 3.0], 3), "temperature"),
         (lambda m: rf.Ising(10), "lattice"),
         (lambda m: rf.Square(4, 0), "lx"),
-        (lambda m: rf.EnergyThermometer(rf.Square(4)), "model"),
-        (lambda m: rf.BayesThermometer(GRID, MODEL), "model"),
+        (lambda m: rf.Thermometer("energy", MODEL), "equilibrium"),
+        (lambda m: rf.Thermometer("heat", rf.equilibrium.exact(MODEL)), "observable"),
+        (lambda m: rf.Thermometer(MODEL, rf.equilibrium.exact(MODEL)), "observable"),
+        (lambda m: rf.equilibrium.exact(rf.Square(4)), "model"),
+        (lambda m: rf.equilibrium.enumerated(rf.Ising(rf.Square(5))), "lattice"),
+        (lambda m: rf.equilibrium.MeasuredDraws.of(MODEL, SPINS, []), "draws"),
         (lambda m: rf.decompose(np.ones((4, 2))), "machine"),
         (lambda m: rf.log_probability(m, SPINS, 1.0), "partition"),
         (lambda m: rf.excess_nats(m, MODEL, SPINS, LogPartition(0.0)), "draws"),

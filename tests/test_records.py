@@ -14,15 +14,15 @@ import xarray as xr
 from hypothesis import given, settings, strategies as st
 
 import rbmflow as rf
-from rbmflow import _netcdf
+from rbmflow import _netcdf, equilibrium
 from rbmflow._checks import InvalidInput
 from rbmflow.dataset import Chains
 from rbmflow.measurements import Measurements, observe
+from rbmflow.observables import CORRELATION
 from rbmflow.rbm import RBM, ZERO_ONE
 from rbmflow.relaxation import relax
 from rbmflow.settings import MachineSettings
 from rbmflow.spectrum.measures import measures
-from rbmflow.thermometer.classes import ClassCurve
 from rbmflow.thermometer.neural import Network, NeuralThermometer
 from rbmflow.thermometer.neural_training import ThermometerHistory
 from rbmflow.training import Checkpoints
@@ -41,7 +41,7 @@ def draws(temperatures=(1.0, 2.0), spins=SPINS):
 
 def thermometer():
     network = Network.untrained(KEY, 24, 5, 3)
-    curve = ClassCurve(np.array([0.0, 1.0, 2.0, np.inf]), np.array([0.0, 0.7, 1.1, 2.0]), np.zeros(4))
+    curve = equilibrium.Curve(np.array([0.0, 1.0, 2.0, np.inf]), np.array([0.0, 0.7, 1.1, 2.0]), np.zeros(4))
     return NeuralThermometer(network, curve, rf.Ising(rf.Square(4, 6)), (1.0, 2.0, 4.0))
 
 
@@ -55,7 +55,8 @@ def every_record():
         RBM.random(KEY, 7, MachineSettings(hidden=3, units="0/1")),
     ]
     made += [history, history.checkpoints, rf.Flow((0, 4), SPINS), observe(SPINS), rf.decompose(machine)]
-    return [*made, thermometer(), losses]
+    measured = equilibrium.measured(KEY, rf.Ising(rf.Square(4)), [CORRELATION], [1.0, 3.0], 20)
+    return [*made, thermometer(), losses, measured]
 
 
 RECORDS = every_record()
@@ -189,7 +190,7 @@ def test_what_stands_beside_the_arrays_may_come_as_an_array_of_jax():
         assert machine.sides == (4, 6)
         measured_here = eqx.tree_at(lambda at: at.domains, observe(SPINS), observe(SPINS).domains)
         assert Measurements(*jax.tree.leaves(measured_here), sites=jnp.array(24)) == observe(SPINS)  # pyright: ignore
-        assert rf.BayesThermometer(rf.Ising(rf.Square(4)), (1.0, 2.0)) is not None
+        assert equilibrium.exact(rf.Ising(rf.Square(4))).mean_class((1.0, 2.0)) is not None
 
 
 def wrong_files(folder):

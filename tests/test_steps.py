@@ -355,9 +355,9 @@ def test_nulls_of_the_classifiers_are_exact(tiny_run):
     model, grid = rf.Ising(rf.Square(4)), TINY.sampling.temperatures
     null = tiny_run["mixture null hot"]["null_temperature"]
     kept = TINY.type_temperatures("hot")
-    bayes = rf.BayesThermometer(model, grid)
-    mean = exact.mixture(model, kept).energy_distribution @ (bayes.posterior @ np.arange(len(grid)))
-    assert float(null.sel(thermometer="bayes")) == pytest.approx(float(bayes.curve.invert(np.asarray(mean))), rel=1e-5)
+    known = rf.equilibrium.exact(model)
+    bayes = rf.Thermometer(known.mean_class(grid), known)
+    assert float(null.sel(thermometer="bayes")) == pytest.approx(bayes.of_mixture(kept), rel=1e-9)
     neural = rf.NeuralThermometer.from_dataset(tiny_run["thermometer"])
     spins = rf.sample(jax.random.key(9), model, kept, 20_000).spins.reshape(-1, 4, 4)
     reading = neural.temperature(spins)
@@ -441,10 +441,10 @@ def test_mixture_nulls_from_data(kept, abs_magnetization, energy):
     # Draws at fixed temperatures: the variance of the mean is that within temperatures.
     energies = np.asarray(model.energy(draws.spins), np.float64)
     magnetizations = np.abs(np.asarray(model.magnetization(draws.spins), np.float64))
-    mixture = exact.mixture(model, draws.temperatures)
+    known = rf.equilibrium.exact(model)
     for values, stated, exactly in (
-        (energies, energy, mixture.energy),
-        (magnetizations, abs_magnetization, mixture.abs_magnetization),
+        (energies, energy, known.mixture(rf.OBSERVABLES["energy"], draws.temperatures)),
+        (magnetizations, abs_magnetization, known.mixture(rf.OBSERVABLES["magnetization"], draws.temperatures)),
     ):
         error = np.sqrt(values.var(axis=1, ddof=1).sum() / values.shape[1]) / len(values)
         assert abs(values.mean() - stated) <= 3 * error + 5e-5

@@ -13,11 +13,12 @@ import rbmflow as rf
 from rbmflow._checks import InvalidInput
 from rbmflow.settings import PAPER_GRID, ThermometerSettings
 from rbmflow.thermometer import NeuralThermometer, Reading, accuracy, cross_entropy
-from rbmflow.thermometer.classes import ClassCurve, mean_class
+from rbmflow.thermometer.classes import mean_class
 from rbmflow.thermometer.neural import Network, class_probabilities
 from rbmflow.thermometer.neural_training import _moved, calibrated
 
 TEN = rf.Ising(rf.Square(10))
+KNOWN_TEN = rf.equilibrium.exact(TEN)
 KNOWN = (1.1, 1.4, 1.7, 1.9, 2.1, 2.2692, 2.4, 2.6, 3.1, 3.9, 5.0, 6.2)
 """Twelve temperatures of known ensembles, most of them between the classes and one beyond."""
 GROUPS, CHAINS = 16, 250
@@ -74,7 +75,7 @@ def test_posterior_is_bayes_rule_over_all_configurations(shape):
     ground = energy == -2 * model.lattice.sites
     likelihood = [ground / 2, *(np.exp(-energy / t) / np.exp(-energy / t).sum() for t in temperatures[1:])]
     expected = np.stack(likelihood, axis=-1) / np.sum(likelihood, axis=0)[:, None]
-    found = rf.BayesThermometer(model, temperatures).read(jnp.asarray(spins))
+    found = rf.equilibrium.exact(model).posterior(jnp.asarray(spins), temperatures)
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-300)
     assert np.all(found[~ground, 0] == 0)
 
@@ -82,29 +83,28 @@ def test_posterior_is_bayes_rule_over_all_configurations(shape):
 def test_class_curve_is_the_mean_over_all_configurations():
     model = rf.Ising(rf.Square(3))
     spins = all_configurations(3, 3)
-    thermometer = rf.BayesThermometer(model, [0.0, 2.0, math.inf])
+    known, grid = rf.equilibrium.exact(model), [0.0, 2.0, math.inf]
+    curve = known.curve(known.mean_class(grid))
     energy = np.asarray(model.total_energy(jnp.asarray(spins)))
     for at in (500, 900, 1500):
-        weight = np.exp(-energy / thermometer.curve.temperature[at])
-        classes = thermometer.read(jnp.asarray(spins)) @ np.arange(3)
-        np.testing.assert_allclose(thermometer.curve.mean_class[at], classes @ weight / weight.sum(), rtol=1e-12)
-    assert (thermometer.curve.temperature[0], thermometer.curve.temperature[-1]) == (0, math.inf)
+        weight = np.exp(-energy / curve.temperature[at])
+        classes = known.posterior(jnp.asarray(spins), grid) @ np.arange(3)
+        np.testing.assert_allclose(curve.mean[at], classes @ weight / weight.sum(), rtol=1e-12)
+    assert (curve.temperature[0], curve.temperature[-1]) == (0, math.inf)
 
 
 def test_class_curve_is_undone_by_its_inverse():
-    curve = rf.BayesThermometer(TEN, PAPER_GRID).curve
+    bayes = KNOWN_TEN.mean_class(PAPER_GRID)
+    curve = KNOWN_TEN.curve(bayes)
     between = np.array([0.9, 1.33, 2.2692, 2.51, 5.99, 7.3, 40.0])
-    mean = rf.exact.energy_distribution(TEN, between) @ mean_class(rf.BayesThermometer(TEN, PAPER_GRID).posterior)
-    np.testing.assert_allclose(curve.invert(mean), between, rtol=1e-4)
-    np.testing.assert_array_equal(curve.invert(curve.mean_class[[0, -1]]), [0, math.inf])
-    np.testing.assert_array_equal(curve.invert(np.array([0.0, 24.0])), [0, math.inf])
-    flat = ClassCurve(curve.temperature, *[np.zeros_like(curve.mean_class)] * 2)
-    assert np.isnan(flat.invert(np.array([0.0]))).all()
+    np.testing.assert_allclose(curve.temperature_of(KNOWN_TEN.mean(bayes, between)[0]), between, rtol=1e-9)
+    np.testing.assert_array_equal(curve.temperature_of(curve.mean[[0, -1]]), [0, math.inf])
+    np.testing.assert_array_equal(curve.temperature_of([0.0, 24.0]), [0, math.inf])
 
 
 def test_bayes_reaches_its_exact_cross_entropy_and_accuracy():
     spins, classes = held_out()
-    probabilities = rf.BayesThermometer(TEN, PAPER_GRID).read(spins)
+    probabilities = KNOWN_TEN.posterior(spins, PAPER_GRID)
     lost = nats(probabilities, classes)
     assert cross_entropy(probabilities, classes) == pytest.approx(lost.mean(), rel=1e-12)
     assert abs(lost.mean() - 2.125) < 3 * lost.std() / math.sqrt(lost.size)
@@ -115,10 +115,10 @@ def test_bayes_reaches_its_exact_cross_entropy_and_accuracy():
 @pytest.mark.parametrize(
     "thermometer",
     [
-        rf.BayesThermometer(TEN, PAPER_GRID),
-        rf.BayesThermometer(TEN, [0.0, 2.0, math.inf]),
-        rf.EnergyThermometer(TEN),
-        rf.MagnetizationThermometer(TEN),
+        rf.Thermometer(KNOWN_TEN.mean_class(PAPER_GRID), KNOWN_TEN),
+        rf.Thermometer(KNOWN_TEN.mean_class([0.0, 2.0, math.inf]), KNOWN_TEN),
+        rf.Thermometer("energy", KNOWN_TEN),
+        rf.Thermometer("magnetization", KNOWN_TEN),
     ],
     ids=["bayes", "bayes of three classes", "energy", "magnetization"],
 )
@@ -127,12 +127,12 @@ def test_known_ensembles(thermometer):
 
 
 def test_known_ensembles_by_correlation():
-    assert_reads_known(rf.CorrelationThermometer(TEN), scatter_below=3.5)
+    assert_reads_known(rf.Thermometer("correlation", KNOWN_TEN), scatter_below=3.5)
 
 
 @pytest.mark.parametrize(
     "thermometer",
-    [rf.BayesThermometer(TEN, PAPER_GRID), rf.EnergyThermometer(TEN), rf.MagnetizationThermometer(TEN)],
+    [rf.Thermometer(one, KNOWN_TEN) for one in (KNOWN_TEN.mean_class(PAPER_GRID), "energy", "magnetization")],
     ids=["bayes", "energy", "magnetization"],
 )
 def test_ends_of_the_scale(thermometer):
@@ -153,19 +153,18 @@ def test_ends_of_the_scale(thermometer):
 
 def test_error_near_infinite_temperature_is_that_of_the_cold_side():
     spins = rf.thermal(jax.random.key(10), TEN, 300.0, 400)
-    reading = rf.EnergyThermometer(TEN).temperature(spins)
+    reading = rf.Thermometer("energy", KNOWN_TEN).temperature(spins)
     energy = np.asarray(TEN.total_energy(spins)) / 100
     error = energy.std(ddof=1) / 20
     assert energy.mean() < 0 < energy.mean() + error
-    cold = rf.exact.temperature_of_energy(TEN, energy.mean() - error)
+    cold = KNOWN_TEN.curve(rf.OBSERVABLES["energy"]).temperature_of(energy.mean() - error)
     assert reading.error == pytest.approx(reading.temperature - cold, rel=1e-9)
 
 
 def test_one_class_says_nothing():
-    thermometer = rf.BayesThermometer(TEN, [2.0])
     spins = rf.thermal(jax.random.key(5), TEN, 3.0, 10)
-    np.testing.assert_array_equal(thermometer.read(spins), np.ones((10, 1)))
-    assert np.isnan(thermometer.temperature(spins).temperature)
+    np.testing.assert_array_equal(KNOWN_TEN.posterior(spins, [2.0]), np.ones((10, 1)))
+    assert np.isnan(rf.Thermometer(KNOWN_TEN.mean_class([2.0]), KNOWN_TEN).temperature(spins).temperature)
 
 
 def test_scores_by_hand():
@@ -222,7 +221,7 @@ def test_neural_thermometer_of_few_classes(tmp_path):
 def test_default_neural_thermometer_is_close_to_the_best():
     spins, classes = held_out()
     thermometer, _ = rf.train_thermometer(jax.random.key(8), TEN, PAPER_GRID)
-    above = nats(thermometer.read(spins), classes) - nats(rf.BayesThermometer(TEN, PAPER_GRID).read(spins), classes)
+    above = nats(thermometer.read(spins), classes) - nats(KNOWN_TEN.posterior(spins, PAPER_GRID), classes)
     noise = above.std() / math.sqrt(above.size)
     assert -5 * noise < above.mean() < 0.03
     assert_reads_known(thermometer)
@@ -231,7 +230,7 @@ def test_default_neural_thermometer_is_close_to_the_best():
 @pytest.mark.parametrize("temperatures", [[], [2.0, 1.0], [-1.0, 2.0], [math.nan]])
 def test_bad_temperatures_are_named(temperatures):
     for make in (
-        lambda: rf.BayesThermometer(TEN, temperatures),
+        lambda: KNOWN_TEN.mean_class(temperatures),
         lambda: rf.train_thermometer(jax.random.key(0), TEN, temperatures),
     ):
         with pytest.raises(InvalidInput) as caught:
@@ -248,9 +247,7 @@ def test_batch_larger_than_the_draws_is_named():
 def test_a_field_is_refused():
     model = rf.Ising(rf.Square(4), field=0.5)
     for make in (
-        lambda: rf.BayesThermometer(model, [1.0, 2.0]),
-        lambda: rf.EnergyThermometer(model),
-        lambda: rf.MagnetizationThermometer(model),
+        lambda: rf.equilibrium.exact(model),
         lambda: rf.train_thermometer(jax.random.key(0), model, [1.0, 2.0]),
     ):
         with pytest.raises(InvalidInput, match=r"field = 0.5 is not allowed"):
@@ -273,16 +270,16 @@ def test_the_error_of_a_measured_curve_is_the_scatter_of_its_calibrations():
     read = mean_class(np.asarray(class_probabilities(network, spins)))
     energies = np.asarray(model.total_energy(spins))
     curves = [calibrated(jax.random.key(n), model, network, 40) for n in range(40)]
-    for at in (900, 1200, 1600):
+    for at in (130, 160, 200):
         weight = np.exp(-energies / curves[0].temperature[at])
-        away = [(one.mean_class[at] - read @ weight / weight.sum()) / one.error[at] for one in curves]
+        away = [(one.mean[at] - read @ weight / weight.sum()) / one.error[at] for one in curves]
         assert abs(np.mean(away)) < 5 / math.sqrt(40)
         # A chi-squared of 39 degrees of freedom, and errors that blocks tell to a sixth.
         assert 0.5 < np.std(away) < 1.6
     # A reading has the error of the curve, which more chains do not help; they share it.
     thermometer = NeuralThermometer(network, curves[0], model, (1.0, 2.0, 4.0))
     many = rf.thermal(jax.random.key(50), model, 2.5, 20_000)
-    reading, of_curve = thermometer.of_classes(mean_class(np.asarray(thermometer.read(many))))
-    assert of_curve < reading.error < 1.2 * of_curve
+    reading = thermometer.of_classes(mean_class(np.asarray(thermometer.read(many))))
+    assert reading.curve_error < reading.error < 1.2 * reading.curve_error
     assert abs(reading.temperature - 2.5) < 5 * reading.error
     assert NeuralThermometer.from_dataset(thermometer.to_dataset()).temperature(many) == reading

@@ -1,6 +1,6 @@
 """Every public name, once: type checkers read it here, and so does the package itself."""
 
-from . import exact as exact
+from . import equilibrium as equilibrium, exact as exact
 from ._scan import Interrupted as Interrupted
 from .claims import Judgement as Judgement, claim as claim, judge as judge
 from .controls import control as control
@@ -33,13 +33,12 @@ from .sampler import (
     thermal as thermal,
 )
 from .sampler.on_disk import sample_to as sample_to
+from .settings import OBSERVABLES as OBSERVABLES
 from .spectrum import Spectrum as Spectrum, decompose as decompose
 from .thermometer import (
-    BayesThermometer as BayesThermometer,
-    CorrelationThermometer as CorrelationThermometer,
-    EnergyThermometer as EnergyThermometer,
-    MagnetizationThermometer as MagnetizationThermometer,
     NeuralThermometer as NeuralThermometer,
+    Reading as Reading,
+    Thermometer as Thermometer,
     train_thermometer as train_thermometer,
 )
 from .training import (

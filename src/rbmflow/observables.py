@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Float64
 
 from rbmflow._checks import InvalidInput, Problem, Problems
-from rbmflow._doors import Configurations, numbers_of, spins_of
-from rbmflow._registry import Registry
+from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of
 from rbmflow.correlations import longest_wave, structure_factor
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.measurements import Measurements
 from rbmflow.model import Ising, model_of
+from rbmflow.settings import OBSERVABLES
 
 type Values = Float64[np.ndarray, "part *batch"]
 """What an observable reads off configurations: one number each, or two, those of a ratio."""
@@ -51,6 +51,8 @@ class Observable:
         equilibrium mean is then known wherever the density of states is.
     recorded
         The numbers [part, iteration, chain] of a flow from what every flow measures, which spares its configurations.
+    bounds
+        Function of the model to the smallest and the largest number that there is; others are refused.
 
     Raises
     ------
@@ -73,13 +75,14 @@ class Observable:
     over: Reads | None = None
     of_energy: Callable[[Ising, np.ndarray], Any] | None = None
     recorded: Callable[[Measurements], tuple[np.ndarray, ...]] | None = None
+    bounds: Callable[[Ising], tuple[float, float]] | None = None
 
     def __post_init__(self):
         problems = Problems()
         for field in ("name", "label", "unit"):
             text = getattr(self, field)
             problems.unless(isinstance(text, str) and text.strip() != "", field, text, "it must be a text")
-        for field in ("of", "over", "of_energy", "recorded"):
+        for field in ("of", "over", "of_energy", "recorded", "bounds"):
             function = getattr(self, field)
             given = callable(function) or (function is None and field != "of")
             problems.unless(given, field, function, "it must be a function")
@@ -104,12 +107,19 @@ class Observable:
 
     def _read(self, function: Reads, model: Ising, spins: np.ndarray) -> Float64[np.ndarray, " n"]:
         try:
-            return numbers_of(function(model, spins.astype(np.float32)), f"values of {self.name}", (len(spins),))
+            return self.checked(model, function(model, spins.astype(np.float32)), (len(spins),))
         except InvalidInput:
             raise
         except Exception as error:
             told = f"it must return {len(spins)} numbers for so many configurations; it raised {error!r}"
             raise InvalidInput(Problem("observable", self.name, told)) from error
+
+    def checked(
+        self, model: Ising, values: Numbers, axes: tuple[int | str, ...] | None = None
+    ) -> Float64[np.ndarray, "..."]:
+        """Numbers within the bounds, refused in a sentence otherwise."""
+        lowest, highest = self.bounds(model) if self.bounds else (-np.inf, np.inf)
+        return numbers_of(values, f"values of {self.name}", axes, lowest=lowest, highest=highest)
 
     def mean(self, model: Ising, spins: Configurations) -> tuple[np.ndarray, np.ndarray]:
         """Mean of independent configurations [..., chain, y, x] and its standard error."""
@@ -130,11 +140,7 @@ def average(values: Values) -> tuple[np.ndarray, np.ndarray]:
         scatter = (one - ratio[..., None] * other).std(axis=-1, ddof=min(1, chains - 1))
         error = scatter / (np.sqrt(chains) * other.mean(axis=-1))
     # Ensembles of ground states have no waves at all, and their ratio no scatter.
-    return ratio, np.where(np.isfinite(ratio), error, 0.0) * (np.nan if chains < 2 else 1.0)
-
-
-OBSERVABLES: Registry[Observable] = Registry("observable", home=("rbmflow.observables",))
-"""Observables that a spec may name."""
+    return np.asarray(ratio), np.where(chains < 2, np.nan, np.where(np.isfinite(ratio), error, 0.0))
 
 
 def observable(
@@ -186,6 +192,7 @@ ENERGY = _house(
     lambda model, spins: _energy(model, model.total_energy(spins)),
     unit="J",
     of_energy=_energy,
+    bounds=lambda model: (-2.0 - abs(model.field), 2.0 + abs(model.field)),
     recorded=lambda flow: (flow.energy / flow.sites,),
 )
 """Energy per site, a sufficient statistic for the temperature."""
@@ -195,6 +202,7 @@ MAGNETIZATION = _house(
     "|m|",
     lambda model, spins: np.abs(np.asarray(model.total_magnetization(spins), np.float64)) / model.lattice.sites,
     recorded=lambda flow: (np.abs(flow.magnetization) / flow.sites,),
+    bounds=lambda model: (0.0, 1.0),
 )
 """Absolute magnetization per site."""
 
@@ -204,6 +212,7 @@ CORRELATION = _house(
     lambda model, spins: np.asarray(model.total_magnetization(spins), np.float64) ** 2 / model.lattice.sites,
     over=lambda model, spins: longest_wave(structure_factor(spins)),
     recorded=lambda flow: (flow.magnetization.astype(np.float64) ** 2 / flow.sites, flow.long_wave.astype(np.float64)),
+    bounds=lambda model: (0.0, np.inf),
 )
 r"""S(0) / S(2 pi / L), of which the second-moment correlation length :math:`\xi / L` is a function.
 

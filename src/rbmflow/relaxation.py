@@ -176,7 +176,7 @@ def _overlaps(model: Ising, temperatures: tuple[float, ...], spins: Int8[np.ndar
     levels, _ = exact.density_of_states(model)
     energies = np.asarray(model.total_energy(spins))
     counts = np.bincount(np.searchsorted(levels, energies), minlength=levels.size).astype(np.float64)
-    of_energy = overlap(counts, exact.mixture(model, temperatures).energy_distribution)
+    of_energy = overlap(counts, np.mean(exact.energy_distribution(model, temperatures), axis=0))
     sizes = np.abs(np.asarray(model.total_magnetization(spins)))
     sites = model.lattice.sites
     found = np.bincount(sizes, minlength=sites + 1).astype(np.float64)

@@ -31,6 +31,9 @@ type MethodName = Literal["auto", "transfer-matrix", "metropolis", "heat-bath", 
 SOURCES: Registry[Any] = Registry("data source", ("rbmflow.data_sources",), default="ising")
 """What a type of machine may learn from."""
 
+OBSERVABLES: Registry[Any] = Registry("observable", ("rbmflow.observables",))
+"""Observables by name, which `reading.thermometers` may name."""
+
 CONTROLS: Registry[Any] = Registry("control", ("rbmflow.controls",))
 """What may take the place of a trained machine."""
 
@@ -50,8 +53,8 @@ PAPER_GRID = tuple(k / 4 for k in range(25))
 CRITICAL = 2.269185314213022
 """T_c of the infinite square lattice in J/k_B, which `exact.critical_temperature` computes."""
 
-LONGEST_SIDE = 32
-"""Largest L of a run: the exact thermometers need the density of states, which is known up to 1024 sites."""
+LONGEST_SIDE = 256
+"""Largest L of a run: the ln g(E) of larger lattices takes minutes."""
 
 LONGEST_EXACT_ROW = 12
 """Largest shorter side for the exact sampler."""
@@ -299,6 +302,39 @@ class RenormalizationSettings(Settings):
         """Note what does not fit."""
         between = all(is_number(t) and 0 < t < math.inf for t in listed(self.temperatures) or ())
         problems.unless(between, "temperatures", self.temperatures, "they must be finite and above 0")
+
+
+CLASSIFIERS = ("neural", "bayes")
+"""Thermometers that give every configuration probabilities of the temperatures."""
+
+THERMOMETERS = (*CLASSIFIERS, "energy", "magnetization", "correlation")
+"""Thermometers of a run that asks for no others."""
+
+
+@dataclass(frozen=True)
+class ReadingSettings(Settings):
+    """What is read off the configurations of a flow."""
+
+    thermometers: tuple[str, ...] = THERMOMETERS
+    """Thermometers in the order in which they are shown: "neural", "bayes" and observables by name."""
+    draws: int = 400
+    """Equilibrium draws at each temperature for the curve of an observable that is not known exactly."""
+
+    def check(self, problems: Problems) -> None:
+        """Note what cannot be used."""
+        names = self.thermometers
+        for place, name in enumerate(names):
+            if name not in THERMOMETERS:
+                problems.one_of(f"thermometers[{place}]", name, (*CLASSIFIERS, *OBSERVABLES))
+        once = len(set(names)) == len(names) and {*CLASSIFIERS, "energy"} <= set(names)
+        problems.unless(once, "thermometers", names, "each may be there once, and neural, bayes and energy must be")
+        problems.whole("draws", self.draws, 20)
+
+    def measured(self, length: int) -> tuple[str, ...]:
+        """Observables whose curves are not known exactly on a square of this side."""
+        narrow = {"magnetization": 2, "correlation": 3}
+        known = {name for name, least in narrow.items() if least <= length <= LONGEST_EXACT_ROW}
+        return tuple(name for name in self.thermometers if name not in {*CLASSIFIERS, "energy", *known})
 
 
 @dataclass(frozen=True)

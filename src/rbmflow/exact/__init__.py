@@ -1,4 +1,4 @@
-"""Exact numbers of the Ising model: infinite lattice, finite torus, and the null models made of them.
+"""Exact numbers of the Ising model: the infinite lattice and finite tori.
 
 Everything is NumPy in float64 and takes temperatures of any shape, T = 0 and T = inf included.
 
@@ -6,15 +6,8 @@ A model in a field is refused by every formula. Not here either: other boundarie
 """
 
 from rbmflow.exact import infinite
-from rbmflow.exact.bayes import bayes_accuracy, bayes_cross_entropy, posterior
 from rbmflow.exact.energy_levels import density_of_states, energy_distribution, log_density_of_states
-from rbmflow.exact.equal_mixture import Mixture, mixture
 from rbmflow.exact.infinite import critical_temperature
-from rbmflow.exact.inversion import (
-    temperature_of_abs_magnetization,
-    temperature_of_correlation_length,
-    temperature_of_energy,
-)
 from rbmflow.exact.kaufman import energy, log_partition, specific_heat, specific_heat_peak
 from rbmflow.exact.row_correlations import correlation_length, correlations_known, structure_factors
 from rbmflow.exact.row_transfer import (
@@ -27,10 +20,7 @@ from rbmflow.exact.row_transfer import (
 from rbmflow.exact.two_point import two_point
 
 __all__ = [
-    "Mixture",
     "abs_magnetization",
-    "bayes_accuracy",
-    "bayes_cross_entropy",
     "binder",
     "correlation_length",
     "correlations_known",
@@ -44,13 +34,8 @@ __all__ = [
     "magnetization_distribution",
     "magnetization_known",
     "magnetization_moment",
-    "mixture",
-    "posterior",
     "specific_heat",
     "specific_heat_peak",
     "structure_factors",
-    "temperature_of_abs_magnetization",
-    "temperature_of_correlation_length",
-    "temperature_of_energy",
     "two_point",
 ]

@@ -15,6 +15,7 @@ from rbmflow.settings import (
     FlowSettings,
     MachineSettings,
     ModelSettings,
+    ReadingSettings,
     RenormalizationSettings,
     SamplingSettings,
     ThermometerSettings,
@@ -77,6 +78,8 @@ class Spec:
     """The flow of a trained machine."""
     thermometer: ThermometerSettings = field(default_factory=ThermometerSettings)
     """The neural thermometer."""
+    reading: ReadingSettings = field(default_factory=ReadingSettings)
+    """What is read off the configurations of a flow."""
     renormalization: RenormalizationSettings = field(default_factory=RenormalizationSettings)
     """Block-spin transformations, read by the same thermometers."""
 

@@ -18,7 +18,7 @@ from rbmflow.random import Generator
 from rbmflow.rbm import RBM, GibbsNoise
 from rbmflow.settings import MachineSettings
 from rbmflow.spectrum import decompose
-from rbmflow.thermometer import EnergyThermometer
+from rbmflow.steps.thermometers import energy_thermometer
 from rbmflow.training import contrastive_divergence, train
 
 KNOWN_BAD_JAX = {"0.10.2": "it miscompiles on CPU; install jax >= 0.11.2"}
@@ -124,7 +124,7 @@ def _path() -> Check:
     draws = sampler.sample(for_draws, model, [1.0, 2.25, 4.0], 32, "metropolis")
     machine, _ = train(for_training, draws, hidden=2, epochs=1, batch=32)
     flow = iterate(for_flow, machine, draws.spins[0], 2)
-    temperature = EnergyThermometer(model).temperature(flow.configurations).temperature
+    temperature = energy_thermometer(model).temperature(flow.configurations).temperature
     weights = decompose(machine).singular_values
     finite = bool(np.isfinite(weights).all() and not np.isnan(temperature).any())
     return Check("draws, training, flow, thermometer, weights", "numbers", "numbers" if finite else "NaN", finite)

@@ -7,65 +7,100 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rbmflow import exact
+from rbmflow.equilibrium import Equilibrium, MeasuredDraws, exact, reweighted
 from rbmflow.measurements import Measurements
 from rbmflow.model import Ising
-from rbmflow.thermometer import (
-    BayesThermometer,
-    CorrelationThermometer,
-    EnergyThermometer,
-    MagnetizationThermometer,
-    NeuralThermometer,
-    Reading,
-)
-
-CLASSIFIERS = ("neural", "bayes")
+from rbmflow.observables import Observable
+from rbmflow.settings import CLASSIFIERS, OBSERVABLES, ReadingSettings
+from rbmflow.steps.kind import Task
+from rbmflow.thermometer import NeuralThermometer, Reading, Thermometer
 
 
-def thermometers(model: Ising, temperatures: list[float], neural: xr.Dataset) -> dict[str, Any]:
-    """All thermometers of a run by name, in the order in which they are shown."""
-    known: dict[str, Any] = {
-        "neural": NeuralThermometer.from_dataset(neural),
-        "bayes": BayesThermometer(model, temperatures),
-        "energy": EnergyThermometer(model),
-    }
-    if exact.magnetization_known(model):
-        known["magnetization"] = MagnetizationThermometer(model)
-    if exact.correlations_known(model):
-        known["correlation"] = CorrelationThermometer(model)
-    return known
+class Instruments:
+    """The thermometers of a run by name, in the order in which they are shown.
+
+    Parameters
+    ----------
+    task
+        The step that reads.
+    temperatures
+        The classes of the classifiers.
+    neural, curves
+        Data of its parents: the neural thermometer, and equilibrium draws if some curve is not known exactly.
+    """
+
+    def __init__(self, task: Task, temperatures: list[float], neural: xr.Dataset, *curves: xr.Dataset):
+        self.model, self.temperatures, self.exact = task.model, temperatures, exact(task.model)
+        self.neural = NeuralThermometer.from_dataset(neural)
+        self.bayes = Thermometer(self.exact.mean_class(temperatures), self.exact)
+        drawn = [reweighted(MeasuredDraws.from_dataset(one), self.exact) for one in curves]
+        self.sources: list[Equilibrium] = [self.exact, *drawn]
+        names = ReadingSettings(**task.settings.get("reading", {})).thermometers
+        self.known = {name: self._made(name) for name in names}
+
+    def _made(self, name: str) -> Any:
+        if name in CLASSIFIERS:
+            return getattr(self, name)
+        observable = OBSERVABLES[name]
+        return Thermometer(observable, self.source_of(observable) or self.exact)
+
+    def source_of(self, observable: Observable) -> Equilibrium | None:
+        """The first equilibrium that knows an observable."""
+        return next((one for one in self.sources if one.knows(observable)), None)
+
+    @property
+    def names(self) -> list[str]:
+        """Their names."""
+        return list(self.known)
+
+    @property
+    def labels(self) -> list[str]:
+        """How figures and tables write the observable that each one reads."""
+        return [name if name in CLASSIFIERS else one.observable.label for name, one in self.known.items()]
+
+    def read_spins(self, spins: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Temperatures and errors [ensemble, thermometer] of spins [ensemble, chain, y, x]."""
+        readings = [one.temperature(spins) for one in self.known.values()]
+        return tuple(np.stack(part, axis=-1) for part in list(zip(*readings, strict=True))[:2])  # pyright: ignore
+
+    def read_flow(
+        self, measured: Measurements, spins: np.ndarray, classes: np.ndarray, kept: np.ndarray
+    ) -> tuple[Reading, np.ndarray]:
+        """Readings [iteration, thermometer] of a flow, and which were made.
+
+        Parameters
+        ----------
+        measured
+            What was measured at every iteration.
+        spins, classes : [snapshot, chain, y, x], [snapshot, chain]
+            The kept configurations, and the mean class that the network gives each.
+        kept
+            Their iterations. Observables that no flow records are read there alone.
+        """
+        readings, made = [], []
+        for name, one in self.known.items():
+            recorded = None if name == "neural" else one.observable.recorded
+            if recorded is not None:
+                reading = one.of_values(np.stack(recorded(measured)))
+            else:
+                found = self.neural.of_classes(classes) if name == "neural" else one.temperature(spins)
+                reading = Reading(*(at_kept(kept, len(measured.energy), values) for values in found))
+            readings.append(reading)
+            made.append(np.isin(np.arange(len(measured.energy)), kept) | (recorded is not None))
+        return Reading(*(np.stack(part, axis=-1) for part in zip(*readings, strict=True))), np.stack(made, axis=-1)
+
+    def of_mixture(self, temperatures: list[float]) -> list[float]:
+        """What they read on the equal mixture of temperatures."""
+        return [one.of_mixture(temperatures) for one in self.known.values()]
 
 
-def by_observables(known: dict[str, Any], measured: Measurements) -> dict[str, Reading]:
-    """Readings of all thermometers but the neural one."""
-    readings = {name: known[name].of_energy(measured.energy) for name in ("bayes", "energy")}
-    if "magnetization" in known:
-        readings["magnetization"] = known["magnetization"].of_magnetization(measured.magnetization)
-    if "correlation" in known:
-        readings["correlation"] = known["correlation"].of_structure(measured.magnetization, measured.long_wave)
-    return readings
+def at_kept(kept: np.ndarray, iterations: int, values: np.ndarray) -> np.ndarray:
+    """Values at the kept iterations among all; NaN where there is none."""
+    spread = np.full((iterations, *values.shape[1:]), np.nan)
+    spread[kept] = values
+    return spread
 
 
-def side_by_side(readings: dict[str, Reading], names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Temperatures and errors, last axis thermometer."""
-    temperature = np.stack([np.asarray(readings[name].temperature) for name in names], axis=-1)
-    return temperature, np.stack([np.asarray(readings[name].error) for name in names], axis=-1)
-
-
-def read_spins(known: dict[str, Any], spins: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Temperatures and errors [ensemble, thermometer] of spins [ensemble, chain, y, x]."""
-    return side_by_side({name: thermometer.temperature(spins) for name, thermometer in known.items()}, list(known))
-
-
-def exact_mixture(known: dict[str, Any], model: Ising, kept: list[float]) -> tuple[dict[str, float], float, float]:
-    """Readings of the equal mixture of temperatures by name, its energy and its mean |m| per site."""
-    mixture = exact.mixture(model, kept)
-    values = {name: known[name].curve.of_mixture(kept) for name in CLASSIFIERS}
-    values["energy"] = mixture.temperature_of_energy
-    abs_magnetization = np.nan
-    if "magnetization" in known:
-        values["magnetization"] = mixture.temperature_of_abs_magnetization
-        abs_magnetization = mixture.abs_magnetization
-    if "correlation" in known:
-        values["correlation"] = mixture.temperature_of_correlation_length
-    return values, mixture.energy, abs_magnetization
+def energy_thermometer(model: Ising) -> Thermometer:
+    """The one that needs nothing but the model."""
+    return Thermometer("energy", exact(model))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -12,14 +11,15 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Float64, Int8
 
 from rbmflow._checks import Problems
-from rbmflow._doors import Configurations, spins_of, temperatures_of
+from rbmflow._doors import Configurations, Temperatures, spins_of, temperatures_of
 from rbmflow._record import Held, Record, arrays_of, attribute, in_order, labelled
 from rbmflow._types import Key, Spins
-from rbmflow.diagnostics import mean_and_error
+from rbmflow.equilibrium import Curve
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
-from rbmflow.thermometer.classes import ClassCurve, mean_class
-from rbmflow.thermometer.reading import Ensembles, Reading, ensembles_of, with_sides
+from rbmflow.observables import Observable
+from rbmflow.thermometer.classes import mean_class
+from rbmflow.thermometer.ensemble import Ensembles, Reading, ensembles_of, of_classes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -82,7 +82,7 @@ class NeuralThermometer(Record):
 
     .. math:: p_k(s) = \mathrm{softmax}_k\left(A^T \tanh(W^T s + b) + a\right).
 
-    It cannot do better than `BayesThermometer`, and it knows nothing of the energy but what it learnt; away from
+    It cannot do better than `Equilibrium.posterior`, and it knows nothing of the energy but what it learnt; away from
     equilibrium the two may disagree.
 
     Parameters
@@ -102,7 +102,7 @@ class NeuralThermometer(Record):
     """
 
     network: Network
-    curve: ClassCurve
+    curve: Curve
     model: Ising = eqx.field(static=True)
     temperatures: tuple[float, ...] = eqx.field(static=True, converter=temperatures_of)
 
@@ -121,26 +121,23 @@ class NeuralThermometer(Record):
 
         The error joins that of the chains and that of the measured curve. It refuses what `read` does.
         """
-        return self.of_classes(mean_class(np.asarray(self.read(ensembles_of(self.model, spins)))))[0]
+        return self.of_classes(mean_class(np.asarray(self.read(ensembles_of(self.model, spins)))))
 
-    def of_classes(self, classes: Float64[np.ndarray, "*batch chain"]) -> tuple[Reading, Float64[np.ndarray, "*batch"]]:
-        """The same from the mean class of every configuration, and the curve's part of the error, in J/k_B.
+    def of_classes(self, classes: Float64[np.ndarray, "*batch chain"]) -> Reading:
+        """The same from the mean class of every configuration."""
+        return of_classes(classes, self.curve, self.model)
 
-        All readings of one thermometer share that part.
-        """
-        mean, deviation = mean_and_error(classes, axis=-1)
-        of_curve = self.curve.error_at(mean)
-        joined = np.asarray(np.hypot(deviation, of_curve))
-        reading = with_sides(mean, joined, self.curve.invert, self.model, classes.shape[-1])
-        # So many chains that nothing but the curve is uncertain.
-        return reading, with_sides(mean, of_curve, self.curve.invert, self.model, math.inf).error
+    def of_mixture(self, temperatures: Temperatures) -> float:
+        """What it reads on the equal mixture of equilibrium ensembles at these temperatures."""
+        classes = self.curve.mean_at(np.array(temperatures_of(temperatures)))
+        return float(self.curve.temperature_of(np.asarray(classes.mean())))
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
         import xarray as xr
 
         curve, network = self.curve, jax.tree.leaves(self.network)
-        arrays = (*network, curve.mean_class, curve.error, curve.temperature, np.array(self.temperatures))
+        arrays = (*network, curve.mean, curve.error, curve.temperature, np.array(self.temperatures))
         sizes = {"hidden": network[1].size, "bins": len(self.temperatures), "temperatures": curve.temperature.size}
         return xr.Dataset(labelled(_LAYOUT, arrays), attrs={"lattice": list(self.model.lattice.shape)} | sizes)
 
@@ -155,8 +152,17 @@ class NeuralThermometer(Record):
         for name, count in (found | {"visible": len(network[0])}).items():
             allowed = f"the thermometer was made with {wanted[name]}, none may be left out"
             Problems.only(count == wanted[name], name, count, allowed)
-        curve = ClassCurve(temperature, mean_class, error)
+        curve = Curve(temperature, mean_class, error)
         return cls(Network(*map(jnp.asarray, network)), curve, model, tuple(bins.tolist()))
+
+
+def network_class(network: Network) -> Observable:
+    """The mean class that a network gives a configuration, an observable."""
+
+    def of(model: Ising, spins: np.ndarray) -> Float64[np.ndarray, " n"]:
+        return mean_class(np.asarray(class_probabilities(network, jnp.asarray(spins, jnp.int8))))
+
+    return Observable("neural", "neural", of)
 
 
 @eqx.filter_jit

@@ -10,21 +10,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float32, Float64, Int, Int8, UInt32
-from scipy.optimize import isotonic_regression
+from jaxtyping import Array, Float32, Int8, UInt32
 
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Temperatures, temperatures_of
 from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Record, arrays_of, in_order, labelled
 from rbmflow._types import Key
-from rbmflow.exact import density_of_states
+from rbmflow.equilibrium import Curve, covering, exact, measured, reweighted
 from rbmflow.model import Ising, free_lattice
 from rbmflow.random import Streams, key_for
 from rbmflow.sampler import sample
 from rbmflow.settings import ThermometerSettings
-from rbmflow.thermometer.classes import ClassCurve, energy_level, mean_class
-from rbmflow.thermometer.neural import Network, NeuralThermometer, class_probabilities
+from rbmflow.thermometer.neural import Network, NeuralThermometer, network_class
 from rbmflow.training.fit import Epoch, FitState, Objective
 
 if TYPE_CHECKING:
@@ -32,9 +30,8 @@ if TYPE_CHECKING:
 
 CALIBRATION_TEMPERATURES = (0, 1, 1.5, 1.75, 2, 2.125, 2.25, 2.375, 2.5, 2.75, 3, 3.5, 4, 5, 7, 12, float("inf"))
 CALIBRATION_DRAWS = 4000
-BLOCKS = 20
-"""Blocks of the calibration draws, each left out once for the error of the curve."""
-
+COVERED_SITES = 1024
+"""Sites up to which these temperatures leave no gap between the energies."""
 
 _LAYOUT = {"cross_entropy": Held("epoch", "cross-entropy", "nat"), "accuracy": Held("epoch", "accuracy")}
 
@@ -128,7 +125,7 @@ def train_thermometer(
     key
         JAX random key; the same key gives the same thermometer, bit for bit, on the same device.
     model
-        The model without a field, small enough for `exact.density_of_states`.
+        The model without a field.
     temperatures
         The classes, increasing; 0 and inf allowed.
     settings
@@ -187,11 +184,11 @@ def train_thermometer(
     return epoch.fit(epoch.start(for_order, untrained, Streams.seeded(for_symmetry, (6,))), finish, progress)
 
 
-def calibrated(key: Key, model: Ising, network: Network, draws: int = CALIBRATION_DRAWS) -> ClassCurve:
+def calibrated(key: Key, model: Ising, network: Network, draws: int = CALIBRATION_DRAWS) -> Curve:
     """Measure the curve of a network's mean class, with its error, on draws that cover all energies.
 
     At equilibrium all configurations of one energy are equally probable whatever the temperature, so the draws of all
-    temperatures are taken together.
+    temperatures are taken together; as of the ideal classifier, the class rises with the energy.
 
     Parameters
     ----------
@@ -200,24 +197,13 @@ def calibrated(key: Key, model: Ising, network: Network, draws: int = CALIBRATIO
     model, network
         What is calibrated.
     draws
-        Configurations at each of `CALIBRATION_TEMPERATURES`, at least as many as there are `BLOCKS`.
+        Configurations at each of `CALIBRATION_TEMPERATURES`, or as many in all at the more temperatures that cover a
+        larger lattice.
     """
-    spins = sample(key, model, CALIBRATION_TEMPERATURES, draws).spins
-    level = energy_level(model, spins)
-    read = mean_class(np.asarray(class_probabilities(network, spins)))
-    levels, _ = density_of_states(model)
-    # A block has its share of every temperature.
-    block = np.broadcast_to(np.arange(draws) % BLOCKS, level.shape)
-    left_out = [_mean_of_levels(level[block != one], read[block != one], levels.size) for one in range(BLOCKS)]
-    return ClassCurve.of_levels(model, _mean_of_levels(level.ravel(), read.ravel(), levels.size), np.array(left_out))
-
-
-def _mean_of_levels(
-    level: Int[np.ndarray, " draw"], read: Float64[np.ndarray, " draw"], levels: int
-) -> Float64[np.ndarray, " level"]:
-    """Mean class at each energy. That of the ideal classifier rises with the energy; so does the fit."""
-    count = np.bincount(level, minlength=levels)
-    met = np.flatnonzero(count)
-    mean = np.bincount(level, read, levels)[met] / count[met]
-    rising = isotonic_regression(mean, weights=count[met]).x
-    return np.interp(np.arange(levels), met, rising)
+    seen = network_class(network)
+    temperatures = CALIBRATION_TEMPERATURES
+    if model.lattice.sites > COVERED_SITES:
+        temperatures = covering(model)
+        draws = draws * len(CALIBRATION_TEMPERATURES) // len(temperatures)
+    found = measured(key, model, [seen], temperatures, draws)
+    return reweighted(found, exact(model), rising=True).curve(seen)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rbmflow.settings import CLASSIFIERS
 from rbmflow.steps.kind import Task, flagged, of_run, step
+from rbmflow.steps.kinds.equilibrium_step import read_by
 from rbmflow.store import Step
 
 if TYPE_CHECKING:
@@ -34,17 +36,17 @@ def calibration(task: Task) -> xr.Dataset:
     import numpy as np
     import xarray as xr
 
-    from rbmflow import exact, sampler
-    from rbmflow.steps.thermometers import CLASSIFIERS, read_spins, thermometers
+    from rbmflow import sampler
+    from rbmflow.steps.thermometers import Instruments
     from rbmflow.thermometer import accuracy, cross_entropy
 
     model, temperatures = task.model, task.settings["temperatures"]
-    known = thermometers(model, temperatures, task.parents[0])
+    known = Instruments(task, temperatures, *task.parents)
     draws = sampler.sample(task.key, model, temperatures, task.settings["draws"])
-    read, error = read_spins(known, draws.spins)
+    read, error = known.read_spins(draws.spins)
     true_class = np.broadcast_to(np.arange(len(temperatures))[:, None], draws.spins.shape[:2])
-    posterior = {name: np.asarray(known[name].read(draws.spins)) for name in CLASSIFIERS}
-    nats = {name: float(cross_entropy(posterior[name], true_class)) for name in CLASSIFIERS}
+    posterior = [np.asarray(known.neural.read(draws.spins)), known.exact.posterior(draws.spins, temperatures)]
+    nats = [float(cross_entropy(one, true_class)) for one in posterior]
     dims = ("temperature", "thermometer")
     usable = _usable(np.array(temperatures), read, error)
     dataset = xr.Dataset(
@@ -53,14 +55,14 @@ def calibration(task: Task) -> xr.Dataset:
             "calibration_error": (dims, error),
             "usable_from": ("thermometer", usable[0]),
             "usable_to": ("thermometer", usable[1]),
-            "cross_entropy": ("classifier", [nats[name] for name in CLASSIFIERS]),
-            "accuracy": ("classifier", [float(accuracy(posterior[name], true_class)) for name in CLASSIFIERS]),
-            "bayes_cross_entropy_exact": exact.bayes_cross_entropy(model, temperatures),
-            "bayes_accuracy_exact": exact.bayes_accuracy(model, temperatures),
+            "cross_entropy": ("classifier", nats),
+            "accuracy": ("classifier", [float(accuracy(one, true_class)) for one in posterior]),
+            "bayes_cross_entropy_exact": known.exact.best_cross_entropy(temperatures),
+            "bayes_accuracy_exact": known.exact.best_accuracy(temperatures),
         },
-        {"temperature": temperatures, "thermometer": list(known), "classifier": list(CLASSIFIERS)},
+        {"temperature": temperatures, "thermometer": known.names, "classifier": list(CLASSIFIERS)},
     )
-    excess = nats["neural"] - nats["bayes"]
+    excess = nats[0] - nats[1]
     text = f"the neural thermometer is {excess:.3f} nats above the exact posterior ({EXCESS} is the limit)"
     return flagged(dataset, *[("thermometer", text)] * (excess > EXCESS))
 
@@ -81,7 +83,7 @@ def _usable(true: np.ndarray, read: np.ndarray, error: np.ndarray) -> np.ndarray
     return ends
 
 
-def calibration_of(spec: Spec, thermometer: Step) -> Step:
+def calibration_of(spec: Spec, *instruments: Step) -> Step:
     """The one of a run."""
-    grid, draws = list(spec.sampling.temperatures), spec.sampling.draws
-    return calibration.step("thermometer check", {**of_run(spec), "temperatures": grid, "draws": draws}, thermometer)
+    settings = {**of_run(spec), "temperatures": list(spec.sampling.temperatures), "draws": spec.sampling.draws}
+    return calibration.step("thermometer check", settings | read_by(spec), *instruments)

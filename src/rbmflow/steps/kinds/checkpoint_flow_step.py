@@ -72,13 +72,10 @@ def _kept(iterations: int) -> tuple[int, ...]:
 
 
 def _stages(model: Ising, configurations: np.ndarray) -> list[list[float]]:
-    from functools import partial
-
     import numpy as np
 
-    from rbmflow import exact
     from rbmflow.diagnostics import mean_and_error
-    from rbmflow.thermometer.reading import ensemble_reading
+    from rbmflow.steps.thermometers import energy_thermometer
 
     quarter = max(1, (configurations.shape[0] - 1) // 2)
     told = []
@@ -86,7 +83,7 @@ def _stages(model: Ising, configurations: np.ndarray) -> list[list[float]]:
         # A chain counts once with its mean, for its own iterations are correlated.
         energy = np.asarray(model.energy(part), np.float64).mean(axis=0)
         magnetization = np.abs(np.asarray(model.magnetization(part), np.float64)).mean(axis=0)
-        reading = ensemble_reading(energy, partial(exact.temperature_of_energy, model), model)
+        reading = energy_thermometer(model).of_values(energy[None])
         read = (reading.temperature, reading.error)
         told.append([float(value) for value in (*mean_and_error(energy, 0), *mean_and_error(magnetization, 0), *read)])
     return told

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rbmflow.settings import CLASSIFIERS
 from rbmflow.steps.kind import Task, of_run, step
 from rbmflow.steps.kinds.draws_step import data_of
+from rbmflow.steps.kinds.equilibrium_step import read_by
 from rbmflow.store import Step
 
 if TYPE_CHECKING:
@@ -30,40 +32,46 @@ def null(task: Task) -> xr.Dataset:
     import numpy as np
     import xarray as xr
 
-    from rbmflow import exact, sampler
+    from rbmflow import sampler
     from rbmflow.data_sources.mean_field import curie_weiss_magnetization, sample_mean_field
     from rbmflow.measurements import observe
-    from rbmflow.steps.thermometers import CLASSIFIERS, exact_mixture, read_spins, thermometers
+    from rbmflow.observables import ENERGY, MAGNETIZATION
+    from rbmflow.steps.thermometers import Instruments
 
     model, temperatures, kept = task.model, task.settings["temperatures"], task.settings["mixture"]
-    known = thermometers(model, temperatures, task.parents[0])
+    known = Instruments(task, temperatures, *task.parents)
     ising = task.settings.get("data", "ising") == "ising"
     if ising:
         draws = sampler.sample(task.key, model, kept, task.settings["draws"])
-        values, energy, abs_magnetization = exact_mixture(known, model, kept)
+        values, energy = known.of_mixture(kept), known.exact.mixture(ENERGY, kept)
+        sized = known.source_of(MAGNETIZATION)
+        abs_magnetization = sized.mixture(MAGNETIZATION, kept) if sized else np.nan
     else:
         draws = sample_mean_field(task.key, model, kept, task.settings["draws"])
-        read, _ = read_spins(known, draws.spins.reshape(1, -1, *draws.spins.shape[2:]))
-        values = dict(zip(known, read[0].tolist(), strict=True))
+        read, _ = known.read_spins(draws.spins.reshape(1, -1, *draws.spins.shape[2:]))
+        values = read[0].tolist()
         energy = float(-2 * np.mean(curie_weiss_magnetization(kept) ** 2))
         abs_magnetization = float(np.abs(np.asarray(model.magnetization(draws.spins), np.float64)).mean())
     spins = draws.spins.reshape(1, -1, *draws.spins.shape[2:])
-    posterior = np.stack([np.asarray(known[name].read(spins[0]), np.float64).mean(axis=0) for name in CLASSIFIERS])
     if ising:
-        posterior[1] = exact.mixture(model, kept).posterior(temperatures)
+        mixed = known.exact.distribution(kept).mean(axis=0)
+        bayes = mixed @ known.exact.posterior_of_energy(known.exact.levels().energy, temperatures)
+    else:
+        bayes = known.exact.posterior(spins[0], temperatures).mean(axis=0)
+    posterior = np.stack([np.asarray(known.neural.read(spins[0]), np.float64).mean(axis=0), bayes])
     return xr.Dataset(
         {
-            "null_temperature": ("thermometer", [values[name] for name in known]),
+            "null_temperature": ("thermometer", values),
             "null_probability": (("classifier", "bin"), posterior),
             "null_energy": energy,
             "null_abs_magnetization": abs_magnetization,
             "null_correlation": (("dy", "dx"), observe(spins).correlation[0]),
         },
-        {"thermometer": list(known), "classifier": list(CLASSIFIERS), "bin": temperatures},
+        {"thermometer": known.names, "classifier": list(CLASSIFIERS), "bin": temperatures},
     )
 
 
-def null_of(spec: Spec, name: str, thermometer: Step) -> Step:
+def null_of(spec: Spec, name: str, *instruments: Step) -> Step:
     """That of a type."""
     settings = {
         **of_run(spec),
@@ -71,5 +79,6 @@ def null_of(spec: Spec, name: str, thermometer: Step) -> Step:
         "mixture": list(spec.type_temperatures(name)),
         "draws": spec.sampling.draws,
         **data_of(spec.types[name]),
+        **read_by(spec),
     }
-    return null.step(f"mixture null {name}", settings, thermometer)
+    return null.step(f"mixture null {name}", settings, *instruments)

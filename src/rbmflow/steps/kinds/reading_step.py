@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rbmflow.settings import start_label
+from rbmflow.settings import CLASSIFIERS, start_label
 from rbmflow.steps.kind import Task, of_run, step
+from rbmflow.steps.kinds.equilibrium_step import read_by
 from rbmflow.store import Step
 
 if TYPE_CHECKING:
@@ -48,38 +49,30 @@ def reading(task: Task) -> xr.Dataset:
 
     from rbmflow.diagnostics import mean_and_error
     from rbmflow.measurements import Measurements
-    from rbmflow.steps.thermometers import CLASSIFIERS, by_observables, side_by_side, thermometers
-    from rbmflow.thermometer import Reading
+    from rbmflow.steps.thermometers import Instruments, at_kept
     from rbmflow.thermometer.classes import mean_class
 
-    model, temperatures, parents = task.model, task.settings["temperatures"], task.parents
-    measured, kept = Measurements.from_dataset(parents[0]), parents[0]["snapshot"].values
+    model, temperatures, (flow, *read_with) = task.model, task.settings["temperatures"], task.parents
+    measured, kept, spins = Measurements.from_dataset(flow), flow["snapshot"].values, flow["spins"].values
     iteration = np.arange(len(measured.energy))
-    known = thermometers(model, temperatures, parents[1])
-    readings = by_observables(known, measured)
-    neural = np.asarray(known["neural"].read(parents[0]["spins"].values), np.float64)
-    by_network, of_curve = known["neural"].of_classes(mean_class(neural))
-    readings["neural"] = Reading(*(_at(kept, iteration.size, values) for values in by_network))
-    read, error = side_by_side(readings, list(known))
-    # The network alone reads the kept iterations only, and by a curve that was measured.
-    was_read, curve_error = np.ones(read.shape, bool), np.zeros(read.shape)
-    was_read[:, list(known).index("neural")] = np.isin(iteration, kept)
-    curve_error[:, list(known).index("neural")] = _at(kept, iteration.size, of_curve)
-    told = (mean_and_error(values, axis=1) for values in (neural, known["bayes"].probabilities(measured.energy)))
-    (neural, neural_error), (bayes, bayes_error) = told
-    spread = [_at(kept, iteration.size, values) for values in (neural, neural_error)]
-    posterior = np.stack([spread[0], bayes], axis=1)
-    posterior_error = np.stack([spread[1], bayes_error], axis=1)
+    known = Instruments(task, temperatures, *read_with)
+    neural = np.asarray(known.neural.read(spins), np.float64)
+    read, was_read = known.read_flow(measured, spins, mean_class(neural), kept)
+    bayes = known.exact.posterior_of_energy(measured.energy, temperatures)
+    told = [mean_and_error(values, axis=1) for values in (neural, bayes)]
+    of_neural = [at_kept(kept, iteration.size, values) for values in told[0]]
+    posterior, posterior_error = (np.stack(both, axis=1) for both in zip(of_neural, told[1], strict=True))
     averages = {}
     for name, (mean, of_mean) in measured.averages().items():
         averages |= {name: ("iteration", mean), f"{name}_error": ("iteration", of_mean)}
     compared = [at for at in COMPARED_ITERATIONS if at < iteration[-1]] + [int(iteration[-1])]
-    off = _off_manifold(task.key, model, measured, compared, readings["energy"].temperature)
+    by_energy = read.temperature[:, known.names.index("energy")]
+    off = _off_manifold(task.key, model, measured, compared, by_energy)
     whole = xr.Dataset(
         {
-            "temperature_read": (("iteration", "thermometer"), read),
-            "temperature_read_error": (("iteration", "thermometer"), error),
-            "temperature_read_curve_error": (("iteration", "thermometer"), curve_error),
+            "temperature_read": (("iteration", "thermometer"), read.temperature),
+            "temperature_read_error": (("iteration", "thermometer"), read.error),
+            "temperature_read_curve_error": (("iteration", "thermometer"), read.curve_error),
             "was_read": (("iteration", "thermometer"), was_read),
             "probability": (("iteration", "classifier", "bin"), posterior),
             "probability_error": (("iteration", "classifier", "bin"), posterior_error),
@@ -92,25 +85,16 @@ def reading(task: Task) -> xr.Dataset:
         },
         {
             "iteration": iteration,
-            "thermometer": list(known),
+            "thermometer": known.names,
             "classifier": list(CLASSIFIERS),
             "bin": temperatures,
             "compared": compared,
             "feature": list(FEATURES),
         },
     )
-    if not bool(parents[0].get("diverged", False)):
+    if not bool(flow.get("diverged", False)):
         return whole
     return whole.map(lambda values: values if values.dtype == bool else xr.full_like(values, np.nan, float))
-
-
-def _at(kept: np.ndarray, iterations: int, values: np.ndarray) -> np.ndarray:
-    """Values at the kept iterations among all; NaN where there is none."""
-    import numpy as np
-
-    spread = np.full((iterations, *values.shape[1:]), np.nan)
-    spread[kept] = values
-    return spread
 
 
 def _features(measured: Measurements) -> Float64[np.ndarray, "iteration chain feature"]:
@@ -150,7 +134,7 @@ def _off_manifold(
     return found
 
 
-def reading_of(spec: Spec, label: str, start: str | float, flow: Step, thermometer: Step) -> Step:
+def reading_of(spec: Spec, label: str, start: str | float, flow: Step, *instruments: Step) -> Step:
     """That of a flow, by its machine's label and its start."""
-    settings = {**of_run(spec), "temperatures": list(spec.sampling.temperatures)}
-    return reading.step(f"reading {label} {start_label(start)}", settings, flow, thermometer)
+    settings = {**of_run(spec), "temperatures": list(spec.sampling.temperatures), **read_by(spec)}
+    return reading.step(f"reading {label} {start_label(start)}", settings, flow, *instruments)

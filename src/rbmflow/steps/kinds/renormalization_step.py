@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rbmflow.settings import RenormalizationSettings
 from rbmflow.steps.kind import Task, asked, flagged, of_run, step
+from rbmflow.steps.kinds.equilibrium_step import read_by
 from rbmflow.store import Step
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ def renormalization(task: Task) -> xr.Dataset:
     from rbmflow.lattice import Square
     from rbmflow.model import Ising
     from rbmflow.renormalization import decimate, majority_rule
-    from rbmflow.steps.thermometers import read_spins, thermometers
-    from rbmflow.thermometer import EnergyThermometer
+    from rbmflow.steps.thermometers import Instruments, energy_thermometer
 
     settings, small = task.asked(RenormalizationSettings), task.model.lattice.shape[0]
     sides = [settings.length]
@@ -47,8 +47,8 @@ def renormalization(task: Task) -> xr.Dataset:
     method = "auto" if wolff.refusal(large) else wolff
     for_draws, for_ties = jax.random.split(task.key)
     draws = sampler.sample(for_draws, large, settings.temperatures, settings.draws, method)
-    of_run = thermometers(task.model, task.settings["classes"], task.parents[0])
-    names = list(of_run)
+    known = Instruments(task, task.settings["classes"], *task.parents)
+    names = known.names
     shape = (2, len(sides), len(settings.temperatures))
     read = np.full((2, *shape, len(names)), np.nan)
     averages = np.full((4, *shape), np.nan)
@@ -58,8 +58,12 @@ def renormalization(task: Task) -> xr.Dataset:
             if level:
                 coins = jax.random.fold_in(for_ties, level)
                 spins = np.asarray(majority_rule(coins, spins) if rule == 0 else decimate(spins))
-            known = of_run if side == small else {"energy": EnergyThermometer(Ising(Square(side)))}
-            read[:, rule, level][..., [names.index(name) for name in known]] = read_spins(known, spins)
+            if side == small:
+                read[:, rule, level] = known.read_spins(spins)
+            else:
+                by_energy = energy_thermometer(Ising(Square(side))).temperature(spins)
+                by_energy = energy_thermometer(Ising(Square(side))).temperature(spins)
+                read[:, rule, level, ..., names.index("energy")] = by_energy[:2]
             averages[:, rule, level] = _energy_and_magnetization(Ising(Square(side)), spins)
     dims = ("rule", "side", "blocked_temperature")
     energies = ("energy", "energy_error", "abs_magnetization", "abs_magnetization_error")
@@ -89,8 +93,8 @@ def _energy_and_magnetization(model: Ising, spins: np.ndarray) -> tuple[np.ndarr
     return *energy, *mean_and_error(np.abs(np.asarray(model.magnetization(spins), np.float64)), axis=1)
 
 
-def renormalization_of(spec: Spec, thermometer: Step) -> Step:
+def renormalization_of(spec: Spec, *instruments: Step) -> Step:
     """That of a run."""
-    settings = {**of_run(spec), "classes": list(spec.sampling.temperatures)}
+    settings = {**of_run(spec), "classes": list(spec.sampling.temperatures), **read_by(spec)}
     settings["renormalization"] = spec.renormalization.differing()
-    return renormalization.step("block spins", settings, thermometer)
+    return renormalization.step("block spins", settings, *instruments)

@@ -1,0 +1,145 @@
+r"""The curve of an observable's equilibrium mean against temperature, and the one inverse that there is.
+
+From T = inf to T = 0 a mean y goes from :math:`y_\infty` to :math:`y_0`, where it is flat: excitations die out as
+:math:`e^{-\Delta/T}`. Its depth
+
+.. math:: x = -\ln\frac{y - y_0}{y_\infty - y_0} \quad (\ln\frac{y}{y_\infty} \text{ if } y_0 = \infty)
+
+grows smoothly with K = 1/T, in the end along a straight line, so K is interpolated in x. A curve known on a part of the
+temperatures only is interpolated in y itself.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Float64
+from scipy.interpolate import make_interp_spline
+
+from rbmflow._doors import Numbers, numbers_of
+from rbmflow.exact import critical_temperature
+
+KNOTS = 2001
+_DEEPEST = 1e-10
+"""Part of the whole range of a mean that is left where rounding hides what follows."""
+_NOISE = 3.0
+"""Standard errors by which a curve must turn back to be told from a monotone one."""
+
+
+def couplings(side: int, strongest: float, knots: int = KNOTS) -> Float64[np.ndarray, " knot"]:
+    """Values of K from 0 up, close together around the transition, whose width goes as 1/L."""
+    start, stop = np.arcsinh((np.array([0, strongest]) - 1 / critical_temperature()) / (0.5 / side))
+    return np.append(0.0, coupling_at(np.linspace(start, stop, knots)[1:], side))
+
+
+def coupling_at(u: Float64[np.ndarray, " knot"], side: int) -> Float64[np.ndarray, " knot"]:
+    r"""K at :math:`u = \sinh^{-1}((K - K_c) / w)`, a variable in which curves are smooth at every size."""
+    return np.maximum(1 / critical_temperature() + 0.5 / side * np.sinh(u), 1e-12)
+
+
+def depth(mean: Float64[np.ndarray, "*batch"], ground: float, free: float) -> Float64[np.ndarray, "*batch"]:
+    """The depth x of means: 0 at `free`, that of T = inf, and inf at `ground`, that of T = 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = free / mean if np.isinf(ground) else (mean - ground) / (free - ground)
+        return np.asarray(-np.log(np.where(part < 1e-15, 0.0, part)))  # below is rounding
+
+
+class Curve(eqx.Module):
+    """Equilibrium mean of an observable against temperature.
+
+    Parameters
+    ----------
+    temperature : float64 [temperature]
+        Increasing, in J/k_B; 0 and inf stand at the ends of a curve that is known as a whole.
+    mean : float64 [temperature]
+        The mean of the observable, NaN where it is not known.
+    error : float64 [temperature]
+        Its standard error: 0 of an exact curve.
+    """
+
+    temperature: Float64[np.ndarray, " temperature"]
+    mean: Float64[np.ndarray, " temperature"]
+    error: Float64[np.ndarray, " temperature"]
+
+    def temperature_of(self, mean: Numbers) -> Float64[np.ndarray, "*batch"]:
+        """Temperatures at which equilibrium has these means.
+
+        0 beyond the end of T = 0 and inf beyond that of T = inf; NaN where several temperatures have this mean, where
+        the curve is flat, and beyond the ends of a curve that reaches neither.
+        """
+        mean = numbers_of(mean, "mean", nan=True)
+        known = np.isfinite(self.mean) | np.isposinf(self.mean)
+        with np.errstate(divide="ignore"):
+            # From T = inf on, as K grows.
+            coupling, y, error = (1 / self.temperature)[known][::-1], self.mean[known][::-1], self.error[known][::-1]
+        none = np.full_like(mean, np.nan)
+        if y.size < 3:
+            return none
+        first, last = _longest_stretch(y, error)
+        hot, cold = coupling[first] == 0, np.isinf(coupling[last])
+        stretch = slice(first, last + 1)
+        if cold and hot:
+            x, asked = depth(y[stretch], float(y[last]), float(y[first])), depth(mean, float(y[last]), float(y[first]))
+            steep = x <= -np.log(_DEEPEST)
+        else:
+            sign = np.sign(y[last] - y[first])
+            x, asked = sign * (y[stretch] - y[first]), sign * (mean - y[first])
+            steep = np.isfinite(coupling[stretch])
+        x, k = x[steep], coupling[stretch][steep]
+        highest = np.maximum.accumulate(x)
+        rises = np.append(True, highest[1:] > highest[:-1] + 1e-12 * max([1.0, *highest[-1:]]))[: x.size]
+        x, k = x[rises], k[rises]
+        if x.size < 2:
+            return none
+        found = _between(x, k, asked)
+        if cold and hot:
+            slope = (k[-1] - k[-2]) / (x[-1] - x[-2])
+            with np.errstate(invalid="ignore"):
+                found = np.where(asked > x[-1], k[-1] + (asked - x[-1]) * slope, found)
+        else:
+            found = np.where(asked > x[-1], np.inf if cold else np.nan, found)
+        found = np.where(asked <= x[0], 0.0 if hot else np.where(asked == x[0], k[0], np.nan), found)
+        outside = np.concatenate([y[:first], y[last + 1 :]])
+        if outside.size:
+            # What the rest of the curve reaches as well belongs to more than one temperature, and beyond it to none.
+            told = (asked >= x[0]) & (asked <= x[-1]) & ((mean < outside.min()) | (mean > outside.max()))
+            found = np.where(told, found, np.nan)
+        with np.errstate(divide="ignore"):
+            return np.where(np.isnan(mean), np.nan, 1 / found)
+
+    def mean_at(self, temperature: Float64[np.ndarray, "*batch"]) -> Float64[np.ndarray, "*batch"]:
+        """The mean at temperatures between those of the curve, NaN beyond them."""
+        return self._at(temperature, self.mean)
+
+    def error_at(self, temperature: Float64[np.ndarray, "*batch"]) -> Float64[np.ndarray, "*batch"]:
+        """Standard error of the mean at temperatures between those of the curve; NaN of no temperature."""
+        return self._at(temperature, self.error) if self.error.any() else np.zeros_like(temperature)
+
+    def _at(self, temperature: np.ndarray, values: np.ndarray) -> Float64[np.ndarray, "*batch"]:
+        # In arctan(T / T_c), where T = inf is an end like any other.
+        at, knots = (np.arctan(t / critical_temperature()) for t in (temperature, self.temperature))
+        return np.asarray(np.interp(at, knots, values, left=np.nan, right=np.nan))
+
+
+def _between(x: np.ndarray, k: np.ndarray, asked: np.ndarray) -> Float64[np.ndarray, "*batch"]:
+    """Smooth interpolation that stays between the neighbouring knots, so that it is monotone as they are."""
+    inside = np.clip(np.where(np.isnan(asked), x[0], asked), x[0], x[-1])
+    above = np.clip(np.searchsorted(x, inside), 1, x.size - 1)
+    smooth = make_interp_spline(x, k, k=min(5, max(1, (x.size - 2) // 2 * 2 + 1)))(inside)
+    return np.asarray(np.clip(smooth, k[above - 1], k[above]))
+
+
+def _longest_stretch(y: np.ndarray, error: np.ndarray) -> tuple[int, int]:
+    """First and last knot of the longest stretch on which a curve does not turn back by more than its noise."""
+    noise = np.maximum(_NOISE * error, 1e-12 * (1 + np.abs(np.where(np.isfinite(y), y, 0.0))))
+    ends, extreme, direction = [0], 0, 0.0
+    for knot in range(1, y.size):
+        step = y[knot] - y[extreme]
+        if step * direction >= 0 and (direction or abs(step) > noise[knot]):
+            extreme, direction = knot, direction or float(np.sign(step))
+        elif direction and abs(step) > noise[knot]:
+            ends.append(extreme)
+            extreme, direction = knot, -direction
+    ends.append(y.size - 1)
+    widest = int(np.argmax(np.diff(ends)))
+    return ends[widest], ends[widest + 1]

@@ -1,0 +1,141 @@
+"""What curves are made of: the energy and some observables of equilibrium draws, without their configurations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Float64
+
+from rbmflow._checks import Problems
+from rbmflow._doors import AnyKey, Temperatures, key_of, temperatures_of
+from rbmflow._record import Held, Record, arrays_of, attribute, in_order, labelled
+from rbmflow.dataset import Draws
+from rbmflow.lattice import Square
+from rbmflow.model import Ising, model_of
+from rbmflow.observables import Observable
+from rbmflow.sampler import sample
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+DRAWS = 400
+"""Draws at each temperature, unless told otherwise: at L = 128 some 26 000 configurations in all."""
+
+_LAYOUT = {
+    "drawn_energy": Held("temperature draw", "total energy", "J", "float64"),
+    "drawn_value": Held("observable part temperature draw", "number that an observable reads", dtype="float64"),
+    "ess": Held("temperature", "effective sample size", "1", "float64"),
+    "temperature": Held("temperature", "temperature", "J/k_B", "float64"),
+}
+
+
+class MeasuredDraws(Record):
+    """Energies and observables of draws at several temperatures.
+
+    Parameters
+    ----------
+    energy : float64 [temperature, draw]
+        Total energy in units of J.
+    value : float64 [observable, part, temperature, draw]
+        Numbers of the observables; the second part is 1 where the observable is no ratio.
+    ess : float64 [temperature]
+        How many independent draws these are worth.
+    model, temperatures, names
+        What was drawn, where, and the names of the observables.
+    """
+
+    energy: Float64[np.ndarray, "temperature draw"]
+    value: Float64[np.ndarray, "observable part temperature draw"]
+    ess: Float64[np.ndarray, " temperature"]
+    model: Ising = eqx.field(static=True)
+    temperatures: tuple[float, ...] = eqx.field(static=True, converter=temperatures_of)
+    names: tuple[str, ...] = eqx.field(static=True, converter=tuple)
+
+    @classmethod
+    def of(cls, model: Ising, draws: Draws, observables: Sequence[Observable]) -> MeasuredDraws:
+        """Measure draws, such as those of `sample`; those without measured chains count as independent.
+
+        Raises
+        ------
+        InvalidInput
+            If the draws are none, or their configurations not those of the lattice.
+        """
+        problems = Problems()
+        problems.kind("draws", draws, Draws, "draws, such as those of `sample`")
+        problems.done()
+        rows = []
+        for one in observables:
+            values = one.values(model, draws.spins)
+            rows.append(values if len(values) == 2 else np.stack([values[0], np.ones_like(values[0])]))
+        energy = np.asarray(model.total_energy(draws.spins), np.float64)
+        count = energy.shape[1]
+        ess = np.array([min(chains.ess, count) for chains in draws.chains] or [count] * len(energy), np.float64)
+        value = np.stack(rows) if rows else np.empty((0, 2, *energy.shape))
+        return cls(energy, value, ess, model, draws.temperatures, [one.name for one in observables])
+
+    def to_dataset(self) -> xr.Dataset:
+        """Labelled copy."""
+        import xarray as xr
+
+        arrays = labelled(_LAYOUT, (self.energy, self.value, self.ess, np.array(self.temperatures)))
+        attributes = {"lattice": list(self.model.lattice.shape), "field": self.model.field}
+        return xr.Dataset(arrays, attrs=attributes | {"observables": json.dumps(self.names)})
+
+    @classmethod
+    def from_dataset(cls, dataset: xr.Dataset) -> MeasuredDraws:
+        """Measured draws from the data written by `to_dataset`."""
+        energy, value, ess, temperature = arrays_of(in_order(dataset, "temperature"), _LAYOUT)
+        model = Ising(
+            Square(*(int(side) for side in attribute(dataset, "lattice"))), float(attribute(dataset, "field"))
+        )
+        return cls(energy, value, ess, model, temperature.tolist(), json.loads(attribute(dataset, "observables")))
+
+
+def measured(
+    key: AnyKey,
+    model: Ising,
+    observables: Sequence[Observable],
+    temperatures: Temperatures,
+    draws: int = DRAWS,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> MeasuredDraws:
+    """Draw and measure, one temperature at a time, so that the configurations of one are all that is ever held.
+
+    Parameters
+    ----------
+    key
+        JAX random key; the draws are those of `sample`.
+    model, observables, temperatures
+        What is drawn and measured; `covering` gives temperatures that tell whole curves.
+    draws
+        Configurations at each temperature.
+    progress
+        Called after each temperature with the fraction done.
+
+    Raises
+    ------
+    InvalidInput
+        As `sample`.
+
+    Examples
+    --------
+    >>> import rbmflow as rf
+    >>> model = rf.Ising(rf.Square(4))
+    >>> found = rf.equilibrium.measured(0, model, [rf.OBSERVABLES["magnetization"]], [2.0, 3.0], draws=50)
+    >>> found.value.shape
+    (1, 2, 2, 50)
+    """
+    key, model, grid = key_of(key), model_of(model), temperatures_of(temperatures)
+    parts = []
+    for at, temperature in enumerate(grid):
+        parts.append(MeasuredDraws.of(model, sample(key, model, temperature, draws), observables))
+        if progress is not None:
+            progress((at + 1) / len(grid))
+    energy, ess = (np.concatenate([getattr(one, name) for one in parts]) for name in ("energy", "ess"))
+    value = np.concatenate([one.value for one in parts], axis=2)
+    return MeasuredDraws(energy, value, ess, model, grid, [one.name for one in observables])

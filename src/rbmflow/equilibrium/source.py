@@ -1,0 +1,269 @@
+r"""What a model is at every temperature, through its energy levels.
+
+With g(E) configurations at energy E and the mean O(E) of an observable over them,
+
+.. math:: \ln Z(T) = \ln \sum_E g(E)\, e^{-E/T}, \qquad
+          \langle O \rangle(T) = \sum_E P(E|T)\, O(E), \qquad P(E|T) = g(E)\, e^{-E/T} / Z(T).
+
+The energy is a sufficient statistic of the temperature: the posterior needs the energy and ln Z alone.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.special import logsumexp
+
+from rbmflow._checks import InvalidInput, Problem
+from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of, temperatures_of
+from rbmflow.equilibrium.curve import KNOTS, Curve, couplings
+from rbmflow.exact._temperature import inverse_temperature
+from rbmflow.exact.energy_levels import boltzmann
+from rbmflow.model import Ising
+from rbmflow.observables import ENERGY, Observable
+
+LEVELS_AT_ONCE = 2**22
+"""Probabilities of levels times temperatures held in memory."""
+
+
+class Levels(NamedTuple):
+    """Energy levels in increasing order, ln g, and the means of an observable at each."""
+
+    energy: Float64[np.ndarray, " level"]
+    log_count: Float64[np.ndarray, " level"]
+    parts: Float64[np.ndarray, "part level"]
+
+
+class Equilibrium(abc.ABC):
+    """A model at every temperature; the three kinds are `exact`, `enumerated` and `reweighted`.
+
+    Attributes
+    ----------
+    model
+        The model.
+    """
+
+    model: Ising
+    strongest, knots = 3.4, KNOTS
+    """Coupling of the coldest knot of a curve but T = 0, and how many there are."""
+
+    def __init__(self, model: Ising):
+        self.model = model
+        self._curves: dict[Observable, Curve] = {}
+        self._classes: dict[tuple[float, ...], Observable] = {}
+
+    @abc.abstractmethod
+    def knows(self, observable: Observable) -> bool:
+        """Whether the mean of an observable is known here."""
+
+    @abc.abstractmethod
+    def levels(self, observable: Observable = ENERGY) -> Levels:
+        """The energy levels with the means of an observable that is known through them."""
+
+    def copies(self, observable: Observable) -> list[Levels]:
+        """The same with a block of the draws left out each, for the jackknife; none of what has no error."""
+        return []
+
+    def log_excitations(self, temperature: Numbers) -> Float64[np.ndarray, "*batch"]:
+        r"""Logarithm of :math:`\sum_E g(E)\, e^{-(E - E_0)/T}`, finite at every temperature."""
+        energy, log_count, _ = self.levels()
+        coupling = inverse_temperature(temperature)
+        with np.errstate(invalid="ignore"):
+            heat = np.where(energy == energy[0], 0.0, coupling[..., None] * (energy - energy[0]))
+        return np.asarray(logsumexp(log_count - heat, axis=-1))
+
+    def log_partition(self, temperature: Numbers) -> Float64[np.ndarray, "*batch"]:
+        r"""Logarithm of the partition function, :math:`\ln Z = \ln \sum_s e^{-E(s)/T}`; inf at T = 0."""
+        return np.asarray(self.log_excitations(temperature) - inverse_temperature(temperature) * self.ground_energy)
+
+    @property
+    def ground_energy(self) -> float:
+        """Lowest total energy."""
+        return float(self.levels().energy[0])
+
+    def distribution(self, temperature: Numbers) -> Float64[np.ndarray, "*batch level"]:
+        """Probability of each of `levels` at temperatures."""
+        energy, log_count, _ = self.levels()
+        return boltzmann(energy, log_count, inverse_temperature(temperature))
+
+    def parts(self, observable: Observable, temperature: Numbers) -> Float64[np.ndarray, "part *batch"]:
+        """Means of the number of an observable, or of the two numbers of a ratio, at temperatures.
+
+        Raises
+        ------
+        InvalidInput
+            If the observable is not known here, or a temperature is negative or NaN.
+        """
+        return self._means(observable, temperature)[0]
+
+    def mean(self, observable: Observable, temperature: Numbers) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of an observable at temperatures, and its standard error, 0 of what is exact.
+
+        Both are NaN where draws do not tell them. It refuses what `parts` does.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means = [one[0] / one[1] if len(one) == 2 else one[0] for one in self._means(observable, temperature)]
+            error = np.sqrt(len(means) - 2) * np.std(means[1:], axis=0) if means[1:] else np.zeros_like(means[0])
+        # Where the mean is infinite, a ratio of ground states, all copies agree.
+        return np.asarray(means[0]), np.where(np.isinf(means[0]), 0.0, error)
+
+    def _means(self, observable: Observable, temperature: Numbers) -> list[Float64[np.ndarray, "part *batch"]]:
+        """Means of the parts, and those of the copies of the jackknife."""
+        self.check(observable)
+        coupling = inverse_temperature(temperature)
+        every = [self.levels(observable), *self.copies(observable)]
+        some = max(1, LEVELS_AT_ONCE // every[0].energy.size)
+        found = [np.empty((len(one.parts), coupling.size)) for one in every]
+        for start in range(0, coupling.size, some):
+            block, weight, of = coupling.reshape(-1)[start : start + some], None, None
+            for one, means in zip(every, found, strict=True):
+                if weight is None or one.log_count is not of:
+                    weight, of = boltzmann(one.energy, one.log_count, block), one.log_count
+                means[:, start : start + some] = one.parts @ weight.T
+        return [means.reshape(-1, *coupling.shape) for means in found]
+
+    def check(self, observable: Observable) -> None:
+        """Refuse an observable that is not known here, in a sentence."""
+        if not self.knows(observable):
+            told = f"its mean is not known for {self.model} from {self}"
+            raise InvalidInput(Problem("observable", observable.name, told))
+
+    def curve(self, observable: Observable) -> Curve:
+        """The mean of an observable against temperature, which is made once; it refuses what `parts` does."""
+        if observable not in self._curves:
+            self.check(observable)
+            self._curves[observable] = self._curve(observable)
+        return self._curves[observable]
+
+    def _curve(self, observable: Observable) -> Curve:
+        k = couplings(max(self.model.lattice.shape), self.strongest, self.knots)
+        with np.errstate(divide="ignore"):
+            temperature = np.concatenate([[0.0], 1 / k[::-1]])
+        return Curve(temperature, *self.mean(observable, temperature))
+
+    def mixture(self, observable: Observable, temperatures: Numbers) -> float:
+        """The observable of the equal mixture of what the model is at several temperatures.
+
+        A perfectly trained machine that samples its training set at equilibrium draws from it: what its thermometers
+        then show is no sign of a flow towards the critical point. It refuses what `parts` does, and temperatures that
+        are not increasing.
+
+        Examples
+        --------
+        >>> import numpy as np, rbmflow as rf
+        >>> ten = rf.equilibrium.exact(rf.Ising(rf.Square(10)))
+        >>> energy = ten.mixture(rf.OBSERVABLES["energy"], np.arange(25) / 4)
+        >>> round(energy, 4), round(float(ten.curve(rf.OBSERVABLES["energy"]).temperature_of(np.array(energy))), 3)
+        (-1.119, 2.562)
+        """
+        parts = self.parts(observable, temperatures_of(temperatures)).mean(axis=1)
+        with np.errstate(divide="ignore"):
+            return float(parts[0] / parts[1] if len(parts) == 2 else parts[0])
+
+    def posterior(self, spins: Configurations, temperatures: Numbers) -> Float64[np.ndarray, "*batch bin"]:
+        """Probability of each temperature given a configuration, see `posterior_of_energy`.
+
+        Raises
+        ------
+        InvalidInput
+            If a value is neither -1 nor +1, the shape is not that of the lattice, or temperatures are not increasing.
+        """
+        own = spins_of(spins, self.model.lattice.shape)
+        return self.posterior_of_energy(np.asarray(self.model.total_energy(own)), temperatures)
+
+    def posterior_of_energy(self, total: Numbers, temperatures: Numbers) -> Float64[np.ndarray, "*batch bin"]:
+        r"""Probability of each temperature given the total energy, with equal prior weights: no classifier does better.
+
+        .. math:: p(T_k | s) = \frac{e^{-E(s)/T_k} / Z(T_k)}{\sum_j e^{-E(s)/T_j} / Z(T_j)}
+
+        Only ground states are compatible with T = 0. An energy that no temperature can reach gives equal probabilities.
+
+        Parameters
+        ----------
+        total
+            Total energies of any shape.
+        temperatures
+            Increasing; 0 and inf allowed.
+
+        Raises
+        ------
+        InvalidInput
+            If the temperatures are not increasing, or an energy is none that the model can have.
+        """
+        coupling = inverse_temperature(np.array(temperatures_of(temperatures)))
+        values, which = np.unique(self.totals(total), return_inverse=True)
+        excitation = (values - self.ground_energy)[:, None]
+        with np.errstate(invalid="ignore", under="ignore", divide="ignore"):
+            heat = np.where(excitation == 0, 0.0, coupling * excitation)
+            exponent = -heat - self.log_excitations(1 / coupling)
+            top = np.max(exponent, axis=-1, keepdims=True)
+            weight = np.where(np.isneginf(top), 1.0, np.exp(exponent - np.where(np.isneginf(top), 0.0, top)))
+            return (weight / np.sum(weight, axis=-1, keepdims=True))[which]
+
+    def totals(self, total: Numbers) -> Float64[np.ndarray, "*batch"]:
+        """Total energies, refused in a sentence if the model cannot have them, as one per site."""
+        sites = self.model.lattice.sites
+        largest = (2 + abs(self.model.field)) * sites
+        values = numbers_of(total, "total energy", lowest=-largest, highest=largest)
+        odd = values[(values + largest) % 4 != 0] if self.model.field == 0 else values[:0]
+        if odd.size:
+            told = f"a total is one of {-largest:g}, {4 - largest:g}, ..., not a number per site"
+            raise InvalidInput(Problem("total energy", odd.flat[0].item(), told))
+        return values
+
+    def mean_class(self, temperatures: Numbers) -> Observable:
+        r"""The mean class :math:`\sum_k k\, p(T_k|s)` of the posterior, an observable: "bayes" among the thermometers.
+
+        The mean of the probabilities themselves is drawn towards the prior, so it is no temperature; nor is
+        :math:`\sum_k p_k T_k`, which is infinite when a class is. As p(E|T) grows with T in likelihood ratio, the curve
+        of the mean class rises with T. It refuses what `posterior` does.
+        """
+        grid = temperatures_of(temperatures)
+        if grid not in self._classes:
+
+            def of_energy(model: Ising, total: np.ndarray) -> np.ndarray:
+                return self.posterior_of_energy(total, grid) @ np.arange(len(grid), dtype=np.float64)
+
+            self._classes[grid] = Observable(
+                "bayes",
+                "E",
+                lambda model, spins: of_energy(model, np.asarray(model.total_energy(spins))),
+                of_energy=of_energy,
+                recorded=lambda flow: (of_energy(self.model, flow.energy),),
+            )
+        return self._classes[grid]
+
+    def best_cross_entropy(self, temperatures: Numbers) -> float:
+        r"""Smallest cross-entropy that a classifier of equally frequent temperatures can reach, in nats.
+
+        .. math:: -\frac1n \sum_k \sum_E p(E|T_k) \ln p(T_k|E).
+
+        Examples
+        --------
+        >>> import numpy as np, rbmflow as rf
+        >>> ten = rf.equilibrium.exact(rf.Ising(rf.Square(10)))
+        >>> round(ten.best_cross_entropy(np.arange(25) / 4), 4), round(ten.best_accuracy(np.arange(25) / 4), 4)
+        (2.1251, 0.1885)
+        """
+        given = self.distribution(temperatures_of(temperatures)).T
+        likely = given > 0
+        posterior = self.posterior_of_energy(self.levels().energy, temperatures)
+        return float(-np.sum(given[likely] * np.log(posterior[likely]))) / given.shape[1]
+
+    def best_accuracy(self, temperatures: Numbers) -> float:
+        r"""Largest part of configurations whose temperature can be named, :math:`\frac1n \sum_E \max_k p(E|T_k)`."""
+        given = self.distribution(temperatures_of(temperatures))
+        return float(np.mean(np.max(given, axis=0)) * given.shape[1] / len(given))
+
+    def resolved(self, chains: int) -> float:
+        r"""Temperature down from which an ensemble of so many chains is all but sure to be in the ground state.
+
+        There equilibrium has a single excitation, the lowest one :math:`\Delta`, among all chains:
+        :math:`\langle E \rangle = E_0 + \Delta / n`.
+        """
+        gap = 8 + 2 * abs(self.model.field)
+        mean = (self.ground_energy + gap / chains) / self.model.lattice.sites
+        return float(self.curve(ENERGY).temperature_of(np.asarray(mean)))

@@ -1,0 +1,175 @@
+r"""From a mean over chains to a temperature with an error.
+
+If the equilibrium mean of an observable :math:`\langle x \rangle(T)` is a monotone curve, the temperature of an
+ensemble is the one whose curve value is the ensemble's mean, :math:`\langle x \rangle (T) = \bar x`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Float64, Int8
+
+from rbmflow._checks import Problems
+from rbmflow._doors import Configurations, Numbers, spins_of
+from rbmflow.equilibrium import Curve, Equilibrium, exact
+from rbmflow.model import Ising
+from rbmflow.observables import OBSERVABLES, Observable, average
+
+type Ensembles = Configurations
+"""Configurations of -1/+1 [..., chain, y, x] in any form; the chains of one ensemble are independent."""
+
+
+class Reading(NamedTuple):
+    """Temperature of an ensemble.
+
+    Parameters
+    ----------
+    temperature : float64 [...]
+        In J/k_B; inf where the ensemble is at or beyond what the thermometer shows at infinite temperature, NaN where
+        it cannot tell one temperature from another.
+    error : float64 [...]
+        Its standard error, from the finite number of chains and from the curve; NaN where the temperature is not
+        finite, or for one chain.
+    curve_error : float64 [...]
+        The curve's part of it, which all readings of one thermometer share; 0 of an exact curve.
+    """
+
+    temperature: Float64[np.ndarray, "*batch"]
+    error: Float64[np.ndarray, "*batch"]
+    curve_error: Float64[np.ndarray, "*batch"]
+
+
+def ensembles_of(model: Ising, spins: Configurations) -> Int8[Array | np.ndarray, "*batch chain y x"]:
+    """Configurations on the lattice of a thermometer; a single one is an ensemble of one chain.
+
+    Raises
+    ------
+    InvalidInput
+        If a value is neither -1 nor +1, or the shape is not that of the lattice.
+    """
+    own = spins_of(spins, model.lattice.shape)
+    return own if own.ndim > 2 else own[None]
+
+
+def through_curve(
+    mean: Float64[np.ndarray, "*batch"],
+    deviation: Float64[np.ndarray, "*batch"],
+    curve: Curve,
+    equilibrium: Equilibrium,
+    chains: int,
+) -> Reading:
+    r"""Temperature at which equilibrium has an average over so many chains, with its error.
+
+    With :math:`\sigma^2` the sum of the squared errors of the average and of the curve there, the error is half the
+    distance of the temperatures that belong to :math:`\bar x \pm \sigma`, or the distance on the cold side where the
+    hot one cannot be told. It is never below what can be resolved, see `Equilibrium.resolved`.
+    """
+    temperature = curve.temperature_of(np.asarray(mean))
+    of_curve = curve.error_at(temperature)
+    resolved = equilibrium.resolved(chains)
+
+    def error(sigma: np.ndarray, lowest: float) -> np.ndarray:
+        sides = curve.temperature_of(np.stack([mean - sigma, mean + sigma]))
+        cold, hot = np.fmin(*sides), np.fmax(*sides)
+        with np.errstate(invalid="ignore"):
+            found = np.where(np.isfinite(hot) & ~np.isnan(sides).any(axis=0), (hot - cold) / 2, temperature - cold)
+        found = np.where(temperature < lowest, np.maximum(found, lowest), found)
+        return np.where(np.isfinite(temperature) & ~np.isnan(sigma), found, np.nan)
+
+    exactly = np.zeros_like(temperature)
+    return Reading(
+        temperature,
+        error(np.asarray(np.hypot(deviation, np.nan_to_num(of_curve))), resolved),
+        error(of_curve, 0.0) if curve.error.any() else exactly,
+    )
+
+
+@dataclass(frozen=True)
+class Thermometer:
+    """Reads the temperature at which equilibrium has the mean of an observable over an ensemble.
+
+    It reads where the curve of the observable is monotone, and says NaN elsewhere.
+
+    Parameters
+    ----------
+    observable
+        An observable, or the name of a registered one: "energy", "magnetization", "correlation"; the mean class of
+        the exact posterior is `Equilibrium.mean_class`.
+    equilibrium
+        Where its curve is known from.
+
+    Raises
+    ------
+    InvalidInput
+        If the name is unknown, or the equilibrium does not know the observable.
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> model = rf.Ising(rf.Square(4))
+    >>> spins = rf.thermal(jax.random.key(0), model, 2.5, 1000)
+    >>> reading = rf.Thermometer("energy", rf.equilibrium.exact(model)).temperature(spins)
+    >>> bool(abs(reading.temperature - 2.5) < 4 * reading.error)
+    True
+    """
+
+    observable: Observable
+    equilibrium: Equilibrium
+
+    def __init__(self, observable: Observable | str, equilibrium: Equilibrium):
+        problems = Problems()
+        problems.kind("equilibrium", equilibrium, Equilibrium, "equilibrium, such as rbmflow.equilibrium.exact(model)")
+        problems.done()
+        named = OBSERVABLES[observable] if isinstance(observable, str) else observable
+        problems.kind("observable", named, Observable, "observable, or the name of one")
+        problems.done()
+        equilibrium.check(named)
+        object.__setattr__(self, "observable", named)
+        object.__setattr__(self, "equilibrium", equilibrium)
+
+    @property
+    def model(self) -> Ising:
+        """The model whose configurations it reads."""
+        return self.equilibrium.model
+
+    @property
+    def curve(self) -> Curve:
+        """Equilibrium mean of the observable against temperature."""
+        return self.equilibrium.curve(self.observable)
+
+    def temperature(self, spins: Ensembles) -> Reading:
+        """Temperature and its error for each ensemble of chains.
+
+        Raises
+        ------
+        InvalidInput
+            If a value is neither -1 nor +1, or the shape is not that of the lattice.
+        """
+        return self.of_values(self.observable.values(self.model, ensembles_of(self.model, spins)))
+
+    def of_values(self, values: Numbers) -> Reading:
+        """The same from what the observable reads off each configuration, [part, ..., chain].
+
+        Raises
+        ------
+        InvalidInput
+            If they are no numbers, or too many or few parts.
+        """
+        parts = 1 if self.observable.over is None else 2
+        numbers = self.observable.checked(self.model, values)
+        allowed = f"it must be [part, ..., chain] with {parts} part{'s' * (parts - 1)}"
+        Problems.only(numbers.ndim > 1 and len(numbers) == parts, "shape of values", numbers.shape, allowed)
+        return through_curve(*average(numbers), self.curve, self.equilibrium, numbers.shape[-1])
+
+    def of_mixture(self, temperatures: Numbers) -> float:
+        """What it reads on the equal mixture of several temperatures; see `Equilibrium.mixture`."""
+        mean = self.equilibrium.mixture(self.observable, temperatures)
+        return float(self.curve.temperature_of(np.asarray(mean)))
+
+
+def of_classes(classes: Float64[np.ndarray, "*batch chain"], curve: Curve, model: Ising) -> Reading:
+    """Temperature of ensembles from the mean class of each configuration, through the curve of a classifier."""
+    return through_curve(*average(classes[None]), curve, exact(model), classes.shape[-1])

@@ -1,0 +1,239 @@
+"""Equilibrium from its three sources against one another; the inverse of curves, the ideal classifier, the mixtures."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import rbmflow as rf
+from rbmflow import equilibrium, exact
+from rbmflow._checks import InvalidInput
+from rbmflow.observables import CORRELATION, ENERGY, MAGNETIZATION
+
+CLASSES = np.arange(25) / 4
+TEN = rf.Ising(rf.Square(10))
+
+
+def energy_curve(model):
+    return equilibrium.exact(model).curve(ENERGY)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 5), (10, 10), (4, 64), (64, 64)])
+def test_temperature_of_energy(shape):
+    model = rf.Ising(rf.Square(*shape))
+    curve = energy_curve(model)
+    temperatures = np.concatenate([np.linspace(0.5, 6, 60), [2.269185314213022, 2.26, 2.28]])
+    found = curve.temperature_of(exact.energy(model, temperatures))
+    np.testing.assert_allclose(found, temperatures, rtol=0, atol=5e-10)
+    hot = np.array([20.0, 100.0])
+    np.testing.assert_allclose(curve.temperature_of(exact.energy(model, hot)), hot, rtol=1e-9)
+    cold = np.array([0.25, 0.3, 0.4])
+    np.testing.assert_allclose(curve.temperature_of(exact.energy(model, cold)), cold, rtol=0, atol=1e-5)
+
+
+def test_temperature_of_energy_is_monotone():
+    temperatures = energy_curve(TEN).temperature_of(np.linspace(-2, 0, 100_001))
+    assert temperatures[0] == 0
+    assert temperatures[-1] == np.inf
+    assert (np.diff(temperatures) > 0).all()
+
+
+def test_ends_of_the_inverses():
+    model = rf.Ising(rf.Square(4))
+    found = energy_curve(model).temperature_of([-2, -2.5, 0, 0.3, np.nan])
+    np.testing.assert_array_equal(found, [0, 0, np.inf, np.inf, np.nan])
+    curve = equilibrium.exact(model).curve(MAGNETIZATION)
+    found = curve.temperature_of([1, 1.1, exact.abs_magnetization(model, np.inf), 0.1, np.nan])
+    np.testing.assert_array_equal(found, [0, 0, np.inf, np.inf, np.nan])
+    assert energy_curve(model).temperature_of([[-1.0, -0.5]]).shape == (1, 2)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 5), (6, 6)])
+def test_temperature_of_abs_magnetization(shape):
+    model = rf.Ising(rf.Square(*shape))
+    temperatures = np.linspace(0.5, 6, 23)
+    curve = equilibrium.exact(model).curve(MAGNETIZATION)
+    found = curve.temperature_of(exact.abs_magnetization(model, temperatures))
+    np.testing.assert_allclose(found, temperatures, rtol=0, atol=1e-6)
+
+
+def test_curve_is_read_where_one_temperature_has_the_mean():
+    """A hump: its ends lie at 1 and 0, its top at T = 2, so that only means below 1 have one temperature."""
+    t = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 12.0, np.inf])
+    hump = np.array([1.0, 1.5, 2.0, 2.5, 3.0, 2.0, 1.5, 0.9, 0.5, 0.0])
+    curve = equilibrium.Curve(t, hump, np.zeros(t.size))
+    np.testing.assert_allclose(curve.temperature_of(hump[[7, 8]]), [6.0, 12.0], rtol=1e-9)
+    assert np.isnan(curve.temperature_of([1.0, 1.2, 2.0, 3.5, -0.1])).all()
+    noisy = equilibrium.Curve(t, hump, np.full(t.size, 2.0))
+    assert np.isfinite(noisy.temperature_of([0.9])).all()
+    part = equilibrium.Curve(t[2:5], hump[2:5], np.zeros(3))
+    found = part.temperature_of([1.9, 2.0, 2.5, 3.0, 3.1])
+    np.testing.assert_allclose(found, [np.nan, 1.0, 1.5, 2.0, np.nan])
+    assert np.isnan(equilibrium.Curve(t, np.ones(t.size), np.zeros(t.size)).temperature_of([1.0])).all()
+
+
+def test_ideal_classifier():
+    ten = equilibrium.exact(TEN)
+    assert ten.best_cross_entropy(CLASSES) == pytest.approx(2.1251, abs=5e-5)
+    assert ten.best_accuracy(CLASSES) == pytest.approx(0.1885, abs=5e-5)
+    assert ten.best_cross_entropy([2.0]) == 0
+    assert ten.best_accuracy([2.0]) == pytest.approx(1)
+    # two indistinguishable classes: chance
+    assert ten.best_cross_entropy([0.0, 0.01]) == pytest.approx(np.log(2))
+
+
+def test_posterior_is_bayes_rule():
+    temperatures = np.array([0.0, 1.5, 2.3, 4.0, np.inf])
+    ten = equilibrium.exact(TEN)
+    given_class = exact.energy_distribution(TEN, temperatures)
+    posterior = ten.posterior_of_energy(ten.levels().energy, temperatures)
+    possible = given_class.sum(axis=0) > 1e-250
+    expected = (given_class / given_class.sum(axis=0, where=possible, initial=1e-300)).T
+    np.testing.assert_allclose(posterior[possible], expected[possible], rtol=1e-9, atol=1e-40)
+    np.testing.assert_allclose(posterior.sum(axis=1), 1, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "abs_magnetization", "energy"),
+    [(CLASSES, 0.5068, -1.1190), (CLASSES[16:], 0.1387, -0.4385), ([0.0], 1, -2)],
+)
+def test_mixture_numbers(temperatures, abs_magnetization, energy):
+    ten = equilibrium.exact(TEN)
+    found = ten.mixture(ENERGY, temperatures)
+    assert found == pytest.approx(energy, abs=5e-5)
+    assert ten.mixture(MAGNETIZATION, temperatures) == pytest.approx(abs_magnetization, abs=5e-5)
+    mixed = ten.distribution(temperatures).mean(axis=0)
+    assert mixed @ ten.levels().energy / 100 == pytest.approx(found, rel=1e-12)
+    assert (mixed @ ten.posterior_of_energy(ten.levels().energy, temperatures)).tolist() == pytest.approx(
+        [1 / len(temperatures)] * len(temperatures)
+    )
+
+
+def test_mixture_read_as_a_temperature():
+    read = [rf.Thermometer(one, equilibrium.exact(TEN)) for one in (ENERGY, MAGNETIZATION, CORRELATION)]
+    assert [one.of_mixture(CLASSES) for one in read] == pytest.approx([2.561614, 2.536488, 2.336461], abs=1e-6)
+    assert [one.of_mixture([0.0]) for one in read] == [0, 0, 0]
+
+
+def test_large_lattices_are_known_by_their_energy():
+    """At L = 100: the posterior of an energy, and the curve of its mean class, undone by its inverse."""
+    model = rf.Ising(rf.Square(100))
+    known, grid = equilibrium.exact(model), [1.0, 2.0, 2.25, 2.5, 4.0]
+    assert known.posterior_of_energy(-20000, grid)[0] == pytest.approx(1)
+    between = np.array([1.5, 2.1, 2.3])
+    bayes = known.mean_class(grid)
+    np.testing.assert_allclose(known.curve(bayes).temperature_of(known.mean(bayes, between)[0]), between, rtol=1e-6)
+    assert not known.knows(MAGNETIZATION)
+    with pytest.raises(InvalidInput, match="observable = 'magnetization'"):
+        rf.Thermometer("magnetization", known)
+
+
+@pytest.mark.parametrize("temperatures", [[], [2.0, 1.0], [-1.0], [float("nan")]])
+def test_mixtures_and_classes_are_checked(temperatures):
+    ten = equilibrium.exact(TEN)
+    calls = (ten.mean_class, ten.best_accuracy, ten.best_cross_entropy, lambda t: ten.mixture(ENERGY, t))
+    for call in (*calls, lambda t: ten.posterior_of_energy(0, t)):
+        with pytest.raises(InvalidInput, match="temperatures = "):
+            call(temperatures)
+
+
+def test_all_configurations_agree_with_formulas():
+    model = rf.Ising(rf.Square(4))
+    counted, known = equilibrium.enumerated(model), equilibrium.exact(model)
+    temperatures = [0.0, 1.0, 2.269185314213022, 5.0, np.inf]
+    for one in (ENERGY, MAGNETIZATION, CORRELATION):
+        np.testing.assert_allclose(counted.mean(one, temperatures)[0], known.mean(one, temperatures)[0], rtol=1e-7)
+    np.testing.assert_allclose(counted.log_partition(temperatures), known.log_partition(temperatures), rtol=1e-12)
+    np.testing.assert_allclose(
+        counted.posterior_of_energy([-32, -8, 0], temperatures), known.posterior_of_energy([-32, -8, 0], temperatures)
+    )
+
+
+def test_a_field_is_told_by_all_configurations_and_by_draws():
+    """Numbers of the enumeration: ln Z = 16.582274669, m = 0.888748823 at h = 0.5, T = 2.5."""
+    model = rf.Ising(rf.Square(4), field=0.5)
+    counted = equilibrium.enumerated(model)
+    signed = rf.Observable("signed", "m", of=lambda model, spins: model.magnetization(spins))
+    assert float(counted.log_partition(2.5)) == pytest.approx(16.582274669, abs=1e-8)
+    assert float(counted.mean(signed, 2.5)[0]) == pytest.approx(0.888748823, abs=1e-8)
+    drawn = equilibrium.measured(3, model, [signed], [2.0, 3.0, 5.0, np.inf], 400)
+    found = equilibrium.reweighted(drawn)
+    for one in (signed, ENERGY):
+        mean, error = found.mean(one, [2.3, 2.5, 4.0])
+        assert np.all(np.abs(mean - counted.mean(one, [2.3, 2.5, 4.0])[0]) < 5 * error)
+        assert np.all(error < 0.05)
+    with pytest.raises(InvalidInput, match=r"field = 0\.5"):
+        equilibrium.exact(model)
+
+
+@functools.cache
+def drawn(side: int) -> equilibrium.MeasuredDraws:
+    model = rf.Ising(rf.Square(side))
+    if side == 10:
+        return equilibrium.measured(10, model, [MAGNETIZATION, CORRELATION], equilibrium.covering(model), 1000)
+    return equilibrium.measured(side, model, [], [2.5, 2.6, 2.7], 100)
+
+
+def _squared(model, total):
+    return (np.asarray(total) / model.lattice.sites) ** 2
+
+
+SQUARED = rf.Observable("squared", "e^2", of=lambda model, spins: spins, of_energy=_squared)
+
+
+@pytest.mark.parametrize("side", [10, 32])
+def test_reweighted_draws_agree_with_formulas(side):
+    """Energy, its square (so the specific heat) and |m|, in units of their errors."""
+    known, found = equilibrium.exact(rf.Ising(rf.Square(side))), equilibrium.reweighted(drawn(side))
+    temperatures = np.array([1.2, 1.8, 2.1, 2.269, 2.5, 3.2, 5.0, 20.0] if side == 10 else [2.52, 2.57, 2.65])
+    for one in [ENERGY, SQUARED] + [MAGNETIZATION] * (side == 10):
+        mean, error = found.mean(one, temperatures)
+        pull = (mean - known.mean(one, temperatures)[0]) / error
+        assert np.all(np.abs(pull) < 5), (one.name, pull)
+    if side == 10:  # anchored at T = inf
+        assert np.all(np.abs(found.log_partition(temperatures) - known.log_partition(temperatures)) < 0.3)
+
+
+def test_draws_with_the_exact_density_of_states():
+    """What is known exactly stays so; errors are those of the means at given energy."""
+    known = equilibrium.exact(TEN)
+    found, alone = equilibrium.reweighted(drawn(10), known), equilibrium.reweighted(drawn(10))
+    temperatures = np.array([0.0, 0.6, 1.5, 2.3, 3.0, np.inf])
+    np.testing.assert_allclose(found.mean(ENERGY, temperatures)[0], known.mean(ENERGY, temperatures)[0], atol=1e-12)
+    for one in (MAGNETIZATION, CORRELATION):
+        mean, error = found.mean(one, temperatures[1:])
+        assert np.all(np.abs(mean - known.mean(one, temperatures[1:])[0]) < 5 * error)
+        assert np.median(error / alone.mean(one, temperatures[1:])[1]) < 1
+    assert found.mean(MAGNETIZATION, 0.0) == (1, 0)
+    thermometer = rf.Thermometer("magnetization", found)
+    reading = thermometer.temperature(rf.thermal(5, TEN, 2.4, 20_000))
+    assert abs(reading.temperature - 2.4) < 5 * reading.error
+    assert 0.3 * reading.error < reading.curve_error < reading.error
+
+
+def test_what_draws_do_not_tell_is_refused():
+    apart = equilibrium.measured(1, TEN, [MAGNETIZATION], [1.0, 4.0], 100)
+    with pytest.raises(InvalidInput, match=r"temperatures = \(1.0, 4.0\) .* energies do not overlap"):
+        equilibrium.reweighted(apart)
+    with_levels = equilibrium.reweighted(apart, equilibrium.exact(TEN))
+    assert np.isnan(with_levels.mean(MAGNETIZATION, [2.0, 2.3])[0]).all()
+    assert np.isfinite(with_levels.mean(MAGNETIZATION, [1.0, 4.0])[0]).all()
+    narrow = equilibrium.reweighted(equilibrium.measured(2, TEN, [MAGNETIZATION], [2.0, 2.5], 100))
+    assert np.isnan(narrow.mean(MAGNETIZATION, [1.5, 3.0])).all()
+    with pytest.raises(InvalidInput, match="ln Z is known up to a constant only"):
+        narrow.log_partition(2.2)
+    with pytest.raises(InvalidInput, match="at least 20 draws"):
+        equilibrium.reweighted(equilibrium.measured(2, TEN, [], [2.0], 10))
+    with pytest.raises(InvalidInput, match="observable = 'correlation'"):
+        narrow.mean(CORRELATION, 2.2)
+
+
+def test_correlated_draws_count_as_their_effective_number():
+    draws = rf.sample(4, TEN, [2.0, 2.5, 3.0], 200)
+    worth = [rf.dataset.Chains(ess=50.0)] * 3
+    slow = rf.Draws(draws.spins, draws.temperatures, chains=worth)
+    of = [equilibrium.MeasuredDraws.of(TEN, one, [MAGNETIZATION]) for one in (draws, slow)]
+    assert of[0].ess.tolist() == [200.0] * 3
+    assert of[1].ess.tolist() == [50.0] * 3
+    means = [equilibrium.reweighted(one).mean(MAGNETIZATION, 2.3)[0] for one in of]
+    assert means[0] == pytest.approx(float(means[1]), rel=1e-6)
