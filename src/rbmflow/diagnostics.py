@@ -18,17 +18,8 @@ def mean_and_error(
     .. math:: \bar x = \frac1n \sum_i x_i, \qquad
         \sigma_{\bar x}^2 = \frac{1}{n (n - 1)} \sum_i (x_i - \bar x)^2
 
-    Parameters
-    ----------
-    values
-        Independent along `axis` (seeds, chains); infinite values make the mean infinite and the error NaN.
-    axis
-        The axis to average over.
-
-    Returns
-    -------
-    mean, error
-        The error of a single value is NaN: one seed has no error bar.
+    The values are independent along `axis` (seeds, chains). Infinite ones make the mean infinite and the error NaN; the
+    error of a single value is NaN: one seed has no error bar.
 
     Examples
     --------
@@ -60,13 +51,6 @@ def mean_and_joined_error(
 
     The scatter s of n values has their own errors in it, so these are not added; but few values may lie together by
     chance, and one has no scatter, so it is never taken below them.
-
-    Parameters
-    ----------
-    values, noise
-        Independent along `axis`, and the standard error of each.
-    axis
-        The axis to average over.
 
     Examples
     --------
@@ -100,12 +84,8 @@ def tau_int(series: Any) -> float:
     with the mean over all chains and W the first time of at least six tau, so that values 2 tau apart count as
     independent in an error bar; independent values have tau = 1/2. The mean that is taken off is that of all chains
     together, so many short chains give no bias, and chains that disagree have a long tau. A constant series gives
-    1/2, and so does an anticorrelated one: it claims no more than its length.
-
-    Parameters
-    ----------
-    series : [chain, time]
-        One observable along each chain, thermalised.
+    1/2, and so does an anticorrelated one: it claims no more than its length. The series is one observable
+    [chain, time] along each chain, thermalised.
 
     Raises
     ------
@@ -139,17 +119,7 @@ def effective_sample_size(series: Any) -> float:
 
     .. math:: \mathrm{ESS} = \frac{M N}{2 \tau}
 
-    for M chains of N values; a constant series counts in full.
-
-    Parameters
-    ----------
-    series : [chain, time]
-        One observable along each chain, thermalised.
-
-    Raises
-    ------
-    InvalidInput
-        As `tau_int`.
+    for M chains of N values, [chain, time] as for `tau_int`; a constant series counts in full.
 
     Examples
     --------
@@ -162,17 +132,7 @@ def effective_sample_size(series: Any) -> float:
 
 
 def rhat(series: Any) -> float:
-    r"""Rank-normalised split R-hat: how far chains disagree, 1 for chains of one distribution.
-
-    Parameters
-    ----------
-    series : [chain, time]
-        One observable along each chain; a constant series gives 1.
-
-    Raises
-    ------
-    InvalidInput
-        As `tau_int`.
+    r"""Rank-normalised split R-hat [chain, time]: how far chains disagree, 1 for chains of one distribution.
 
     References
     ----------
@@ -196,19 +156,9 @@ def rhat(series: Any) -> float:
 
 
 def chain_mean_and_error(series: Any) -> tuple[float, float]:
-    r"""Mean of correlated chains and its standard error.
+    r"""Mean of correlated chains [chain, time] and its standard error.
 
     .. math:: \bar x \pm \sqrt{\mathrm{var}(x) / \mathrm{ESS}}
-
-    Parameters
-    ----------
-    series : [chain, time]
-        One observable along each chain, thermalised.
-
-    Raises
-    ------
-    InvalidInput
-        As `tau_int`.
 
     Examples
     --------

@@ -13,15 +13,13 @@ from rbmflow import exact
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Numbers, Temperatures, numbers_of, temperatures_of
 from rbmflow._own_settings import own_settings
-from rbmflow.diagnostics import mean_and_error
+from rbmflow.diagnostics import mean_and_error, tau_int
 from rbmflow.flow import iterate
 from rbmflow.model import Ising, free_lattice
 from rbmflow.random import key_for
 from rbmflow.rbm import RBM, machine_of
 
 SIGMAS = 5.0
-WINDOW = 10.0
-"""Autocorrelations are summed up to this many autocorrelation times."""
 
 
 class Relaxation(NamedTuple):
@@ -31,13 +29,13 @@ class Relaxation(NamedTuple):
     """Integrated autocorrelation time of the energy of the cold chains, second half, in Gibbs steps."""
     tau_magnetization: float
     """The same of abs(m)."""
-    energy: tuple[float, float]
+    energy: Float64[np.ndarray, " start"]
     """Mean energy of the last configurations, from cold and from hot."""
-    energy_error: tuple[float, float]
+    energy_error: Float64[np.ndarray, " start"]
     """Standard errors over chains."""
-    abs_magnetization: tuple[float, float]
+    abs_magnetization: Float64[np.ndarray, " start"]
     """Mean abs(m) of the last configurations, from cold and from hot."""
-    abs_magnetization_error: tuple[float, float]
+    abs_magnetization_error: Float64[np.ndarray, " start"]
     """Standard errors over chains."""
     agree: bool
     """Whether cold and hot agree in both within five standard errors."""
@@ -89,10 +87,6 @@ def relax(
 
     Parameters
     ----------
-    key
-        JAX random key.
-    machine
-        The machine.
     model
         The model of its training set, without field, with a shorter side of at most 12.
     temperatures
@@ -133,38 +127,24 @@ def relax(
     second_half = tuple(range(iterations // 2, iterations + 1))
     series = iterate(for_cold, machine, cold, iterations, keep=second_half).configurations
     ends = (series[-1], iterate(for_hot, machine, hot, iterations, keep=(iterations,)).spins)
-    energies = tuple(_of_sites(model.energy(end)) for end in ends)
-    magnetizations = tuple(np.abs(_of_sites(model.magnetization(end))) for end in ends)
-    (e_cold, de_cold), (e_hot, de_hot) = (map(float, mean_and_error(values)) for values in energies)
-    (m_cold, dm_cold), (m_hot, dm_hot) = (map(float, mean_and_error(values)) for values in magnetizations)
-    same_energy = abs(e_cold - e_hot) <= SIGMAS * np.hypot(de_cold, de_hot)
-    same_magnetization = abs(m_cold - m_hot) <= SIGMAS * np.hypot(dm_cold, dm_hot)
+    energy, energy_error = mean_and_error(np.array([_of_sites(model.energy(end)) for end in ends]), 1)
+    size, size_error = mean_and_error(np.array([np.abs(_of_sites(model.magnetization(end))) for end in ends]), 1)
+    agree = [
+        abs(mean[0] - mean[1]) <= SIGMAS * np.hypot(*error)
+        for mean, error in ((energy, energy_error), (size, size_error))
+    ]
     of_energy, of_magnetization = _overlaps(model, grid, np.concatenate(ends))
     return Relaxation(
-        _tau(_of_sites(model.energy(series))),
-        _tau(np.abs(_of_sites(model.magnetization(series)))),
-        (e_cold, e_hot),
-        (de_cold, de_hot),
-        (m_cold, m_hot),
-        (dm_cold, dm_hot),
-        bool(same_energy and same_magnetization),
+        tau_int(_of_sites(model.energy(series)).T),
+        tau_int(np.abs(_of_sites(model.magnetization(series))).T),
+        energy,
+        energy_error,
+        size,
+        size_error,
+        all(agree),
         of_energy,
         of_magnetization,
     )
-
-
-def _tau(series: Float64[np.ndarray, "time chain"]) -> float:
-    """Sum of the autocorrelation about the mean of all chains, which many short chains leave unbiased."""
-    centred = series - series.mean()
-    variance = float(np.mean(centred**2))
-    if variance == 0:
-        return 0.5
-    tau = 0.5
-    for lag in range(1, len(series)):
-        tau += float(np.mean(centred[lag:] * centred[:-lag])) / variance
-        if lag >= WINDOW * tau:
-            break
-    return tau
 
 
 def _of_sites(values: jax.Array) -> Float64[np.ndarray, "..."]:

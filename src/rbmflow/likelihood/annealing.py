@@ -7,14 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int8
-from scipy.special import logsumexp
 
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey
 from rbmflow._own_settings import own_settings
 from rbmflow._types import Key
-from rbmflow.diagnostics import mean_and_error
-from rbmflow.likelihood.partition import LogPartition, bennett, free_energy
+from rbmflow.likelihood.partition import LogPartition, bennett, effective_share, free_energy, log_mean
 from rbmflow.random import key_for
 from rbmflow.rbm import RBM, GibbsNoise, machine_of, sample_hidden, sample_visible
 
@@ -29,8 +27,7 @@ def _anneal(
     """Move chains from the first to the last power of the machine; also the log weights they collect."""
 
     def tempered(power: Array) -> RBM:
-        weights, visible_bias, hidden_bias = (power * leaf for leaf in jax.tree.leaves(machine))
-        return RBM(weights, visible_bias, hidden_bias, machine.units)
+        return jax.tree.map(lambda leaf: power * leaf, machine)
 
     def level(carry: tuple, pair: tuple[Array, Array]) -> tuple[tuple, Array]:
         noise, visible = carry
@@ -82,21 +79,12 @@ def annealed_log_partition(
 
     Parameters
     ----------
-    key
-        JAX random key.
-    machine
-        The machine.
     chains
         Chains of each direction.
     levels
         K.
     equilibration
         Gibbs steps before the reverse chains.
-
-    Returns
-    -------
-    LogPartition
-        Bennett's estimate with its standard error, and the plain estimates of both directions.
 
     Raises
     ------
@@ -132,12 +120,8 @@ def annealed_log_partition(
 def _joined(base: float, forward: np.ndarray, backward: np.ndarray, ancestors: np.ndarray) -> LogPartition:
     """Both directions in one, with an error that tells where they disagree."""
     ratio, error = bennett(forward, backward, ancestors)
-    (up, up_error), (down, down_error) = _mean_exponential(forward), _mean_exponential(backward)
-    flags = []
-    apart, families = (
-        abs(up + down),
-        float(np.exp(np.asarray(2 * logsumexp(forward)) - np.asarray(logsumexp(2 * forward)))),
-    )
+    (up, up_error), (down, down_error) = log_mean(forward[None]), log_mean(backward[None])
+    flags, apart, families = [], abs(up + down), effective_share(forward) * forward.size
     if apart > 2 * np.hypot(up_error, down_error):
         flags.append(
             f"annealing towards the machine and away from it differ by {apart:.2g} nats, more than their noise"
@@ -147,9 +131,3 @@ def _joined(base: float, forward: np.ndarray, backward: np.ndarray, ancestors: n
     if flags:
         error = max(error, abs(ratio - up), abs(ratio + down))
     return LogPartition(base + ratio, error, "annealed", base + up, base - down, flags=tuple(flags))
-
-
-def _mean_exponential(values: Float[np.ndarray, " chain"]) -> tuple[float, float]:
-    """Logarithm of the mean exponential, with its standard error."""
-    mean = float(np.asarray(logsumexp(values))) - np.log(values.size)
-    return mean, float(mean_and_error(np.exp(values - mean))[1])

@@ -16,7 +16,14 @@ from rbmflow._doors import AnyKey, rows_of
 from rbmflow._own_settings import own_settings
 from rbmflow.dataset import Draws
 from rbmflow.likelihood.annealing import annealed_log_partition, flow_ends
-from rbmflow.likelihood.partition import LogPartition, bennett, exact_log_partition
+from rbmflow.likelihood.partition import (
+    LogPartition,
+    bennett,
+    effective_share,
+    exact_log_partition,
+    log_mean,
+    stratified,
+)
 from rbmflow.likelihood.probability import log_mixture_probability, log_probability
 from rbmflow.model import Ising
 from rbmflow.random import key_for
@@ -50,50 +57,13 @@ def log_weights(machine: RBM, model: Ising, draws: Draws) -> Float[np.ndarray, "
 
     The *effective share* :math:`(\sum e^w)^2 / n \sum e^{2w}` says how many of the draws count.
 
-    Parameters
-    ----------
-    machine
-        The machine.
-    model
-        The model of the draws, without field.
-    draws
-        Independent exact draws, as many at each temperature of the mixture.
-
-    Raises
-    ------
-    InvalidInput
-        As `log_mixture_probability` and `log_probability`.
+    The draws are independent and exact, as many at each temperature of the mixture, of a model without field.
     """
     Problems.only(
         isinstance(draws, Draws), "draws", type(draws).__name__, "they must be Draws, with their temperatures"
     )
     log_mixture = log_mixture_probability(model, draws.temperatures, draws)
     return (log_probability(machine, draws, LogPartition(0.0)) - log_mixture).reshape(len(draws.temperatures), -1)
-
-
-def effective_share(weights: Float[np.ndarray, "temperature draw"]) -> float:
-    r"""Effective share :math:`(\sum e^w)^2 / n \sum e^{2w}` of draws with these log weights, from 1/n to 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> effective_share(np.log([[1.0, 1.0], [0.0001, 0.0001]])) < 0.51
-    True
-    """
-    return float(np.exp(np.asarray(2 * logsumexp(weights)) - np.asarray(logsumexp(2 * weights)))) / weights.size
-
-
-def _stratified(values: Float[np.ndarray, "temperature draw"]) -> tuple[float, float]:
-    """Mean over all draws and its standard error; the temperatures have their share by construction, not by chance."""
-    count, draws = values.shape
-    variance = values.var(axis=1, ddof=1).mean() if draws > 1 else np.nan
-    return float(values.mean()), float(np.sqrt(variance / (count * draws)))
-
-
-def _log_mean(weights: Float[np.ndarray, "temperature draw"]) -> tuple[float, float]:
-    """Logarithm of the mean exponential, with its standard error; from below on average."""
-    mean = float(np.asarray(logsumexp(weights))) - float(np.log(weights.size))
-    return mean, _stratified(np.exp(weights - mean))[1]
 
 
 def _usable(weights: Float[np.ndarray, "temperature draw"], draws: Draws) -> str:
@@ -130,19 +100,12 @@ def log_partition(
     ----------
     key
         JAX random key; not used where Z is exact.
-    machine
-        The machine.
     model, draws
         Draws of the mixture that the machine was trained on, made anew, and their model.
     chains
         Flows, and chains of annealing.
     steps
         Gibbs steps of the flows, and levels of annealing.
-
-    Raises
-    ------
-    InvalidInput
-        As `log_weights` and `annealed_log_partition`.
 
     Examples
     --------
@@ -164,7 +127,7 @@ def log_partition(
     rows = np.asarray(rows_of(draws))
     ends = flow_ends(for_flows, machine, rows[:: max(1, len(rows) // chains)][:chains], steps)
     back = log_mixture_probability(model, draws.temperatures, ends) - log_probability(machine, ends, LogPartition(0.0))
-    mean, error = _log_mean(weights)
+    mean, error = log_mean(weights)
     check, check_error = bennett(weights.ravel(), back)
     reason = _usable(weights, draws)
     if not reason and check - mean > SIGMAS * np.hypot(error, check_error):
@@ -195,24 +158,12 @@ def excess_nats(machine: RBM, model: Ising, held_out: Draws, partition: LogParti
 
     Parameters
     ----------
-    machine
-        The machine.
     model
         The model that the configurations come from, without field.
     held_out
         Independent configurations that were not trained on, as many at each temperature of the training mixture.
     partition
-        ln Z of the machine, from `log_partition`.
-
-    Returns
-    -------
-    Nats
-        The error joins that of the mean over configurations and that of ln Z; the flags are those of ln Z too.
-
-    Raises
-    ------
-    InvalidInput
-        As `log_weights`.
+        ln Z of the machine, from `log_partition`, whose error and flags come in.
 
     Examples
     --------
@@ -227,16 +178,14 @@ def excess_nats(machine: RBM, model: Ising, held_out: Draws, partition: LogParti
     """
     x = log_weights(machine, model, held_out) - partition.value
     if partition.method == "draws":
-        return Nats(*_stratified(np.exp(x) - 1 - x), partition.flags)
-    mean, error = _stratified(-x)
+        return Nats(*stratified(np.exp(x) - 1 - x), partition.flags)
+    mean, error = stratified(-x)
     error = float(np.hypot(error, partition.error))
     flags = partition.flags
-    missing, noise = _log_mean(x)
+    missing, noise = log_mean(x)
     if partition.method != "exact" and missing > SIGMAS * np.hypot(partition.error, noise):
-        flags, error = (
-            (*flags, f"the draws show {missing:.2g} nats more of the machine than its ln Z"),
-            max(error, missing),
-        )
+        flags = (*flags, f"the draws show {missing:.2g} nats more of the machine than its ln Z")
+        error = max(error, missing)
     below = f"the excess is {mean:.2g} +- {error:.2g} nats, and a divergence cannot be below zero"
     return Nats(mean, error, (*flags, *([below] if mean < 0 else [])))
 
@@ -247,12 +196,7 @@ def machine_mean(machine: RBM, model: Ising, draws: Draws, values: ArrayLike) ->
 
     .. math:: \langle O \rangle = \frac{\sum O e^w}{\sum e^w}
 
-    Parameters
-    ----------
-    machine, model, draws
-        As for `log_weights`.
-    values : [temperature, draw]
-        The observable of every draw.
+    The values [temperature, draw] are those of the observable in the draws, which are as for `log_weights`.
 
     Raises
     ------
@@ -277,4 +221,4 @@ def machine_mean(machine: RBM, model: Ising, draws: Draws, values: ArrayLike) ->
         raise InvalidInput(Problem("draws", draws.temperatures, f"they must stand for the machine, but {reason}"))
     part = np.exp(weights - logsumexp(weights))
     mean = float((part * observed).sum())
-    return Nats(mean, _stratified(part * part.size * (observed - mean))[1])
+    return Nats(mean, stratified(part * part.size * (observed - mean))[1])

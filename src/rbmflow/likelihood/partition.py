@@ -111,12 +111,8 @@ def bennett(
     infinite where no two configurations can be compared. The error is that of the two sums: over independent chains,
     or over families of a forward chain and the reverse chains that come from it.
 
-    Parameters
-    ----------
-    forward, reverse
-        Log weights; minus infinity where the other side has no such configuration.
-    ancestors
-        Number of the forward chain that each reverse chain comes from, if any.
+    Log weights are minus infinity where the other side has no such configuration; `ancestors` are the numbers of the
+    forward chains that the reverse chains come from, if any.
 
     References
     ----------
@@ -150,3 +146,28 @@ def bennett(
         families = up - up.mean() - np.bincount(ancestors, down - down.mean(), up.size)
         variance = np.sum(families**2)
     return round(delta, 12), float(np.sqrt(variance) / slope)
+
+
+def effective_share(weights: Float[np.ndarray, "..."]) -> float:
+    r"""Effective share :math:`(\sum e^w)^2 / n \sum e^{2w}` of draws with these log weights, from 1/n to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> effective_share(np.log([[1.0, 1.0], [0.0001, 0.0001]])) < 0.51
+    True
+    """
+    return float(np.exp(np.asarray(2 * logsumexp(weights)) - np.asarray(logsumexp(2 * weights)))) / weights.size
+
+
+def stratified(values: Float[np.ndarray, "temperature draw"]) -> tuple[float, float]:
+    """Mean over all draws and its standard error; the temperatures have their share by construction, not by chance."""
+    count, draws = values.shape
+    variance = values.var(axis=1, ddof=1).mean() if draws > 1 else np.nan
+    return float(values.mean()), float(np.sqrt(variance / (count * draws)))
+
+
+def log_mean(weights: Float[np.ndarray, "temperature draw"]) -> tuple[float, float]:
+    """Logarithm of the mean exponential, with its standard error; from below on average."""
+    mean = float(np.asarray(logsumexp(weights))) - float(np.log(weights.size))
+    return mean, stratified(np.exp(weights - mean))[1]

@@ -21,8 +21,6 @@ def log_probability(machine: RBM, data: Configurations, partition: LogPartition)
 
     Parameters
     ----------
-    machine
-        The machine.
     data : [..., y, x] or [sample, visible]
         Configurations of -1/+1 in any form, such as `Draws`.
     partition
@@ -54,8 +52,6 @@ def log_mixture_probability(
 
     Parameters
     ----------
-    model
-        The model, without field.
     temperatures
         T_k in J/k_B; 0 and inf are allowed.
     data : [..., y, x] or [sample, visible]
@@ -83,8 +79,7 @@ def log_mixture_probability(
     rows = []
     for temperature in grid:
         if temperature == 0:
-            ground = np.where(energy == -2.0 * sites, -np.log(2), -np.inf)
-            rows.append(ground)
+            rows.append(np.where(energy == -2.0 * sites, -np.log(2), -np.inf))
         else:
             rows.append(-energy / temperature - float(exact.log_partition(model, temperature)))
     return (np.asarray(logsumexp(rows, axis=0)) - np.log(len(rows)))[level]

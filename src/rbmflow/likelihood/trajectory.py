@@ -49,8 +49,6 @@ def trajectory_log_partition(
 
     Parameters
     ----------
-    key
-        JAX random key.
     machines
         The ladder, with a leading axis on every array, such as `History.trajectory.machines` of a training by "PTT".
     chains

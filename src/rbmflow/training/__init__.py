@@ -1,39 +1,27 @@
 """Training: one loop of epochs, the ascent of the likelihood in it, one file for each estimator of its gradient."""
 
-from rbmflow.training.ascent import Training
-from rbmflow.training.cd import CD, contrastive_divergence
-from rbmflow.training.checkpoints import Checkpoints, held_out, pseudo_likelihood
-from rbmflow.training.estimator import Estimator, centred, estimator_of, recipe
-from rbmflow.training.fit import Epoch, FitState, Objective, checkpoint_updates
-from rbmflow.training.history import Epochs, History
-from rbmflow.training.optimisers import optimiser_of
-from rbmflow.training.pcd import PCD
-from rbmflow.training.ptt import PTT, Trajectory
-from rbmflow.training.summed import Exact
-from rbmflow.training.train import train, train_ensemble
-
-__all__ = [
-    "CD",
-    "PCD",
-    "PTT",
-    "Checkpoints",
-    "Epoch",
-    "Epochs",
-    "Estimator",
-    "Exact",
-    "FitState",
-    "History",
-    "Objective",
-    "Training",
-    "Trajectory",
-    "centred",
-    "checkpoint_updates",
-    "contrastive_divergence",
-    "estimator_of",
-    "held_out",
-    "optimiser_of",
-    "pseudo_likelihood",
-    "recipe",
-    "train",
-    "train_ensemble",
-]
+from rbmflow.training.ascent import Training as Training
+from rbmflow.training.cd import CD as CD, contrastive_divergence as contrastive_divergence
+from rbmflow.training.checkpoints import (
+    Checkpoints as Checkpoints,
+    held_out as held_out,
+    pseudo_likelihood as pseudo_likelihood,
+)
+from rbmflow.training.estimator import (
+    Estimator as Estimator,
+    centred as centred,
+    estimator_of as estimator_of,
+    recipe as recipe,
+)
+from rbmflow.training.fit import (
+    Epoch as Epoch,
+    FitState as FitState,
+    Objective as Objective,
+    checkpoint_updates as checkpoint_updates,
+)
+from rbmflow.training.history import Epochs as Epochs, History as History
+from rbmflow.training.optimisers import optimiser_of as optimiser_of
+from rbmflow.training.pcd import PCD as PCD
+from rbmflow.training.ptt import PTT as PTT, Trajectory as Trajectory
+from rbmflow.training.summed import Exact as Exact
+from rbmflow.training.train import train as train, train_ensemble as train_ensemble
