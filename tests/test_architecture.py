@@ -40,6 +40,7 @@ SCIENCE = (
     "data_sources",
     "equilibrium",
     "rbm",
+    "gibbs",
     "controls",
     "tempering",
     "enumeration",

@@ -10,7 +10,8 @@ from rbmflow import enumeration
 from rbmflow._checks import InvalidInput
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import Flow, iterate
-from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE, GibbsNoise, units_named
+from rbmflow.gibbs import GibbsNoise
+from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE, units_named
 from rbmflow.training import contrastive_divergence, train
 
 

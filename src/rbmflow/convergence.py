@@ -85,14 +85,7 @@ def mean_temperature(
     may come out too small by chance, and a single machine has none. What all machines share does not fall with their
     number: the curve, and the limit of what can be told from T = 0, which is an error larger than the mean.
 
-    Parameters
-    ----------
-    temperature, error
-        Readings with their errors, independent along `axis`.
-    of_curve
-        The part of the errors that comes from the thermometer's curve; 0 of an exact one.
-    axis
-        The axis of the machines.
+    Readings are independent along `axis`; `of_curve` is the part of their errors that comes from the curve.
     """
     mean, scatter = mean_and_error(temperature, axis)
     of_chains = _shared_among(root_mean_square(_of_chains(error, of_curve), axis), mean, np.shape(temperature)[axis])

@@ -17,8 +17,9 @@ from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Record, arrays_of, in_order, labelled, owned
 from rbmflow._types import Spins, Visible
 from rbmflow.correlations import TwoPoint, two_point
+from rbmflow.gibbs import GibbsNoise, sample_hidden, sample_visible
 from rbmflow.random import key_for
-from rbmflow.rbm import RBM, GibbsNoise, machine_of, sample_hidden, sample_visible
+from rbmflow.rbm import RBM, machine_of
 from rbmflow.settings import HalvesName
 
 if TYPE_CHECKING:

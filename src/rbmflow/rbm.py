@@ -14,15 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, UInt32
+from jaxtyping import Array, Float
 
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, Numbers, key_of, numbers_of
 from rbmflow._hdf5 import inspect
 from rbmflow._record import Held, Record, arrays_of, attribute, labelled
-from rbmflow._types import Fields, Key, Visible
+from rbmflow._types import Fields, Visible
 from rbmflow.lattice import Square
-from rbmflow.random import Generator, Streams
 from rbmflow.settings import MachineSettings, UnitsName
 
 if TYPE_CHECKING:
@@ -154,13 +153,7 @@ class RBM(Record):
 
     @classmethod
     def random(cls, key: AnyKey, visible: int, settings: MachineSettings) -> RBM:
-        """Untrained machine: independent Gaussian weights, zero biases.
-
-        Raises
-        ------
-        InvalidInput
-            If there is no key, no whole number of visible units, or there are no settings.
-        """
+        """Untrained machine: independent Gaussian weights, zero biases."""
         problems = Problems()
         problems.kind("settings", settings, MachineSettings, "MachineSettings(...)")
         visible = problems.whole("visible", visible, 1)
@@ -234,12 +227,7 @@ class RBM(Record):
 
         Its "BBRBM" has units 0/1, its "IIRBM" -1/+1; weights and signs are as here.
 
-        Parameters
-        ----------
-        path
-            The file.
-        update
-            Gradient updates of the checkpoint; the last one that is whole if not given.
+        The checkpoint is that of `update` gradient updates, the last one that is whole if not given.
 
         Raises
         ------
@@ -273,13 +261,7 @@ class RBM(Record):
         return cls.from_weights(*(kept[name].values for name in names), units=known[kind], axes="visible, hidden")
 
     def require_lattice(self, name: str, sides: tuple[int, ...] | None) -> None:
-        """Refuse what belongs to another lattice than the machine; None stands for rows, which tell of none.
-
-        Raises
-        ------
-        InvalidInput
-            If the sides are others, or have another number of sites where the machine remembers none.
-        """
+        """Refuse what belongs to another lattice than the machine; None stands for rows, which tell of none."""
         visible = self.weights.shape[0]
         fits = sides is None or (sides == self.sides if self.sides else math.prod(sides) == visible)
         known = "" if self.sides is None else f" on the lattice {list(self.sides)}"
@@ -331,11 +313,6 @@ class RBM(Record):
 
         Z changes by a factor. Without biases a machine of one kind has biases in the other.
 
-        Raises
-        ------
-        InvalidInput
-            If there are no units of that name.
-
         Examples
         --------
         >>> import jax
@@ -371,13 +348,7 @@ class RBM(Record):
 
 
 def machine_of(given: RBM, name: str = "machine") -> RBM:
-    """A machine, and nothing else that stands in its place, such as the pair that `train` returns.
-
-    Raises
-    ------
-    InvalidInput
-        If it is no machine.
-    """
+    """A machine, and nothing else that stands in its place, such as the pair that `train` returns."""
     problems = Problems()
     problems.kind(name, given, RBM, "machine, such as the first of the two things that train returns")
     problems.done()
@@ -414,89 +385,3 @@ def on_lattice[M](machines: M, sides: tuple[int, int] | None) -> M:
         return RBM(weights, visible_bias, hidden_bias, part.units, sides)
 
     return machines if sides is None else jax.tree.map(known, machines, is_leaf=lambda part: isinstance(part, RBM))
-
-
-class GibbsNoise(eqx.Module):
-    """The random numbers of a batch of Gibbs chains: one lane a unit and chain."""
-
-    hidden: Generator
-    visible: Generator
-
-    @classmethod
-    def seeded(cls, key: Key, machine: RBM, chains: int) -> GibbsNoise:
-        """Generators for `chains` chains of a machine."""
-        for_hidden, for_visible = jax.random.split(key)
-        visible, hidden = machine.weights.shape
-        return cls(Generator.seeded(for_hidden, (chains, hidden)), Generator.seeded(for_visible, (chains, visible)))
-
-
-class GibbsStreams(eqx.Module):
-    """The random numbers of a batch of chains as a function of a count: nothing is carried but the count.
-
-    The states of `GibbsNoise` would be read and written in each update of a training; see `Streams`.
-    """
-
-    hidden: Streams
-    visible: Streams
-    count: UInt32[Array, ""]
-
-    @classmethod
-    def seeded(cls, key: Key, machine: RBM, chains: int) -> GibbsStreams:
-        """Streams for `chains` chains of a machine, at count 0."""
-        for_hidden, for_visible = jax.random.split(key)
-        visible, hidden = machine.weights.shape
-        streams = Streams.seeded(for_hidden, (chains, hidden)), Streams.seeded(for_visible, (chains, visible))
-        return cls(*streams, jnp.zeros((), jnp.uint32))
-
-    def now(self) -> GibbsNoise:
-        """Generators of this count."""
-        return GibbsNoise(self.hidden.at(self.count), self.visible.at(self.count))
-
-    def next(self) -> GibbsStreams:
-        """The same streams one count later."""
-        return GibbsStreams(self.hidden, self.visible, self.count + 1)
-
-
-def sample_hidden(
-    machine: RBM, noise: GibbsNoise, fields: Float[Array, "chain hidden"]
-) -> tuple[GibbsNoise, Float[Array, "chain hidden"]]:
-    """Draw h from p(h | v), given the hidden fields of v."""
-    generator, symmetric = noise.hidden.symmetric()
-    return GibbsNoise(generator, noise.visible), machine.units.sample(fields, symmetric)
-
-
-def sample_visible(
-    machine: RBM, noise: GibbsNoise, hidden: Float[Array, "chain hidden"]
-) -> tuple[GibbsNoise, Float[Array, "chain visible"]]:
-    """Draw v from p(v | h)."""
-    generator, symmetric = noise.visible.symmetric()
-    return GibbsNoise(noise.hidden, generator), machine.units.sample(machine.visible_fields(hidden), symmetric)
-
-
-MOST_UNROLLED = 16
-"""Gibbs steps up to which each of them is compiled; more are a loop."""
-
-
-def gibbs_steps(
-    machine: RBM,
-    noise: GibbsNoise,
-    visible: Float[Array, "chain visible"],
-    fields: Float[Array, "chain hidden"],
-    steps: int,
-) -> tuple[GibbsNoise, Float[Array, "chain visible"], Float[Array, "chain hidden"]]:
-    """Go k steps v -> h -> v' from v and its hidden fields; the fields returned are those of the last v'."""
-
-    def step(_: Any, state: tuple) -> tuple:
-        noise, _, fields = state
-        noise, hidden = sample_hidden(machine, noise, fields)
-        noise, visible = sample_visible(machine, noise, hidden)
-        # Without it the compiler draws the same numbers again wherever the configurations are read.
-        visible = jax.lax.optimization_barrier(visible)
-        return noise, visible, machine.hidden_fields(visible)
-
-    state = noise, visible, fields
-    if steps > MOST_UNROLLED:
-        return jax.lax.fori_loop(0, steps, step, state)
-    for number in range(steps):
-        state = step(number, state)
-    return state

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rbmflow._types import Key
+from rbmflow.gibbs import GibbsStreams, gibbs_steps
 from rbmflow.random import Streams
-from rbmflow.rbm import RBM, GibbsStreams, gibbs_steps
+from rbmflow.rbm import RBM
 
 
 class Replicas(eqx.Module):
@@ -42,18 +43,7 @@ class Replicas(eqx.Module):
     def sweep(self, active: int | Array, steps: int = 1) -> tuple[Replicas, Float[Array, " rung"]]:
         """Gibbs steps of the chains on the first `active` rungs, then one swap of every pair of neighbours.
 
-        Parameters
-        ----------
-        active
-            Rungs that are in use.
-        steps
-            Gibbs steps of every chain.
-
-        Returns
-        -------
-        replicas, acceptance
-            The chains after the sweep; the mean acceptance of the swaps of each rung with the next, 0 where there
-            were none.
+        Beside the chains it returns the mean acceptance of the swaps of each rung with the next, 0 without any.
         """
         rungs = self.visible.shape[0]
 
@@ -93,14 +83,7 @@ def swap_probability(
 
     .. math:: \min(1, e^{F_a(v_a) + F_b(v_b) - F_a(v_b) - F_b(v_a)}),
 
-    with which :math:`p_a(v_a)\, p_b(v_b)` is in detailed balance.
-
-    Parameters
-    ----------
-    low, high
-        The machines a and b.
-    of_low, of_high : float32 [chain, visible]
-        Configurations of their chains.
+    with which :math:`p_a(v_a)\, p_b(v_b)` is in detailed balance, for a the low machine and b the high one.
 
     References
     ----------

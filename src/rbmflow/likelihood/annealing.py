@@ -12,9 +12,10 @@ from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey
 from rbmflow._own_settings import own_settings
 from rbmflow._types import Key
+from rbmflow.gibbs import GibbsNoise, sample_hidden, sample_visible
 from rbmflow.likelihood.partition import LogPartition, bennett, effective_share, free_energy, log_mean
 from rbmflow.random import key_for
-from rbmflow.rbm import RBM, GibbsNoise, machine_of, sample_hidden, sample_visible
+from rbmflow.rbm import RBM, machine_of
 
 FEWEST_FAMILIES = 20
 """Effective number of forward chains below which chains resampled from them cannot tell how far they err."""

@@ -12,10 +12,11 @@ import numpy as np
 from rbmflow import enumeration, exact, sampler
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import iterate
+from rbmflow.gibbs import GibbsNoise
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
 from rbmflow.random import Generator
-from rbmflow.rbm import RBM, GibbsNoise
+from rbmflow.rbm import RBM
 from rbmflow.settings import MachineSettings
 from rbmflow.spectrum import decompose
 from rbmflow.steps.thermometers import energy_thermometer

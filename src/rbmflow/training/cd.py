@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rbmflow._types import Key
-from rbmflow.rbm import RBM, GibbsNoise, GibbsStreams, gibbs_steps
+from rbmflow.gibbs import GibbsNoise, GibbsStreams, gibbs_steps
+from rbmflow.rbm import RBM
 from rbmflow.training.estimator import Estimator, difference, recipe
 
 
@@ -22,22 +23,8 @@ def contrastive_divergence(
     where v' is drawn by k Gibbs steps from the data. Both phases use the mean of the hidden units given the very
     configuration beside it.
 
-    Parameters
-    ----------
-    machine
-        The machine; the result has its structure.
-    noise
-        Generators of as many chains as there are configurations.
-    visible : float32 [chain, visible]
-        The batch, in the machine's units.
-    steps
-        k.
-
-    Returns
-    -------
-    noise, gradient, changed
-        Advanced generators; the gradient in the shape of a machine; the fraction of units that differ between
-        v' and the data.
+    The batch is in the machine's units and `noise` has as many chains. Returned are the advanced generators, the
+    gradient in the shape of a machine, and the fraction of units that differ between v' and the data.
 
     References
     ----------
@@ -53,13 +40,7 @@ def contrastive_divergence(
 
 @recipe("CD")
 class CD(Estimator):
-    """Contrastive divergence: k Gibbs steps from the batch itself, see `contrastive_divergence`.
-
-    Parameters
-    ----------
-    steps
-        k.
-    """
+    """Contrastive divergence: `steps` Gibbs steps from the batch itself, see `contrastive_divergence`."""
 
     steps: int = 1
 

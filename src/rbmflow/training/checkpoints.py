@@ -76,13 +76,7 @@ class Checkpoints(Record):
     largest_weight: Float[np.ndarray, " checkpoint"]
 
     def machine(self, checkpoint: int) -> RBM:
-        """Machine of one checkpoint; -1 is the last.
-
-        Raises
-        ------
-        InvalidInput
-            If there is no such checkpoint.
-        """
+        """Machine of one checkpoint; -1 is the last, and one that is not there is refused."""
         number, count = plain_number(checkpoint), len(self.update)
         there = isinstance(number, int) and -count <= number < count
         Problems.only(there, "checkpoint", checkpoint, f"it must be a whole number from {-count} to {count - 1}")
@@ -139,14 +133,7 @@ def pseudo_likelihood(machine: RBM, visible: Float[Array, "sample visible"]) -> 
 
     .. math:: \frac1N \sum_i \ln p(v_i | v_{\ne i}), \qquad p(v_i | v_{\ne i}) = \frac{1}{1 + e^{F(v) - F(v^i)}},
 
-    where v^i has unit i turned over.
-
-    Parameters
-    ----------
-    machine
-        The machine.
-    visible : float32 [sample, visible]
-        Configurations in the machine's units.
+    where v^i has unit i turned over; configurations are in the machine's units.
 
     References
     ----------
@@ -189,17 +176,6 @@ def read_checkpoints(
     trained_on: Int8[Array, "sample visible"],
     unseen: Int8[Array, "other visible"],
 ) -> Checkpoints:
-    """Diagnostics of every checkpoint, over at most 500 training and as many held-out configurations (200 for the
-    pseudo-likelihood).
-
-    Parameters
-    ----------
-    update
-        Updates of the checkpoints.
-    machines
-        The machines, with a leading axis on every array.
-    trained_on, unseen
-        Training and held-out configurations of -1/+1; there may be none of the latter.
-    """
+    """Diagnostics of machines with a leading axis, on some training and held-out configurations, if there are any."""
     readings = _readings(machines, *(_some(data, MOST_CONFIGURATIONS) for data in (trained_on, unseen)))
     return Checkpoints(np.asarray(update, np.int32), machines, *map(np.asarray, readings))

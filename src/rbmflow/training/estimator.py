@@ -76,15 +76,6 @@ def centred(machine: RBM, gradient: RBM, visible: Float[Array, "sample visible"]
         \Delta b_c = \Delta b - \Delta W_c \lambda, \qquad
         \Delta c_c = \Delta c - \Delta W_c^T \mu.
 
-    Parameters
-    ----------
-    machine
-        The machine, with biases.
-    gradient
-        Its plain gradient by any estimator.
-    visible : float32 [sample, visible]
-        The batch, in the machine's units.
-
     References
     ----------
     J. Melchior, A. Fischer, L. Wiskott, J. Mach. Learn. Res. 17(99), 1 (2016), arXiv:1311.1354 (centring as an

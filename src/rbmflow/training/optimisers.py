@@ -18,13 +18,6 @@ def optimiser_of(settings: TrainingSettings, updates: int) -> optax.GradientTran
     :math:`\frac{\eta}{2} (1 + \cos \pi t / t_{last})`. Weight decay shrinks the weights and no biases, by
     :math:`\eta \lambda W` an update.
 
-    Parameters
-    ----------
-    settings
-        `optimiser`, `schedule`, `learning_rate` and `weight_decay` are read.
-    updates
-        Updates of the whole training.
-
     References
     ----------
     D. P. Kingma, J. Ba, ICLR 2015, arXiv:1412.6980 (adam); I. Loshchilov, F. Hutter, ICLR 2019, arXiv:1711.05101

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rbmflow._types import Key
-from rbmflow.rbm import RBM, GibbsStreams, gibbs_steps
+from rbmflow.gibbs import GibbsStreams, gibbs_steps
+from rbmflow.rbm import RBM
 from rbmflow.training.estimator import Estimator, difference, recipe
 
 
@@ -30,16 +31,11 @@ class PersistentChains(eqx.Module):
 
 @recipe("PCD")
 class PCD(Estimator):
-    r"""Persistent contrastive divergence: k Gibbs steps an update of chains that are never put back to the data.
+    r"""Persistent contrastive divergence: `steps` Gibbs steps an update of chains that are never put back to the data.
 
     .. math:: \Delta W = \langle v\, E[h|v]^T \rangle_{data} - \langle v'\, E[h|v']^T \rangle_{chains}
 
     There are as many chains as configurations in a batch; they start from uniform configurations.
-
-    Parameters
-    ----------
-    steps
-        k.
 
     References
     ----------
@@ -58,8 +54,5 @@ class PCD(Estimator):
         fields = machine.hidden_fields(chains.visible)
         _, later, fields = gibbs_steps(machine, chains.noise.now(), chains.visible, fields, self.steps)
         gradient = difference(machine, visible, positive, later, machine.units.mean(fields))
-        return (
-            PersistentChains(chains.noise.next(), later),
-            gradient,
-            jnp.mean(later != chains.visible, dtype=jnp.float32),
-        )
+        changed = jnp.mean(later != chains.visible, dtype=jnp.float32)
+        return PersistentChains(chains.noise.next(), later), gradient, changed

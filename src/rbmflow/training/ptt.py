@@ -100,12 +100,9 @@ class TemperedChains(eqx.Module):
         """The ladder up to the trained machine."""
         top = int(self.top)
         below = jax.tree.map(lambda rows: rows[:top], self.replicas.machines)
-        leaves = [
-            jnp.concatenate([rows, leaf[None]])
-            for rows, leaf in zip(jax.tree.leaves(below), jax.tree.leaves(machine), strict=True)
-        ]
+        whole = jax.tree.map(lambda rows, leaf: jnp.concatenate([rows, leaf[None]]), below, machine)
         acceptance = np.append(np.asarray(self.acceptance[:top]), np.float32(np.nan))
-        return Trajectory(stacked(leaves, machine.units), acceptance)
+        return Trajectory(whole, acceptance)
 
 
 @recipe("PTT")
@@ -113,19 +110,10 @@ class PTT(Estimator):
     r"""Parallel trajectory tempering: persistent chains that also swap with chains of past machines.
 
     The ladder begins with powers 0, 1/4, 1/2, 3/4 of the untrained machine; the first is uniform. The machine in
-    training stands on top. An update moves the chains of every rung by k Gibbs steps, then proposes one swap of each
-    pair of neighbours, see `rbmflow.tempering.swap_probability`. Where the swaps of the top with the rung below are
-    accepted less often than the target, the machine of that update stays for good as a rung, until the ladder is
-    full. The gradient is that of `PCD` with the chains of the top.
-
-    Parameters
-    ----------
-    steps
-        k.
-    rungs
-        Most rungs of the ladder.
-    swap_acceptance
-        Target of the acceptance of swaps.
+    training stands on top. An update moves the chains of every rung by `steps` Gibbs steps, then proposes one swap of
+    each pair of neighbours, see `tempering.swap_probability`. Where the swaps of the top with the rung below are
+    accepted less often than `swap_acceptance`, the machine of that update stays for good, until the ladder has as many
+    as `rungs`. The gradient is that of `PCD` with the chains of the top.
 
     References
     ----------

@@ -62,10 +62,7 @@ def model_moments(machine: RBM) -> RBM:
 
     .. math:: p(s) \propto e^{c^T s} \prod_i \sum_{x_i} e^{x_i (b + W s)_i}.
 
-    Returns
-    -------
-    RBM
-        The moments in the places of the weights and biases that they are conjugate to.
+    The moments stand in the places of the weights and biases that they are conjugate to.
     """
     visible, hidden = machine.weights.shape
     if hidden > visible:

@@ -148,21 +148,7 @@ def train_ensemble(
     tens of updates, and draws from the same distribution of machines after that. On a CPU nothing is gained over one
     process a core.
 
-    Parameters
-    ----------
-    keys
-        JAX random keys.
-    data : [..., y, x] or [sample, visible]
-        Configurations of -1/+1 in any form, such as `Draws`, the same for all.
-    machine, training
-        Settings that all share; the defaults if not given.
-    progress
-        Called between chunks with the fraction done.
-
-    Returns
-    -------
-    list of (machine, history)
-        In the order of the keys.
+    Data, machine and training are the same for all, and what is returned is in the order of the keys.
 
     Raises
     ------

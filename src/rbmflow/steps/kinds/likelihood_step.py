@@ -52,7 +52,7 @@ NAMES = {
 
 
 @step(
-    version=2,
+    version=3,
     holds="""
         excess log_partition: real[]
         excess_error log_partition_error tau_energy tau_abs_magnetization: real[] 0 inf
