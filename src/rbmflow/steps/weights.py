@@ -18,6 +18,13 @@ LEADING = 6
 MOST_PAIRED = 1024
 """Visible units whose pairs are shown, the first ones of a larger lattice."""
 
+OF_SEEDS = (
+    *("singular_value", "predicted_gain", "gain", "gain_error", "growth_sampled", "growth_mean_field"),
+    *("mode_participation", "initial_edge_lower", "initial_edge_upper", "weight_measure", "weight_final"),
+    "leading_uniformity",
+)
+"""What is shown of every seed."""
+
 
 def weights_of_all(by_machine: Sequence[Sequence[xr.Dataset]], machines: Sequence[xr.Dataset]) -> xr.Dataset:
     """Weights of all machines side by side, averaged over seeds; images of the first seed.
@@ -29,108 +36,54 @@ def weights_of_all(by_machine: Sequence[Sequence[xr.Dataset]], machines: Sequenc
     machines
         Each one, of the first seed.
     """
-    shape = (len(by_machine), len(by_machine[0]))
-    first, spectra = [row[0] for row in by_machine], [one for row in by_machine for one in row]
-    ly, lx = spectra[0].sizes["y"], spectra[0].sizes["x"]
-    found = _by_seed(spectra, shape)
-    classes = displacement_classes(ly, lx)
-    profile = np.array([classes.average(one["product_displacement"].values) for one in spectra])
-    waves = [np.sort(covariance_eigenvalues(one["mixture_two_point"].values).ravel())[::-1] for one in first]
-    with_errors = {
-        "product_profile": (("displacement",), profile.reshape(*shape, -1)),
-        "projection": (("leading", "temperature"), _padded(spectra, "projection", ("mode", "temperature"), shape)),
-        "weight_measure": found["weight_measure"],
-        "weight_final": found["weight_final"],
-    }
+    rows = [xr.concat(list(map(_of_one, row)), "seed", join="outer") for row in by_machine]
+    every = xr.concat(rows, "machine", join="outer")
+    # NaN where modes, at most as many as sites, or checkpoints are fewer.
+    every = every.reindex(mode=np.arange(by_machine[0][0].sizes["visible"])).drop_vars("mode")
+    every = every.transpose("machine", "seed", "mode", "checkpoint", ...)
+    leading = every["projection"].pad({"mode": (0, LEADING)}, constant_values=np.nan).isel(mode=slice(LEADING))
     averaged = {}
-    for name, (dims, values) in with_errors.items():
-        dims = [dim for dim in dims if dim not in ("machine", "seed")]
-        values = _leading(values) if name == "projection" else values
-        mean, error = mean_and_error(values, axis=1)
-        averaged |= {f"{name}_mean": (("machine", *dims), mean), f"{name}_error": (("machine", *dims), error)}
-    power = _padded(spectra, "mode_power", ("mode", "shell"), shape).mean(axis=1)
-    images = [_images(spectrum, machine, ly, lx) for spectrum, machine in zip(first, machines, strict=True)]
-    return xr.Dataset(
-        {
-            **found,
-            **averaged,
-            "two_point_profile": (
-                ("machine", "displacement"),
-                np.array([classes.average(one["mixture_two_point"].values) for one in first]),
-            ),
-            "data_eigenvalue": (("machine", "mode"), np.array(waves)),
-            "mode_power": (("machine", "mode", "shell"), power),
-            "weight_product": (
-                ("machine", "visible", "visible_other"),
-                np.array([Spectrum.from_dataset(one.isel(visible=slice(MOST_PAIRED))).product for one in first]),
-            ),
-            **{
-                name: (("machine", "leading", "y", "x"), np.array([image[name] for image in images]))
-                for name in ("leading_vector", "receptive_field", "receptive_correlator")
-            },
-        },
-        {
-            "distance": ("displacement", classes.distance, {"units": "lattice spacings"}),
-            "wavenumber": spectra[0]["wavenumber"],
-            "temperature": spectra[0]["temperature"],
-            "measure": list(MEASURES),
-            "checkpoint": np.arange(found["weight_update"][1].shape[1]),
-            "final_measure": [*MEASURES, *FINAL_MEASURES],
-            "meaning": ("final_measure", [*MEASURES.values(), *FINAL_MEASURES.values()]),
-        },
+    for name in ("product_profile", "projection", "weight_measure", "weight_final"):
+        values = leading.rename(mode="leading") if name == "projection" else every[name]
+        mean, error = mean_and_error(values.values, axis=1)
+        dims = ("machine", *values.dims[2:])
+        averaged |= {f"{name}_mean": (dims, mean), f"{name}_error": (dims, error)}
+    pairs = zip(by_machine, machines, strict=True)
+    of_first = xr.concat([_of_first(row[0], machine) for row, machine in pairs], "machine")
+    whole = every.drop_vars(["product_profile", "projection"]).assign(
+        **averaged,
+        mode_power=every["mode_power"].mean("seed", skipna=False),
+        weight_update=every["weight_update"].isel(seed=0),
+    )
+    return whole.merge(of_first).assign_coords(
+        final_measure=[*MEASURES, *FINAL_MEASURES],
+        meaning=("final_measure", [*MEASURES.values(), *FINAL_MEASURES.values()]),
     )
 
 
-def _by_seed(spectra: Sequence[xr.Dataset], shape: tuple[int, int]) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-    """What every seed has: mode by mode, and the measures along the training and at its end."""
-    axes = {
-        "singular_value": ("mode",),
-        "predicted_gain": ("mode",),
-        "gain": ("mode",),
-        "gain_error": ("mode",),
-        "growth_sampled": ("mode", "growth_iteration"),
-        "growth_mean_field": ("mode", "growth_iteration"),
-        "mode_participation": ("mode",),
-        "initial_edge_lower": (),
-        "initial_edge_upper": (),
-    }
-    found = {name: (("machine", "seed", *dims), _padded(spectra, name, dims, shape)) for name, dims in axes.items()}
-    last = [
-        [*one["measure_of_checkpoint"].values[-1], *(float(one[name]) for name in FINAL_MEASURES)] for one in spectra
-    ]
-    final = np.array(last).reshape(*shape, -1)
-    uniformity = final[..., list(MEASURES).index("leading_uniformity")]
-    along = _padded(spectra, "measure_of_checkpoint", ("checkpoint", "measure"), shape)
-    updates = _padded(spectra, "update", ("checkpoint",), shape)[:, 0]
-    return found | {
-        "weight_measure": (("machine", "seed", "checkpoint", "measure"), along),
-        "weight_final": (("machine", "seed", "final_measure"), final),
-        "weight_update": (("machine", "checkpoint"), updates),
-        "leading_uniformity": (("machine", "seed"), uniformity),
-    }
+def _of_one(spectrum: xr.Dataset) -> xr.Dataset:
+    """What is averaged or shown of one seed, in float64."""
+    measured = spectrum["measure_of_checkpoint"]
+    final = [*measured.values[-1], *(float(spectrum[name]) for name in FINAL_MEASURES)]
+    classes = displacement_classes(spectrum.sizes["y"], spectrum.sizes["x"])
+    found = spectrum.rename(measure_of_checkpoint="weight_measure", update="weight_update").assign(
+        weight_final=("final_measure", final),
+        leading_uniformity=measured.sel(measure="leading_uniformity", drop=True).isel(checkpoint=-1),
+        product_profile=("displacement", classes.average(spectrum["product_displacement"].values)),
+    )
+    kept = found[[*OF_SEEDS, "product_profile", "projection", "mode_power", "weight_update"]].astype(np.float64)
+    axes = {name: np.arange(kept.sizes[name]) for name in ("mode", "checkpoint")}
+    distance = ("displacement", classes.distance, {"units": "lattice spacings"})
+    return kept.assign_coords({**axes, "distance": distance})
 
 
-def _padded(spectra: Sequence[xr.Dataset], name: str, dims: tuple[str, ...], shape: tuple[int, int]) -> np.ndarray:
-    """One variable of all machines and seeds; NaN where modes, at most as many as sites, or checkpoints are fewer."""
-    values = [one[name].transpose(*dims).values for one in spectra]
-    if not dims:
-        return np.array(values, float).reshape(shape)
-    longest = spectra[0].sizes["visible"] if dims[0] == "mode" else max(map(len, values))
-    padded = np.full((len(values), longest, *values[0].shape[1:]), np.nan)
-    for row, one in zip(padded, values, strict=True):
-        row[: len(one)] = one
-    return padded.reshape(*shape, *padded.shape[1:])
+def _of_first(spectrum: xr.Dataset, machine: xr.Dataset) -> xr.Dataset:
+    """What is shown of the first seed alone: W W^T, the data, and images.
 
-
-def _leading(values: np.ndarray) -> np.ndarray:
-    """The leading modes of [machine, seed, mode, ...]; NaN where a lattice has fewer sites than that."""
-    missing = max(0, LEADING - values.shape[2])
-    widths = [(0, 0), (0, 0), (0, missing), *[(0, 0)] * (values.ndim - 3)]
-    return np.pad(values[:, :, :LEADING], widths, constant_values=np.nan)
-
-
-def _images(spectrum: xr.Dataset, machine: xr.Dataset, ly: int, lx: int) -> dict[str, np.ndarray]:
-    """Leading modes, and the weights and correlators of the hidden units with the largest weights, as images."""
+    Images are of the leading modes, and of the weights and correlators of the hidden units with the largest weights.
+    """
+    ly, lx = spectrum.sizes["y"], spectrum.sizes["x"]
+    two_point = spectrum["mixture_two_point"].values
     weights = np.asarray(RBM.from_dataset(machine).in_units("-1/+1").weights, np.float64)
     strongest = np.argsort(-np.sum(weights**2, axis=0), kind="stable")[:LEADING]
     columns = {
@@ -141,4 +94,12 @@ def _images(spectrum: xr.Dataset, machine: xr.Dataset, ly: int, lx: int) -> dict
     images = {name: np.full((LEADING, ly, lx), np.nan) for name in columns}
     for name, values in columns.items():
         images[name][: values.shape[1]] = values.T.reshape(-1, ly, lx)
-    return images
+    product = Spectrum.from_dataset(spectrum.isel(visible=slice(MOST_PAIRED))).product
+    return xr.Dataset(
+        {
+            "two_point_profile": ("displacement", displacement_classes(ly, lx).average(two_point)),
+            "data_eigenvalue": ("mode", np.sort(covariance_eigenvalues(two_point).ravel())[::-1]),
+            "weight_product": (("visible", "visible_other"), product),
+            **{name: (("leading", "y", "x"), image) for name, image in images.items()},
+        }
+    )
