@@ -18,7 +18,7 @@ import fake_science
 from rbmflow import execute, spec
 from rbmflow._checks import InvalidInput
 from rbmflow.execute import Limits, manifest, scheduling, spawning, surroundings
-from rbmflow.store import Step, Store
+from rbmflow.store import Step, Store, ancestry
 
 TESTS = Path(__file__).parent
 
@@ -557,7 +557,7 @@ def test_the_manifest_gives_the_steps_back(store, tmp_path):
     assert list(manifest.read(folder)) == [step.hash for step in steps]
     found = manifest.find(store, steps[-1].hash[:8])
     assert found == steps[-1]
-    order = manifest.ancestry(found)
+    order = ancestry(found)
     assert set(order) == set(steps)
     assert all(order.index(parent) < order.index(step) for step in order for parent in step.parents)
     for wanted, sentence in {

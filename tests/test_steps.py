@@ -34,7 +34,7 @@ from rbmflow.settings import (
 )
 from rbmflow.spec import Spec, load
 from rbmflow.steps import checkup, compute, compute_together, doctor, graph, group
-from rbmflow.steps.resuming import FILE, _load, _save, train_with_checkpoints
+from rbmflow.steps.resuming import FILE, load_state, save_state, train_resuming
 from rbmflow.store.expected import KINDS, expected_of
 from rbmflow.training import Training
 
@@ -376,13 +376,13 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, estimat
     data = jnp.asarray(rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 20_000)))
     machine, training = MachineSettings(hidden=6), TrainingSettings(epochs=60, batch=100, estimator=estimator)
     key = jax.random.key(5)
-    undisturbed, history = train_with_checkpoints(key, data, machine, training, tmp_path / "one", lambda _: None)
+    undisturbed, history = train_resuming(key, data, machine, training, tmp_path / "one", lambda _: None)
     whole = Training.of(data, machine, training)
     done, state, info = next(whole.epoch.chunks(whole.start(key)))
     assert 0 < done < 60
-    _save(tmp_path / "two" / FILE, done, state, [info])
+    save_state(tmp_path / "two" / FILE, done, state, [info])
     seen = []
-    resumed, joined = train_with_checkpoints(key, data, machine, training, tmp_path / "two", seen.append)
+    resumed, joined = train_resuming(key, data, machine, training, tmp_path / "two", seen.append)
     assert seen[0] > done / 60
     for one, other in zip(jax.tree.leaves((undisturbed, history)), jax.tree.leaves((resumed, joined)), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -394,13 +394,13 @@ def test_no_flipped_byte_of_a_checkpoint_stops_a_training(tmp_path):
     whole = Training.of(data, machine, training)
     fresh = whole.start(jax.random.key(1))
     _, state, info = next(whole.epoch.chunks(fresh))
-    _save(tmp_path / FILE, 1, state, [info])
+    save_state(tmp_path / FILE, 1, state, [info])
     good = (tmp_path / FILE).read_bytes()
     for place in range(0, len(good), 3):
         (tmp_path / FILE).write_bytes(good[:place] + bytes([good[place] ^ 0x81]) + good[place + 1 :])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            loaded = _load(tmp_path / FILE, fresh, 1)
+            loaded = load_state(tmp_path / FILE, fresh, 1)
         assert loaded is None or loaded[0] == 1
 
 
@@ -410,9 +410,9 @@ def test_a_checkpoint_that_is_not_of_its_training_is_told_and_not_used(tmp_path)
     machine, training = MachineSettings(hidden=3), TrainingSettings(epochs=2, batch=50)
     one = Training.of(data, machine, training)
     fresh = one.start(jax.random.key(1))
-    _save(tmp_path / FILE, *((last := list(one.epoch.chunks(fresh))[-1])[:2]), [last[2]])
+    save_state(tmp_path / FILE, *((last := list(one.epoch.chunks(fresh))[-1])[:2]), [last[2]])
     whole = dict(np.load(tmp_path / FILE))
-    loaded = _load(tmp_path / FILE, fresh, 2)
+    loaded = load_state(tmp_path / FILE, fresh, 2)
     assert loaded is not None
     assert loaded[0] == 2
     changes = [{"done": done} for done in (10**6, 3, 1, 0, -1, "x", np.inf)]
@@ -420,11 +420,11 @@ def test_a_checkpoint_that_is_not_of_its_training_is_told_and_not_used(tmp_path)
     for change in changes:
         np.savez(tmp_path / FILE, **whole | change)
         with pytest.warns(UserWarning, match=r"training.npz cannot be used .*: the training starts anew"):
-            assert _load(tmp_path / FILE, fresh, 2) is None
+            assert load_state(tmp_path / FILE, fresh, 2) is None
     for damage in (b"", b"PK\x03\x04 cut short"):
         (tmp_path / FILE).write_bytes(damage)
         with pytest.warns(UserWarning, match=r"training.npz cannot be used .*: the training starts anew"):
-            resumed, _ = train_with_checkpoints(jax.random.key(1), data, machine, training, tmp_path, lambda _: None)
+            resumed, _ = train_resuming(jax.random.key(1), data, machine, training, tmp_path, lambda _: None)
         np.testing.assert_array_equal(resumed.weights, last[1].learner.weights)
 
 

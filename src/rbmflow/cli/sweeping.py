@@ -16,7 +16,7 @@ from rbmflow._files import filled
 from rbmflow.cli.watching import Watch
 from rbmflow.execute import ExecutionFailed, Limits, Slurm, manifest, recording, run as execute
 from rbmflow.execute.spawning import Children, Lost
-from rbmflow.store import Address, Damaged, Step, Store
+from rbmflow.store import Address, Damaged, Step, Store, ancestry
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -233,7 +233,7 @@ def _points(record: dict[str, Any], store: Store, computed: Collection[Step] | N
     known = manifest.read(store.run_folder(record["run"]))
     started = datetime.fromisoformat(record["started"])
     for row, point in zip(record["points"], _specs(record, known), strict=True):
-        steps = manifest.ancestry(known[row["results"]])
+        steps = ancestry(known[row["results"]])
         of_point = recording.kept(row["run"], store) or {"run": row["run"], "started": record["started"]}
         try:
             results = store.read(steps[-1])

@@ -85,20 +85,6 @@ def find(store: Store, wanted: str) -> Step:
     raise InvalidInput(Problem("step", wanted, allowed))
 
 
-def ancestry(last: Step) -> tuple[Step, ...]:
-    """A step and all that it builds on, parents before children."""
-    order: dict[Step, None] = {}
-    pending = [last]
-    while pending:
-        step = pending[-1]
-        missing = [parent for parent in step.parents if parent not in order]
-        if missing:
-            pending.extend(reversed(missing))
-        else:
-            order[pending.pop()] = None
-    return tuple(order)
-
-
 def _lines(path: Path) -> dict[str, str]:
     """Lines by hash, unparsed: of a large manifest few are wanted."""
     lines = path.read_text(encoding="utf-8").splitlines()

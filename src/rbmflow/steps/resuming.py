@@ -22,7 +22,7 @@ from rbmflow.training import Epochs, FitState, History, Training
 FILE = "training.npz"
 
 
-def train_with_checkpoints(
+def train_resuming(
     key: Key,
     data: Int8[Array, "sample visible"],
     machine: MachineSettings,
@@ -30,35 +30,33 @@ def train_with_checkpoints(
     work: Path,
     progress: Callable[[float], None],
 ) -> tuple[RBM, History]:
-    """Train as `rbmflow.train` does, going on from the checkpoint in `work` if there is one.
+    """Train as `rbmflow.train` does, going on from the state that is saved in `work` if there is one.
 
     The states along a training do not depend on where it was interrupted, so the result has the same bits as that
     of an undisturbed one, and processes that compute the same step may share the folder.
     """
     whole = Training.of(data, machine, training)
     fresh = whole.start(key)
-    done, state, parts = _load(work / FILE, fresh, training.epochs) or (0, fresh, [])
+    done, state, parts = load_state(work / FILE, fresh, training.epochs) or (0, fresh, [])
     for later, now, info in whole.epoch.chunks(state, done):
         state, parts = now, [*parts, info]
-        _save(work / FILE, later, state, parts)
+        save_state(work / FILE, later, state, parts)
         progress(later / training.epochs)
     return whole.finished(state, parts)
 
 
-def _joined(parts: list[Epochs]) -> Epochs:
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
-
-
-def _save(path: Path, done: int, state: FitState, parts: list[Epochs]) -> None:
-    arrays = jax.tree.leaves(eqx.filter((state, _joined(parts)), eqx.is_array))
+def save_state(path: Path, done: int, state: FitState, parts: list[Epochs]) -> None:
+    """Write epochs done, state and history so far."""
+    joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+    arrays = jax.tree.leaves(eqx.filter((state, joined), eqx.is_array))
     named: dict[str, Any] = {f"leaf_{number}": np.asarray(leaf) for number, leaf in enumerate(arrays)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as draft, open(draft, "xb") as file:
         np.savez(file, **named, done=np.array(done))
 
 
-def _load(path: Path, fresh: FitState, epochs: int) -> tuple[int, FitState, list[Epochs]] | None:
-    """Epochs done, state and history of a checkpoint; None if there is none that can be used, which is told."""
+def load_state(path: Path, fresh: FitState, epochs: int) -> tuple[int, FitState, list[Epochs]] | None:
+    """Epochs done, state and history; None if nothing is saved, or, which is told, nothing that can be used."""
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             done = int(file["done"])

@@ -6,7 +6,7 @@ See `rbmflow.store.artifacts` for the layout.
 from rbmflow._files import to_json, write_text
 from rbmflow.store.artifacts import STALE_AFTER, Damaged, Failure, Progress, Store, Unreachable
 from rbmflow.store.records import Unreadable, parse_record
-from rbmflow.store.step import Address, Artifact, Step
+from rbmflow.store.step import Address, Artifact, Step, ancestry
 
 __all__ = [
     "STALE_AFTER",
@@ -19,6 +19,7 @@ __all__ = [
     "Store",
     "Unreachable",
     "Unreadable",
+    "ancestry",
     "parse_record",
     "to_json",
     "write_text",

@@ -90,23 +90,27 @@ type Artifact = Step | Address
 """What names an artifact: a step, or the kind and hash that a run has written down."""
 
 
-def _to_rows(last: Step) -> list[tuple[Any, ...]]:
-    """List a step and its ancestors, parents first and by number; pickle would recurse through a deep graph."""
-    numbers: dict[Step, int] = {}
-    rows = []
+def ancestry(last: Step) -> tuple[Step, ...]:
+    """A step and all that it builds on, parents before children."""
+    order: dict[Step, None] = {}
     pending = [last]
     while pending:
         step = pending[-1]
-        missing = [parent for parent in step.parents if parent not in numbers]
+        missing = [parent for parent in step.parents if parent not in order]
         if missing:
-            pending.extend(missing)
-            continue
-        pending.pop()
-        if step not in numbers:
-            numbers[step] = len(rows)
-            parents = tuple(numbers[parent] for parent in step.parents)
-            rows.append((step.kind, step.name, step.settings, parents, step.version))
-    return rows
+            pending.extend(reversed(missing))
+        else:
+            order[pending.pop()] = None
+    return tuple(order)
+
+
+def _to_rows(last: Step) -> list[tuple[Any, ...]]:
+    """A step and its ancestors, with the numbers of their parents; pickle would recurse through a deep graph."""
+    numbers = {step: number for number, step in enumerate(ancestry(last))}
+    return [
+        (step.kind, step.name, step.settings, tuple(numbers[parent] for parent in step.parents), step.version)
+        for step in numbers
+    ]
 
 
 def _from_rows(rows: list[tuple[Any, ...]]) -> Step:

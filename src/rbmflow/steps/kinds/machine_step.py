@@ -54,9 +54,9 @@ def _together(tasks: Sequence[Task]) -> list[xr.Dataset]:
 )
 def machine(task: Task) -> xr.Dataset:
     """Train it, going on from where an earlier try was killed."""
-    from rbmflow.steps.resuming import train_with_checkpoints
+    from rbmflow.steps.resuming import train_resuming
 
-    return _told(task, *train_with_checkpoints(task.key, *_inputs(task), task.work, task.progress))
+    return _told(task, *train_resuming(task.key, *_inputs(task), task.work, task.progress))
 
 
 def _inputs(task: Task) -> tuple[Any, MachineSettings, TrainingSettings]:
