@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 import synthetic_results
 from rbmflow import figures
 from rbmflow._checks import InvalidInput
-from rbmflow.figures.axes import spread
+from rbmflow.figures.marks import spread
 from rbmflow.figures.panels import shown_iterations
 from rbmflow.figures.style import tints
 

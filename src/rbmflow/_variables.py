@@ -1,14 +1,12 @@
 """Variables of the results of a run and of a study, each declared once, in `variables.md` beside this file."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
+
+import xarray as xr
 
 from rbmflow._checks import InvalidInput, Problem
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 
 class Variable(NamedTuple):
@@ -49,3 +47,14 @@ def described(dataset: xr.Dataset, declared: dict[str, Variable]) -> xr.Dataset:
         kept = {key: value for key, value in about.items() if value}
         dataset[name] = dataset[name].transpose(*known.dims).assign_attrs(kept)
     return dataset
+
+
+def labelled(
+    values: Mapping[str, Any], coordinates: Mapping[Any, Any] | None = None, declared: dict[str, Variable] = RESULTS
+) -> xr.Dataset:
+    """Return arrays, in the declared order of their axes, as labelled data; labelled arrays are put in that order."""
+    found = {}
+    for name, value in values.items():
+        dims = declared[name].dims
+        found[name] = (dims, value.transpose(*dims).values if isinstance(value, xr.DataArray) else value)
+    return xr.Dataset(found, coordinates)

@@ -1,7 +1,5 @@
 """What decides between the candidates for T*; the rules were written before the studies were run."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 
@@ -10,7 +8,7 @@ import numpy as np
 from rbmflow.claims.declaration import claim
 from rbmflow.claims.judgement import SIGNIFICANCE, Judgement, Side
 from rbmflow.claims.machines import Machine
-from rbmflow.claims.rules import ENDS, MIXTURE, NARROW, WINDOW, alike_but_for, each, end_at, paper_machines
+from rbmflow.claims.rules import MIXTURE, NARROW, WINDOW, about_ends, alike_but_for, each, end_at, paper_machines
 
 PERFECT = 0.05
 """Excess nats up to which a machine counts as perfect."""
@@ -29,9 +27,7 @@ MIXTURE_WINDOW = 0.05
 )
 def perfect_ends_in_mixture(machines: Sequence[Machine]) -> list[Judgement]:
     """Machines with at most 0.05 excess nats: E at the end against the mixture; rank correlation of excess nats with
-    the distance of E at the end from the mixture, all type V machines.
-
-    Supports: E within 0.05 of the mixture's.
+    the distance of E at the end from the mixture, all type V machines. Supports: E within 0.05 of the mixture's.
     Contradicts: further away than that by more than its error.
     """
 
@@ -77,54 +73,36 @@ def _most(groups: Sequence[list[Machine]], of: Callable[[Machine], object], leas
     return largest if count(largest) >= least else []
 
 
-@claim(
+@about_ends(
     id="follows-Tc",
     words="T* stays at T_c when the training grid moves (0..6, 0..12, 0..3, 2.5..4.5, and 0..1.75 with 4..6)",
     source="this study",
     rule="T* of each grid within 0.125 of T_c",
-    needs=ENDS,
-    figure=("flow_ends", "study_ends"),
 )
 def follows_tc(machines: Sequence[Machine]) -> list[Judgement]:
-    """T* of each grid, same recipe.
-
-    Supports: T* within 0.125 of T_c.
-    Contradicts: outside by more than its error.
-    """
+    """T* of each grid, same recipe. Supports: T* within 0.125 of T_c. Contradicts: outside by more than its error."""
     return each(_grids(machines), end_at(lambda machine: machine.critical, WINDOW))
 
 
-@claim(
+@about_ends(
     id="follows-mixture",
     words="T* is that of the training mixture of each grid",
     source="this study",
     rule="T* of each grid within 0.125 of its mixture",
-    needs=(*ENDS, "null_temperature"),
-    figure=("flow_ends", "study_ends"),
 )
 def follows_mixture(machines: Sequence[Machine]) -> list[Judgement]:
-    """The same.
-
-    Supports: T* within 0.125 of T_mix of its grid.
-    Contradicts: outside by more than its error.
-    """
+    """The same. Supports: T* within 0.125 of T_mix of its grid. Contradicts: outside by more than its error."""
     return each(_grids(machines), end_at(lambda machine: machine.mixture_temperature, WINDOW))
 
 
-@claim(
+@about_ends(
     id="follows-specific-heat",
     words="T* follows T_C(L), L = 6, 8, 10, 12, 16",
     source="this study",
     rule="T* of each size within 0.02 and its error of that maximum",
-    needs=(*ENDS, "specific_heat_peak_temperature"),
-    figure=("flow_ends", "study_ends"),
 )
 def follows_specific_heat(machines: Sequence[Machine]) -> list[Judgement]:
-    """T* of each size.
-
-    Supports: T* within 0.02 and its error of T_C(L).
-    Contradicts: outside by more than that.
-    """
+    """T* of each size. Supports: T* within 0.02 and its error of T_C(L). Contradicts: outside by more than that."""
     chosen = [m for m in paper_machines(machines) if abs(m.hidden / m.length**2 - 0.64) < 0.01]
     alike = alike_but_for(chosen, "model.length", "machine.hidden", "temperatures", "seed")
     sizes = _most(alike, lambda machine: machine.length, 2)

@@ -1,7 +1,5 @@
 """What a claim is: a statement with its source, and the rule that decides it; the claims that there are."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Sequence
@@ -52,11 +50,19 @@ class Claim:
     def __call__(self, machines: Sequence[Machine]) -> Verdict:
         """Apply the rule; `not tested` where there is nothing that it could decide on."""
         lacking = [[name for name in self.needs if name not in machine.results.variables] for machine in machines]
-        found = self.judge([machine for machine, names in zip(machines, lacking, strict=True) if not names])
+        judged = [machine for machine, names in zip(machines, lacking, strict=True) if not names]
         told = ", ".join(f"`{name}`" for name in dict.fromkeys(name for names in lacking for name in names))
         note = f"{lacking.count([])} of {len(machines)} machines judged: the others have no {told}" if told else ""
+        try:
+            found = tuple(self.judge(judged))
+            verdict = weigh(found)
+        except Exception as error:
+            # A claim from outside that fails shall not cost the others.
+            if self.judge.__module__.startswith("rbmflow."):
+                raise
+            found, verdict, note = (), "not tested", f"its rule failed: {type(error).__name__}: {error}"
         shown = (self.figure,) if isinstance(self.figure, str) else tuple(self.figure)
-        return Verdict(self.id, self.words, self.source, self.rule, weigh(found), tuple(found), shown, note)
+        return Verdict(self.id, self.words, self.source, self.rule, verdict, found, shown, note)
 
     @property
     def in_full(self) -> tuple[str, str, str]:

@@ -1,7 +1,5 @@
 """What later works say of the flow; the rules were written before the studies were run."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +12,7 @@ from rbmflow.claims.rules import (
     MIXTURE,
     NARROW,
     WINDOW,
+    about_ends,
     alike_but_for,
     each,
     end_at,
@@ -25,19 +24,15 @@ ESTIMATION = ("training.estimator", "training.steps", "training.rungs", "trainin
 """Settings of the estimator of the gradient."""
 
 
-@claim(
+@about_ends(
     id="some-cases",
     words="T_c is reached in some cases only; parameters decide",
     source="2111.11166",
     rule="some machines reach T_c, others do not",
-    needs=ENDS,
-    figure=("flow_ends", "study_ends"),
 )
 def some_cases(machines: Sequence[Machine]) -> list[Judgement]:
-    """Verdict on `V-to-Tc` over all machines of the run whose data include T_c.
-
-    Supports: some machines support, some contradict.
-    Contradicts: all machines that decide agree.
+    """Verdict on `V-to-Tc` over all machines of the run whose data include T_c. Supports: some machines support, some
+    contradict. Contradicts: all machines that decide agree.
     """
     rule = end_at(lambda machine: machine.critical, WINDOW)
     sides = [rule(machine)[0] for machine in machines if machine.is_ising and machine.holds_critical]
@@ -47,19 +42,15 @@ def some_cases(machines: Sequence[Machine]) -> list[Judgement]:
     return [Judgement("all machines", side, told)] if sides else []
 
 
-@claim(
+@about_ends(
     id="to-specific-heat",
     words="The end is the maximum of the specific heat, not T_c",
     source="1810.08179",
     rule="T* within 0.02 and its error of that maximum, and not of T_c",
-    needs=(*ENDS, "specific_heat_peak_temperature"),
-    figure=("flow_ends", "study_ends"),
 )
 def to_specific_heat(machines: Sequence[Machine]) -> list[Judgement]:
-    """T* of type V.
-
-    Supports: T* within 0.02 and its error of T_C(L), and outside that of T_c.
-    Contradicts: T* outside that of T_C(L).
+    """T* of type V. Supports: T* within 0.02 and its error of T_C(L), and outside that of T_c. Contradicts: T* outside
+    that of T_C(L).
     """
     at_peak = end_at(lambda machine: machine.specific_heat_peak, NARROW, narrow=True)
     at_critical = end_at(lambda machine: machine.critical, NARROW, narrow=True)
@@ -82,9 +73,7 @@ def to_specific_heat(machines: Sequence[Machine]) -> list[Judgement]:
     figure="class_probabilities",
 )
 def topology_free(machines: Sequence[Machine]) -> list[Judgement]:
-    """The neural class, as `V-to-Tc-neural`, of the controls.
-
-    Supports: it is 2.25 or 2.5 from every start.
+    """The neural class, as `V-to-Tc-neural`, of the controls. Supports: it is 2.25 or 2.5 from every start.
     Contradicts: it is another class from every start.
     """
     return each([machine for machine in machines if machine.is_topology_free], neural_at_critical)
@@ -100,10 +89,8 @@ def topology_free(machines: Sequence[Machine]) -> list[Judgement]:
 )
 def neural_cannot_tell(machines: Sequence[Machine]) -> list[Judgement]:
     """Machines, controls included, whose neural class is 2.25 or 2.5 from every start: two-sample test of their
-    configurations against true ones at the nearest temperature.
-
-    Supports: the test rejects them (p < 0.0027, every seed).
-    Contradicts: it does not reject them (p > 0.05, every seed).
+    configurations against true ones at the nearest temperature. Supports: the test rejects them (p < 0.0027, every
+    seed). Contradicts: it does not reject them (p > 0.05, every seed).
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:
@@ -124,10 +111,8 @@ def neural_cannot_tell(machines: Sequence[Machine]) -> list[Judgement]:
 )
 def recipe_moves_end(machines: Sequence[Machine]) -> list[Judgement]:
     """T(E) at the end of type V against CD-k, PCD, PTT at one N_h; and along the ladder of training time over its last
-    factor of four.
-
-    Supports: a chi-squared test over recipes, or over rungs, rejects equal ends.
-    Contradicts: neither does, and the ends span less than 0.02.
+    factor of four. Supports: a chi-squared test over recipes, or over rungs, rejects equal ends. Contradicts: neither
+    does, and the ends span less than 0.02.
     """
     found = []
     groups: dict[tuple, list[Machine]] = {}
@@ -175,22 +160,22 @@ def _equal_ends(of: str, ends: Sequence[Measured]) -> Judgement:
     figure=("energy_flow", "study_excess"),
 )
 def small_k_is_off_equilibrium(machines: Sequence[Machine]) -> list[Judgement]:
-    """Distance in E per site of the end from the training mixture, CD-1, CD-10, CD-100, PCD.
-
-    Supports: that of CD-1 differs from 0, and is larger than that of the longest k by more than the error.
-    Contradicts: that of CD-1 does not differ from 0.
+    """Distance in E per site of the end from the training mixture, CD-1, CD-10, CD-100, PCD. Supports: that of CD-1
+    differs from 0, and is larger than that of the longest k by more than the error. Contradicts: that of CD-1 does not
+    differ from 0.
     """
     found = []
     for group in alike_but_for(paper_machines(machines), *ESTIMATION):
-        of_k = {machine.gibbs_steps: machine for machine in group if machine.estimator == "CD"}
+        estimators = [(m.recipe["training.estimator"], m.recipe["training.steps"], m) for m in group]
+        of_k = {steps: machine for estimator, steps, machine in estimators if estimator == "CD"}
         if 1 not in of_k or len(of_k) < 2:
             continue
         near, far = of_k[1].energy_from_mixture, of_k[max(of_k)].energy_from_mixture
         gap = Measured(abs(near.value), near.error).minus(Measured(abs(far.value), far.error))
         side: Side = "contradicts" if not near.differs else "supports" if gap.differs and gap.value > 0 else "open"
         told = f"E from the mixture: CD-1 {near}, CD-{max(of_k)} {far}"
-        persistent = [m for m in group if m.estimator in ("PCD", "PTT")]
-        told += "".join(f", {m.estimator}-{m.gibbs_steps} {m.energy_from_mixture}" for m in persistent)
+        persistent = [row for row in estimators if row[0] in ("PCD", "PTT")]
+        told += "".join(f", {one}-{steps} {machine.energy_from_mixture}" for one, steps, machine in persistent)
         found.append(Judgement(f"N_h = {group[0].hidden}, L = {group[0].length}", side, told))
     return found
 
@@ -202,10 +187,7 @@ def small_k_is_off_equilibrium(machines: Sequence[Machine]) -> list[Judgement]:
     rule="not tested",
 )
 def other_models(machines: Sequence[Machine]) -> list[Judgement]:
-    """-.
-
-    Supports: not tested: the library has the Ising model only.
-    """
+    """-. Supports: not tested: the library has the Ising model only."""
     return []
 
 
@@ -216,10 +198,7 @@ def other_models(machines: Sequence[Machine]) -> list[Judgement]:
     rule="not tested",
 )
 def in_field(machines: Sequence[Machine]) -> list[Judgement]:
-    """-.
-
-    Supports: not tested in these studies.
-    """
+    """-. Supports: not tested in these studies."""
     return []
 
 
@@ -231,8 +210,5 @@ def in_field(machines: Sequence[Machine]) -> list[Judgement]:
     figure="receptive_fields",
 )
 def hidden_correlators(machines: Sequence[Machine]) -> list[Judgement]:
-    """-.
-
-    Supports: shown in the report without a rule: "look like" has none.
-    """
+    """-. Supports: shown in the report without a rule: "look like" has none."""
     return []

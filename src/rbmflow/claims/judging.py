@@ -1,7 +1,5 @@
 """Judging the machines of a run or a sweep: each once, told apart by what it was made with."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace

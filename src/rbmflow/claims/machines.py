@@ -1,7 +1,5 @@
 """What the rules know of a machine: numbers of a run's results, averaged over seeds, under the names of the claims."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping
@@ -99,16 +97,6 @@ class Machine:
         return self.recipe["model.length"]
 
     @property
-    def estimator(self) -> str:
-        """Estimator of its gradient."""
-        return self.recipe["training.estimator"]
-
-    @property
-    def gibbs_steps(self) -> int:
-        """Gibbs steps of its negative phase."""
-        return self.recipe["training.steps"]
-
-    @property
     def temperatures(self) -> tuple[float, ...]:
         """Temperatures of its training configurations, in J/k_B."""
         return tuple(self.recipe["temperatures"])
@@ -128,11 +116,6 @@ class Machine:
     def is_topology_free(self) -> bool:
         """Whether its data know nothing of the lattice: a mean field, or states of T = 0 and infinity alone."""
         return self.data == "mean-field" or (self.data == "ising" and set(self.temperatures) == {0.0, math.inf})
-
-    @property
-    def is_control(self) -> bool:
-        """Whether it is no machine trained on Ising configurations."""
-        return not self.is_ising
 
     @property
     def lowest(self) -> float:

@@ -1,7 +1,5 @@
 """From the results of a run to what the rules know of its machines."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence

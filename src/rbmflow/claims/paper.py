@@ -1,9 +1,8 @@
 """The claims of arXiv:1801.07172; the rules were written before the studies were run."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from rbmflow.claims.machines import Machine
 from rbmflow.claims.rules import (
     ENDS,
     WINDOW,
+    about_ends,
     alike_but_for,
     each,
     end_at,
@@ -29,22 +29,19 @@ RECALLED = f"{PAPER}, recollection"
 COLDEST = 1.25
 """T(E) up to which a flow has gone to T = 0: classes that configurations of L = 10 hardly tell apart."""
 
-WEIGHTS = ("weight_final_mean", "weight_final_error")
+about_weights = partial(claim, source=RECALLED, needs=("weight_final_mean", "weight_final_error"))
+"""Declares a claim on the weights."""
 
 
-@claim(
+@about_ends(
     id="V-to-Tc",
     words="The flow of a machine trained on T = 0 to 6 goes to T_c, from both sides",
     source=PAPER,
     rule="converged, T* within 0.125 of T_c",
-    needs=ENDS,
-    figure=("flow_ends", "study_ends"),
 )
 def v_to_tc(machines: Sequence[Machine]) -> list[Judgement]:
-    """T* of type V.
-
-    Supports: converged, and T* within 0.125 of T_c.
-    Contradicts: T*, or all ends of a machine that is not open, outside that window by more than the error.
+    """T* of type V. Supports: converged, and T* within 0.125 of T_c. Contradicts: T*, or all ends of a machine that is
+    not open, outside that window by more than the error.
     """
     return each(paper_machines(machines), end_at(lambda machine: machine.critical, WINDOW))
 
@@ -58,27 +55,21 @@ def v_to_tc(machines: Sequence[Machine]) -> list[Judgement]:
     figure="class_probabilities",
 )
 def v_to_tc_neural(machines: Sequence[Machine]) -> list[Judgement]:
-    """Class of the largest averaged probability at the last iteration, all starts.
-
-    Supports: it is 2.25 or 2.5 from every start.
-    Contradicts: it is another class from every start.
+    """Class of the largest averaged probability at the last iteration, all starts. Supports: it is 2.25 or 2.5 from
+    every start. Contradicts: it is another class from every start.
     """
     return each(paper_machines(machines), neural_at_critical)
 
 
-@claim(
+@about_ends(
     id="H-to-hot",
     words="Trained on high temperatures only, the flow goes to high temperature",
     source=RECALLED,
     rule="T(E) above 4 from every start",
-    needs=ENDS,
-    figure=("flow_ends", "study_ends"),
 )
 def h_to_hot(machines: Sequence[Machine]) -> list[Judgement]:
-    """T(E) at the end, type H.
-
-    Supports: from every start above 4, the lowest training temperature.
-    Contradicts: from every start below 4.
+    """T(E) at the end, type H. Supports: from every start above 4, the lowest training temperature. Contradicts: from
+    every start below 4.
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:
@@ -89,19 +80,15 @@ def h_to_hot(machines: Sequence[Machine]) -> list[Judgement]:
     return each(of_window(machines, 4), rule)
 
 
-@claim(
+@about_ends(
     id="L-to-zero",
     words="Trained on T = 0 only, the flow goes to T = 0",
     source=RECALLED,
     rule="T(E) at most 1.25 from every start",
-    needs=ENDS,
-    figure=("flow_ends", "study_ends"),
 )
 def l_to_zero(machines: Sequence[Machine]) -> list[Judgement]:
-    """T(E) at the end, type L.
-
-    Supports: from every start at most 1.25 (five lowest classes, which configurations of this size hardly tell apart).
-    Contradicts: from every start above 1.25.
+    """T(E) at the end, type L. Supports: from every start at most 1.25 (five lowest classes, which configurations of
+    this size hardly tell apart). Contradicts: from every start above 1.25.
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:
@@ -119,10 +106,8 @@ def l_to_zero(machines: Sequence[Machine]) -> list[Judgement]:
     figure=("temperature_flow", "study_ends"),
 )
 def start_forgotten(machines: Sequence[Machine]) -> list[Judgement]:
-    """Ends of one machine.
-
-    Supports: all starts end together and none drifts.
-    Contradicts: starts end apart and none drifts.
+    """Ends of one machine. Supports: all starts end together and none drifts. Contradicts: starts end apart and none
+    drifts.
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:
@@ -133,19 +118,15 @@ def start_forgotten(machines: Sequence[Machine]) -> list[Judgement]:
     return each([m for m in machines if m.is_ising and len(m.flows) > 1], rule)
 
 
-@claim(
+@about_ends(
     id="N_h-moves-end",
     words="For N_h > N_v the flow is slower and its end moves",
     source=RECALLED,
     rule="end and hot iterations above N_v differ from those below",
-    needs=(*ENDS, "iterations_needed"),
-    figure=("flow_ends", "study_ends"),
 )
 def hidden_units_move_end(machines: Sequence[Machine]) -> list[Judgement]:
     """Iterations that the hot start needs; T(E) at the end, cold and hot averaged; N_h > N_v against N_h <= N_v.
-
-    Supports: both means differ, the iterations upwards.
-    Contradicts: neither does, at five seeds.
+    Supports: both means differ, the iterations upwards. Contradicts: neither does, at five seeds.
     """
     alike = alike_but_for(paper_machines(machines), "machine.hidden", "temperatures", "seed")
     chosen = max(alike, key=len, default=[])
@@ -181,11 +162,9 @@ def _pooled(numbers: Sequence[Measured]) -> Measured:
 )
 def against_rg(machines: Sequence[Machine]) -> list[Judgement]:
     """abs(T(E) - T_c) along the flow of V machines, and along block-spin flows (majority rule, 40 to 20 to 10), from
-    starts below and above T_c.
-
-    Supports: block spins: it grows from both sides; the machine: it is smaller at the end than at the start from both
-    sides.
-    Contradicts: the machine's grows from one side, or the block spins' falls from one side.
+    starts below and above T_c. Supports: block spins: it grows from both sides; the machine: it is smaller at the end
+    than at the start from both sides. Contradicts: the machine's grows from one side, or the block spins' falls from
+    one side.
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:
@@ -216,37 +195,29 @@ def _approach(machine: Machine) -> tuple[bool, bool]:
     return nearer, any(change.differs and change.value > 0 for change in changes)
 
 
-@claim(
+@about_weights(
     id="WWt-correlations",
     words="W Wᵀ of type V resembles the spin correlations of its data",
-    source=RECALLED,
     rule="correlation over displacements at least 0.9",
-    needs=WEIGHTS,
     figure="weight_products",
 )
 def product_resembles_correlations(machines: Sequence[Machine]) -> list[Judgement]:
     """Pearson correlation, over lattice displacements other than 0, of the translation average of W Wᵀ with the exact
-    two-point function of the training mixture.
-
-    Supports: at least 0.9.
-    Contradicts: below 0.5.
+    two-point function of the training mixture. Supports: at least 0.9. Contradicts: below 0.5.
     """
     return each(paper_machines(machines), lambda m: (above(m.resemblance, 0.9, 0.5), f"correlation {m.resemblance}"))
 
 
-@claim(
+@about_weights(
     id="spectrum-V",
     words="The eigenvalues of V's W Wᵀ decay gradually",
-    source=RECALLED,
     rule="largest share below 1/2, at least five above the random-matrix edge",
-    needs=WEIGHTS,
     figure="spectra",
 )
 def spectrum_of_v(machines: Sequence[Machine]) -> list[Judgement]:
     """Share of the largest eigenvalue in the trace; eigenvalues above the Marchenko-Pastur edge of the initial weights.
-
-    Supports: share below 1/2 and at least five above the edge.
-    Contradicts: share above 1/2, or fewer than three above the edge.
+    Supports: share below 1/2 and at least five above the edge. Contradicts: share above 1/2, or fewer than three above
+    the edge.
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:
@@ -259,18 +230,14 @@ def spectrum_of_v(machines: Sequence[Machine]) -> list[Judgement]:
     return each(paper_machines(machines), rule)
 
 
-@claim(
+@about_weights(
     id="spectrum-H",
     words="Those of H are flat",
-    source=RECALLED,
     rule="participation ratio at least 0.8 of a random matrix's",
-    needs=WEIGHTS,
     figure="spectra",
 )
 def spectrum_of_h(machines: Sequence[Machine]) -> list[Judgement]:
-    """Participation ratio of the eigenvalues, over that of a random W of the same shape.
-
-    Supports: at least 0.8.
+    """Participation ratio of the eigenvalues, over that of a random W of the same shape. Supports: at least 0.8.
     Contradicts: below 0.5.
     """
     return each(
@@ -278,39 +245,24 @@ def spectrum_of_h(machines: Sequence[Machine]) -> list[Judgement]:
     )
 
 
-@claim(
-    id="spectrum-L",
-    words="L has one large eigenvalue",
-    source=RECALLED,
-    rule="largest share above 1/2",
-    needs=WEIGHTS,
-    figure="spectra",
-)
+@about_weights(id="spectrum-L", words="L has one large eigenvalue", rule="largest share above 1/2", figure="spectra")
 def spectrum_of_l(machines: Sequence[Machine]) -> list[Judgement]:
-    """Share of the largest eigenvalue.
-
-    Supports: above 1/2.
-    Contradicts: below 1/4.
-    """
+    """Share of the largest eigenvalue. Supports: above 1/2. Contradicts: below 1/4."""
     return each(
         ground_state_machines(machines),
         lambda m: (above(m.largest_share, 0.5, 0.25), f"largest share {m.largest_share}"),
     )
 
 
-@claim(
+@about_weights(
     id="leading-magnetization",
     words="The leading mode of V is the magnetization",
-    source=RECALLED,
     rule="overlap with the uniform vector at least 0.95",
-    needs=WEIGHTS,
     figure="leading_vectors",
 )
 def leading_is_magnetization(machines: Sequence[Machine]) -> list[Judgement]:
-    """Overlap of the leading visible singular vector with the uniform one.
-
-    Supports: at least 0.95.
-    Contradicts: below 0.8.
+    """Overlap of the leading visible singular vector with the uniform one. Supports: at least 0.95. Contradicts: below
+    0.8.
     """
     return each(
         paper_machines(machines), lambda m: (above(m.leading_overlap, 0.95, 0.8), f"overlap {m.leading_overlap}")

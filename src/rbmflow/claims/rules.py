@@ -1,11 +1,11 @@
 """What rules have in common: windows, which machines a claim is about, and which of them can be compared."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from rbmflow._checks import same_temperature
+from rbmflow.claims.declaration import claim
 from rbmflow.claims.judgement import Judgement, Side, within
 from rbmflow.claims.machines import Machine
 
@@ -19,10 +19,14 @@ NEURAL_CLASSES = (2.25, 2.5)
 """Classes of the paper's thermometer that count as T_c."""
 
 ENDS = (
-    *("end_temperature", "end_error", "drift", "drift_error", "mean_end", "mean_end_error"),
-    *("doubt_range", "doubt_drift", "doubt_apart", "doubt_one_sided", "critical_temperature"),
+    *("end_temperature", "end_error", "drift", "drift_error", "mean_end", "mean_end_error", "iterations_needed"),
+    *("doubt_range", "doubt_drift", "doubt_apart", "doubt_one_sided"),
+    *("critical_temperature", "specific_heat_peak_temperature", "null_temperature"),
 )
-"""Variables of the results that say where flows end, and whether they have."""
+"""Variables of the results that say where flows end, whether they have, and where they might."""
+
+about_ends = partial(claim, needs=ENDS, figure=("flow_ends", "study_ends"))
+"""Declares a claim on where flows end."""
 
 MIXTURE = ("energy_mean", "energy_error", "null_energy")
 """Those that say how far that is from the training mixture."""

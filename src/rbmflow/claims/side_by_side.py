@@ -1,7 +1,5 @@
 """The machines of a run or of a sweep as labelled data, ready to be drawn."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rbmflow._variables import STUDY, described
+from rbmflow._variables import STUDY, described, labelled
 from rbmflow.claims.judgement import Measured
 from rbmflow.claims.machines import UNKNOWN, Machine
 
@@ -49,14 +47,12 @@ def study(machines: Sequence[Machine]) -> xr.Dataset:
         columns[name] = [getattr(machine, named_otherwise.get(name, name)) for machine in machines]
     for name in ("excess", "energy_from_mixture"):
         values = [_parts(getattr(machine, name)) for machine in machines]
-        columns[name], columns[f"{name}_error"] = zip(*values, strict=True)
-    variables: dict[str, Any] = {name: ("machine", list(values)) for name, values in columns.items()}
-    for name, values in zip(("end_temperature", "end_error"), np.moveaxis(of_flows, -1, 0), strict=True):
-        variables[name] = (("machine", "start"), values)
+        columns[name], columns[f"{name}_error"] = np.transpose(values)
+    columns |= dict(zip(("end_temperature", "end_error"), np.moveaxis(of_flows, -1, 0), strict=True))
     for place, name in enumerate(("checkpoint_update", "checkpoint_end", "checkpoint_end_error")):
-        variables[name] = (("machine", "checkpoint"), padded.reshape(len(machines), longest, 3)[..., place])
+        columns[name] = padded.reshape(len(machines), longest, 3)[..., place]
     coordinates = {"machine": [machine.name for machine in machines], "start": starts}
-    return described(xr.Dataset(variables, coordinates), STUDY)
+    return described(labelled(columns, coordinates, STUDY), STUDY)
 
 
 def _parts(measured: Measured) -> tuple[float, float]:

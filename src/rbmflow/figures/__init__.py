@@ -6,6 +6,7 @@ behind it, `to_svg` the text that a web page can hold. They compute nothing but 
 
 from typing import Any
 
+from rbmflow.figures import marks, panels, style  # noqa: F401  (before a look-up of figures can ask for them)
 from rbmflow.figures.plot import FIGURES, Plot, figure
 from rbmflow.figures.style import start_looks, to_svg
 

@@ -1,35 +1,19 @@
 """Figures of training time: how a machine learns, and where the flows of its checkpoints end."""
 
-from __future__ import annotations
-
 import textwrap
-from typing import TYPE_CHECKING
 
 import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from rbmflow.figures.axes import CRITICAL, NULL, PEAK, say_empty, side_labels
-from rbmflow.figures.panels import (
-    by_machine,
-    by_start,
-    machine_columns,
-    new_figure,
-    reference_lines,
-    references,
-    start_legend,
-    update_axis,
-)
+from rbmflow.figures import marks, panels, style
 from rbmflow.figures.plot import figure
-from rbmflow.figures.style import DATA, INK, NEUTRAL
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LOWEST, HIGHEST = 0.5, 6.0
 """Range of temperatures that is drawn, in J/k_B; ends beyond are triangles at its edge."""
 
-MACHINE_LINES = ((INK, "-"), (DATA, (0, (5, 1.5))), ("#C28E00", "-."), ("#5B8FC7", (0, (1, 1.2))))
+MACHINE_LINES = ((style.INK, "-"), (style.DATA, (0, (5, 1.5))), ("#C28E00", "-."), ("#5B8FC7", (0, (1, 1.2))))
 """Colour and dashes of the machines of one figure."""
 
 MEASURES = {
@@ -58,12 +42,12 @@ MEASURES = {
 )
 def training_curves(results: xr.Dataset) -> Figure:
     """Reconstruction error and size of the weights against the training epoch, one line a seed."""
-    drawn, columns = machine_columns(results, ("reconstruction error", "norm of $W$"), "epoch", 3.9, 2.0)
+    drawn, columns = panels.machine_columns(results, ("reconstruction error", "norm of $W$"), "epoch", 3.9, 2.0)
     for column, here in columns:
         for axes, name in zip(column, ("reconstruction", "weight_norm"), strict=True):
             curves = here[name].transpose("seed", "epoch").values
-            axes.plot(here["epoch"].values, curves.T, color=NEUTRAL, alpha=0.75, linewidth=0.9)
-            say_empty(axes, curves)
+            axes.plot(here["epoch"].values, curves.T, color=style.NEUTRAL, alpha=0.75, linewidth=0.9)
+            marks.say_empty(axes, curves)
     return drawn
 
 
@@ -77,10 +61,10 @@ def training_curves(results: xr.Dataset) -> Figure:
 )
 def weights_along_training(results: xr.Dataset) -> Figure:
     """Numbers that sum up the weights against training time, one panel a number, one line a machine."""
-    drawn = new_figure(6.4)
-    panels = drawn.subplots(3, 4, sharex=True).ravel()
-    machines = by_machine(results)
-    for axes, (measure, title) in zip(panels, MEASURES.items(), strict=True):
+    drawn = panels.new_figure(6.4)
+    cells = drawn.subplots(3, 4, sharex=True).ravel()
+    machines = panels.by_machine(results)
+    for axes, (measure, title) in zip(cells, MEASURES.items(), strict=True):
         for number, (name, machine) in enumerate(machines):
             here = machine.sel(measure=measure)
             update, mean, error = (here[f"weight_{one}"].values for one in ("update", "measure_mean", "measure_error"))
@@ -90,12 +74,12 @@ def weights_along_training(results: xr.Dataset) -> Figure:
         axes.set_title(title)
         axes.set_xscale("symlog", linthresh=1.0)
         axes.margins(x=0.03)
-    for axes in panels[::4]:
+    for axes in cells[::4]:
         axes.set_ylabel("mean over seeds")
-    for axes in panels[-4:]:
+    for axes in cells[-4:]:
         axes.set_xlabel("gradient updates")
-    update_axis(panels[0])
-    drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(machines))
+    panels.update_axis(cells[0])
+    drawn.legend(*cells[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(machines))
     return drawn
 
 
@@ -129,29 +113,29 @@ def weights_along_training(results: xr.Dataset) -> Figure:
 def training_time(results: xr.Dataset) -> Figure:
     """T(E) at the end of the flows and excess nats of every checkpoint, against the gradient updates."""
     names = ("$T(E)$ at the end $(J/k_B)$", "excess (nats)")
-    drawn, columns = machine_columns(results, names, "gradient updates", 4.3)
+    drawn, columns = panels.machine_columns(results, names, "gradient updates", 4.3)
     for (upper, lower), here in columns:
         _draw_ends(upper, here)
         _draw_excess(lower, here)
-        update_axis(lower)
-    start_legend(drawn, results)
+        panels.update_axis(lower)
+    panels.start_legend(drawn, results)
     return drawn
 
 
 def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
     axes.set_ylim(LOWEST, HIGHEST)
-    lines = references(here.sel(thermometer="energy"), "null")
-    reference_lines(axes, lines)
+    lines = panels.references(here.sel(thermometer="energy"), "null")
+    panels.reference_lines(axes, lines)
     update, converged = here["checkpoint_end_update"].values, here["checkpoint_converged"].values == 1
-    for _, look, flow in by_start(here):
+    for _, look, flow in panels.by_start(here):
         end, error = flow["checkpoint_end_temperature"].values, flow["checkpoint_end_error"].values
         inside = _with_error(axes, update, end, error, look.colour)
         for chosen, face in ((converged, look.colour), (~converged, "white")):
             axes.plot(
                 update[chosen], inside[chosen], look.marker, color=look.colour, markerfacecolor=face, markersize=4
             )
-    say_empty(axes, here["checkpoint_end_temperature"].values)
-    side_labels(axes, lines)
+    marks.say_empty(axes, here["checkpoint_end_temperature"].values)
+    marks.side_labels(axes, lines)
 
 
 def _with_error(axes: Axes, update: np.ndarray, end: np.ndarray, error: np.ndarray, colour: str) -> np.ndarray:
@@ -170,10 +154,10 @@ def _draw_excess(axes: Axes, here: xr.Dataset) -> None:
     if np.isfinite(mean).any():
         axes.set_yscale("log")
         drawable = np.where(mean > 0, mean, np.nan)
-        axes.plot(update, drawable, ".-", color=NEUTRAL)
+        axes.plot(update, drawable, ".-", color=style.NEUTRAL)
         low = np.maximum(mean - error, 0.1 * np.abs(mean))
-        axes.fill_between(update, low, mean + error, color=NEUTRAL, alpha=0.22, linewidth=0)
-    say_empty(axes, mean)
+        axes.fill_between(update, low, mean + error, color=style.NEUTRAL, alpha=0.22, linewidth=0)
+    marks.say_empty(axes, mean)
 
 
 @figure(
@@ -191,25 +175,25 @@ def _draw_excess(axes: Axes, here: xr.Dataset) -> None:
 )
 def study_training_time(study: xr.Dataset) -> Figure:
     """T(E) at the end of the flows against training time, one panel a machine of a study."""
-    machines = by_machine(study)
+    machines = panels.by_machine(study)
     columns = 5
     rows = -(-len(machines) // columns)
-    drawn = new_figure(0.5 + 1.75 * rows)
+    drawn = panels.new_figure(0.5 + 1.75 * rows)
     grid = drawn.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in grid.ravel()[len(machines) :]:
         axes.set_axis_off()
     for axes, (name, here) in zip(grid.ravel(), machines, strict=False):
         axes.set_ylim(LOWEST, HIGHEST)
         candidates = ("critical_temperature", "specific_heat_peak_temperature", "mixture_temperature")
-        for candidate, line in zip(candidates, (CRITICAL, PEAK, NULL), strict=True):
+        for candidate, line in zip(candidates, (marks.CRITICAL, marks.PEAK, marks.NULL), strict=True):
             axes.axhline(float(here[candidate]), **line)
         update, end, error = (here[f"checkpoint_{part}"].values for part in ("update", "end", "end_error"))
-        inside = _with_error(axes, update, end, error, NEUTRAL)
-        axes.plot(update, inside, ".", color=NEUTRAL, markersize=4)
-        say_empty(axes, end)
-        update_axis(axes, ticks=False)
+        inside = _with_error(axes, update, end, error, style.NEUTRAL)
+        axes.plot(update, inside, ".", color=style.NEUTRAL, markersize=4)
+        marks.say_empty(axes, end)
+        panels.update_axis(axes, ticks=False)
         axes.set_title("\n".join(textwrap.wrap(name, 30)), fontsize=7)
-    update_axis(grid[0, 0])
+    panels.update_axis(grid[0, 0])
     for axes in grid[:, 0]:
         axes.set_ylabel("$T(E)$ $(J/k_B)$")
     drawn.supxlabel("gradient updates", fontsize=8)

@@ -1,31 +1,13 @@
 """Figures of flows beside what is known: exact draws at their own temperature, and the renormalization group."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rbmflow.figures.axes import (
-    CRITICAL,
-    T_C,
-    THERMOMETERS,
-    draw_readings,
-    labels,
-    say_empty,
-    side_labels,
-    temperature_axis,
-    top_temperature,
-)
-from rbmflow.figures.panels import by_machine, by_start, flow_lines, machine_columns, new_figure, start_legend
+from rbmflow.figures import marks, panels, style
 from rbmflow.figures.plot import figure
-from rbmflow.figures.style import INK, Look, start_looks
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 TEMPERATURES = ("#08306b", "#5e3c99", "#222222", "#e66101", "#8c2d04", "#0072B2", "#009E73", "#7A9A01")
 """Colours of the temperatures of block spins, from cold to hot, T_c dark; further ones begin again."""
@@ -46,33 +28,35 @@ TEMPERATURES = ("#08306b", "#5e3c99", "#222222", "#e66101", "#8c2d04", "#0072B2"
 )
 def off_manifold(results: xr.Dataset) -> Figure:
     """How far flows are off the Ising manifold: differences of thermometers, and the distance from true draws."""
-    others = [name for name in labels(results, "thermometer") if name != "energy"]
-    names = [f"{THERMOMETERS.get(name, name)}\n$- T(E)$ $(J/k_B)$" for name in others]
+    others = [name for name in marks.labels(results, "thermometer") if name != "energy"]
+    names = [f"{marks.THERMOMETERS.get(name, name)}\n$- T(E)$ $(J/k_B)$" for name in others]
     height = 0.8 + 1.35 * (len(others) + 1)
-    drawn, columns = machine_columns(results, (*names, "distance from\ntrue draws"), "iteration", height)
+    drawn, columns = panels.machine_columns(results, (*names, "distance from\ntrue draws"), "iteration", height)
     distances = results["off_distance_mean"].sel(feature="joint").values
     top = max(1.1 * float(np.nan_to_num(distances).max(initial=0.0)), 0.02)
     for column, here in columns:
         of_energy = here.sel(thermometer="energy")
         for axes, name in zip(column, others, strict=False):
             axes.set_ylim(-1.05, 1.05)
-            axes.axhline(0.0, color=INK, linewidth=0.6)
+            axes.axhline(0.0, color=style.INK, linewidth=0.6)
             other = here.sel(thermometer=name)
             with np.errstate(invalid="ignore"):
                 gap = other["temperature_mean"] - of_energy["temperature_mean"]
             gap_error = np.hypot(other["temperature_error"], of_energy["temperature_error"])
             both = here[["iteration"]].assign(gap_mean=gap, gap_error=gap_error)
-            flow_lines(axes, both, "gap")
-            say_empty(axes, gap.values)
+            panels.flow_lines(axes, both, "gap")
+            marks.say_empty(axes, gap.values)
         _draw_distance(column[-1], here.sel(feature="joint"), top)
-    start_legend(drawn, results)
+    panels.start_legend(drawn, results)
     return drawn
 
 
 def _draw_distance(axes: Axes, here: xr.Dataset, top: float) -> None:
     axes.set_ylim(-0.03 * top, top)
-    axes.plot(here["compared"].values, here["off_floor"].mean("start").values, color=INK, linewidth=0.8, linestyle="--")
-    for _, look, at in by_start(here):
+    axes.plot(
+        here["compared"].values, here["off_floor"].mean("start").values, color=style.INK, linewidth=0.8, linestyle="--"
+    )
+    for _, look, at in panels.by_start(here):
         mean, error = at["off_distance_mean"].values, np.nan_to_num(at["off_distance_error"].values)
         bar = {"fmt": look.marker, "linestyle": "-", "linewidth": 0.8, "markersize": 3}
         axes.errorbar(at["compared"].values, mean, error, color=look.colour, **bar)
@@ -96,33 +80,33 @@ def _draw_distance(axes: Axes, here: xr.Dataset, top: float) -> None:
 )
 def renormalization(results: xr.Dataset) -> Figure:
     """Temperature of block-spin transformations, beside that along the flow of the first machine."""
-    drawn = new_figure(3.4)
+    drawn = panels.new_figure(3.4)
     grid = drawn.subplots(1, 3, sharey=True)
     sides = [int(side) for side in results["side"].values]
     starts = results["blocked_temperature"].values.astype(float)
     colours = [TEMPERATURES[place % len(TEMPERATURES)] for place in range(len(starts))]
-    top, critical = top_temperature(results), float(results["critical_temperature"])
+    top, critical = marks.top_temperature(results), float(results["critical_temperature"])
     for axes in grid:
-        temperature_axis(axes, top, "y")
-        axes.axhline(critical, **CRITICAL)
+        marks.temperature_axis(axes, top, "y")
+        axes.axhline(critical, **marks.CRITICAL)
     here = results.sel(thermometer="energy")
     steps = np.arange(len(sides))
-    for axes, rule in zip(grid, labels(results, "rule"), strict=False):
+    for axes, rule in zip(grid, marks.labels(results, "rule"), strict=False):
         for place, colour in enumerate(colours):
             at = here.sel(rule=rule).isel(blocked_temperature=place)
             mean, error = at["blocked_read"].values, at["blocked_read_error"].values
-            draw_readings(axes, steps, mean, error, Look(colour, "o"))
+            marks.draw_readings(axes, steps, mean, error, style.Look(colour, "o"))
             axes.plot(steps, np.where(mean <= top, mean, np.nan), "o", color=colour, markersize=3)
         axes.set_xticks(range(len(sides)), [f"{side}" for side in sides])
         axes.set_xlabel("side of the block-spin lattice (sites)")
         axes.set_title({"majority": "RG, majority rule"}.get(rule, f"RG, {rule}"))
-    name, flow = by_machine(here)[0]
-    flow_lines(grid[2], flow, "temperature")
+    name, flow = panels.by_machine(here)[0]
+    panels.flow_lines(grid[2], flow, "temperature")
     grid[2].set_title(f"RBM flow, {name}")
     grid[2].set_xlabel("iteration")
     grid[0].set_ylabel("$T(E)$ $(J/k_B)$")
-    side_labels(grid[2], {T_C: critical})
-    looks = start_looks(results)
+    marks.side_labels(grid[2], {marks.T_C: critical})
+    looks = style.start_looks(results)
     handles = [
         Line2D([], [], color=colour, linewidth=1.8) for colour in (*colours, *(k.colour for k in looks.values()))
     ]

@@ -1,20 +1,12 @@
 """Figures of the modes of the weights: as waves, against temperature, and how they grow along the flow."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from rbmflow.figures.axes import CRITICAL, T_C, positions, side_labels, temperature_axis, top_temperature
-from rbmflow.figures.panels import bare_left, machine_columns, machine_panels
+from rbmflow.figures import marks, panels, style
 from rbmflow.figures.plot import figure
-from rbmflow.figures.style import INK, NEUTRAL, tints
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
 
 SEQUENTIAL = "cividis"
 """Colour map of shares, from 0 dark to 1 light."""
@@ -40,20 +32,19 @@ SMALLEST_PROJECTION = 1e-6
 def fourier_content(results: xr.Dataset) -> Figure:
     """Share of every wavenumber in every mode, averaged over seeds."""
     names = ("index $k$ of the mode", "wavenumber (rad / spacing)")
-    drawn, panels = machine_panels(results, (0.4, 2.5), *names, share_x=False)
+    drawn, cells = panels.machine_panels(results, (0.4, 2.5), *names, share_x=False)
     wavenumber = results["wavenumber"].values
     ticks = np.unique(np.linspace(0, wavenumber.size - 1, 7).astype(int))
     image = None
-    for axes, here in panels:
+    for axes, here in cells:
         power = here["mode_power"].transpose("mode", "shell").values
         power = power[np.isfinite(power).all(axis=1)]
         # Modes are counted from 1, shells from 0.
-        cells = (0.5, max(power.shape[0], 1) + 0.5, -0.5, power.shape[1] - 0.5)
-        image = axes.imshow(power.T, cmap=SEQUENTIAL, vmin=0, vmax=1, origin="lower", aspect="auto", extent=cells)
+        extent = (0.5, max(power.shape[0], 1) + 0.5, -0.5, power.shape[1] - 0.5)
+        image = axes.imshow(power.T, cmap=SEQUENTIAL, vmin=0, vmax=1, origin="lower", aspect="auto", extent=extent)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set_yticks(ticks, [f"{wavenumber[tick]:.2f}" for tick in ticks])
-    bare_left(panels)
-    every = [axes for axes, _ in panels]
+    every = [axes for axes, _ in cells]
     bar = drawn.colorbar(image, ax=every, label="share of the mode", aspect=30, pad=0.01)  # pyright: ignore[reportArgumentType]
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     return drawn
@@ -71,23 +62,22 @@ def fourier_content(results: xr.Dataset) -> Figure:
 def projections(results: xr.Dataset) -> Figure:
     """Exact mean squared projection of configurations on the leading modes, against their temperature."""
     names = ("temperature of the data $(J/k_B)$", "mean squared projection")
-    drawn, panels = machine_panels(results, (0.7, 2.5), *names, pad=18)
-    top, temperatures = top_temperature(results), results["temperature"].values.astype(float)
-    x, critical = positions(temperatures, top), float(results["critical_temperature"])
-    for axes, machine in panels:
+    drawn, cells = panels.machine_panels(results, (0.7, 2.5), *names, pad=18)
+    top, temperatures = marks.top_temperature(results), results["temperature"].values.astype(float)
+    x, critical = marks.positions(temperatures, top), float(results["critical_temperature"])
+    for axes, machine in cells:
         here = machine.transpose("leading", "temperature", ...)
         axes.set_yscale("log")
-        temperature_axis(axes, top, infinite=bool(np.isinf(temperatures).any()))
-        axes.axvline(critical, **CRITICAL)
-        axes.axhline(1.0, color=INK, linewidth=0.6)
+        marks.temperature_axis(axes, top, infinite=bool(np.isinf(temperatures).any()))
+        axes.axvline(critical, **marks.CRITICAL)
+        axes.axhline(1.0, color=style.INK, linewidth=0.6)
         rows = zip(here["projection_mean"].values, here["projection_error"].values, MODE_LOOKS, strict=False)
         for number, (mean, error, (colour, dashes)) in enumerate(rows):
             mean = np.where(mean > SMALLEST_PROJECTION, mean, np.nan)
             axes.plot(x, mean, color=colour, linestyle=dashes, linewidth=1.2, label=f"k = {number + 1}")
             axes.fill_between(x, np.maximum(mean - error, SMALLEST_PROJECTION), mean + error, color=colour, alpha=0.2)
-        side_labels(axes, {T_C: critical}, "x")
-    bare_left(panels)
-    drawn.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=len(MODE_LOOKS))
+        marks.side_labels(axes, {marks.T_C: critical}, "x")
+    drawn.legend(*cells[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=len(MODE_LOOKS))
     return drawn
 
 
@@ -105,31 +95,31 @@ def projections(results: xr.Dataset) -> Figure:
 def mode_growth(results: xr.Dataset) -> Figure:
     """How every mode grows along the flow, against what the linearised mean-field map predicts."""
     names = ("gain, first iteration", "squared projection", "mean field, relative")
-    drawn, columns = machine_columns(
+    drawn, columns = panels.machine_columns(
         results, names, "predicted gain $\\sigma_k^2$", 6.2, 0.0, sharex="col", sharey=False
     )
     last = results.sizes["growth_iteration"] - 1
-    light, dark = tints(NEUTRAL, 4)[1], INK
+    light, dark = style.tints(style.NEUTRAL, 4)[1], style.INK
     for (upper, middle, lower), machine in columns:
         here = machine.transpose("growth_iteration", "seed", "mode", ...)
         predicted = here["predicted_gain"].values.ravel()
         # Single weights that have run away lie far to the right of all others.
         predicted = np.where(predicted > 1e-6, predicted, np.nan)
-        upper.plot(predicted, here["gain"].values.ravel(), ".", color=NEUTRAL, markersize=3)
+        upper.plot(predicted, here["gain"].values.ravel(), ".", color=style.NEUTRAL, markersize=3)
         reach = np.geomspace(np.nanmin(predicted, initial=1.0), np.nanmax(predicted, initial=1.0), 100)
-        upper.plot(reach, reach, color=INK, linewidth=0.6)
+        upper.plot(reach, reach, color=style.INK, linewidth=0.6)
         gains = here["gain"].values
         upper.set_ylim(min(np.nanmin(gains, initial=0.0), -0.05), 1.15 * np.nanmax(gains, initial=1.0))
         for axes, name in ((middle, "growth_sampled"), (lower, "growth_mean_field")):
             for at, colour, marker in ((1, light, "."), (last, dark, "x")):
                 values = here[name].isel(growth_iteration=at).values.ravel()
                 values = np.where(values > 0, values, np.nan)
-                style = {"color": colour, "markersize": 3, "markeredgewidth": 0.6}
-                axes.semilogy(predicted, values, marker, label=f"iteration {at}", **style)
-            axes.axhline(1.0, color=INK, linewidth=0.6)
+                shown_as = {"color": colour, "markersize": 3, "markeredgewidth": 0.6}
+                axes.semilogy(predicted, values, marker, label=f"iteration {at}", **shown_as)
+            axes.axhline(1.0, color=style.INK, linewidth=0.6)
         for axes in (upper, middle, lower):
             axes.set_xscale("log")
             axes.xaxis.set_minor_formatter(NullFormatter())
-            axes.axvline(1.0, color=INK, linewidth=0.6, linestyle=(0, (1, 1.6)))
+            axes.axvline(1.0, color=style.INK, linewidth=0.6, linestyle=(0, (1, 1.6)))
     drawn.legend(*columns[0][0][1].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return drawn

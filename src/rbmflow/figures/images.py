@@ -1,22 +1,15 @@
 """Figures of lattices: the leading modes of the weights, the weights of hidden units, configurations along a flow."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
-from rbmflow.figures.panels import by_machine, by_start, new_figure
+from rbmflow.figures import panels, style
 from rbmflow.figures.plot import figure
-from rbmflow.figures.style import DIVERGING, SPIN_COLOURS, start_looks
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
 
 def _image_rows(results: xr.Dataset, rows: int, most: float, left: float) -> tuple[Figure, NDArray]:
@@ -24,7 +17,7 @@ def _image_rows(results: xr.Dataset, rows: int, most: float, left: float) -> tup
     count = results.sizes["leading"]
     side = min(7.8 / count, most)
     height = side * results.sizes["y"] / results.sizes["x"] * 0.94 + 0.28
-    drawn = new_figure(0.1 + rows * height, left + side * count)
+    drawn = panels.new_figure(0.1 + rows * height, left + side * count)
     return drawn, drawn.subplots(rows, count, squeeze=False)
 
 
@@ -36,7 +29,7 @@ def _image(axes: Axes, values: NDArray[np.float64], title: str, otherwise: str) 
         axes.text(0.5, 0.5, otherwise, ha="center", va="center", color="#999999", fontsize=7)
         return
     scale = float(np.abs(values).max()) or 1.0
-    axes.imshow(values, cmap=DIVERGING, vmin=-scale, vmax=scale)
+    axes.imshow(values, cmap=style.DIVERGING, vmin=-scale, vmax=scale)
     axes.set_title(title, fontsize=7.5)
 
 
@@ -50,7 +43,7 @@ def _image(axes: Axes, values: NDArray[np.float64], title: str, otherwise: str) 
 )
 def leading_vectors(results: xr.Dataset) -> Figure:
     """Leading visible singular vectors of every machine's first seed, as images of the lattice."""
-    machines = by_machine(results)
+    machines = panels.by_machine(results)
     drawn, grid = _image_rows(results, len(machines), 2.0, 0.3)
     for row, (name, here) in zip(grid, machines, strict=True):
         values = here["singular_value"].isel(seed=0).values
@@ -73,7 +66,7 @@ def leading_vectors(results: xr.Dataset) -> Figure:
 def receptive_fields(results: xr.Dataset) -> Figure:
     """Weights of the strongest hidden units (largest norm) of every machine's first seed, and their correlators."""
     names = {"receptive_field": "$W$", "receptive_correlator": "$\\langle v h\\rangle$"}
-    rows = [(machine, here[one], told) for machine, here in by_machine(results) for one, told in names.items()]
+    rows = [(machine, here[one], told) for machine, here in panels.by_machine(results) for one, told in names.items()]
     drawn, grid = _image_rows(results, len(rows), 1.15, 0.5)
     for row, (machine, images, told) in zip(grid, rows, strict=True):
         for axes, values in zip(row, images.transpose("leading", "y", "x").values, strict=True):
@@ -91,16 +84,16 @@ def receptive_fields(results: xr.Dataset) -> Figure:
 )
 def configurations(results: xr.Dataset) -> Figure:
     """One chain of a machine's first seed along the flow: one row a start, one column a snapshot."""
-    [(_, here)] = by_machine(results)[:1]
-    looks, snapshots = start_looks(results), [int(s) for s in results["snapshot"].values]
+    [(_, here)] = panels.by_machine(results)[:1]
+    looks, snapshots = style.start_looks(results), [int(s) for s in results["snapshot"].values]
     pitch = 1.1  # from one lattice to the next, in widths of a lattice
     columns, rows = pitch * np.arange(len(snapshots)), pitch * np.arange(len(looks))
     height = results.sizes["y"] / results.sizes["x"]
     side = min(9.5 / (pitch * len(snapshots)), 1.2)
-    drawn = new_figure(0.35 + side * height * pitch * len(looks), 0.4 + side * pitch * len(snapshots))
+    drawn = panels.new_figure(0.35 + side * height * pitch * len(looks), 0.4 + side * pitch * len(snapshots))
     axes = drawn.subplots()
-    colours = ListedColormap(SPIN_COLOURS)
-    for row, (_, look, flow) in zip(rows, by_start(here), strict=True):
+    colours = ListedColormap(style.SPIN_COLOURS)
+    for row, (_, look, flow) in zip(rows, panels.by_start(here), strict=True):
         for column, spins in zip(columns, flow["example"].transpose("snapshot", "y", "x").values, strict=True):
             corner = column, row * height
             extent = (column, column + 1, corner[1] + height, corner[1])

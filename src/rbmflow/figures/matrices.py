@@ -1,20 +1,13 @@
 """Figures of the weights as a whole: W W^T, its average over translations, its eigenvalues."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rbmflow._format import with_error
-from rbmflow.figures.panels import bare_left, by_machine, machine_columns, machine_panels
+from rbmflow.figures import panels, style
 from rbmflow.figures.plot import figure
-from rbmflow.figures.style import DATA, DIVERGING, INK, NEUTRAL, WIDTH
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
 
 LEAST_EDGE = 1e-6
 """A lower edge below this is not drawn: it is zero, but for rounding, where both layers are of one size."""
@@ -34,14 +27,14 @@ def weight_products(results: xr.Dataset) -> Figure:
     .. math:: (W W^T)_{ij} = \sum_\alpha W_{i\alpha} W_{j\alpha}
     """
     columns = min(results.sizes["machine"], 4)
-    side = min(WIDTH / columns, 3.3)
+    side = min(style.WIDTH / columns, 3.3)
     height, width = (0.2, side + 0.45), side * columns
-    drawn, panels = machine_panels(results, height, "visible unit", "visible unit", width=width)
-    for axes, here in panels:
+    drawn, cells = panels.machine_panels(results, height, "visible unit", "visible unit", width=width, bare=False)
+    for axes, here in cells:
         product = here["weight_product"].values
         scale = float(np.nanpercentile(np.abs(product), 99.5)) or 1.0
         exact = "none" if len(product) <= 400 else "auto"  # a large matrix is drawn at the resolution of a screen
-        image = axes.imshow(product, cmap=DIVERGING, vmin=-scale, vmax=scale, interpolation=exact)
+        image = axes.imshow(product, cmap=style.DIVERGING, vmin=-scale, vmax=scale, interpolation=exact)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(4, integer=True))
         axes.spines[:].set_visible(False)
@@ -66,14 +59,14 @@ def weight_products(results: xr.Dataset) -> Figure:
 def product_profiles(results: xr.Dataset) -> Figure:
     """W W^T averaged over translations, and below it the exact two-point function of the training mixture."""
     names = ("$W W^T$, mean over pairs", "two-point function of the data")
-    drawn, columns = machine_columns(results, names, "distance (lattice spacings)", 4.2, 0.0, sharey=False)
-    for ((upper, lower), here), (name, _) in zip(columns, by_machine(results), strict=True):
+    drawn, columns = panels.machine_columns(results, names, "distance (lattice spacings)", 4.2, 0.0, sharey=False)
+    for ((upper, lower), here), (name, _) in zip(columns, panels.by_machine(results), strict=True):
         at = here.isel(displacement=slice(1, None))
         mean, error = at["product_profile_mean"].values, at["product_profile_error"].values
         bars, distance = np.where(np.isfinite(error), error, 0.0), at["distance"].values
-        upper.axhline(0.0, color=INK, linewidth=0.6)
-        upper.errorbar(distance, mean, bars, fmt="o", color=NEUTRAL, markersize=3, linewidth=0.8)
-        lower.plot(distance, at["two_point_profile"].values, "o", color=DATA, markersize=3)
+        upper.axhline(0.0, color=style.INK, linewidth=0.6)
+        upper.errorbar(distance, mean, bars, fmt="o", color=style.NEUTRAL, markersize=3, linewidth=0.8)
+        lower.plot(distance, at["two_point_profile"].values, "o", color=style.DATA, markersize=3)
         lower.set_ylim(-0.05, 1.08)
         alike = here.sel(final_measure="resemblance")
         mean, error = float(alike["weight_final_mean"]), float(alike["weight_final_error"])
@@ -95,22 +88,23 @@ def product_profiles(results: xr.Dataset) -> Figure:
 )
 def spectra(results: xr.Dataset) -> Figure:
     """Squared singular values of the weights against their index, beside those of chance and of the data."""
-    drawn, panels = machine_panels(results, (0.7, 2.3), "index $k$", "eigenvalue")
-    for axes, here in panels:
+    drawn, cells = panels.machine_panels(results, (0.7, 2.3), "index $k$", "eigenvalue")
+    for axes, here in cells:
         squares = here["singular_value"].transpose("seed", "mode").values ** 2
         for number, eigenvalues in enumerate(np.where(squares > 0, squares, np.nan)):
             index, name = np.arange(1, eigenvalues.size + 1), "" if number else "weights"
             axes.semilogy(
-                index, eigenvalues, ".-", color=NEUTRAL, alpha=0.75, markersize=2.5, linewidth=0.7, label=name
+                index, eigenvalues, ".-", color=style.NEUTRAL, alpha=0.75, markersize=2.5, linewidth=0.7, label=name
             )
         data = here["data_eigenvalue"].values
         data = np.where(data > 1e-9, data, np.nan)
-        axes.plot(np.arange(1, data.size + 1), data, "x", color=DATA, markersize=2.5, markeredgewidth=0.7, label="data")
+        axes.plot(
+            np.arange(1, data.size + 1), data, "x", color=style.DATA, markersize=2.5, markeredgewidth=0.7, label="data"
+        )
         for name, edge in (("random weights", "initial_edge_upper"), ("", "initial_edge_lower")):
             level = float(here[edge].mean())
             if level > LEAST_EDGE:
-                axes.axhline(level, color=INK, linewidth=0.8, linestyle=(0, (1, 1.6)), label=name)
+                axes.axhline(level, color=style.INK, linewidth=0.8, linestyle=(0, (1, 1.6)), label=name)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    bare_left(panels)
-    drawn.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+    drawn.legend(*cells[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
     return drawn

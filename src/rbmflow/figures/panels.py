@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rbmflow.figures.axes import C_MAX, CRITICAL, NULL, PEAK, T_C, draw_readings, plain
+from rbmflow.figures.marks import C_MAX, CRITICAL, NULL, PEAK, T_C, draw_readings, plain
 from rbmflow.figures.style import WIDTH, start_looks, tints
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.axes import Axes
 
 GREY = "#777777"
 """The hue of a legend that holds for starts of every colour."""
@@ -82,6 +80,7 @@ def machine_panels(
     width: float = WIDTH,
     share_x: bool = True,
     pad: float | None = None,
+    bare: bool = True,
 ) -> tuple[Figure, list[tuple[Axes, xr.Dataset]]]:
     """One panel a machine, row by row, with shared axes; spare places of the last row stay free.
 
@@ -101,6 +100,8 @@ def machine_panels(
         Whether the level axes are shared.
     pad
         Points between a panel and its title.
+    bare
+        Whether the upright axis has its numbers in the first column alone.
     """
     machines = by_machine(results)
     columns = min(len(machines), most)
@@ -115,15 +116,10 @@ def machine_panels(
         axes.set_xlabel(xlabel)
         if place % columns == 0:
             axes.set_ylabel(ylabel)
+        elif bare:
+            axes.tick_params(labelleft=False)
         panels.append((axes, here))
     return figure, panels
-
-
-def bare_left(panels: Sequence[tuple[Axes, xr.Dataset]]) -> None:
-    """Write the numbers of the upright axis in the first column alone, where all panels share them."""
-    for axes, _ in panels:
-        place = axes.get_subplotspec()
-        axes.tick_params(labelleft=place is None or place.is_first_col())
 
 
 def flow_lines(axes: Axes, here: xr.Dataset, name: str) -> None:

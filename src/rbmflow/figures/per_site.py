@@ -1,18 +1,11 @@
 """Figures of what needs no thermometer: energy, moments of the magnetization, domains, along the flow."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
 
-from rbmflow.figures.axes import NULL, say_empty, side_labels
-from rbmflow.figures.panels import flow_lines, machine_columns, start_legend
+from rbmflow.figures import marks, panels
 from rbmflow.figures.plot import figure
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
 
 MOMENTS = {
     "magnetization_2": "$m^2$",
@@ -35,15 +28,15 @@ MOMENTS = {
 def energy_flow(results: xr.Dataset) -> Figure:
     """Energy and absolute magnetization per site, against the iteration of the flow."""
     ranges = {"energy": (-2.06, 0.2), "abs_magnetization": (-0.03, 1.03)}
-    drawn, columns = machine_columns(results, ("energy per site $(J)$", r"$|m|$ per site"), "iteration", 4.3)
+    drawn, columns = panels.machine_columns(results, ("energy per site $(J)$", r"$|m|$ per site"), "iteration", 4.3)
     for column, here in columns:
         for axes, (name, limits) in zip(column, ranges.items(), strict=True):
             axes.set_ylim(*limits)
             null = float(here[f"null_{name}"])
-            axes.axhline(null, **NULL)
-            flow_lines(axes, here, name)
-            side_labels(axes, {"null": null})
-    start_legend(drawn, results)
+            axes.axhline(null, **marks.NULL)
+            panels.flow_lines(axes, here, name)
+            marks.side_labels(axes, {"null": null})
+    panels.start_legend(drawn, results)
     return drawn
 
 
@@ -56,13 +49,13 @@ def energy_flow(results: xr.Dataset) -> Figure:
 )
 def flow_observables(results: xr.Dataset) -> Figure:
     """Moments of m, number of domains and step distance, against the iteration of the flow."""
-    drawn, columns = machine_columns(results, tuple(MOMENTS.values()), "iteration", 6.4)
+    drawn, columns = panels.machine_columns(results, tuple(MOMENTS.values()), "iteration", 6.4)
     for column, here in columns:
         for axes, name in zip(column, MOMENTS, strict=True):
             of_all = results[f"{name}_mean"].values
             top = max(np.nanmax(of_all) if np.isfinite(of_all).any() else 1.0, 0.05)
             axes.set_ylim(-0.04 * top, 1.08 * top)
-            flow_lines(axes, here, name)
-            say_empty(axes, here[f"{name}_mean"].values)
-    start_legend(drawn, results)
+            panels.flow_lines(axes, here, name)
+            marks.say_empty(axes, here[f"{name}_mean"].values)
+    panels.start_legend(drawn, results)
     return drawn

@@ -1,34 +1,18 @@
 """Figures of distributions along the flow, at a few iterations: class probabilities, correlations."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
 
 from rbmflow._checks import InvalidInput, Problem
-from rbmflow.figures.axes import NULL, labels, positions, side_labels, temperature_axis, top_temperature
-from rbmflow.figures.panels import (
-    by_start,
-    few_iterations,
-    iteration_legend,
-    machine_rows,
-    reference_lines,
-    references,
-    shaded_lines,
-)
+from rbmflow.figures import marks, panels, style
 from rbmflow.figures.plot import figure
-from rbmflow.figures.style import INK, WIDTH, start_looks
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
 
 
 @figure(
     section="probabilities",
     by="classifier",
-    of=few_iterations,
+    of=panels.few_iterations,
     needs=(
         *("probability_mean", "probability_error", "null_probability"),
         *("critical_temperature", "specific_heat_peak_temperature"),
@@ -44,55 +28,55 @@ def class_probabilities(results: xr.Dataset) -> Figure:
     One row a machine, one column a start: the way in which the flow is drawn in arXiv:1801.07172. The classifier is
     chosen by `class_probabilities(results, classifier="bayes")`.
     """
-    classifiers = labels(results, "classifier")
+    classifiers = marks.labels(results, "classifier")
     if len(classifiers) > 1:
         raise InvalidInput(Problem("classifier", classifiers, "one of them must be chosen"))
-    results, looks = results.isel(classifier=0), start_looks(results)
-    width = max(WIDTH, 2.0 * len(looks))
+    results, looks = results.isel(classifier=0), style.start_looks(results)
+    width = max(style.WIDTH, 2.0 * len(looks))
     xlabel = "temperature of the class $(J/k_B)$"
-    drawn, rows = machine_rows(results, len(looks), "class probability", xlabel, 1.7, width, sharey="row")
-    bins, top = results["bin"].values, top_temperature(results)
+    drawn, rows = panels.machine_rows(results, len(looks), "class probability", xlabel, 1.7, width, sharey="row")
+    bins, top = results["bin"].values, marks.top_temperature(results)
     few, infinite = "." if len(bins) < 10 else "", bool(np.isinf(bins).any())
-    lines, x = references(results), positions(bins, top)
+    lines, x = panels.references(results), marks.positions(bins, top)
     for row, here in rows:
         null = here["null_probability"].values
-        for axes, (_, look, flow) in zip(row, by_start(here), strict=True):
-            temperature_axis(axes, top, infinite=infinite)
-            reference_lines(axes, lines, "x")
-            axes.plot(x, null, marker=few, **NULL)
-            shaded_lines(axes, x, flow, "probability", look.colour, few)
+        for axes, (_, look, flow) in zip(row, panels.by_start(here), strict=True):
+            marks.temperature_axis(axes, top, infinite=infinite)
+            panels.reference_lines(axes, lines, "x")
+            axes.plot(x, null, marker=few, **marks.NULL)
+            panels.shaded_lines(axes, x, flow, "probability", look.colour, few)
         row[0].set_ylim(bottom=0.0)
-        side_labels(row[-1], {"null": null[-1]})
+        marks.side_labels(row[-1], {"null": null[-1]})
     for axes, (start, look) in zip(rows[0][0], looks.items(), strict=True):
         axes.set_title(f"from {start}", color=look.colour, pad=18)
-        side_labels(axes, lines, "x", gap=0.11)
-    iteration_legend(drawn, results["iteration"].values.tolist())
+        marks.side_labels(axes, lines, "x", gap=0.11)
+    panels.iteration_legend(drawn, results["iteration"].values.tolist())
     return drawn
 
 
 @figure(
     section="correlations",
-    of=few_iterations,
+    of=panels.few_iterations,
     needs=("correlation_mean", "correlation_error", "null_correlation"),
     caption="Two-point function along an axis of the lattice, averaged over {chains} chains, at several iterations "
     "from light to dark. {seed_band} Dotted: the mixture of what the machine was trained on (null).",
 )
 def correlations(results: xr.Dataset) -> Figure:
     """Two-point function along an axis of the lattice at several iterations."""
-    looks = start_looks(results)
-    width = max(WIDTH, 2.0 * len(looks))
+    looks = style.start_looks(results)
+    width = max(style.WIDTH, 2.0 * len(looks))
     xlabel = "displacement along an axis (sites)"
-    drawn, rows = machine_rows(results, len(looks), "$\\langle s_0 s_r \\rangle$", xlabel, 1.7, width)
+    drawn, rows = panels.machine_rows(results, len(looks), "$\\langle s_0 s_r \\rangle$", xlabel, 1.7, width)
     distance = np.arange(results.sizes["dx"])
     for row, here in rows:
         null = here["null_correlation"].isel(dy=0).values
-        for axes, (_, look, flow) in zip(row, by_start(here.isel(dy=0)), strict=True):
+        for axes, (_, look, flow) in zip(row, panels.by_start(here.isel(dy=0)), strict=True):
             axes.set_ylim(-0.08, 1.05)
-            axes.axhline(0.0, color=INK, linewidth=0.4)
-            axes.plot(distance, null, **NULL)
-            shaded_lines(axes, distance, flow, "correlation", look.colour, ".")
-        side_labels(row[-1], {"null": null[-1]})
+            axes.axhline(0.0, color=style.INK, linewidth=0.4)
+            axes.plot(distance, null, **marks.NULL)
+            panels.shaded_lines(axes, distance, flow, "correlation", look.colour, ".")
+        marks.side_labels(row[-1], {"null": null[-1]})
     for axes, (start, look) in zip(rows[0][0], looks.items(), strict=True):
         axes.set_title(f"from {start}", color=look.colour)
-    iteration_legend(drawn, results["iteration"].values.tolist())
+    panels.iteration_legend(drawn, results["iteration"].values.tolist())
     return drawn

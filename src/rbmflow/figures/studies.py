@@ -1,21 +1,13 @@
 """Figures of many machines at once: where their flows end, and how that goes with what they have learnt."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rbmflow.figures.axes import CRITICAL, say_empty
-from rbmflow.figures.panels import by_machine, by_start, new_figure, offsets
+from rbmflow.figures import marks, panels, style
 from rbmflow.figures.plot import figure
-from rbmflow.figures.style import INK, NEUTRAL, start_looks
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 ROW = 0.24
 """Inches that a machine takes."""
@@ -36,22 +28,24 @@ TICKS = {"specific_heat_peak_temperature": (0, (5, 2)), "mixture_temperature": (
 )
 def study_ends(study: xr.Dataset) -> Figure:
     """T(E) at the end of the flows of every machine of a study, one row a machine."""
-    machines, looks = by_machine(study), start_looks(study)
-    drawn = new_figure(1.0 + ROW * len(machines))
+    machines, looks = panels.by_machine(study), style.start_looks(study)
+    drawn = panels.new_figure(1.0 + ROW * len(machines))
     axes = drawn.add_subplot()
     _temperature_range(axes, study)
-    axes.axvline(float(study["critical_temperature"][0]), **CRITICAL)
+    axes.axvline(float(study["critical_temperature"][0]), **marks.CRITICAL)
     for row, (_, here) in enumerate(machines):
-        for name, style in TICKS.items():
-            axes.plot([float(here[name])] * 2, [row - 0.42, row + 0.42], color=INK, linewidth=1.2, linestyle=style)
+        for name, dashes in TICKS.items():
+            axes.plot(
+                [float(here[name])] * 2, [row - 0.42, row + 0.42], color=style.INK, linewidth=1.2, linestyle=dashes
+            )
         face = None if bool(here["converged"]) else "white"
-        for offset, (_, look, at) in zip(offsets(len(looks), 0.22), by_start(here), strict=True):
+        for offset, (_, look, at) in zip(panels.offsets(len(looks), 0.22), panels.by_start(here), strict=True):
             end, error = float(at["end_temperature"]), float(np.nan_to_num(at["end_error"]))
-            style, height = {"color": look.colour, "markerfacecolor": face or look.colour}, row + float(offset)
+            shown_as, height = {"color": look.colour, "markerfacecolor": face or look.colour}, row + float(offset)
             if end > (high := axes.get_xlim()[1]):
-                axes.plot(high, height, ">", clip_on=False, **style)
+                axes.plot(high, height, ">", clip_on=False, **shown_as)
             elif np.isfinite(end):
-                axes.errorbar(end, height, xerr=error, marker=look.marker, markersize=4.5, **style)
+                axes.errorbar(end, height, xerr=error, marker=look.marker, markersize=4.5, **shown_as)
     axes.set_yticks(range(len(machines)), [name for name, _ in machines])
     axes.set_ylim(len(machines) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
@@ -59,9 +53,9 @@ def study_ends(study: xr.Dataset) -> Figure:
     handles = [
         Line2D([], [], color=k.colour, marker=k.marker, linewidth=1, label=f"from {s}") for s, k in looks.items()
     ]
-    handles.append(Line2D([], [], color=INK, linewidth=0.8, label="$T_c$"))
-    for label, style in zip(("$C_{max}(L)$", "training mixture"), TICKS.values(), strict=True):
-        handles.append(Line2D([], [], color=INK, linewidth=1.2, linestyle=style, label=label))
+    handles.append(Line2D([], [], color=style.INK, linewidth=0.8, label="$T_c$"))
+    for label, dashes in zip(("$C_{max}(L)$", "training mixture"), TICKS.values(), strict=True):
+        handles.append(Line2D([], [], color=style.INK, linewidth=1.2, linestyle=dashes, label=label))
     drawn.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return drawn
 
@@ -90,8 +84,8 @@ def _temperature_range(axes: Axes, study: xr.Dataset) -> None:
 )
 def study_excess(study: xr.Dataset) -> Figure:
     """How far the flows end from the training mixture against how well the machines have learnt it."""
-    machines = by_machine(study)
-    drawn = new_figure(max(3.6, 0.5 + 0.16 * len(machines)), width=9.0)
+    machines = panels.by_machine(study)
+    drawn = panels.new_figure(max(3.6, 0.5 + 0.16 * len(machines)), width=9.0)
     axes = drawn.add_subplot()
     axes.axhline(0.0, color="#999999", linewidth=0.8)
     shown = []
@@ -99,17 +93,17 @@ def study_excess(study: xr.Dataset) -> Figure:
         x, y = float(here["excess"]), float(here["energy_from_mixture"])
         if not (np.isfinite(x) and np.isfinite(y)):
             continue
-        face = NEUTRAL if bool(here["converged"]) else "white"
+        face = style.NEUTRAL if bool(here["converged"]) else "white"
         errors = [float(np.nan_to_num(here[f"{what}_error"])) for what in ("excess", "energy_from_mixture")]
-        axes.errorbar(x, y, errors[1], errors[0], color=NEUTRAL, marker="o", markerfacecolor=face, markersize=4.5)
+        axes.errorbar(x, y, errors[1], errors[0], color=style.NEUTRAL, marker="o", markerfacecolor=face, markersize=4.5)
         shown.append((x, f"{row + 1}  {name}"))
-        axes.annotate(str(row + 1), (x, y), (4, 3), textcoords="offset points", fontsize=7, color=INK)
+        axes.annotate(str(row + 1), (x, y), (4, 3), textcoords="offset points", fontsize=7, color=style.INK)
     if shown:
         # A machine within the error of a perfect one may come out below 0.
         axes.set_xscale("log" if min(x for x, _ in shown) > 0 else "symlog")
         handles = [Line2D([], [], linestyle="none", label=text) for _, text in shown]
         drawn.legend(handles=handles, loc="outside right upper", handlelength=0, handletextpad=0, fontsize=7)
-    say_empty(axes, study["excess"].values)
+    marks.say_empty(axes, study["excess"].values)
     axes.set_xlabel("excess over the training mixture (nats)")
     axes.set_ylabel("$E/N$ at the end minus mixture $(J)$")
     return drawn

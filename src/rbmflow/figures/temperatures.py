@@ -1,43 +1,12 @@
 """Figures of temperatures: along the flow, at its end, and those that thermometers read from known configurations."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from rbmflow.figures.axes import (
-    CRITICAL,
-    NULL,
-    T_C,
-    THERMOMETERS,
-    draw_readings,
-    labels,
-    positions,
-    say_empty,
-    side_labels,
-    temperature_axis,
-    top_temperature,
-)
-from rbmflow.figures.panels import (
-    bare_left,
-    by_start,
-    flow_lines,
-    machine_panels,
-    machine_rows,
-    new_figure,
-    offsets,
-    reference_lines,
-    references,
-    start_legend,
-)
+from rbmflow.figures import marks, panels, style
 from rbmflow.figures.plot import figure
-from rbmflow.figures.style import INK, NEUTRAL, Look
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 REFERENCES = ("critical_temperature", "specific_heat_peak_temperature")
 
@@ -52,22 +21,22 @@ REFERENCES = ("critical_temperature", "specific_heat_peak_temperature")
 )
 def temperature_flow(results: xr.Dataset) -> Figure:
     """Temperature that each thermometer reads, against the iteration of the flow."""
-    thermometers = labels(results, "thermometer")
-    drawn, rows = machine_rows(results, len(thermometers), "temperature $(J/k_B)$", "iteration", 1.75)
-    top = top_temperature(results)
+    thermometers = marks.labels(results, "thermometer")
+    drawn, rows = panels.machine_rows(results, len(thermometers), "temperature $(J/k_B)$", "iteration", 1.75)
+    top = marks.top_temperature(results)
     for row, machine in rows:
         for place, axes in enumerate(row):
             here = machine.isel(thermometer=place)
-            temperature_axis(axes, top, "y")
-            lines = references(here, "null")
-            reference_lines(axes, lines)
-            flow_lines(axes, here, "temperature")
-            say_empty(axes, np.nan_to_num(here["temperature_mean"].values, nan=np.nan, posinf=0.0, neginf=0.0))
+            marks.temperature_axis(axes, top, "y")
+            lines = panels.references(here, "null")
+            panels.reference_lines(axes, lines)
+            panels.flow_lines(axes, here, "temperature")
+            marks.say_empty(axes, np.nan_to_num(here["temperature_mean"].values, nan=np.nan, posinf=0.0, neginf=0.0))
             if axes is row[-1]:
-                side_labels(axes, lines)
+                marks.side_labels(axes, lines)
     for axes, thermometer in zip(rows[0][0], thermometers, strict=True):
-        axes.set_title(THERMOMETERS.get(thermometer, thermometer))
-    start_legend(drawn, results)
+        axes.set_title(marks.THERMOMETERS.get(thermometer, thermometer))
+    panels.start_legend(drawn, results)
     return drawn
 
 
@@ -86,23 +55,22 @@ def temperature_flow(results: xr.Dataset) -> Figure:
 )
 def flow_ends(results: xr.Dataset) -> Figure:
     """Where every flow ended, thermometer by thermometer, beside T_c, C_max and the null."""
-    thermometers = labels(results, "thermometer")
-    drawn, panels = machine_panels(results, (0.8, 1.9), "", most=2, share_x=False, pad=18)
-    for axes, here in panels:
+    thermometers = marks.labels(results, "thermometer")
+    drawn, cells = panels.machine_panels(results, (0.8, 1.9), "", most=2, share_x=False, pad=18)
+    for axes, here in cells:
         _draw_ends(axes, here)
-        axes.set_yticks(range(len(thermometers)), [THERMOMETERS.get(t, t) for t in thermometers])
+        axes.set_yticks(range(len(thermometers)), [marks.THERMOMETERS.get(t, t) for t in thermometers])
         axes.set_ylim(len(thermometers) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
-    bare_left(panels)
-    for axes, _ in panels[-2:]:
+    for axes, _ in cells[-2:]:
         axes.set_xlabel("temperature at the end of the flow $(J/k_B)$")
-    start_legend(drawn, results, markers=True)
+    panels.start_legend(drawn, results, markers=True)
     return drawn
 
 
 def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
     """Draw the ends of one machine's flows into a panel, and give it the range that holds them."""
-    lines = references(here)
+    lines = panels.references(here)
     ends, errors = here["end_temperature"], here["end_error"].fillna(0.0)
     nulls = here["null_temperature"].values
     values = np.concatenate([(ends - errors).values.ravel(), (ends + errors).values.ravel(), nulls])
@@ -110,12 +78,14 @@ def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
     margin = max(0.08 * np.ptp(values), 0.05)
     low, high = values.min() - margin, values.max() + margin
     axes.set_xlim(low, high)
-    reference_lines(axes, lines, "x")
-    side_labels(axes, {**lines, "null": nulls[0]}, "x", gap=0.09)
+    panels.reference_lines(axes, lines, "x")
+    marks.side_labels(axes, {**lines, "null": nulls[0]}, "x", gap=0.09)
     for row in range(here.sizes["thermometer"]):
         of_thermometer = here.isel(thermometer=row)
-        axes.plot([nulls[row]] * 2, [row - 0.42, row + 0.42], **NULL)
-        for place, (_, look, at) in zip(offsets(here.sizes["start"], 0.25), by_start(of_thermometer), strict=True):
+        axes.plot([nulls[row]] * 2, [row - 0.42, row + 0.42], **marks.NULL)
+        for place, (_, look, at) in zip(
+            panels.offsets(here.sizes["start"], 0.25), panels.by_start(of_thermometer), strict=True
+        ):
             end, error = float(at["end_temperature"]), float(at["end_error"])
             face = look.colour if bool(at["converged"]) else "white"
             if np.isposinf(end):
@@ -137,11 +107,11 @@ def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
 )
 def calibration(results: xr.Dataset) -> Figure:
     """What each thermometer reads from held-out exact configurations, against their temperature."""
-    thermometers, top = labels(results, "thermometer"), top_temperature(results)
+    thermometers, top = marks.labels(results, "thermometer"), marks.top_temperature(results)
     true = results["temperature"].values.astype(float)
-    x, look = positions(true, top), Look(NEUTRAL, "o")
+    x, look = marks.positions(true, top), style.Look(style.NEUTRAL, "o")
     infinite = bool(np.isinf(true).any())
-    drawn = new_figure(4.2)
+    drawn = panels.new_figure(4.2)
     grid = drawn.subplots(2, len(thermometers), sharex=True, sharey="row", squeeze=False)
     finite = np.isfinite(true)
     spans = results["calibration"].transpose("temperature", "thermometer").values[finite] - true[finite, None]
@@ -150,22 +120,22 @@ def calibration(results: xr.Dataset) -> Figure:
     for place, ((upper, lower), thermometer) in enumerate(zip(grid.T, thermometers, strict=True)):
         here = results.isel(thermometer=place)
         reading, error = here["calibration"].values, here["calibration_error"].values
-        temperature_axis(upper, top, "y", infinite=infinite)
-        temperature_axis(lower, top, "x", infinite=infinite)
-        upper.plot([0, top], [0, top], color=INK, linewidth=0.6)
-        lower.axhline(0.0, color=INK, linewidth=0.6)
-        draw_readings(upper, x, positions(reading, top), error, look)
+        marks.temperature_axis(upper, top, "y", infinite=infinite)
+        marks.temperature_axis(lower, top, "x", infinite=infinite)
+        upper.plot([0, top], [0, top], color=style.INK, linewidth=0.6)
+        lower.axhline(0.0, color=style.INK, linewidth=0.6)
+        marks.draw_readings(upper, x, marks.positions(reading, top), error, look)
         lower.set_ylim(-reach, reach)
         difference = reading[finite] - true[finite]
-        lower.errorbar(true[finite], difference, error[finite], fmt=".", color=NEUTRAL, linewidth=0.8)
+        lower.errorbar(true[finite], difference, error[finite], fmt=".", color=style.NEUTRAL, linewidth=0.8)
         first, last = (float(here[name]) for name in ("usable_from", "usable_to"))
         for axes in (upper, lower):
             if np.isfinite(first):
-                axes.axvspan(first, min(last, top), color=NEUTRAL, alpha=0.1, linewidth=0)
-            axes.axvline(critical, **CRITICAL)
-        side_labels(upper, {T_C: critical}, "x")
-        say_empty(upper, positions(reading, top))
-        upper.set_title(THERMOMETERS.get(thermometer, thermometer), pad=18)
+                axes.axvspan(first, min(last, top), color=style.NEUTRAL, alpha=0.1, linewidth=0)
+            axes.axvline(critical, **marks.CRITICAL)
+        marks.side_labels(upper, {marks.T_C: critical}, "x")
+        marks.say_empty(upper, marks.positions(reading, top))
+        upper.set_title(marks.THERMOMETERS.get(thermometer, thermometer), pad=18)
         lower.set_xlabel("temperature of the data $(J/k_B)$")
     grid[0, 0].set_ylabel("reading $(J/k_B)$")
     grid[1, 0].set_ylabel("reading − temperature")

@@ -28,7 +28,7 @@ def explorer_data(results: xr.Dataset) -> dict[str, Any]:
         The results of a run.
     """
     from rbmflow.figures import start_looks
-    from rbmflow.figures.axes import positions, top_temperature
+    from rbmflow.figures.marks import positions, top_temperature
 
     top = top_temperature(results)
     bins = results["bin"].values.astype(float)

@@ -12,7 +12,7 @@ import xarray as xr
 from scipy.stats import chi2
 
 from rbmflow import exact
-from rbmflow._variables import RESULTS, described
+from rbmflow._variables import RESULTS, described, labelled
 from rbmflow.convergence import DOUBTS, FlowEnds, end_of_flows, mean_temperature
 from rbmflow.diagnostics import mean_and_error, mean_and_joined_error, root_mean_square
 from rbmflow.settings import MachineSettings, ModelSettings, SamplingSettings, TrainingSettings, start_label
@@ -138,23 +138,23 @@ def _of_all(found: Found, kind: str, hashes: list[list[str]]) -> xr.Dataset | No
     return _unflatten(whole, ("machine", "seed"), (len(hashes), len(hashes[0])))
 
 
+def _over_seeds(
+    data: xr.Dataset, name: str, join: Callable[..., tuple[np.ndarray, np.ndarray]], *sources: str, error: str = "error"
+) -> dict[str, np.ndarray]:
+    """Mean of a variable over seeds, with its error, from it and what is known of its noise."""
+    dims = RESULTS[f"{name}_mean"].dims
+    joined = join(*(data[source].transpose("seed", *dims).values for source in sources or (name,)))
+    return dict(zip((f"{name}_mean", f"{name}_{error}"), joined, strict=True))
+
+
 def _averages(read: xr.Dataset) -> xr.Dataset:
     """Means over seeds at every iteration, with joined errors where those of the chains are known."""
+    of_reading = ("temperature_read", "temperature_read_error", "temperature_read_curve_error")
     averages: dict[str, Any] = {"temperature_read": read["temperature_read"]}
-
-    def add(name: str, source: str, join: Callable[..., tuple[np.ndarray, np.ndarray]], *noise: str) -> None:
-        values = [read[one].transpose("seed", ...) for one in (source, *noise)]
-        mean, error = join(*(one.values for one in values))
-        dims = values[0].dims[1:]
-        averages.update({f"{name}_mean": (dims, mean), f"{name}_error": (dims, error)})
-
-    of_reading = ("temperature_read_error", "temperature_read_curve_error")
-    add("temperature", "temperature_read", mean_temperature, *of_reading)
-    for name in AVERAGED:
-        add(name, name, mean_and_joined_error, f"{name}_error")
-    add("probability", "probability", mean_and_joined_error, "probability_error")
-    add("correlation", "correlation", mean_and_error)
-    return xr.Dataset(averages, read.coords)
+    averages |= _over_seeds(read, "temperature", mean_temperature, *of_reading)
+    for name in (*AVERAGED, "probability"):
+        averages |= _over_seeds(read, name, mean_and_joined_error, name, f"{name}_error")
+    return labelled(averages | _over_seeds(read, "correlation", mean_and_error), read.coords)
 
 
 def _ends(read: xr.Dataset) -> xr.Dataset:
@@ -168,35 +168,30 @@ def _ends(read: xr.Dataset) -> xr.Dataset:
         for of_machine in zip(temperature, error, of_curve, strict=True)
     ]
 
-    def table(of: Callable[[FlowEnds], Any]) -> tuple[tuple[str, ...], np.ndarray]:
+    def table(of: Callable[[FlowEnds], Any]) -> np.ndarray:
         values = np.array([[of(one) for one in row] for row in found])
-        return ("machine", "thermometer", "start")[: values.ndim], values
+        return values if values.ndim == 2 else values.transpose(0, 2, 1)
 
     told = [entry.name for entry in fields(FlowEnds) if entry.name not in ("doubts", "seeds")]
     ends = {name: table(lambda one, name=name: getattr(one, name)) for name in (*told, "converged")}
-    doubts = {f"doubt_{name}": table(lambda one, name=name: name in one.doubts) for name in DOUBTS}
-    dataset = xr.Dataset(ends | doubts, {"thermometer": read["thermometer"]}).transpose("machine", "start", ...)
+    ends |= {f"doubt_{name}": table(lambda one, name=name: name in one.doubts) for name in DOUBTS}
     parts = ("", "_error", "_chain_error")
-    return dataset.assign({f"fixed_point{one}": dataset[f"mean_end{one}"].where(dataset["converged"]) for one in parts})
+    ends |= {f"fixed_point{one}": np.where(ends["converged"], ends[f"mean_end{one}"], np.nan) for one in parts}
+    return labelled(ends, {"thermometer": read["thermometer"]})
 
 
 def _off_manifold(read: xr.Dataset) -> xr.Dataset:
     """Distance of flow configurations from true ones at their T(E): means over seeds, and one p-value of all seeds."""
-    seed = read["off_distance"].dims.index("seed")
-    dims = tuple(dim for dim in read["off_distance"].dims if dim != "seed")
-    mean, error = mean_and_error(read["off_distance"].values, seed)
     # Fisher: machines of different seeds and their chains are independent.
-    statistic = -2 * np.log(read["off_p_value"].values).sum(axis=seed)
+    by_seed = read["off_p_value"]
+    statistic = -2 * by_seed.copy(data=np.log(by_seed.values)).sum("seed", skipna=False)
     found = {
-        "off_distance_mean": mean,
-        "off_distance_error": error,
-        "off_floor": read["off_floor"].values.mean(axis=seed),
-        "off_p_value": chi2.sf(statistic, 2 * read.sizes["seed"]),
+        **_over_seeds(read, "off_distance", mean_and_error),
+        "off_floor": read["off_floor"].mean("seed", skipna=False),
+        "off_p_value": statistic.copy(data=chi2.sf(statistic, 2 * read.sizes["seed"])),
+        "off_p_of_seed": by_seed.isel(compared=-1).sel(feature="joint"),
     }
-    coordinates = {name: read[name] for name in ("compared", "feature")}
-    joined = xr.Dataset({name: (dims, values) for name, values in found.items()}, coordinates)
-    last = read["off_p_value"].isel(compared=-1).sel(feature="joint")
-    return joined.assign(off_p_of_seed=(last.dims, last.values))
+    return labelled(found, {name: read[name] for name in ("compared", "feature")})
 
 
 def _training(found: Found, steps: dict[str, Step], hashes: Sequence[Sequence[str]]) -> xr.Dataset:
@@ -223,31 +218,27 @@ def _along_training(flows: xr.Dataset | None, starts: Sequence[str]) -> xr.Datas
     read = read.rename(stage="iteration").drop_vars("iteration").expand_dims(thermometer=["energy"])
     ends = [_ends(read.isel(checkpoint=number)) for number in range(flows.sizes["checkpoint"])]
     told = xr.concat(ends, "checkpoint").isel(thermometer=0, drop=True)
-    energy = flows["checkpoint_energy"].isel(stage=-1)
     kept = ("end_temperature", "end_error", "end_chain_error", "mean_end", "mean_end_error", "converged")
-    return xr.Dataset(
-        {f"checkpoint_{name}": told[name] for name in kept}
-        | {
-            "checkpoint_energy": (energy.dims, energy.values),
-            "checkpoint_end_update": (("machine", "checkpoint"), flows["checkpoint_update"].isel(seed=0).values),
-        },
-        {"checkpoint": np.arange(flows.sizes["checkpoint"]), "start": starts},
-    )
+    found = {f"checkpoint_{name}": told[name] for name in kept}
+    found["checkpoint_energy"] = flows["checkpoint_energy"].isel(stage=-1)
+    found["checkpoint_end_update"] = flows["checkpoint_update"].isel(seed=0)
+    return labelled(found, {"checkpoint": np.arange(flows.sizes["checkpoint"]), "start": starts})
 
 
 def _likelihood(every: xr.Dataset | None) -> xr.Dataset:
     """Excess nats and equilibrium checks; NaN for machines that have none, and where checkpoints are fewer."""
     if every is None:
         return xr.Dataset()
-    told = {}
-    for name in ("excess", "checkpoint_excess"):
-        mean, scatter = mean_and_error(every[name].transpose("seed", ...).values)
+
+    def join(values: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        mean, scatter = mean_and_error(values)
         # All seeds are measured on the same configurations, so that error does not fall with their number.
-        known = root_mean_square(every[f"{name}_error"].transpose("seed", ...).values)
-        dims = ("machine", "checkpoint")[: mean.ndim]
-        told |= {f"{name}_mean": (dims, mean), f"{name}_mean_error": (dims, np.fmax(scatter, known))}
-    told["checkpoint_excess_update"] = (("machine", "checkpoint"), every["checkpoint_update"].isel(seed=0).values)
-    return every.assign(told)
+        return mean, np.fmax(scatter, root_mean_square(error))
+
+    found: dict[str, Any] = {"checkpoint_excess_update": every["checkpoint_update"].isel(seed=0)}
+    for name in ("excess", "checkpoint_excess"):
+        found |= _over_seeds(every, name, join, name, f"{name}_error", error="mean_error")
+    return every.assign(labelled(found))
 
 
 def _examples(flows: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:
@@ -255,18 +246,13 @@ def _examples(flows: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:
     kept = flows[0][0]["snapshot"].values.tolist()
     shown = sorted({0, 1, 2, 5, 10, 20, kept[-1]} & set(kept))
     spins = [[flow["spins"].sel(snapshot=shown).isel(chain=0).values for flow in row] for row in flows]
-    return xr.Dataset({"example": (("machine", "start", "snapshot", "y", "x"), np.array(spins))}, {"snapshot": shown})
+    return labelled({"example": np.array(spins)}, {"snapshot": shown})
 
 
 def _references(step: Step) -> xr.Dataset:
     peak, _ = exact.specific_heat_peak(model_of(step))
-    return xr.Dataset(
-        {
-            "critical_temperature": exact.critical_temperature(),
-            "specific_heat_peak_temperature": float(peak),
-            "chains": step.settings["chains"],
-        }
-    )
+    known = {"critical_temperature": exact.critical_temperature(), "specific_heat_peak_temperature": float(peak)}
+    return labelled(known | {"chains": step.settings["chains"]})
 
 
 def _flags(step: Step, parents: tuple[xr.Dataset, ...], dataset: xr.Dataset) -> list[dict[str, str]]:
