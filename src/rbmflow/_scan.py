@@ -20,12 +20,6 @@ class Interrupted(KeyboardInterrupt):
     in a notebook it is `sys.last_value.result` afterwards. A second Ctrl-C, or one before anything was done, leaves
     nothing.
 
-    Parameters
-    ----------
-    message
-        How far the call had come.
-    result
-        What the call would have returned, had it been asked for no more.
     """
 
     def __init__(self, message: str, result: Any):
@@ -56,16 +50,10 @@ def chunks(step: Step, state: Any, total: int, size: int, done: int = 0) -> Iter
 
     Parameters
     ----------
-    step
-        `step(state) -> (state, info)`.
-    state
-        A pytree of arrays (random generators included).
-    total
-        Number of iterations in all.
-    size
-        Iterations in a chunk.
-    done
-        Iterations that `state` has already gone through.
+    step, state
+        `step(state) -> (state, info)` of a pytree of arrays (random generators included).
+    total, size, done
+        Iterations in all, in a chunk, and those that `state` has already gone through.
 
     Yields
     ------

@@ -107,7 +107,7 @@ class Draws(Record):
 
     @property
     def floats(self) -> Float32[np.ndarray, "temperature draw y x"]:
-        """The configurations as numbers to calculate with: int8 wraps in a product of matrices."""
+        """The configurations as numbers to calculate with."""
         return self.spins.astype(np.float32)
 
     def two_point(self) -> TwoPoint:

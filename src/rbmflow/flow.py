@@ -43,22 +43,11 @@ def _increasing(iterations: Any) -> tuple[int, ...]:
     return tuple(numbers.tolist())
 
 
-def _on_host(configurations: Configurations) -> Int8[np.ndarray, "iteration chain y x"]:
-    return owned(np.asarray(spins_of(configurations, name="configurations", axes=4)))
-
-
 class Flow(Record):
-    """Configurations along a flow.
+    """Configurations int8 [iteration, chain, y, x] of every chain at the iterations that were kept; 0 is the start.
 
     NumPy's functions take it as the array of its spins. Those are int8, whose products of matrices wrap beyond 127:
     formulas are for `floats`.
-
-    Parameters
-    ----------
-    iterations
-        The iterations that were kept, increasing; 0 is the start.
-    configurations : int8 [iteration, chain, y, x]
-        Spins of every chain at these iterations.
 
     Raises
     ------
@@ -67,7 +56,9 @@ class Flow(Record):
     """
 
     iterations: tuple[int, ...] = eqx.field(static=True, converter=_increasing)
-    configurations: Int8[np.ndarray, "iteration chain y x"] = eqx.field(converter=_on_host)
+    configurations: Int8[np.ndarray, "iteration chain y x"] = eqx.field(
+        converter=lambda given: owned(np.asarray(spins_of(given, name="configurations", axes=4)))
+    )
 
     def __check_init__(self):
         allowed = f"it must be [iteration, chain, y, x] with {len(self.iterations)} iterations"
@@ -97,7 +88,7 @@ class Flow(Record):
 
     @property
     def floats(self) -> Float32[np.ndarray, "iteration chain y x"]:
-        """The configurations as numbers to calculate with: int8 wraps in a product of matrices."""
+        """The configurations as numbers to calculate with."""
         return self.configurations.astype(np.float32)
 
     def two_point(self) -> TwoPoint:
@@ -139,16 +130,6 @@ class _FlowStep(eqx.Module):
         return _FlowState(onward, noise), units.to_spins(drawn)
 
 
-def _checked_start(machine: RBM, start: Configurations) -> Spins:
-    spins = spins_of(start, machine.sides, "start")
-    spins = spins if spins.ndim > 2 else spins[None]
-    visible = machine.weights.shape[0]
-    fits = spins.ndim == 3 and spins.shape[1] * spins.shape[2] == visible
-    allowed = f"it must be [chain, y, x] with y * x = {visible}, such as flow.spins or draws.spins[0]"
-    Problems.only(fits, "shape of start", spins.shape, allowed)
-    return jnp.asarray(spins)
-
-
 @own_settings
 def iterate(
     key: AnyKey,
@@ -165,11 +146,9 @@ def iterate(
 
     Parameters
     ----------
-    key
+    key, machine
         JAX random key, or a whole number. Flows of other starts or other machines have other random numbers, also
         with the same key.
-    machine
-        The machine.
     start : [chain, y, x]
         Configurations of -1/+1 on the lattice of the machine in any form, one a chain, such as `cold(...)` or
         `hot(...)`; [y, x] is one chain.
@@ -224,7 +203,11 @@ def iterate(
     problems.unless(machine.finite, "machine", "weights that are not finite", "its training must not have diverged")
     problems.done()
     wanted = tuple(sorted(set(kept_ones)))
-    spins = _checked_start(machine, start)
+    spins, visible = spins_of(start, machine.sides, "start"), machine.weights.shape[0]
+    spins = jnp.asarray(spins if spins.ndim > 2 else spins[None])
+    fits = spins.ndim == 3 and spins.shape[1] * spins.shape[2] == visible
+    allowed = f"it must be [chain, y, x] with y * x = {visible}, such as flow.spins or draws.spins[0]"
+    Problems.only(fits, "shape of start", spins.shape, allowed)
     chains = spins.shape[0]
     noise = GibbsNoise.seeded(key_for(key, "iterate", machine, spins), machine, chains)
     state = _FlowState(machine.units.from_spins(spins.reshape(chains, -1)), noise)
@@ -249,6 +232,8 @@ def iterate(
             if progress is not None:
                 progress(done / iterations)
     except KeyboardInterrupt:
+        if done < 0:
+            raise
         until = [at for at in wanted if at <= done]
         rows = kept[: len(until)] if done in until else np.concatenate([kept[: len(until)], stretch[-1:]])
         flow = Flow(sorted({*until, done}), rows)

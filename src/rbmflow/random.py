@@ -55,15 +55,7 @@ class Generator(eqx.Module):
 
     @classmethod
     def seeded(cls, key: Key, lanes: tuple[int, ...]) -> Generator:
-        """Seed one independent state a lane from 128 threefry bits each.
-
-        Parameters
-        ----------
-        key
-            JAX random key.
-        lanes
-            Shape of the vector of states, and so of every draw.
-        """
+        """One independent state a lane, of 128 threefry bits each; `lanes` is the shape of every draw."""
         return cls(*jax.random.bits(key, (4, *lanes), jnp.uint32))
 
     def words(self) -> tuple[Generator, UInt32[Array, "*lanes"]]:
@@ -189,14 +181,7 @@ def key_for(key: AnyKey, purpose: str, *used_on: Any) -> Key:
     that is handed a key would be the same. What the stream is used on is folded in too where two uses would be
     compared: Gibbs chains of two starts that share their random numbers soon are the same chains.
 
-    Parameters
-    ----------
-    key
-        JAX random key, or what `key_of` makes one from.
-    purpose
-        Name of the function; its CRC-32 is folded in.
-    used_on
-        Pytrees of arrays; the CRC-32 of their bytes is folded in.
+    What is folded in is the CRC-32 of the purpose, the name of the function, and of the bytes of all arrays.
 
     Raises
     ------

@@ -69,28 +69,16 @@ def _observables(model: Ising, kernel: Kernel, state: Any) -> Float[np.ndarray, 
     return np.stack([energy, magnetization if model.field else magnetization**2])
 
 
-def _record(model: Ising, kernel: Kernel, state: Any, points: int, every: int) -> tuple[Any, np.ndarray]:
-    """The series [observable, replica, time] over `points * every` steps."""
-    rows = []
-    for _ in range(points):
-        state = kernel.advance(state, every)
-        rows.append(_observables(model, kernel, state))
-    return state, np.stack(rows, axis=-1)
-
-
 def thermalise(model: Ising, kernel: Kernel, state: Any) -> tuple[Any, float, int, int, tuple[str, ...]]:
-    """Advance the chains by the module's rule.
-
-    Returns
-    -------
-    state, tau, thinning, discarded, flags
-        The thermalised state, tau and the distance of draws in steps, the steps done, and a flag if the rule was
-        not met.
-    """
+    """The thermalised state, tau and the distance of draws in steps, the steps done, flags if the rule was not met."""
     done, length, flags = 0, FIRST_WINDOW, ()
     while True:
         every = max(1, length // POINTS)
-        state, series = _record(model, kernel, state, length // every, every)
+        rows = []
+        for _ in range(length // every):
+            state = kernel.advance(state, every)
+            rows.append(_observables(model, kernel, state))
+        series = np.stack(rows, axis=-1)
         tau = every * max(tau_int(one) for one in series)
         thermal = done >= THERMAL * tau
         done += length
@@ -143,27 +131,10 @@ def run(
     draws: int,
     deliver: Callable[[Int8[np.ndarray, "replica y x"]], None],
 ) -> Chains:
-    """Draw from the Boltzmann distribution by Markov chains.
+    """Draw from the Boltzmann distribution by Markov chains, and return what was measured on them.
 
-    Parameters
-    ----------
-    key
-        JAX random key.
-    model
-        The model.
-    kernel
-        The update at this temperature.
-    temperature
-        In J/k_B, above 0; it decides how the chains start.
-    draws
-        How many.
-    deliver
-        Is handed the configurations as they come: the first draws of all replicas, then the second ones, ...
-
-    Returns
-    -------
-    Chains
-        What was measured.
+    `deliver` is handed the configurations as they come: the first draws of all replicas, then the second ones, and so
+    on. The temperature, in J/k_B and above 0, decides how the chains start.
     """
     replicas = replicas_for(model, kernel, draws)
     state = kernel.start(key, replicas, first_signs(model, temperature, replicas))

@@ -7,7 +7,7 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int8
@@ -34,21 +34,11 @@ SPARE_BYTES = 16_000_000
 SPINS = ("temperature", "draw", "y", "x")
 
 
-class Estimate(NamedTuple):
-    """What a set of configurations will take."""
-
-    size: float
-    """Bytes on disk, at most."""
-    seconds: float
-    """On one core of 2026, within a factor of about three."""
-
-    def __str__(self) -> str:
-        duration = f"{self.seconds:.0f} s" if self.seconds < 600 else f"{self.seconds / 3600:.1f} h"
-        return f"at most {self.size / 1e9:.3g} GB on disk, about {duration} on one core"
-
-
 def _seconds(model: Ising, temperature: float, draws: int, method: Method) -> float:
-    """Rough CPU time of the draws at one temperature, from times per site and autocorrelation times at T_c."""
+    """Rough CPU time of the draws at one temperature, from times per site and autocorrelation times at T_c.
+
+    It is that of one core of 2026, within a factor of about three.
+    """
     sites = model.lattice.sites
     if no_chain(temperature):
         return 1e-9 * sites * draws
@@ -66,10 +56,13 @@ def _seconds(model: Ising, temperature: float, draws: int, method: Method) -> fl
     return step * (60 * tau * replicas + 3 * (tau + 0.5) * draws) + measured
 
 
-def _estimate(model: Ising, plan: Plan) -> Estimate:
+def _estimate(model: Ising, plan: Plan) -> tuple[float, str]:
+    """Bytes on disk, at most, and what the set of configurations will take in words."""
     spins = len(plan.temperatures) * plan.draws * model.lattice.sites
     times = [_seconds(model, t, plan.draws, one) for t, (one, _) in zip(plan.temperatures, plan.methods, strict=True)]
-    return Estimate(PACKED * spins + 1e6, sum(times) + 6e-9 * spins)
+    size, seconds = PACKED * spins + 1e6, sum(times) + 6e-9 * spins
+    duration = f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 3600:.1f} h"
+    return size, f"at most {size / 1e9:.3g} GB on disk, about {duration} on one core"
 
 
 @own_settings
@@ -91,10 +84,8 @@ def sample_to(
 
     Parameters
     ----------
-    path
-        netCDF-4 file, made anew.
-    key, model, temperatures, draws, method
-        As for `sample`.
+    path, key, model, temperatures, draws, method
+        A netCDF-4 file, made anew; the others as for `sample`.
     progress
         Called after each block with the fraction done.
     tell
@@ -125,10 +116,10 @@ def sample_to(
     """
     path = place_of(path)
     key, plan = key_of(key), planned(model, temperatures, draws, method, progress)
-    needs = _estimate(model, plan)
-    require_space(path, needs.size)
+    size, needs = _estimate(model, plan)
+    require_space(path, size)
     if tell is not None:
-        tell(str(needs))
+        tell(needs)
     shape = (len(plan.temperatures), plan.draws, *model.lattice.shape)
     rows = max(1, min(plan.draws, CHUNK_BYTES // model.lattice.sites))
     with replacing(path) as part:

@@ -50,22 +50,7 @@ class TransferMatrix(Method):
         return row * rows * 2.0**row * 2.0**row / (4 * row)
 
     def draw(self, generator: np.random.Generator, model: Ising, temperature: float, draws: int) -> np.ndarray:
-        """Independent configurations at one temperature.
-
-        Parameters
-        ----------
-        generator
-            NumPy random generator.
-        model
-            The model.
-        temperature
-            In J/k_B, neither 0 nor infinity.
-        draws
-            How many.
-
-        Returns
-        -------
-        int8 [draw, y, x]
+        """Independent configurations int8 [draw, y, x] at one temperature in J/k_B, neither 0 nor infinity.
 
         Raises
         ------
@@ -122,13 +107,7 @@ def _bit_spin(words: np.ndarray, x: int | np.ndarray) -> np.ndarray:
 
 
 def _backward_sums(ly: int, lx: int, coupling: float, first_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log weight of each first row, and the probability of an up spin at each later site for each frontier.
-
-    Returns
-    -------
-    log_weight : float64 [first row]
-    up : float64 [site after the first row, frontier, first row]
-    """
+    """Log weight [first row], and the probability [site after it, frontier, first row] of an up spin."""
     frontiers = np.arange(2**lx)
     # Draws visit the frontiers of one first row after another: those lie together in memory.
     up = np.empty(((ly - 1) * lx, first_rows.size, 2**lx)).transpose(0, 2, 1)
@@ -156,13 +135,9 @@ def _backward_sums(ly: int, lx: int, coupling: float, first_rows: np.ndarray) ->
         with np.errstate(divide="ignore"):
             log_weight += np.log(largest) + coupling * np.abs(field).max()
         beta /= np.where(largest > 0, largest, 1)
-    return log_weight + _log_last(beta, first_rows), up
-
-
-def _log_last(beta: np.ndarray, first_rows: np.ndarray) -> np.ndarray:
-    """Log of the backward sum at the frontier that is the first row itself."""
     with np.errstate(divide="ignore"):
-        return np.log(beta[first_rows, np.arange(first_rows.size)])
+        # The last frontier is the first row itself.
+        return log_weight + np.log(beta[first_rows, np.arange(first_rows.size)]), up
 
 
 def _draw_given_first_row(
