@@ -6,7 +6,7 @@
 
 Each has 1000 draws at 25 temperatures, 1000 chains and 40 iterations from a cold and a hot start, one seed, two
 processes at a time. Peaks of steps are those of their provenance; that of the whole is the sum over all processes of
-the run, looked at five times a second, each page counted once (Linux). The exit code is 1 beyond the limit. The store
+the run, looked at twice a second, each page counted once (Linux). The exit code is 1 beyond the limit. The store
 stays.
 """
 
@@ -77,7 +77,7 @@ def measured(words):
     command = subprocess.Popen([sys.executable, "-m", "rbmflow.cli", *words])
     while command.poll() is None:
         peak = max(peak, sum(map(memory, processes(command.pid))))
-        time.sleep(0.2)
+        time.sleep(0.5)
     if command.returncode:
         sys.exit(f"the run has failed with exit code {command.returncode}")
     return time.perf_counter() - started, peak
