@@ -16,8 +16,9 @@ LEAST_EDGE = 1e-6
 @figure(
     section="product",
     needs=("weight_product",),
-    caption="The matrix product W Wᵀ of the first seed, by pairs of visible units; units count the sites row by row. "
-    "Each panel has its own scale, symmetric about zero, which ends at the 99.5th percentile of the absolute entries. "
+    caption="The matrix product W Wᵀ of the first seed, by pairs of visible units; units count the sites row by row "
+    "(of more than 1024 sites the first ones are shown). Each panel has its own scale, symmetric about zero, which "
+    "ends at the 99.5th percentile of the absolute entries. "
     "Look for a bright diagonal, for bands at the distance of neighbours (1 and the row length), and for a uniform "
     "background.",
 )

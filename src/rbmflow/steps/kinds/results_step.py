@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rbmflow.settings import start_label
-from rbmflow.steps.kind import Task, step
+from rbmflow.steps.kind import Task, lattice_sizes, step
 from rbmflow.store import Step
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from rbmflow.spec import Spec
+
+MOST_PAIRED = 1024
+"""Visible units whose pairs are shown, the first ones of a larger lattice."""
 
 
 @step(
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
         example: spin[machine start snapshot y x]
     """,
     along=lambda settings: {
+        "visible": min(lattice_sizes(settings)["visible"], MOST_PAIRED),
         "machine": [machine["label"] for machine in settings["machines"]],
         "seed": len(settings["machines"][0]["artifacts"]),
         "start": settings["starts"],
