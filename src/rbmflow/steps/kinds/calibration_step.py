@@ -42,10 +42,14 @@ def calibration(task: Task) -> xr.Dataset:
 
     model, temperatures = task.model, task.settings["temperatures"]
     known = Instruments(task, temperatures, *task.parents)
-    draws = sampler.sample(task.key, model, temperatures, task.settings["draws"])
-    read, error = known.read_spins(draws.spins)
-    true_class = np.broadcast_to(np.arange(len(temperatures))[:, None], draws.spins.shape[:2])
-    posterior = [np.asarray(known.neural.read(draws.spins)), known.exact.posterior(draws.spins, temperatures)]
+    rows = []
+    for temperature in temperatures:
+        # Draws at one temperature do not depend on the others, so that only these are in memory.
+        spins = sampler.sample(task.key, model, temperature, task.settings["draws"]).spins
+        of_classes = np.asarray(known.neural.read(spins)), known.exact.posterior(spins, temperatures)
+        rows.append((*known.read_spins(spins), *of_classes))
+    read, error, *posterior = (np.concatenate(part) for part in zip(*rows, strict=True))
+    true_class = np.broadcast_to(np.arange(len(temperatures))[:, None], posterior[0].shape[:2])
     nats = [float(cross_entropy(one, true_class)) for one in posterior]
     dims = ("temperature", "thermometer")
     usable = _usable(np.array(temperatures), read, error)
