@@ -15,7 +15,7 @@ import fake_report
 import fake_science
 import rbmflow
 from rbmflow import execute, spec
-from rbmflow.cli import main, sweeping
+from rbmflow.cli import main
 from rbmflow.cli.arguments import split_overrides
 from rbmflow.store import Store
 
@@ -32,7 +32,8 @@ def fakes(monkeypatch, tmp_path):
         monkeypatch.setitem(sys.modules, f"rbmflow.{name}", module)
         monkeypatch.setattr(rbmflow, name, module, raising=False)
     # Other processes would import the real steps.
-    monkeypatch.setattr("rbmflow.cli.commands._default_workers", lambda: 1)
+    for module in ("running", "pages"):
+        monkeypatch.setattr(f"rbmflow.cli.{module}.default_workers", lambda: 1)
     monkeypatch.setenv("FAKE_TRACE", str(tmp_path / "trace"))
     monkeypatch.chdir(tmp_path)
 
@@ -296,7 +297,8 @@ def test_status_tells_what_failed_and_how_to_go_on(call, monkeypatch):
     assert "`rbmflow step HASH` one" in out
     hash_ = Store("rbmflow-store").failures()[0].hash
     code, out, err = call("step", hash_[:10])
-    assert (code, out) == (1, "")
+    assert code == 1
+    assert re.fullmatch(r"quick-\w+: 3 of 6 steps computed, [\d.]+ s\n", out)
     assert err.startswith("machine 1 failed: ArithmeticError: made to fail")
     monkeypatch.delenv("FAKE_FAIL")
     assert call("step", hash_[:10]) == (0, "machine 1 is computed\n", "")
@@ -484,7 +486,7 @@ def test_doctor_looks_where_steps_are_computed(call, tmp_path, monkeypatch, faul
 
 
 def test_doctor_says_why_no_worker_begins(call, tmp_path, monkeypatch):
-    monkeypatch.setattr("rbmflow.execute.spawning._path", lambda module: [])
+    monkeypatch.setattr("rbmflow.execute.children._path", lambda module: [])
     code, out, _ = call("doctor")
     assert code == 1
     assert "its process ended with exit code 1" in out
@@ -511,7 +513,7 @@ def test_a_broken_pipe_that_is_not_the_reader_is_told(call, monkeypatch):
     def break_(_):
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr("rbmflow.cli.commands.cite", break_)
+    monkeypatch.setattr("rbmflow.cli.installation.cite", break_)
     code, _, err = call("cite")
     assert code == 1
     assert err == "The system refused (Broken pipe); what is done stays, the same command goes on.\n"
@@ -636,12 +638,12 @@ def test_a_sweep_shares_what_its_points_have_in_common(call, tmp_path):
     assert re.search(r"estimate: \d+ s on 1 worker, [\d.]+ kB of disk", out)
     assert "none to go by" not in out
     before = tree(tmp_path)
-    assert "0 of 13 steps computed" in call("run", *SWEEP)[1]
+    assert "nothing to compute" in call("run", *SWEEP)[1]
     assert tree(tmp_path) == before
 
 
 def test_a_sweep_of_many_points_leaves_their_reports_to_be_asked_for(call, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweeping, "MOST_REPORTS", 3)
+    monkeypatch.setattr("rbmflow.cli.pages.MOST_REPORTS", 3)
     code, out, err = call("run", *SWEEP)
     assert code == 0, err
     assert Path(out.splitlines()[-1]).exists()

@@ -12,9 +12,9 @@ import fake_science
 from rbmflow import execute, spec
 from rbmflow._checks import InvalidInput
 from rbmflow.cli import main
-from rbmflow.execute import Slurm, load_slurm, slurm
-from rbmflow.execute.cluster import cut
+from rbmflow.execute import Slurm, load_slurm, slurm, slurm_folder
 from rbmflow.execute.performing import Outcome
+from rbmflow.execute.slurm import cut
 from rbmflow.store import Step, Store
 
 
@@ -136,7 +136,7 @@ def test_steps_come_in_groups_and_their_data_are_those_of_a_local_run(cluster, s
 
 def test_nobody_else_can_put_an_answer_into_the_folder_of_jobs(cluster, tmp_path):
     """Answers are pickles: whoever can write or swap their folder runs code as its reader."""
-    folder = slurm.private_folder(Slurm())
+    folder = slurm_folder.private_folder(Slurm())
     assert folder == tmp_path / "state" / "rbmflow" / "slurm"
     assert folder.stat().st_mode & 0o777 == 0o700
     shared = tmp_path / "shared"
@@ -144,18 +144,18 @@ def test_nobody_else_can_put_an_answer_into_the_folder_of_jobs(cluster, tmp_path
     shared.chmod(0o2775)
     for chosen in (shared, shared / "mine"):
         with pytest.raises(InvalidInput, match="shared is open to others"):
-            slurm.private_folder(Slurm(folder=str(chosen)))
+            slurm_folder.private_folder(Slurm(folder=str(chosen)))
     shared.chmod(0o1777)
     with pytest.raises(InvalidInput, match="nobody else may own or write it, and "):
-        slurm.private_folder(Slurm(folder=str(shared)))
-    assert slurm.private_folder(Slurm(folder=str(shared / "mine"))) == shared / "mine"
+        slurm_folder.private_folder(Slurm(folder=str(shared)))
+    assert slurm_folder.private_folder(Slurm(folder=str(shared / "mine"))) == shared / "mine"
     if os.getuid() == 0:
         os.chown(shared / "mine", 54321, -1)
         with pytest.raises(InvalidInput, match="mine is open to others"):
-            slurm.private_folder(Slurm(folder=str(shared / "mine")))
+            slurm_folder.private_folder(Slurm(folder=str(shared / "mine")))
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInput, match="it must be a path where a folder can be made"):
-        slurm.private_folder(Slurm(folder=str(tmp_path / "file" / "jobs")))
+        slurm_folder.private_folder(Slurm(folder=str(tmp_path / "file" / "jobs")))
 
 
 def test_no_more_jobs_at_a_time_than_allowed(cluster, store, whole):
@@ -213,7 +213,7 @@ def test_a_step_of_a_group_that_fails_leaves_the_others(cluster, store, monkeypa
 def test_a_group_that_starts_anew_does_not_repeat_itself(store, tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_TRACE", str(tmp_path / "trace"))
     graph = steps(2)
-    work = slurm.PerformGroup(str(store.path), "fake_science")
+    work = slurm.Perform(str(store.path), slurm.Science("fake_science"))
     store.prepare()
     assert work(graph[:2]) == [Outcome("done")] * 2
     assert work(graph[:3]) == [Outcome("done")] * 3

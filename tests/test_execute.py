@@ -17,7 +17,7 @@ import pytest
 import fake_science
 from rbmflow import execute, spec
 from rbmflow._checks import InvalidInput
-from rbmflow.execute import Limits, manifest, scheduling, spawning, surroundings
+from rbmflow.execute import Limits, manifest, scheduling, surroundings
 from rbmflow.store import Step, Store, ancestry
 
 TESTS = Path(__file__).parent
@@ -294,10 +294,10 @@ def test_a_step_that_kills_its_processes_fails_alone(store, monkeypatch):
 def children(run=None):
     """Numbers of the living processes that this one, or a run, has started for steps."""
     if run is not None:
-        return [pid for pid, words in session(run).items() if "spawning" in words]
+        return [pid for pid, words in session(run).items() if "execute.serving" in words]
     command = ["ps", "-ww", "-o", "pid=,stat=,args=", "--ppid", str(os.getpid())]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-    return [int(row.split()[0]) for row in listed if "spawning" in row and not row.split()[1].startswith("Z")]
+    return [int(row.split()[0]) for row in listed if "execute.serving" in row and not row.split()[1].startswith("Z")]
 
 
 def test_workers_killed_in_the_middle_are_replaced_and_go_on_from_their_checkpoints(store, start, whole):
@@ -327,7 +327,7 @@ def test_an_idle_worker_that_was_killed_is_replaced(store):
 
 def test_a_worker_that_was_stopped_is_replaced(store, monkeypatch):
     steps, events = small(seeds=2), []
-    monkeypatch.setattr(spawning, "STALE_AFTER", 7.0)
+    monkeypatch.setattr("rbmflow.execute.children.STALE_AFTER", 7.0)
     monkeypatch.setenv("FAKE_HOLD", "1")
 
     def stop(event):
@@ -345,7 +345,7 @@ def test_a_worker_that_was_stopped_is_replaced(store, monkeypatch):
 
 def test_a_worker_that_cannot_begin_says_why(store, monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    monkeypatch.setattr(spawning, "_path", lambda module: [str(store.path)])
+    monkeypatch.setattr("rbmflow.execute.children._path", lambda module: [str(store.path)])
     with pytest.raises(execute.ExecutionFailed, match="exit code 1: ModuleNotFoundError: No module named 'rbmflow'"):
         execute.run(small(seeds=1), store, 2, science="fake_science", limits=Limits(seconds=60))
 
@@ -555,7 +555,7 @@ def test_the_manifest_gives_the_steps_back(store, tmp_path):
     folder.mkdir(parents=True)
     manifest.write([*steps, *steps], folder)
     assert list(manifest.read(folder)) == [step.hash for step in steps]
-    found = manifest.find(store, steps[-1].hash[:8])
+    found, _ = manifest.find(store, steps[-1].hash[:8])
     assert found == steps[-1]
     order = ancestry(found)
     assert set(order) == set(steps)

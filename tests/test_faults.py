@@ -46,7 +46,7 @@ def cli(monkeypatch, tmp_path):
     for name, module in {"steps": fake_science, "report": fake_report}.items():
         monkeypatch.setitem(sys.modules, f"rbmflow.{name}", module)
         monkeypatch.setattr(rbmflow, name, module, raising=False)
-    monkeypatch.setattr("rbmflow.cli.commands._default_workers", lambda: 1)
+    monkeypatch.setattr("rbmflow.cli.running.default_workers", lambda: 1)
     # The disks of these tests are smaller than what the real steps would need.
     monkeypatch.setattr("rbmflow.cli.fitting.refuse_what_does_not_fit", lambda *_, **__: None)
     monkeypatch.chdir(tmp_path)

@@ -123,7 +123,7 @@ def place(tmp_path_factory):
         for name, module in {"steps": fake_science, "report": fake_report}.items():
             patch.setitem(sys.modules, f"rbmflow.{name}", module)
             patch.setattr(rbmflow, name, module, raising=False)
-        patch.setattr("rbmflow.cli.commands._default_workers", lambda: 1)
+        patch.setattr("rbmflow.cli.running.default_workers", lambda: 1)
         patch.chdir(folder)
         (folder / "sweep.toml").write_text('name = "many"\nseeds = 1\n[sweep.product]\ntraining.epochs = [1, 2]\n')
         for words in (["run", "--seeds", "1", "--training.epochs", "2"], ["run", "sweep.toml"]):
@@ -244,7 +244,7 @@ WORDS += [
 
 @slow_if_many
 def test_command_lines(place, monkeypatch):
-    monkeypatch.setattr("rbmflow.cli.commands.execute", lambda *_, **__: pytest.skip("nothing is to be computed"))
+    monkeypatch.setattr("rbmflow.cli.running.execute", lambda *_, **__: pytest.skip("nothing is to be computed"))
     typed = WORDS + [text for text in ODD_TEXT if "\0" not in text]  # No system passes that one on.
     before = listing(place)
     for number, rng in seeds("command lines"):

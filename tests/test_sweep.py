@@ -7,7 +7,7 @@ import pytest
 
 from rbmflow import spec
 from rbmflow._checks import InvalidInput
-from rbmflow.cli.sweeping import refuse_equal
+from rbmflow.cli.running import refuse_equal
 from rbmflow.steps import graph
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from importlib import import_module
+from typing import Any, NamedTuple, NoReturn
 
 from rbmflow._checks import InvalidInput, Problem, plain
 from rbmflow.cli import standard_streams
@@ -14,7 +15,6 @@ _LONGEST_MESSAGE, _MOST_PROBLEMS = 500, 50
 
 type Text = Callable[[argparse.ArgumentParser], str]
 
-_SPEC_VERBS = ("run", "plan")
 _TOP_FIELDS = tuple(
     f"--{name}"
     for name in ("name", "seed", "seeds", "model", "sampling", "machine", "types", "training", "flow", "thermometer")
@@ -37,13 +37,11 @@ def _answer(words: list[str]) -> int:
     """Run one command; what goes wrong is one sentence and an exit code."""
     try:
         overrides = {}
-        if words[:1] and words[0] in _SPEC_VERBS:
+        if words[:1] and words[0] in _COMMANDS and _COMMANDS[words[0]].fields:
             words, overrides = split_overrides(words)
         arguments = _parser().parse_args(words)
         arguments.overrides = overrides
-        from rbmflow.cli import commands
-
-        code = getattr(commands, arguments.verb)(arguments)
+        code = getattr(import_module(f"rbmflow.cli.{_COMMANDS[arguments.verb].module}"), arguments.verb)(arguments)
         sys.stdout.flush()
         return code
     except InvalidInput as error:
@@ -56,10 +54,8 @@ def _answer(words: list[str]) -> int:
         if standard_streams.reader_left():
             return 1
         where = plain(f" at {error.filename}" if error.filename else "")
-        print(
-            f"The system refused ({error.strerror}){where}; what is done stays, the same command goes on.",
-            file=sys.stderr,
-        )
+        told = f"The system refused ({error.strerror}){where}; what is done stays, the same command goes on."
+        print(told, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted. Nothing is lost: the same command goes on from here.", file=sys.stderr)
@@ -103,9 +99,7 @@ class _Parser(argparse.ArgumentParser):
 class _Tell(argparse.Action):
     """An option that prints a text, made only when asked for, and exits."""
 
-    def __init__(
-        self, option_strings: Sequence[str], dest: str, text: Callable[[argparse.ArgumentParser], str], **rest
-    ):
+    def __init__(self, option_strings: Sequence[str], dest: str, text: Text, **rest):
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, **rest)
         self.text = text
 
@@ -113,85 +107,6 @@ class _Tell(argparse.Action):
         """Print and exit."""
         print(self.text(parser))
         parser.exit(0)
-
-
-def _parser() -> argparse.ArgumentParser:
-    top = _Parser("rbmflow", description="A laboratory for RBM flows on lattice spin models.", allow_abbrev=False)
-    top.add_argument("--version", action=_Tell, text=_version, help="print the version and exit")
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
-
-    def add(verb: str, meaning: str, text: Callable[[argparse.ArgumentParser], str] | None = None) -> _Parser:
-        parser = verbs.add_parser(
-            verb,
-            help=meaning,
-            description=meaning[0].upper() + meaning[1:] + ".",
-            allow_abbrev=False,
-            add_help=not text,
-        )
-        if text:
-            parser.add_argument("-h", "--help", action=_Tell, text=text, help="show this help and exit")
-        parser.add_argument(
-            "--store", default="rbmflow-store", metavar="DIR", help="folder of results (default: %(default)s)"
-        )
-        return parser
-
-    for verb, meaning in (
-        ("run", "compute what a spec asks for, as far as it is not there yet, and write its report"),
-        ("plan", "tell what `run` would compute, and write nothing"),
-    ):
-        parser = add(verb, meaning, _help_with_fields)
-        parser.add_argument(
-            "spec", nargs="?", default="quick", metavar="SPEC", help="name of a shipped spec or a TOML file (quick)"
-        )
-        if verb == "run":
-            parser.add_argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
-            parser.add_argument("--slurm", metavar="FILE", help="have jobs of the cluster described in FILE do it")
-            parser.add_argument("--step-seconds", type=float, metavar="S", help="kill a step that takes longer")
-            parser.add_argument("--step-memory", type=_bytes, metavar="BYTES", help="kill a step that takes more: 800M")
-        else:
-            parser.add_argument(
-                "--record", action="store_true", help="write the run down, so that `rbmflow step` finds its steps"
-            )
-    step = add("step", "compute one step of a recorded run in this process; its parents must be there")
-    step.add_argument("hash", metavar="HASH", help="hash of the step in steps.jsonl of its run, or its beginning")
-    status = add("status", "tell how runs stand, what is being computed and what failed, from the store alone")
-    status.add_argument("--watch", action="store_true", help="tell it again and again until everything is done")
-    status.add_argument("--every", type=_pause, default=2.0, metavar="S", help="seconds between (default: %(default)g)")
-    show = add("show", "print the numbers of a run")
-    show.add_argument("--json", action="store_true", help="print them as JSON, for programs")
-    report = add("report", "write the HTML report of a run anew and print its path")
-    for parser in (show, report):
-        parser.add_argument(
-            "run", metavar="RUN", help="id of a run, its beginning, or the name of its spec (the latest)"
-        )
-    _add_store(verbs)
-    add("doctor", "check this installation against known numbers")
-    add("cite", "print BibTeX entries of this package and of the work it starts from")
-    return top
-
-
-def _add_store(verbs) -> None:
-    parser = verbs.add_parser("store", help="list, verify, clean, export and import artifacts", allow_abbrev=False)
-    tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
-
-    def add(task: str, meaning: str) -> argparse.ArgumentParser:
-        one = tasks.add_parser(task, help=meaning, description=meaning[0].upper() + meaning[1:] + ".")
-        one.add_argument("--store", default="rbmflow-store", metavar="DIR", help="folder (default: %(default)s)")
-        return one
-
-    add("ls", "list how much there is of each kind, or every artifact of one").add_argument(
-        "kind", nargs="?", metavar="KIND", help="kind of step, such as machine"
-    )
-    add("verify", "check the checksums of everything and name what is damaged")
-    gc = add("gc", "name what no run needs")
-    gc.add_argument("--delete", action="store_true", help="take it away")
-    gc.add_argument(
-        "--older-than", type=float, default=1.0, metavar="DAYS", help="leave what is younger (default: %(default)g)"
-    )
-    export = add("export", "write a run with its artifacts to one tar file")
-    export.add_argument("run", metavar="RUN", help="id of a run, its beginning, or the name of its spec (the latest)")
-    for parser in (export, add("import", "take in the runs and artifacts of such a file, after verifying them")):
-        parser.add_argument("file", metavar="FILE", help="the tar file")
 
 
 def _bytes(text: str) -> float:
@@ -211,6 +126,128 @@ def _pause(text: str) -> float:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.01 to 86400")
+
+
+type _Argument = tuple[tuple[str, ...], dict[str, Any]]
+
+
+def _argument(*names: str, **settings: Any) -> _Argument:
+    return names, settings
+
+
+class _Command(NamedTuple):
+    module: str
+    """Module of this package whose function of the command's name answers it."""
+    meaning: str
+    arguments: tuple[_Argument, ...] = ()
+    fields: bool = False
+    """Whether fields of a spec can be overridden."""
+
+
+_STORE = _argument("--store", default="rbmflow-store", metavar="DIR", help="folder of results (default: %(default)s)")
+_SPEC = _argument(
+    "spec", nargs="?", default="quick", metavar="SPEC", help="name of a shipped spec or a TOML file (quick)"
+)
+_RUN = _argument("run", metavar="RUN", help="id of a run, its beginning, or the name of its spec (the latest)")
+_FILE = _argument("file", metavar="FILE", help="the tar file")
+_WITH = _argument(
+    "--with",
+    action="append",
+    default=[],
+    dest="files",
+    metavar="FILE",
+    help="run this Python file, which registers what the spec names or the report shows; may be given several times",
+)
+
+_COMMANDS = {
+    "run": _Command(
+        "running",
+        "compute what a spec asks for, as far as it is not there yet, and write its report",
+        (
+            _SPEC,
+            _WITH,
+            _argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)"),
+            _argument("--slurm", metavar="FILE", help="have jobs of the cluster described in FILE do it"),
+            _argument("--step-seconds", type=float, metavar="S", help="kill a step that takes longer"),
+            _argument("--step-memory", type=_bytes, metavar="BYTES", help="kill a step that takes more: 800M"),
+        ),
+        fields=True,
+    ),
+    "plan": _Command(
+        "running",
+        "tell what `run` would compute, and write nothing",
+        (
+            _SPEC,
+            _WITH,
+            _argument("--record", action="store_true", help="write the run down, so that `rbmflow step` finds it"),
+        ),
+        fields=True,
+    ),
+    "step": _Command(
+        "running",
+        "compute one step of a recorded run in this process; its parents must be there",
+        (_argument("hash", metavar="HASH", help="hash of the step in steps.jsonl of its run, or its beginning"), _WITH),
+    ),
+    "status": _Command(
+        "standing",
+        "tell how runs stand, what is being computed and what failed, from the store alone",
+        (
+            _argument("--watch", action="store_true", help="tell it again and again until everything is done"),
+            _argument("--every", type=_pause, default=2.0, metavar="S", help="seconds between (default: %(default)g)"),
+        ),
+    ),
+    "show": _Command(
+        "showing",
+        "print the numbers of a run",
+        (_RUN, _WITH, _argument("--json", action="store_true", help="print them as JSON, for programs")),
+    ),
+    "report": _Command("pages", "write the HTML report of a run anew and print its path", (_RUN, _WITH)),
+    "store": _Command("storing", "list, verify, clean, export and import artifacts"),
+    "doctor": _Command("installation", "check this installation against known numbers"),
+    "cite": _Command("installation", "print BibTeX entries of this package and of the work it starts from"),
+}
+
+_TASKS = {
+    "ls": (
+        "list how much there is of each kind, or every artifact of one",
+        _argument("kind", nargs="?", metavar="KIND", help="kind of step, such as machine"),
+    ),
+    "verify": ("check the checksums of everything and name what is damaged",),
+    "gc": (
+        "name what no run needs",
+        _argument("--delete", action="store_true", help="take it away"),
+        _argument(
+            "--older-than", type=float, default=1.0, metavar="DAYS", help="leave what is younger (default: %(default)g)"
+        ),
+    ),
+    "export": ("write a run with its artifacts to one tar file", _RUN, _FILE),
+    "import": ("take in the runs and artifacts of such a file, after verifying them", _FILE),
+}
+"""What `rbmflow store` does, with the arguments of each."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    top = _Parser("rbmflow", description="A laboratory for RBM flows on lattice spin models.", allow_abbrev=False)
+    top.add_argument("--version", action=_Tell, text=_version, help="print the version and exit")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+
+    def add(to: Any, name: str, meaning: str, arguments: Sequence[_Argument], fields: bool = False) -> _Parser:
+        told = meaning[0].upper() + meaning[1:] + "."
+        parser = to.add_parser(name, help=meaning, description=told, allow_abbrev=False, add_help=not fields)
+        if fields:
+            parser.add_argument("-h", "--help", action=_Tell, text=_help_with_fields, help="show this help and exit")
+        for names, settings in arguments:
+            parser.add_argument(*names, **settings)
+        return parser
+
+    for verb, command in _COMMANDS.items():
+        if verb != "store":
+            add(verbs, verb, command.meaning, (_STORE, *command.arguments), command.fields)
+            continue
+        tasks = add(verbs, verb, command.meaning, ()).add_subparsers(dest="task", required=True, metavar="TASK")
+        for task, (meaning, *arguments) in _TASKS.items():
+            add(tasks, task, meaning, (_STORE, *arguments))
+    return top
 
 
 def _version(_: argparse.ArgumentParser) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import itertools
 import math
 import time
@@ -10,11 +12,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
-from rbmflow.cli.telling import cell
+from rbmflow.cli.telling import cell, console
 from rbmflow.execute import estimate
 from rbmflow.store import Progress, Store
 
@@ -24,25 +26,20 @@ _WINDOW = 600.0
 _MOST_FAILURES = 20
 
 
-def tell(store: Store, console: Console) -> int:
-    """Print how everything stands."""
-    for part in _page(store)[1]:
-        console.print(part)
-    return 0
-
-
-def watch(store: Store, every: float, console: Console) -> int:
-    """Show how everything stands until all runs are done or the person who watches has seen enough."""
-    complete = False
-    try:
-        with Live(console=console, auto_refresh=False) as live:
-            while not complete:
-                complete, parts = _page(store)
-                live.update(Group(*parts), refresh=True)
-                if not complete:
-                    time.sleep(every)
-    except KeyboardInterrupt:
+def status(arguments: argparse.Namespace) -> int:
+    """Tell how the runs stand, what is being computed, and what failed; with --watch until all is done."""
+    store, on = Store(arguments.store), console()
+    if not arguments.watch:
+        for part in _page(store)[1]:
+            on.print(part)
         return 0
+    complete = False
+    with contextlib.suppress(KeyboardInterrupt), Live(console=on, auto_refresh=False) as live:
+        while not complete:
+            complete, parts = _page(store)
+            live.update(Group(*parts), refresh=True)
+            if not complete:
+                time.sleep(arguments.every)
     return 0
 
 

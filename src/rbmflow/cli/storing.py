@@ -7,17 +7,21 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from rbmflow._checks import InvalidInput, Problem, Problems, plain
-from rbmflow.cli import sweeping
-from rbmflow.cli.telling import cell
+from rbmflow.cli.pages import write_page
+from rbmflow.cli.telling import cell, console
 from rbmflow.execute.estimate import told_duration, told_size
 from rbmflow.store import Damaged, Store, Unreachable, hygiene
 
 
-def ls(arguments: argparse.Namespace, console: Console) -> int:
+def store(arguments: argparse.Namespace) -> int:
+    """List, verify, clean, export or import artifacts."""
+    return {"ls": ls, "verify": verify, "gc": gc, "export": export, "import": import_}[arguments.task](arguments)
+
+
+def ls(arguments: argparse.Namespace) -> int:
     """List how many artifacts of each kind there are, or every artifact of one kind."""
     store = Store(arguments.store)
     if arguments.kind is None:
@@ -30,7 +34,7 @@ def ls(arguments: argparse.Namespace, console: Console) -> int:
             table.add_row(kind, str(count), told_size(sizes[kind]))
         table.add_section()
         table.add_row("all", str(counts.total()), told_size(sizes.total()))
-        console.print(table)
+        console().print(table)
         return 0
     names = {row["hash"]: row["name"] for record in store.runs() for row in record["steps"]}
     table = Table("hash", "name", "computed", "time", "disk")
@@ -45,11 +49,11 @@ def ls(arguments: argparse.Namespace, console: Console) -> int:
         except Damaged as damage:
             cells = [f"DAMAGED: {cell(damage.reason)}", "", ""]
         table.add_row(artifact.hash[:12], *cells, told_size(store.size(artifact)))
-    console.print(table)
+    console().print(table)
     return 0
 
 
-def verify(arguments: argparse.Namespace, console: Console) -> int:
+def verify(arguments: argparse.Namespace) -> int:
     """Check the checksums of everything; name what is damaged."""
     damaged = unreachable = whole = 0
     for found in hygiene.damages(Store(arguments.store)):
@@ -66,7 +70,7 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
     return 1 if damaged or unreachable else 0
 
 
-def gc(arguments: argparse.Namespace, console: Console) -> int:
+def gc(arguments: argparse.Namespace) -> int:
     """Name what no run needs, and with --delete take it away."""
     store, problems = Store(arguments.store), Problems()
     problems.not_negative("older-than", arguments.older_than)
@@ -88,7 +92,7 @@ def gc(arguments: argparse.Namespace, console: Console) -> int:
     return 1 if left else 0
 
 
-def export(arguments: argparse.Namespace, console: Console) -> int:
+def export(arguments: argparse.Namespace) -> int:
     """Write a run with its artifacts to one file."""
     store = Store(arguments.store)
     record = store.find_run(arguments.run)
@@ -101,7 +105,7 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def import_(arguments: argparse.Namespace, console: Console) -> int:
+def import_(arguments: argparse.Namespace) -> int:
     """Take in the runs and artifacts of such a file."""
     parcel = Path(arguments.file)
     if not parcel.is_file():
@@ -114,7 +118,7 @@ def import_(arguments: argparse.Namespace, console: Console) -> int:
     for record in records:
         if record["run"] not in inside:
             try:
-                print(plain(sweeping.write_page(record, store, 1)))
+                print(plain(write_page(record, store, 1)))
             except Exception as error:  # Labels and numbers of strangers may break any figure.
                 print(plain(f"{record['run']} is taken in without a report: {error}"), file=sys.stderr)
     return 0

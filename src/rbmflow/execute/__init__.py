@@ -1,7 +1,7 @@
 """Execution: compute the steps that are missing, in any number of processes."""
 
-from rbmflow.execute.cluster import Slurm, load_slurm
 from rbmflow.execute.scheduling import Event, ExecutionFailed, missing, run
+from rbmflow.execute.slurm_settings import Slurm, load_slurm
 from rbmflow.execute.submitting import Executor
 from rbmflow.execute.surroundings import (
     available_cores,

@@ -58,28 +58,30 @@ def _named(path: Path) -> Iterator[None]:
         raise InvalidInput(Problem("manifest", str(path), f"it must be as it was written ({reason})")) from error
 
 
-def find(store: Store, wanted: str) -> Step:
-    """Find a step by its hash, or by the beginning of it, in the manifests of all runs of a store.
+def find(store: Store, wanted: str) -> tuple[Step, str]:
+    """Find a step by its hash, or by the beginning of it, in the manifests of all runs of a store; and one of the runs.
 
     Raises
     ------
     InvalidInput
         If there is no such step, or several.
     """
-    found: dict[str, Step] = {}
+    found: dict[str, tuple[Step, str]] = {}
     faults: list[InvalidInput] = []
     for path in sorted(store.path.glob(f"runs/*/{FILE}")) if len(wanted) >= SHORTEST else ():
         try:
             with _named(path):
                 lines = _lines(path)
-                found |= {key: _from_lines(lines, key) for key in lines if key.startswith(wanted) and key not in found}
+                for key in lines:
+                    if key.startswith(wanted) and key not in found:
+                        found[key] = _from_lines(lines, key), path.parent.name
         except InvalidInput as fault:
             faults.append(fault)
     if not found and faults:
         raise faults[0]
     if len(found) == 1:
         return next(iter(found.values()))
-    names = ", ".join(f"{step.name} ({key[:12]})" for key, step in found.items())
+    names = ", ".join(f"{step.name} ({key[:12]})" for key, (step, _) in found.items())
     several = f"these steps begin so: {names}" if found else "no run of this store has such a step"
     allowed = f"it must be the hash of a step, or {SHORTEST} or more characters of its beginning; {several}"
     raise InvalidInput(Problem("step", wanted, allowed))

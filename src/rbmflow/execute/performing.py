@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from rbmflow.execute.surroundings import compute_in_one_thread, device, forget_peak_memory, peak_memory
+from rbmflow._registry import load_files
+from rbmflow.execute.surroundings import about_here, compute_in_one_thread, device, forget_peak_memory, peak_memory
 from rbmflow.store import Address, Damaged, Step, Store, Unreachable
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ SIGN_OF_LIFE = 5.0
 _NEWS = 0.5
 """Seconds between notes of progress."""
 
+type OnProgress = Callable[[Step, float], None]
+
 
 class Outcome(NamedTuple):
     """What became of a step."""
@@ -34,73 +39,81 @@ class Outcome(NamedTuple):
     """The parent that could not be used."""
 
 
-def perform(
-    step: Step,
-    store: Store,
-    science: str,
-    about: Mapping[str, object],
-    on_progress: Callable[[float], None],
-) -> Outcome:
-    """Compute one step with `compute` of the module named `science`, and publish its result.
+@dataclass(frozen=True)
+class Science:
+    """What computes steps, in whichever process they are computed."""
 
-    What goes wrong in the science is told as an outcome, with its traceback in the step's work folder.
-    """
-    started, clock = datetime.now(UTC), time.perf_counter()
-    forget_peak_memory()
-    try:
-        module = importlib.import_module(science)  # It knows what its data must hold, which reading checks.
-        parents = tuple(store.read(parent) for parent in step.parents)
-        with _under_way(step, store, on_progress) as report:
-            dataset = module.compute(step, parents, store.work(step), report)
-        _publish(step, dataset, store, about, started, time.perf_counter() - clock)
-    except Unreachable as unreachable:
-        return Outcome("failed", str(unreachable))
-    except Damaged as damage:
-        return Outcome("damaged", damage.reason, Address(damage.artifact.kind, damage.artifact.hash))
-    except Exception as error:
-        # Another process that published first has deleted the work folder that this one was using.
-        if store.state(step) == "done":
-            return Outcome("done")
-        return Outcome("failed", _reason(error, step, store))
-    return Outcome("done")
+    module: str
+    """Name of the module whose `compute(step, parents, work, progress)` computes a step, and whose
+    `compute_together(steps, parents, progress)` several that have the same `group(step)`, if it has these."""
+    files: tuple[str, ...] = ()
+    """Files whose decorators register what steps name; they are run before the module is asked."""
+
+    def load(self) -> ModuleType:
+        """Run the files and import the module."""
+        load_files(self.files)
+        return import_module(self.module)
 
 
-def perform_together(
-    steps: Sequence[Step],
-    store: Store,
-    science: str,
-    about: Mapping[str, object],
-    on_progress: Callable[[Step, float], None],
-) -> list[Outcome]:
-    """Compute steps at once with `compute_together` of the science, and publish each as `perform` does.
+@dataclass(frozen=True)
+class Perform:
+    """Computes steps one after another where it is called, each unless it is there already."""
 
-    Their time is shared out evenly. If anything goes wrong, they are computed one after another, so that each has its
-    own outcome.
-    """
-    started, clock = datetime.now(UTC), time.perf_counter()
-    forget_peak_memory()
-    try:
-        module = importlib.import_module(science)
-        parents = tuple(store.read(parent) for parent in steps[0].parents)
-        with contextlib.ExitStack() as stack:
-            reports = [
-                stack.enter_context(_under_way(step, store, lambda done, step=step: on_progress(step, done)))
-                for step in steps
-            ]
+    store: str
+    """Path of the store."""
+    science: Science
+    about: Mapping[str, object] | None = None
+    """What provenance tells of the installation; looked up where it is called if not given."""
 
-            def report(done: float) -> None:
-                for one in reports:
-                    one(done)
-
-            datasets = module.compute_together(steps, parents, report)
-        seconds, about = (time.perf_counter() - clock) / len(steps), {**about, "computed_at_once": len(steps)}
-        for step, dataset in zip(steps, datasets, strict=True):
-            _publish(step, dataset, store, about, started, seconds)
-    except Exception:
+    def __call__(self, steps: Sequence[Step], tell: Callable[[float], None] = lambda fraction: None) -> list[Outcome]:
+        """Compute the steps, in one thread if JAX is not in use there yet; `tell` gets the fraction done of each."""
+        compute_in_one_thread()
+        store, about = Store(self.store), self.about or about_here()
         return [
             Outcome("done")
             if store.state(step) == "done"
-            else perform(step, store, science, about, lambda done, step=step: on_progress(step, done))
+            else perform([step], store, self.science, about, lambda _, fraction: tell(fraction))[0]
+            for step in steps
+        ]
+
+    def checkpoint(self, steps: Sequence[Step]) -> Any:
+        """Tell submitit, when Slurm takes the machine away, to queue the steps again.
+
+        What is done is in the store, and so is the checkpoint of the step under way.
+        """
+        from submitit.helpers import DelayedSubmission  # pyright: ignore[reportMissingImports]
+
+        return DelayedSubmission(self, steps)
+
+
+def perform(
+    steps: Sequence[Step], store: Store, science: Science, about: Mapping[str, object], on_progress: OnProgress
+) -> list[Outcome]:
+    """Compute a step, or several of one group at once, and publish what comes out.
+
+    What goes wrong in the science is told as an outcome, with its traceback in the step's work folder. Of several the
+    time is shared out evenly; if anything goes wrong, they are computed one after another, so that each has its own
+    outcome.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    forget_peak_memory()
+    try:
+        module = science.load()  # It knows what its data must hold, which reading checks.
+        parents = tuple(store.read(parent) for parent in steps[0].parents)
+        with _under_way(steps, store, on_progress) as report:
+            if len(steps) == 1:
+                datasets = [module.compute(steps[0], parents, store.work(steps[0]), report)]
+            else:
+                datasets = module.compute_together(steps, parents, report)
+                about = {**about, "computed_at_once": len(steps)}
+        seconds = (time.perf_counter() - clock) / len(steps)
+        for step, dataset in zip(steps, datasets, strict=True):
+            _publish(step, dataset, store, about, started, seconds)
+    except Exception as error:
+        if len(steps) == 1:
+            return [_what_happened(error, steps[0], store)]
+        return [
+            Outcome("done") if store.state(step) == "done" else perform([step], store, science, about, on_progress)[0]
             for step in steps
         ]
     return [Outcome("done")] * len(steps)
@@ -123,21 +136,26 @@ def _publish(
     store.publish(step, dataset, provenance)
 
 
-def _reason(error: Exception, step: Step, store: Store) -> str:
-    """Say in one line what went wrong, and leave the traceback in the step's work folder."""
-    lines = str(error).strip().splitlines() or ["no message"]
-    reason = f"{type(error).__name__}: {lines[0]}"
-    try:
+def _what_happened(error: Exception, step: Step, store: Store) -> Outcome:
+    """Say in one line what went wrong; the traceback of what the science raised is left in the step's work folder."""
+    if isinstance(error, Unreachable):
+        return Outcome("failed", str(error))
+    if isinstance(error, Damaged):
+        return Outcome("damaged", error.reason, Address(error.artifact.kind, error.artifact.hash))
+    # Another process that published first has deleted the work folder that this one was using.
+    if store.state(step) == "done":
+        return Outcome("done")
+    reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+    with contextlib.suppress(OSError):
         path = store.work(step) / "traceback.txt"
-        path.write_text(traceback.format_exc(), encoding="utf-8")
-    except OSError:
-        return reason
-    return f"{reason} (traceback in {path})"
+        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        reason += f" (traceback in {path})"
+    return Outcome("failed", reason)
 
 
 @contextlib.contextmanager
-def _under_way(step: Step, store: Store, on_progress: Callable[[float], None]) -> Iterator[Callable[[float], None]]:
-    """Keep the step's note of progress fresh until the end; yields the function that takes its progress."""
+def _under_way(steps: Sequence[Step], store: Store, on_progress: OnProgress) -> Iterator[Callable[[float], None]]:
+    """Keep the notes of progress of steps fresh until the end; yields the function that takes their progress."""
     fraction, told, stop = 0.0, -_NEWS, threading.Event()
 
     def report(done: float) -> None:
@@ -146,11 +164,13 @@ def _under_way(step: Step, store: Store, on_progress: Callable[[float], None]) -
         if time.monotonic() - told >= _NEWS or fraction >= 1:
             told = time.monotonic()
             note()
-            on_progress(fraction)
+            for step in steps:
+                on_progress(step, fraction)
 
     def note() -> None:
-        with contextlib.suppress(OSError):
-            store.report_progress(step, fraction)
+        for step in steps:
+            with contextlib.suppress(OSError):
+                store.report_progress(step, fraction)
 
     def beat() -> None:
         while not stop.wait(SIGN_OF_LIFE):
@@ -164,5 +184,6 @@ def _under_way(step: Step, store: Store, on_progress: Callable[[float], None]) -
     finally:
         stop.set()
         thread.join()
-        with contextlib.suppress(OSError):
-            store.end_progress(step)
+        for step in steps:
+            with contextlib.suppress(OSError):
+                store.end_progress(step)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import platform
 import re
-from collections.abc import Collection, Sequence
+import stat
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rbmflow._checks import Problems
-from rbmflow._files import filled, make_folder
+from rbmflow._files import filled, make_folder, write_bytes
+from rbmflow._registry import loaded_files
 from rbmflow.execute import manifest
 from rbmflow.execute.surroundings import available_cores, revision, versions
 from rbmflow.spec import to_toml
@@ -23,64 +26,85 @@ if TYPE_CHECKING:
 
 _NAME = re.compile("[A-Za-z0-9_-]{1,60}")
 
+_WITH = "with"
+"""Folder beside the record with the files that were handed over to the run."""
+
 
 def run_name(spec: Spec, steps: Sequence[Step]) -> str:
     """Id of a run: the name of its spec and the beginning of the hash of its results."""
     return f"{spec.name}-{steps[-1].hash[:10]}"
 
 
-def begin(spec: Spec, steps: Sequence[Step], store: Store, started: datetime) -> None:
-    """Write `spec.toml`, the manifest, and a first `run.json`, by which a run under way is known."""
-    _begin(_header(spec, steps, started), steps, store)
-
-
 def sweep_name(sweep: Sweep, graphs: Sequence[Sequence[Step]]) -> str:
-    """Id of a sweep: the name of its spec and the beginning of a hash of the results of its points."""
-    hashes = "".join(steps[-1].hash for steps in graphs)
-    return f"{sweep.name}-{hashlib.sha256(hashes.encode()).hexdigest()[:10]}"
+    """Id of a sweep: the name of its spec and the beginning of a hash of the results of its points; or of its run."""
+    if sweep.single:
+        return run_name(sweep.points[0].spec, graphs[0])
+    return _id(sweep.name, (steps[-1].hash for steps in graphs))
 
 
-def begin_sweep(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, started: datetime) -> dict[str, Any]:
-    """Write what `begin` does for all points of a sweep together, and return the record.
+def begin(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, started: datetime) -> dict[str, Any]:
+    """Return the record of a run, or of a sweep with the steps of all its points.
 
-    Parameters
-    ----------
-    sweep
-        The sweep.
-    graphs
-        The steps of each of its points.
-    store
-        Where they go.
-    started
-        When the sweep began.
+    If it is not there yet, or other files were handed over then, `spec.toml`, the manifest and a first `run.json` are
+    written, by which a run under way is known.
     """
-    points = [
+    run = sweep_name(sweep, graphs)
+    if (record := kept(run, store)) and record.get("extensions", []) == _extensions():
+        return record
+    rows = [
         {"run": run_name(point.spec, steps), "values": dict(point.values), "results": steps[-1].hash}
         for point, steps in zip(sweep.points, graphs, strict=True)
     ]
-    record = {"name": sweep.name, "run": sweep_name(sweep, graphs), "spec_toml": sweep.toml}
-    record |= {"started": started.isoformat(timespec="seconds"), "points": points}
-    _begin(record, list(itertools.chain.from_iterable(graphs)), store)
-    return record
+    record = _header(sweep.name, run, started) | {"spec_toml": sweep.toml}
+    record |= {"seed": sweep.points[0].spec.seed} if sweep.single else {"points": rows}
+    return _begin(record, list(itertools.chain.from_iterable(graphs)), store)
 
 
-def begin_steps(name: str, steps: Sequence[Step], store: Store) -> None:
-    """Write a record of steps that no spec asks for, if it is not there yet, so that their results are some run's.
+def begin_steps(name: str, steps: Sequence[Step], store: Store) -> dict[str, Any]:
+    """Return the record of steps that no spec asks for, which makes their results some run's; see `begin`.
 
     Raises
     ------
     InvalidInput
         If the name is none that a run can have.
     """
-    problems = Problems()
-    problems.unless(_NAME.fullmatch(name) is not None, "name", name, "it must be letters, digits, _ and -, 60 at most")
-    problems.done()
+    Problems.only(_NAME.fullmatch(name) is not None, "name", name, "it must be letters, digits, _ and -, 60 at most")
     parents = {parent for step in steps for parent in step.parents}
-    hashes = "".join(sorted({step.hash for step in steps if step not in parents}))
-    run = f"{name}-{hashlib.sha256(hashes.encode()).hexdigest()[:10]}"
-    if steps and not kept(run, store):
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        _begin({"name": name, "run": run, "started": started}, steps, store)
+    run = _id(name, sorted({step.hash for step in steps if step not in parents}))
+    if (record := kept(run, store)) and record.get("extensions", []) == _extensions():
+        return record
+    return _begin(_header(name, run, datetime.now(UTC)), steps, store)
+
+
+def _id(name: str, hashes: Iterable[str]) -> str:
+    return f"{name}-{hashlib.sha256(''.join(hashes).encode()).hexdigest()[:10]}"
+
+
+def _extensions() -> list[dict[str, str]]:
+    """Files that were handed over to this process, as a record tells them."""
+    return [{"name": file.name, "sha256": file.sha256} for file in loaded_files()]
+
+
+def files_of(record: dict[str, Any], store: Store) -> tuple[str, ...]:
+    """Files that were handed over to a run, as far as they are in its folder; a parcel brings none.
+
+    Raises
+    ------
+    InvalidInput
+        If one is not that of the record, or somebody else may have written it: it is code.
+    """
+    problems, found = Problems(), []
+    for row in record.get("extensions", ()):
+        path = store.run_folder(record["run"]) / _WITH / row["name"]
+        if not filled(path):
+            continue
+        about, hash_ = path.lstat(), hashlib.sha256(path.read_bytes()).hexdigest()
+        mine = stat.S_ISREG(about.st_mode) and about.st_uid in (0, os.getuid()) and not about.st_mode & 0o022
+        told = "it must be the file that was handed over to the run, and nobody else may own or write it"
+        problems.unless(mine and hash_ == row["sha256"], "with", str(path), told)
+        found.append(str(path))
+    problems.done()
+    return tuple(found)
 
 
 def kept(run: str, store: Store) -> dict[str, Any]:
@@ -89,7 +113,8 @@ def kept(run: str, store: Store) -> dict[str, Any]:
     All of them are to be written anew then: a power cut, or an older version, may have left them so.
     """
     record, folder = store.read_run(run), store.run_folder(run)
-    names = ("run.json", manifest.FILE, *(["spec.toml"] if "spec_toml" in record else []))
+    names = ["run.json", manifest.FILE, *(["spec.toml"] if "spec_toml" in record else [])]
+    names += [f"{_WITH}/{row['name']}" for row in record.get("extensions", ())]
     return record if record.get("run") == run and all(filled(folder / name) for name in names) else {}
 
 
@@ -117,7 +142,9 @@ def finish(
         flags = [{"where": step.name, **flag} for flag in about.get("flags", ())]
         rows.append(row | {key: about.get(key) for key in ("seconds", "device")} | {"flags": flags})
     used = _versions(abouts)
-    record = _header(spec, steps, started) | {
+    record = _header(spec.name, run_name(spec, steps), started) | {
+        "spec_toml": to_toml(spec),
+        "seed": spec.seed,
         "seconds": round(seconds, 3),
         "compute_seconds": round(sum(row["seconds"] or 0.0 for row in rows), 3),
         "steps": rows,
@@ -156,24 +183,25 @@ def finished(run: dict[str, Any]) -> bool:
     return "seconds" in run
 
 
-def _header(spec: Spec, steps: Sequence[Step], started: datetime) -> dict[str, Any]:
-    return {
-        "name": spec.name,
-        "run": run_name(spec, steps),
-        "spec_toml": to_toml(spec),
-        "started": started.isoformat(timespec="seconds"),
-        "seed": spec.seed,
-    }
+def _header(name: str, run: str, started: datetime) -> dict[str, Any]:
+    return {"name": name, "run": run, "started": started.isoformat(timespec="seconds")}
 
 
-def _begin(record: dict[str, Any], steps: Sequence[Step], store: Store) -> None:
+def _begin(record: dict[str, Any], steps: Sequence[Step], store: Store) -> dict[str, Any]:
     record["steps"] = [{"kind": step.kind, "name": step.name, "hash": step.hash} for step in dict.fromkeys(steps)]
     _write(record, steps, store)
+    return record
 
 
 def _write(record: dict[str, Any], steps: Sequence[Step], store: Store) -> None:
     folder = store.run_folder(record["run"])
     make_folder(folder)
+    for file in loaded_files():
+        make_folder(folder / _WITH)
+        write_bytes(path := folder / _WITH / file.name, file.content)
+        path.chmod(0o644)  # What a group may write is not run again.
+    if extensions := _extensions():
+        record["extensions"] = extensions
     manifest.write(steps, folder)
     if "spec_toml" in record:
         write_text(folder / "spec.toml", record["spec_toml"])

@@ -9,11 +9,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from rbmflow._registry import load_files
 from rbmflow.execute import recording
-from rbmflow.execute.cluster import Slurm
+from rbmflow.execute.performing import Science
 from rbmflow.execute.slurm import SlurmJobs
+from rbmflow.execute.slurm_settings import Slurm
 from rbmflow.execute.submitting import Executor, Submitted
 from rbmflow.execute.surroundings import about_here, compute_in_one_thread, has_gpu
 from rbmflow.execute.workers import Limits, Processes, ThisProcess, Workers
@@ -76,6 +79,7 @@ def run(
     science: str = "rbmflow.steps",
     limits: Limits = NO_LIMITS,
     name: str | None = "steps",
+    files: Iterable[str | Path] = (),
 ) -> None:
     """Compute the steps whose results are missing, each after its parents.
 
@@ -106,17 +110,23 @@ def run(
     name
         The run is recorded under this name and the beginning of a hash of its results, so that `rbmflow store gc`
         keeps them; None where the caller records it.
+    files
+        Files whose decorators register what the steps name; they are run once in every process that computes. The
+        record of the run has a copy, from which that is done.
 
     Raises
     ------
     ExecutionFailed
         After everything else is done, if steps failed.
     InvalidInput
-        If the store cannot be written.
+        If the store cannot be written, or one of the files cannot be run.
     """
+    told = tuple(str(Path(file).absolute()) for file in files)
+    load_files(told)
     store.prepare()
-    if name is not None:
-        recording.begin_steps(name, steps, store)
+    if name is not None and steps:
+        told = recording.files_of(recording.begin_steps(name, steps, store), store)
+    work = Science(science, told)
     failures: dict[Step, str] = {}
     damages: Counter[str] = Counter()
 
@@ -135,7 +145,7 @@ def run(
         on_event(Event("planned", count=len(todo)))
         with (
             _interrupts() as check,
-            contextlib.closing(_crew(workers, len(todo), store, science, on_event, limits, check)) as crew,
+            contextlib.closing(_crew(workers, len(todo), store, work, on_event, limits, check)) as crew,
         ):
             met_damage = _round(_Queue(todo), crew, store, on_event, failures, damages, check)
         if not met_damage:
@@ -292,7 +302,7 @@ def _crew(
     workers: int | Slurm | Executor,
     steps: int,
     store: Store,
-    science: str,
+    science: Science,
     on_event: OnEvent,
     limits: Limits,
     check: Callable[[], None],
@@ -310,7 +320,7 @@ def _crew(
         return Submitted(workers, store, science)
     # A GPU trains many machines at once only in one process, and a caller that uses JAX has most of its memory.
     if min(workers, steps) == 1 and limits == NO_LIMITS and (compute_in_one_thread() or has_gpu()):
-        return ThisProcess(store, science, about_here(), on_progress, AT_ONCE if has_gpu() else 1)
+        return ThisProcess(AT_ONCE if has_gpu() else 1, store, science, about_here(), on_progress)
     return Processes(min(workers, steps), store, science, about_here(), on_progress, on_trouble, limits)
 
 

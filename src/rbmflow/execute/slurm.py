@@ -7,23 +7,18 @@ cluster has, while the accounting that `sacct` reads may be off.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
-import shutil
-import stat
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow.execute import estimate
-from rbmflow.execute.cluster import Slurm, cut
-from rbmflow.execute.performing import Outcome
-from rbmflow.execute.submitting import PerformThere
+from rbmflow.execute.performing import Outcome, Perform, Science
+from rbmflow.execute.slurm_folder import private_folder, require_slurm
+from rbmflow.execute.slurm_settings import Slurm
 from rbmflow.execute.workers import Workers
 from rbmflow.store import Step, Store
 
@@ -39,38 +34,8 @@ _GRACE = 15.0
 _PAUSE = 5.0
 """Seconds before a submission that Slurm refused is tried again; twice as many the next time."""
 
-_WAITING = 100_000
-"""Steps that wait here at a time."""
-
-
-class PerformGroup:
-    """Computes steps one after another where it is called, each unless it is there already.
-
-    Parameters
-    ----------
-    store
-        Path of the store.
-    science
-        Name of the module that computes.
-    """
-
-    def __init__(self, store: str, science: str):
-        self.store = store
-        self.science = science
-
-    def __call__(self, steps: Sequence[Step]) -> list[Outcome]:
-        """Compute the steps."""
-        store, perform = Store(self.store), PerformThere(self.store, self.science)
-        return [Outcome("done") if store.state(step) == "done" else perform(step) for step in steps]
-
-    def checkpoint(self, steps: Sequence[Step]) -> Any:
-        """Tell submitit, when Slurm takes the machine away, to queue the group again.
-
-        What is done is in the store, and so is the checkpoint of the step under way.
-        """
-        from submitit.helpers import DelayedSubmission  # pyright: ignore[reportMissingImports]
-
-        return DelayedSubmission(self, steps)
+_IN_HAND = 100_000
+"""Steps that wait here or are with jobs at a time."""
 
 
 @dataclass(eq=False)
@@ -94,7 +59,8 @@ class SlurmJobs(Workers):
         If there is no Slurm here, or no submitit, or somebody else can write into the folder of jobs.
     """
 
-    def __init__(self, cluster: Slurm, store: Store, science: str):
+    def __init__(self, cluster: Slurm, store: Store, science: Science):
+        super().__init__(_IN_HAND)
         require_slurm()
         from submitit import SlurmExecutor  # pyright: ignore[reportMissingImports]
 
@@ -102,7 +68,7 @@ class SlurmJobs(Workers):
         self._executor.update_parameters(**cluster.parameters())
         self._cluster = cluster
         self._store = store
-        self._work = PerformGroup(str(store.path), science)
+        self._work = Perform(str(store.path), science)
         self._waiting: list[Step] = []
         self._groups: list[list[Step]] = []
         self._jobs: list[_Job] = []
@@ -111,27 +77,22 @@ class SlurmJobs(Workers):
         self._refusals = 0
         self._next_look = self._since = self._not_before = 0.0
 
-    @property
-    def free(self) -> bool:
-        """Whether one more step can be taken."""
-        return len(self._waiting) < _WAITING
-
-    @property
-    def busy(self) -> bool:
-        """Whether an outcome can be waited for."""
-        return bool(self._waiting or self._groups or self._jobs or self._refused)
-
     def start(self, step: Step) -> None:
         """Take a step; `wait` submits it in a group."""
+        super().start(step)
         if not self._waiting:
             self._since = time.monotonic()
         self._waiting.append(step)
 
-    def wait(self, seconds: float) -> list[tuple[Step, Outcome]]:
+    def outcomes(self, seconds: float) -> list[tuple[Step, Outcome]]:
         """Submit what is due, and gather what the jobs have answered."""
         room = self._cluster.jobs - len(self._jobs)
         if self._waiting and room > len(self._groups) and (not self._jobs or time.monotonic() - self._since >= _GATHER):
-            self._cut(room - len(self._groups))
+            # The estimate learns from what was computed meanwhile.
+            costs = estimate.costs((step.kind for step in self._waiting), self._store)
+            cost = {kind: cost.seconds for kind, cost in costs.items()}
+            groups, self._waiting = cut(self._waiting, cost, self._cluster, room - len(self._groups))
+            self._groups += groups
         if self._groups and room > 0 and time.monotonic() >= self._not_before:
             self._submit(room)
         if not self._refused and time.monotonic() < self._next_look:
@@ -140,13 +101,6 @@ class SlurmJobs(Workers):
         self._next_look = time.monotonic() + _LOOK
         outcomes, self._refused = self._refused, []
         return outcomes + self._answers() + self._losses()
-
-    def _cut(self, room: int) -> None:
-        """Make groups of the steps that wait; the estimate learns from what was computed meanwhile."""
-        costs = estimate.costs((step.kind for step in self._waiting), self._store)
-        seconds = {kind: cost.seconds for kind, cost in costs.items()}
-        groups, self._waiting = cut(self._waiting, seconds, self._cluster, room)
-        self._groups += groups
 
     def _submit(self, room: int) -> None:
         """Submit so many groups as one array; what Slurm refuses again and again has failed."""
@@ -218,54 +172,27 @@ class SlurmJobs(Workers):
         self._jobs.clear()
 
 
-def private_folder(cluster: Slurm) -> Path:
-    """Make the folder of jobs, into which nobody else can put anything: answers are pickles, which run code when read.
+def cut(
+    steps: Sequence[Step], seconds: Mapping[str, float], cluster: Slurm, room: int
+) -> tuple[list[list[Step]], list[Step]]:
+    """Cut steps that may be computed in any order into groups for one job each; return the groups and what is left.
 
-    It is not in the store, which several people may share.
-
-    Raises
-    ------
-    InvalidInput
-        If it cannot be made, or if somebody else owns it or can write or swap it.
+    A group has as many steps as make up `group_minutes` by the seconds for a step of each kind, and at least one.
+    There are at most `room` groups.
     """
-    try:
-        states = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-        folder = Path(cluster.folder or states / "rbmflow" / "slurm")
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder = folder.resolve()
-        loose = [place for place in (folder, *folder.parents) if _loose(place.stat(), place == folder)]
-    except (OSError, RuntimeError) as error:  # A user without a home has none.
-        allowed = f"it must be a path where a folder can be made ({error})"
-        raise InvalidInput(Problem("folder", cluster.folder, allowed)) from error
-    problems = Problems()
-    told = f"nobody else may own or write it, and {', '.join(map(str, loose))} is open to others"
-    problems.unless(not loose, "folder", str(folder), told)
-    problems.done()
-    return folder
-
-
-def _loose(found: os.stat_result, itself: bool) -> bool:
-    """Whether somebody else, but for root, can write into the folder of jobs itself or swap what a folder above has."""
-    if itself:
-        return found.st_uid != os.getuid() or bool(found.st_mode & 0o022)
-    others_swap = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
-    return found.st_uid not in (0, os.getuid()) or bool(others_swap)
-
-
-def require_slurm() -> None:
-    """See that jobs can be submitted from here.
-
-    Raises
-    ------
-    InvalidInput
-        If Slurm's commands or submitit are missing.
-    """
-    problems = Problems()
-    commands = " and ".join(name for name in ("sbatch", "srun", "squeue") if shutil.which(name) is None)
-    problems.unless(not commands, "slurm", "on", f"Slurm's commands must be here, and {commands} cannot be found")
-    there = importlib.util.find_spec("submitit") is not None
-    problems.unless(there, "slurm", "on", "submitit must be installed: pip install rbmflow[slurm]")
-    problems.done()
+    groups: list[list[Step]] = []
+    filled = 0.0
+    for number, step in enumerate(steps):
+        longer = filled + seconds[step.kind]
+        if groups and longer <= 60 * cluster.group_minutes:
+            groups[-1].append(step)
+            filled = longer
+        elif len(groups) == room:
+            return groups, list(steps[number:])
+        else:
+            groups.append([step])
+            filled = seconds[step.kind]
+    return groups, []
 
 
 def _queue() -> frozenset[str] | None:

@@ -6,13 +6,12 @@ import contextlib
 import threading
 from typing import Any, Protocol, runtime_checkable
 
-from rbmflow.execute.performing import Outcome, perform
-from rbmflow.execute.surroundings import about_here, compute_in_one_thread
+from rbmflow.execute.performing import Outcome, Perform, Science
 from rbmflow.execute.workers import Workers
 from rbmflow.store import Step, Store
 
 _IN_FLIGHT = 1000
-"""Steps that are submitted at a time; the rest wait here, so that an executor is never flooded."""
+"""Steps that are submitted at a time, so that an executor is never flooded."""
 
 
 @runtime_checkable
@@ -27,57 +26,37 @@ class Executor(Protocol):
 class Submitted(Workers):
     """Steps computed wherever an executor has them computed; its processes must reach the folder of the store."""
 
-    def __init__(self, executor: Executor, store: Store, science: str):
+    def __init__(self, executor: Executor, store: Store, science: Science):
+        super().__init__(_IN_FLIGHT)
         self._executor = executor
-        self._store = store
-        self._science = science
-        self._waiting: list[Step] = []
+        self._work = Perform(str(store.path), science)
         self._futures: dict[Step, Any] = {}
-        self._refused: list[tuple[Step, Outcome]] = []
         self._news = threading.Event()
 
-    @property
-    def free(self) -> bool:
-        """Whether one more step can be submitted."""
-        return len(self._futures) + len(self._waiting) < _IN_FLIGHT
-
-    @property
-    def busy(self) -> bool:
-        """Whether an outcome can be waited for."""
-        return bool(self._futures or self._waiting or self._refused)
-
-    def start(self, step: Step) -> None:
-        """Take a step; `wait` submits it, together with the others that can start now."""
-        self._waiting.append(step)
-
-    def _submit(self) -> None:
+    def _submit(self) -> list[tuple[Step, Outcome]]:
         """Submit what waits, as one array where the executor has batches; an executor that refuses makes it fail."""
-        steps, self._waiting = self._waiting, []
-        work = PerformThere(str(self._store.path), self._science)
+        steps = [step for step in self.taken if step not in self._futures]
         try:
-            batch = getattr(self._executor, "batch", contextlib.nullcontext)
-            with batch():
-                submitted = {step: self._executor.submit(work, step) for step in steps}
+            with getattr(self._executor, "batch", contextlib.nullcontext)():
+                submitted = {step: self._executor.submit(self._work, [step]) for step in steps}
         except Exception as error:
-            self._refused += [(step, _failed(error)) for step in steps]
-            return
+            return [(step, _failed(error)) for step in steps]
         self._futures |= submitted
         for future in submitted.values():
             # Not every future calls back; those that do not are looked at in turn.
             if hasattr(future, "add_done_callback"):
                 future.add_done_callback(lambda _: self._news.set())
+        return []
 
-    def wait(self, seconds: float) -> list[tuple[Step, Outcome]]:
-        """Wait for news, and gather the outcomes that are there."""
-        if self._waiting:
-            self._submit()
-        if self._futures and not self._refused:
+    def outcomes(self, seconds: float) -> list[tuple[Step, Outcome]]:
+        """Submit what waits, wait for news, and gather the outcomes that are there."""
+        outcomes = self._submit() if len(self.taken) > len(self._futures) else []
+        if self._futures and not outcomes:
             self._news.wait(seconds)
         self._news.clear()
-        outcomes, self._refused = self._refused, []
         for step in [step for step, future in self._futures.items() if future.done()]:
             try:
-                outcomes.append((step, self._futures.pop(step).result()))
+                outcomes.append((step, self._futures.pop(step).result()[0]))
             except Exception as error:
                 outcomes.append((step, _failed(error)))
         return outcomes
@@ -87,33 +66,6 @@ class Submitted(Workers):
         for future in self._futures.values():
             future.cancel()
         self._futures.clear()
-
-
-class PerformThere:
-    """Computes steps where it is called, in one thread if JAX is not in use there yet.
-
-    Parameters
-    ----------
-    store
-        Path of the store.
-    science
-        Name of the module that computes.
-    """
-
-    def __init__(self, store: str, science: str):
-        self.store = store
-        self.science = science
-
-    def __call__(self, step: Step) -> Outcome:
-        """Compute one step."""
-        compute_in_one_thread()
-        return perform(step, Store(self.store), self.science, about_here(), lambda fraction: None)
-
-    def checkpoint(self, step: Step) -> Any:
-        """Tell submitit, when Slurm takes the machine away, to queue the step again; its checkpoint is in the store."""
-        from submitit.helpers import DelayedSubmission  # pyright: ignore[reportMissingImports]
-
-        return DelayedSubmission(self, step)
 
 
 def _failed(error: Exception) -> Outcome:

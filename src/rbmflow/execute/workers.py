@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rbmflow._checks import Problems
-from rbmflow.execute.performing import Outcome, perform, perform_together
-from rbmflow.execute.spawning import Answer, Children, Lost
+from rbmflow.execute.children import Answer, Children, Lost
+from rbmflow.execute.performing import OnProgress, Outcome, Perform, Science, perform
 from rbmflow.execute.surroundings import resident_memory
 from rbmflow.store import Step, Store
 
-type OnProgress = Callable[[Step, float], None]
-
 
 class Workers(ABC):
-    """Those who compute steps."""
+    """Those who compute steps, up to `most` at a time."""
+
+    def __init__(self, most: int):
+        self.most = most
+        self.taken: dict[Step, None] = {}
+        """Steps that were started and have no outcome yet, in that order."""
 
     @property
-    @abstractmethod
     def free(self) -> bool:
         """Whether one more step can be started."""
+        return len(self.taken) < self.most
 
     @property
-    @abstractmethod
     def busy(self) -> bool:
         """Whether an outcome can be waited for."""
+        return bool(self.taken)
 
-    @abstractmethod
     def start(self, step: Step) -> None:
         """Start a step."""
+        self.taken[step] = None
 
-    @abstractmethod
     def wait(self, seconds: float) -> list[tuple[Step, Outcome]]:
         """Wait for outcomes, so long at most."""
+        outcomes = self.outcomes(seconds) if self.taken else []
+        for step, _ in outcomes:
+            del self.taken[step]
+        return outcomes
+
+    @abstractmethod
+    def outcomes(self, seconds: float) -> list[tuple[Step, Outcome]]:
+        """Return what `wait` does, where at least one step is taken."""
 
     @abstractmethod
     def close(self) -> None:
@@ -78,57 +87,29 @@ class ThisProcess(Workers):
 
     Parameters
     ----------
+    most
+        Most steps that are computed at once, where the science can. A GPU is full only then; a CPU gains nothing.
     store, science, about, on_progress
         As for `perform`.
-    at_once
-        Most steps that are computed at once, where the science can: its `group` gives them the same label. A GPU is
-        full only then; a CPU gains nothing.
     """
 
-    def __init__(
-        self, store: Store, science: str, about: Mapping[str, object], on_progress: OnProgress, at_once: int = 1
-    ):
-        self._store = store
+    def __init__(self, most: int, store: Store, science: Science, about: Mapping[str, object], on_progress: OnProgress):
+        super().__init__(most)
         self._science = science
-        self._about = about
-        self._on_progress = on_progress
-        self._at_once = at_once
-        self._steps: list[Step] = []
+        self._perform = lambda steps: perform(steps, store, science, about, on_progress)
 
-    @property
-    def free(self) -> bool:
-        """Whether fewer steps wait than can be computed at once."""
-        return len(self._steps) < self._at_once
-
-    @property
-    def busy(self) -> bool:
-        """Whether a step waits."""
-        return bool(self._steps)
-
-    def start(self, step: Step) -> None:
-        """Take a step; `wait` computes it."""
-        self._steps.append(step)
-
-    def wait(self, seconds: float) -> list[tuple[Step, Outcome]]:
+    def outcomes(self, seconds: float) -> list[tuple[Step, Outcome]]:
         """Compute the step that has waited longest and those that go with it, however long that takes."""
-        if not self._steps:
-            return []
-        first = self._steps[0]
-        label = self._group(first) if len(self._steps) > 1 else None
-        if label is None:
-            del self._steps[0]
-            news = lambda fraction: self._on_progress(first, fraction)  # noqa: E731
-            return [(first, perform(first, self._store, self._science, self._about, news))]
-        chosen = [step for step in self._steps if self._group(step) == label]
-        self._steps = [step for step in self._steps if step not in chosen]
-        outcomes = perform_together(chosen, self._store, self._science, self._about, self._on_progress)
-        return list(zip(chosen, outcomes, strict=True))
+        first, *others = self.taken
+        label = self._group(first) if others else None
+        chosen = [first, *(step for step in others if label is not None and self._group(step) == label)]
+        return list(zip(chosen, self._perform(chosen), strict=True))
 
     def _group(self, step: Step) -> str | None:
         """Label of the science for a step, where it has any; what else is wrong with a science shows in computing."""
         try:
-            return importlib.import_module(self._science).group(step)
-        except (ImportError, AttributeError):
+            return self._science.load().group(step)
+        except (ImportError, AttributeError, ValueError):
             return None
 
     def close(self) -> None:
@@ -136,11 +117,11 @@ class ThisProcess(Workers):
 
 
 class Processes(Workers):
-    """Up to `count` other processes, each with one thread; one that dies is replaced.
+    """Other processes, each with one thread; one that dies is replaced.
 
     Parameters
     ----------
-    count, limits
+    most, limits
         How many, and what a step may take.
     store, science, about, on_progress
         As for `perform`.
@@ -150,40 +131,31 @@ class Processes(Workers):
 
     def __init__(
         self,
-        count: int,
+        most: int,
         store: Store,
-        science: str,
+        science: Science,
         about: Mapping[str, object],
         on_progress: OnProgress,
         on_trouble: Callable[[Step, str], None],
         limits: Limits,
     ):
-        self._arguments = (str(store.path), science, about)
-        self._children = Children[Step](count, science)
-        self._on_progress = on_progress
-        self._on_trouble = on_trouble
-        self._limits = limits
-
-    @property
-    def free(self) -> bool:
-        """Whether a process is idle or may be started."""
-        return self._children.free
-
-    @property
-    def busy(self) -> bool:
-        """Whether a process computes."""
-        return self._children.busy
+        super().__init__(most)
+        self._work = Perform(str(store.path), science, about)
+        self._children = Children[Step](most, science)
+        self._on_progress, self._on_trouble, self._limits = on_progress, on_trouble, limits
 
     def start(self, step: Step) -> None:
         """Give a step to an idle process, or to a new one."""
-        self._children.start(step, _perform_unless_there, step, *self._arguments)
+        super().start(step)
+        # Somebody else may have finished it while its first process was dying or silent.
+        self._children.start(step, self._work, [step])
 
-    def wait(self, seconds: float) -> list[tuple[Step, Outcome]]:
+    def outcomes(self, seconds: float) -> list[tuple[Step, Outcome]]:
         """Pass on progress and gather outcomes; kill what takes more than it may."""
         outcomes = []
         for step, news in self._children.wait(seconds):
             if isinstance(news, Answer):
-                outcomes.append((step, news.value))
+                outcomes.append((step, news.value[0]))
             elif not isinstance(news, Lost):
                 self._on_progress(step, news)
             elif news.again:
@@ -199,11 +171,3 @@ class Processes(Workers):
     def close(self) -> None:
         """End every process."""
         self._children.close()
-
-
-def _perform_unless_there(
-    step: Step, folder: str, science: str, about: Mapping[str, object], on_progress: Callable[[float], None]
-) -> Outcome:
-    """Perform a step, unless somebody else has while its first process was dying or silent."""
-    store = Store(folder)
-    return Outcome("done") if store.state(step) == "done" else perform(step, store, science, about, on_progress)

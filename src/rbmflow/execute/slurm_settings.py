@@ -1,18 +1,16 @@
-"""A Slurm cluster: what its jobs ask for, and how steps are cut into groups."""
+"""A Slurm cluster: what its jobs ask for."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow.execute.surroundings import THREADS
-from rbmflow.store import Step
 
 _WORD = re.compile(r"[A-Za-z0-9_.,:&|*+\[\]()=-]*")
 
@@ -145,43 +143,3 @@ def load_slurm(path: str | Path) -> Slurm:
     problems.done()
     given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
     return Slurm(**given)
-
-
-def cut(
-    steps: Sequence[Step], seconds: Mapping[str, float], cluster: Slurm, room: int
-) -> tuple[list[list[Step]], list[Step]]:
-    """Cut steps that may be computed in any order into groups, each for one job.
-
-    A group has as many steps as make up `group_minutes`, and at least one.
-
-    Parameters
-    ----------
-    steps
-        What is to be computed.
-    seconds
-        Estimate for a step of each kind.
-    cluster
-        Settings.
-    room
-        Groups that there may be.
-
-    Returns
-    -------
-    groups : list of list of Step
-        At most `room` of them.
-    rest : list of Step
-        Steps for which there was no room.
-    """
-    groups: list[list[Step]] = []
-    filled = 0.0
-    for number, step in enumerate(steps):
-        longer = filled + seconds[step.kind]
-        if groups and longer <= 60 * cluster.group_minutes:
-            groups[-1].append(step)
-            filled = longer
-        elif len(groups) == room:
-            return groups, list(steps[number:])
-        else:
-            groups.append([step])
-            filled = seconds[step.kind]
-    return groups, []

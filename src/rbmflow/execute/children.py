@@ -1,4 +1,4 @@
-"""Spawning: processes of this machine that call what they are sent, are replaced when they die, and end with this one.
+"""Children: processes of this machine that call what they are sent, are replaced when they die, and end with this one.
 
 A child begins as a new Python. It has nothing of the memory, the locks and the threads of its master, since a fork of a
 process that computes with JAX hangs; nor does it run the master's script again, so that a script needs no guard.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import ctypes
-import importlib
 import importlib.util
 import multiprocessing
 import os
@@ -18,7 +16,6 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import connection
@@ -26,15 +23,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rbmflow.execute.performing import SIGN_OF_LIFE
+from rbmflow.execute.performing import Science
 from rbmflow.execute.surroundings import one_thread
 from rbmflow.store import STALE_AFTER
 
 DEATHS = 3
 """Processes that a task may be lost with before it has failed."""
-
-_PARENT_DEATH_SIGNAL = 1
-"""What Linux calls PR_SET_PDEATHSIG."""
 
 
 class Lost(NamedTuple):
@@ -66,13 +60,13 @@ class Children[Task]:
     ----------
     count
         Processes at a time.
-    module
-        Name of a module that every child imports before its first call.
+    science
+        What every child has ready before its first call.
     """
 
-    def __init__(self, count: int, module: str):
+    def __init__(self, count: int, science: Science):
         self._count = count
-        self._module = module
+        self._science = science
         self._children: list[_Child[Task]] = []
         self._calls: dict[Task, tuple[Callable[..., object], tuple[object, ...]]] = {}
         self._deaths: collections.Counter[Task] = collections.Counter()
@@ -106,9 +100,9 @@ class Children[Task]:
 
     def _hire(self) -> _Child[Task]:
         here, there = multiprocessing.Pipe()
-        call = f"serve({there.fileno()}, {os.getpid()}, {self._module!r})"
-        path = f"import sys; sys.path[:] = {_path(self._module)!r}"
-        command = [sys.executable, "-P", "-c", f"{path}; from rbmflow.execute.spawning import serve; {call}"]
+        call = f"serve({there.fileno()}, {os.getpid()}, {self._science.module!r}, {self._science.files!r})"
+        path = f"import sys; sys.path[:] = {_path(self._science.module)!r}"
+        command = [sys.executable, "-P", "-c", f"{path}; from rbmflow.execute.serving import serve; {call}"]
         # The terminal sends Ctrl-C to every process: a child blocks it from its birth on, and the master decides.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -245,52 +239,3 @@ def _path(module: str) -> list[str]:
     entries = dict.fromkeys(os.path.abspath(entry) for entry in sys.path)
     kept = [entry for entry in entries if Path(entry).resolve() not in strange - homes]
     return sorted(kept, key=lambda entry: Path(entry).resolve() in strange)
-
-
-def serve(channel: int, master: int, module: str) -> None:
-    """Answer the calls that come through a channel until it closes or the master is gone.
-
-    Parameters
-    ----------
-    channel
-        Number of the open file.
-    master
-        Number of the process that sends them.
-    module
-        Module that is imported before the clock of the first call runs; its errors are those of the calls.
-    """
-    threading.Thread(target=_end_with, args=(master,), daemon=True).start()
-    line, turn = Connection(channel), threading.Lock()
-
-    def send(what: str, value: object = None) -> None:
-        with turn:
-            line.send((what, value))
-
-    def beat() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                send("alive")
-                time.sleep(SIGN_OF_LIFE)
-
-    threading.Thread(target=beat, daemon=True).start()
-    with contextlib.suppress(Exception):
-        getattr(importlib.import_module(module), "compute", None)
-    with contextlib.suppress(EOFError, BrokenPipeError):
-        while True:
-            function, arguments = line.recv()
-            send("begun")
-            try:
-                answer = "answer", function(*arguments, lambda news: send("news", news))
-            except Exception as error:
-                traceback.print_exc()
-                answer = "raised", f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
-            send(*answer)
-
-
-def _end_with(master: int) -> None:
-    """End this process once its master is gone, even in the middle of a call."""
-    with contextlib.suppress(OSError, AttributeError):  # Where the system can do it, also a process that is stopped.
-        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    while os.getppid() == master:
-        time.sleep(0.5)
-    os._exit(1)

@@ -1,0 +1,200 @@
+"""Commands that compute, or tell what would be: `rbmflow run`, `plan`, `step`."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from rbmflow._checks import InvalidInput, Problem, Problems, plain
+from rbmflow._files import filled
+from rbmflow._registry import load_files
+from rbmflow.cli.handing import bring, default_workers
+from rbmflow.cli.telling import console, print_ends
+from rbmflow.execute import ExecutionFailed, Limits, Slurm, compute_in_one_thread, load_slurm, missing, run as execute
+from rbmflow.store import Step, Store
+
+if TYPE_CHECKING:
+    from rbmflow.spec import Sweep
+
+_MOST_NAMES = 20
+"""Steps that `plan` calls by name."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compute what is missing, what points of a sweep share once; write the reports, print where the flows end."""
+    workers = _workers(arguments)
+    if workers == 1:
+        compute_in_one_thread()
+    from rbmflow.cli import fitting, pages
+    from rbmflow.cli.watching import Watch
+    from rbmflow.execute import recording
+
+    started, clock = datetime.now(UTC), time.perf_counter()
+    seconds, memory = (
+        math.inf if limit is None else limit for limit in (arguments.step_seconds, arguments.step_memory)
+    )
+    limits = Limits(seconds, memory)
+    sweep, graphs, steps = _asked(arguments)
+    store = Store(arguments.store)
+    fitting.refuse_what_does_not_fit(sweep, graphs, store, elsewhere=not isinstance(workers, int))
+    store.prepare()
+    record = recording.begin(sweep, graphs, store, started)
+    page, failure = store.run_folder(record["run"]) / "report.html", None
+    with Watch() as watch:
+        try:
+            execute(steps, store, workers, watch, limits=limits, name=None, files=recording.files_of(record, store))
+        except ExecutionFailed as error:
+            failure = error
+    if not sweep.single:
+        # Beside a cluster this is a login node, which many share.
+        pages.write_reports(record, store, workers if isinstance(workers, int) else 2, watch.computed)
+    elif failure is None:
+        results = store.read(steps[-1])
+        if watch.computed or not recording.finished(record) or not filled(page):
+            took = time.perf_counter() - clock
+            record = recording.finish(sweep.points[0].spec, steps, store, started, took, watch.computed)
+            pages.write(page, results, record)
+        print_ends(results, record)
+    for step, reason in failure.failures if failure else ():
+        print(plain(f"{step.name} failed: {reason}"), file=sys.stderr)
+    if failure:
+        print(f"{failure.left} further steps build on what failed; the same command tries again.", file=sys.stderr)
+    done = f"{len(watch.computed)} of {len(steps)} steps computed" if watch.computed else "nothing to compute"
+    print(f"{record['run']}: {done}, {time.perf_counter() - clock:.1f} s")
+    if filled(page):
+        print(plain(page))
+    return 1 if failure else 0
+
+
+def _workers(arguments: argparse.Namespace) -> int | Slurm:
+    """Who is to compute: so many processes here, or a cluster."""
+    problems = Problems()
+    if arguments.slurm is None:
+        workers = problems.whole("workers", default_workers() if arguments.workers is None else arguments.workers, 1)
+        problems.done()
+        return workers
+    from rbmflow.execute.slurm_folder import require_slurm
+
+    for name in ("workers", "step_seconds", "step_memory"):
+        told = f"with --slurm the file of the cluster says it, --{name.replace('_', '-')} is for this machine"
+        problems.unless(getattr(arguments, name) is None, name, getattr(arguments, name), told)
+    problems.done()
+    cluster = load_slurm(arguments.slurm)
+    require_slurm()
+    return cluster
+
+
+def _asked(arguments: argparse.Namespace) -> tuple[Sweep, list[Sequence[Step]], list[Step]]:
+    """Return the sweep that was asked for, mostly of one point, the steps of each point, and all of them once."""
+    from rbmflow import spec, steps
+
+    load_files(arguments.files)
+    sweep = spec.load_sweep(arguments.spec, arguments.overrides)
+    graphs: list[Sequence[Step]] = [steps.graph(point.spec) for point in sweep.points]
+    refuse_equal(sweep, graphs)
+    return sweep, graphs, list(dict.fromkeys(itertools.chain.from_iterable(graphs)))
+
+
+def refuse_equal(sweep: Sweep, graphs: Sequence[Sequence[Step]]) -> None:
+    """Raise `InvalidInput` if points of a sweep have the same results, which would count as evidence twice."""
+    first: dict[frozenset[Step], str] = {}
+    for point, steps in zip(sweep.points, graphs, strict=True):
+        known = first.setdefault(frozenset(steps[-1].parents), point.spec.name)
+        allowed = f"its results are those of {known}: no two points of a sweep may have the same"
+        Problems.only(known == point.spec.name, "sweep", point.spec.name, allowed)
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """Tell what `run` would compute, and whether it fits this machine."""
+    from rbmflow.cli import fitting
+    from rbmflow.execute import manifest, recording
+
+    sweep, graphs, steps = _asked(arguments)
+    store = Store(arguments.store)
+    # From one look at the folders: most steps of a large plan are missing.
+    known = {found.hash for found in (*store.artifacts(), *store.running())}
+    states = {step: store.state(step) if step.hash in known else "missing" for step in steps}
+    wanted = missing(steps, lambda step: states[step] == "done")
+    table = Table("step", "all", "there", "to compute")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    compute = Counter(step.kind for step in wanted)
+    counts = [Counter(step.kind for step in steps), Counter(step.kind for step in steps if states[step] == "done")]
+    for kind in counts[0]:
+        table.add_row(kind, *(str(count[kind]) for count in (*counts, compute)))
+    table.add_section()
+    table.add_row("all", *(str(count.total()) for count in (*counts, compute)))
+    console().print(table)
+    if not sweep.single:
+        print(f"sweep of {len(sweep.points)} points; steps that they share are computed once")
+    if wanted:
+        _print_estimate(compute, store)
+    for step in wanted[:_MOST_NAMES]:
+        print(f"to compute: {step.name}{' (under way)' if states[step] == 'running' else ''}")
+    if len(wanted) > _MOST_NAMES:
+        print(f"and {len(wanted) - _MOST_NAMES} more")
+    try:
+        fitting.refuse_what_does_not_fit(sweep, graphs, store)
+    except InvalidInput as refused:
+        print(plain(f"warning: this machine is too small: {refused}"))
+    if arguments.record:
+        store.prepare()
+        record = recording.begin(sweep, graphs, store, datetime.now(UTC))
+        print(plain(store.run_folder(record["run"]) / manifest.FILE))
+    return 0
+
+
+def _print_estimate(compute: Counter[str], store: Store) -> None:
+    """Tell what the steps to be computed will take, and what that is taken from."""
+    from rbmflow.execute import estimate
+
+    workers = default_workers()
+    costs = estimate.costs(compute, store)
+    seconds = estimate.told_duration(sum(compute[kind] * cost.seconds for kind, cost in costs.items()) / workers)
+    size = estimate.told_size(sum(compute[kind] * cost.size for kind, cost in costs.items()))
+    print(f"estimate: {seconds} on {workers} worker{'s' if workers > 1 else ''}, {size} of disk")
+    if unknown := [kind for kind, cost in costs.items() if not cost.known]:
+        default = f"{estimate.UNKNOWN_SECONDS:g} s and {estimate.told_size(estimate.UNKNOWN_BYTES)}"
+        print(f"  taken as {default} a step, since the store has none to go by: {', '.join(unknown)}")
+
+
+def step(arguments: argparse.Namespace) -> int:
+    """Compute one step, whose parents must be there, in this process."""
+    compute_in_one_thread()
+    from rbmflow.execute import manifest
+    from rbmflow.execute.performing import Perform, Science
+
+    store = Store(arguments.store)
+    wanted, run = manifest.find(store, arguments.hash)
+    files = bring(arguments, store, store.read_run(run))
+    store.prepare()
+    while (state := store.state(wanted)) == "running":
+        time.sleep(1)
+    if state == "damaged":
+        store.discard(wanted)
+    elif state == "done":
+        print(f"{wanted.name} is there")
+        return 0
+    if missing := [parent for parent in dict.fromkeys(wanted.parents) if store.state(parent) != "done"]:
+        names = ", ".join(f"{parent.name} ({parent.hash[:12]})" for parent in missing[:_MOST_NAMES])
+        raise InvalidInput(Problem("step", arguments.hash, f"{len(missing)} of its parents are missing: {names}"))
+    [outcome] = Perform(str(store.path), Science("rbmflow.steps", files))([wanted])
+    if outcome.what == "done":
+        print(f"{wanted.name} is computed")
+        return 0
+    if outcome.damaged is not None:
+        store.discard(outcome.damaged)
+        print(f"{wanted.name}: its parent {outcome.damaged.hash[:12]} was damaged; it is moved aside", file=sys.stderr)
+        return 1
+    store.report_failure(wanted, outcome.reason)
+    print(plain(f"{wanted.name} failed: {outcome.reason}"), file=sys.stderr)
+    return 1
