@@ -26,14 +26,14 @@ from rbmflow import spec
 from rbmflow._checks import InvalidInput
 from rbmflow.cli import main
 from rbmflow.execute import manifest
-from rbmflow.spec import reading
+from rbmflow.spec import toml_files
 from rbmflow.store import Damaged, Store, hygiene
 
 CASES = int(os.environ.get("RBMFLOW_FUZZ", "0"))
 FEW = 100
 WHOLE = 20
 
-QUICK = (reading._shipped_folder() / "quick.toml").read_text()
+QUICK = (toml_files._shipped_folder() / "quick.toml").read_text()
 ODD_TEXT = [
     "",
     "\x1b[31mred\x1b[0m",

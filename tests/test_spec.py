@@ -18,7 +18,7 @@ def problems(data):
 
 
 def test_quick_is_written_out_in_full():
-    path = spec.reading._shipped_folder() / "quick.toml"
+    path = spec.toml_files._shipped_folder() / "quick.toml"
     quick = spec.load("quick")
     assert tomllib.loads(path.read_text()) == tomllib.loads(spec.to_toml(quick))
     default = spec.Spec("quick")
@@ -87,7 +87,7 @@ def test_toml_gives_the_spec_back(temperatures, infinite, hidden, scale, biases,
         ({"types": {"X": {"minimum": math.nan}}}, "types.X.minimum = nan is not allowed"),
         ({"types": {"X": {"data": "potts"}}}, "types.X.data = 'potts' is not allowed: it must be one of ising, mean-"),
         ({"types": {"X": {"weights": "os.remove"}}}, "types.X.weights = 'os.remove' is not allowed: it must be one of"),
-        ({"training": {"estimator": "SGD"}}, "training.estimator = 'SGD' is not allowed: it must be one of CD, PCD"),
+        ({"training": {"estimator": "SGD"}}, "training.estimator = 'SGD' is not allowed: it must be one of "),
         ({"types": {"X": {"also_hidden": [16, 0]}}}, "types.X.also_hidden = [16, 0] is not allowed"),
         ({"types": {"3": {"minimum": 7.0}}}, "types.3 = {'minimum': 7.0} is not allowed"),
         ({"types": {"a b": {}}}, "types = {'a b': {}} is not allowed: the name of a type must be"),

@@ -12,8 +12,9 @@ from rbmflow.settings import (
 )
 from rbmflow.spec.contents import Spec
 from rbmflow.spec.needs import Need, needs
-from rbmflow.spec.reading import Field, fields, load, parse, parse_toml, shipped, to_toml
+from rbmflow.spec.parsing import Field, fields, parse, to_toml
 from rbmflow.spec.sweep import Point, Sweep, load_sweep, parse_sweep
+from rbmflow.spec.toml_files import load, parse_toml, shipped
 
 __all__ = [
     "Field",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import ClassVar
 
 from rbmflow._checks import Problems, find_temperature
 from rbmflow.settings import (
@@ -51,12 +49,6 @@ class Spec:
     >>> spec.hidden_units("V")
     (64,)
     """
-
-    __pydantic_config__: ClassVar[Mapping[str, object]] = {
-        "extra": "forbid",
-        "strict": True,
-        "use_attribute_docstrings": True,
-    }
 
     name: str
     """Name of the run: letters, digits, - and _."""

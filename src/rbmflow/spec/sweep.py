@@ -15,7 +15,8 @@ import tomli_w
 
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow.spec.contents import Spec
-from rbmflow.spec.reading import parse, read, refuse_monsters, to_toml
+from rbmflow.spec.parsing import parse, refuse_monsters, to_toml
+from rbmflow.spec.toml_files import read
 
 MOST_POINTS = 100_000
 """Points that one sweep may have; more is taken for a slip."""

@@ -1,0 +1,233 @@
+"""From plain tables to a checked spec and back, one sentence for everything that is wrong, and what its fields mean."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import functools
+import inspect
+import itertools
+import tomllib
+from collections.abc import Iterator, Mapping
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import tomli_w
+
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow.spec.contents import Spec
+
+_DEEPEST = 12
+"""Keys and lists inside one another; the deepest field of a sweep has six."""
+
+
+class _Nothing:
+    def __repr__(self) -> str:
+        return "(nothing)"
+
+
+def refuse_monsters(data: Any) -> None:
+    """Refuse what no field can hold and what the readers of a spec would stumble over, whatever field it is in.
+
+    Raises
+    ------
+    InvalidInput
+        With the first thing that is nested too deeply, or a number or a text of no use.
+    """
+    pending: list[tuple[tuple[str | int, ...], Any]] = [((), data)]
+    while pending:
+        place, value = pending.pop()
+        depth = sum(1 + part.count(".") if isinstance(part, str) else 1 for part in place)
+        reason = None
+        if depth > _DEEPEST:
+            reason = f"a spec has no field so deep; keys and lists may be {_DEEPEST} deep"
+        elif isinstance(value, int) and value.bit_length() > 63:
+            reason = "a whole number may have 64 bits at most"
+        elif isinstance(value, dict) and not all(isinstance(key, str) and _is_text(key) for key in value):
+            reason = "every key must be text"
+        elif isinstance(value, str) and not _is_text(value):
+            reason = "it must be text that UTF-8 can hold"
+        if reason is not None:
+            dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+            raise InvalidInput(Problem(dotted.removeprefix("."), value, reason))
+        if isinstance(value, dict):
+            pending += [((*place, key), inner) for key, inner in value.items()]
+        elif isinstance(value, list | tuple):
+            pending += [((*place, index), inner) for index, inner in enumerate(value)]
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= sign <= "\udfff" for sign in value)
+
+
+def parse(data: Mapping[str, Any]) -> Spec:
+    """Turn plain tables, as TOML gives them, into a checked spec.
+
+    Raises
+    ------
+    InvalidInput
+        With every problem found, each under the dotted name of its field.
+
+    Examples
+    --------
+    >>> parse({"name": "small", "model": {"length": 4}}).model.length
+    4
+    """
+    Problems.only("sweep" not in data, "sweep", data.get("sweep"), "this is read by load_sweep; one run has none")
+    refuse_monsters(data)
+    problems = Problems()
+    spec = _section(Spec, data, "", problems)
+    problems.done()
+    return spec
+
+
+def _section(of: type, table: Any, prefix: str, problems: Problems) -> Any:
+    """Settings of a class from a table; None if that cannot be.
+
+    The values of fields are the business of the class. Where one of the inner sections is at fault, its default stands
+    in for it, and what compares the sections with one another means nothing.
+    """
+    if not isinstance(table, Mapping):
+        problems.unless(False, prefix.removesuffix("."), table, "it must be a table")
+        return None
+    kinds, given, before = _kinds(of), {}, len(problems.found)
+    for name, value in table.items():
+        if name not in kinds:
+            problems.unless(False, f"{prefix}{name}", value, _unknown(name, list(kinds), prefix))
+        elif (read := _value(kinds[name], value, f"{prefix}{name}", problems)) is not None:
+            given[name] = read
+    required = [one.name for one in dataclasses.fields(of) if one.default is one.default_factory is dataclasses.MISSING]
+    for name in required:
+        problems.unless(name in table, f"{prefix}{name}", _Nothing(), "it must be given")
+    faulty = len(problems.found) > before
+    try:
+        return of(**dict.fromkeys(required, "x") | given)
+    except InvalidInput as error:
+        for problem in error.problems:
+            compares = "." in problem.field or "[" in problem.field or isinstance(problem.value, dict)
+            if not (faulty and compares and of is Spec):
+                told = _given(table, problem.field, problem.value)
+                problems.unless(False, prefix + problem.field, told, problem.allowed)
+    return None
+
+
+def _given(table: Any, field: str, default: object) -> object:
+    """The value of a dotted field as it was given, not as its class keeps it."""
+    for name in field.split("."):
+        if not isinstance(table, Mapping) or name not in table:
+            return default
+        table = table[name]
+    return table
+
+
+def _value(kind: Any, value: Any, place: str, problems: Problems) -> Any:
+    """The value of a field as its class takes it; None if its type is wrong, which is told."""
+    if dataclasses.is_dataclass(kind):
+        return _section(kind, value, f"{place}.", problems)  # pyright: ignore[reportArgumentType]
+    if get_origin(kind) is dict and isinstance(value, Mapping):
+        read = {name: _section(get_args(kind)[1], table, f"{place}.{name}.", problems) for name, table in value.items()}
+        return None if None in read.values() else read
+    misfits = [Problem(*misfit) for misfit in _misfits(kind, value, place)]
+    problems.found += misfits
+    return None if misfits else tuple(value) if isinstance(value, list) else value
+
+
+_SORTS = {int: (int, "a whole number"), float: (int | float, "a number"), bool: (bool, "true or false")}
+_SORTS |= {str: (str, "text"), dict: (Mapping, "a table"), tuple: (list | tuple, "a list")}
+"""What a value of TOML must be for a type, and how that is called; truth values are no numbers."""
+
+
+def _misfits(kind: Any, value: Any, place: str) -> Iterator[tuple[str, object, str]]:
+    """Where a value is not of a type, and what it must be."""
+    kind = getattr(kind, "__value__", kind)
+    choices = get_args(kind) if get_origin(kind) in (Literal, UnionType) else (kind,)
+    if get_origin(kind) is Literal:
+        fits, called = value in choices, [repr(choice) for choice in choices]
+    else:
+        sorts = [_SORTS[get_origin(choice) or choice] for choice in choices]
+        fits = any(isinstance(value, sort) and (sort is bool or not isinstance(value, bool)) for sort, _ in sorts)
+        called = [name for _, name in sorts]
+    if not fits:
+        yield place, value, f"it must be {' or '.join(called)}"
+    elif get_origin(kind) is tuple:
+        for index, one in enumerate(value):  # pyright: ignore[reportArgumentType]
+            yield from _misfits(get_args(kind)[0], one, f"{place}[{index}]")
+
+
+@functools.cache
+def _kinds(of: type) -> dict[str, Any]:
+    """Type of every field of a class of settings."""
+    hints = get_type_hints(of)
+    return {one.name: hints[one.name] for one in dataclasses.fields(of)}
+
+
+def _unknown(name: str, names: list[str], prefix: str) -> str:
+    """Say which fields the section of an unknown field has, and which one may have been meant."""
+    near = difflib.get_close_matches(name, names, n=1)
+    where = f"section {prefix.removesuffix('.')}" if prefix else "a spec"
+    meant = f"; did you mean {prefix}{near[0]}?" if near else ""
+    return f"there is no such field; {where} has {', '.join(names)}{meant}"
+
+
+def to_toml(spec: Spec) -> str:
+    """Write the spec with every field resolved; that `parse(tomllib.loads(text))` gives it back is seen first.
+
+    Raises
+    ------
+    InvalidInput
+        If what was written would be another spec, or none.
+    """
+    text = tomli_w.dumps(dataclasses.asdict(spec))
+    if parse(tomllib.loads(text)) != spec:
+        raise InvalidInput(Problem("spec", spec.name, "it cannot be written down: what was written is another spec"))
+    return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One field of a spec, for people."""
+
+    name: str
+    """Dotted name; `<type>` stands for the name of a type."""
+    default: str
+    """Default as TOML, empty where the field must be given."""
+    meaning: str
+    """What it is."""
+
+
+@functools.cache
+def fields() -> tuple[Field, ...]:
+    """Every field of a spec with its default and its meaning."""
+    return tuple(_fields(Spec, ""))
+
+
+def _fields(of: type, prefix: str) -> Iterator[Field]:
+    meanings = _meanings(of)
+    for one in dataclasses.fields(of):
+        kind = _kinds(of)[one.name]
+        if dataclasses.is_dataclass(kind):
+            yield from _fields(kind, f"{prefix}{one.name}.")  # pyright: ignore[reportArgumentType]
+        elif get_origin(kind) is dict:
+            yield from _fields(get_args(kind)[1], f"{prefix}{one.name}.<type>.")
+        else:
+            default = "" if one.default is dataclasses.MISSING else _one_line_toml(one.default)
+            yield Field(prefix + one.name, default, meanings[one.name])
+
+
+def _meanings(of: type) -> dict[str, str]:
+    """What stands behind every field of a class, on one line."""
+    [definition] = ast.parse(inspect.getsource(of)).body
+    assert isinstance(definition, ast.ClassDef)
+    pairs = itertools.pairwise(definition.body)
+    return {
+        ast.unparse(field.target): " ".join(ast.literal_eval(told.value).split())
+        for field, told in pairs
+        if isinstance(field, ast.AnnAssign) and isinstance(told, ast.Expr)
+    }
+
+
+def _one_line_toml(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_one_line_toml, value))}]"
+    return tomli_w.dumps({"x": value}).removeprefix("x = ").strip()
