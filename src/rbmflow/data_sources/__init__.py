@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import NamedTuple
 
 import numpy as np
 
-from rbmflow.dataset import Draws
+from rbmflow._checks import Problems
+from rbmflow._types import Key
+from rbmflow.dataset import Chains, Draws
 from rbmflow.model import Ising
-from rbmflow.settings import SOURCES
+from rbmflow.settings import SOURCES, SamplingSettings
 
 type TwoPoint = Callable[[Ising, Sequence[float]], np.ndarray]
 
@@ -19,6 +22,27 @@ class DataSource(NamedTuple):
 
     draw: Callable[..., Draws]
     two_point: TwoPoint | None = None
+
+
+def drawn(source: DataSource, key: Key, model: Ising, sampling: SamplingSettings, **further: object) -> Draws:
+    """Draws of a source as settings ask for them; what it has no parameter for, it is not given.
+
+    Raises
+    ------
+    InvalidInput
+        If what comes back are not so many draws of this lattice at these temperatures.
+    """
+    asked, takes = {"method": sampling.method, **further}, signature(source.draw).parameters
+    given = {name: value for name, value in asked.items() if name in takes}
+    draws = source.draw(key, model, sampling.temperatures, sampling.draws, **given)
+    wanted = (len(sampling.temperatures), sampling.draws, *model.lattice.shape)
+    told = f"a data source must return Draws of shape {wanted} at the temperatures asked for"
+    Problems.only(isinstance(draws, Draws), "data", type(draws).__name__, told)
+    fits = draws.spins.shape == wanted and draws.temperatures == sampling.temperatures
+    Problems.only(fits, "data", draws.spins.shape, told)
+    # What tells nothing of chains is independent, as what is drawn without chains is.
+    chains = draws.chains or [Chains(ess=float(sampling.draws))] * len(draws.temperatures)
+    return Draws(draws.spins, draws.temperatures, draws.methods, chains)
 
 
 def data_source[Draw: Callable[..., Draws]](name: str, *, two_point: TwoPoint | None = None) -> Callable[[Draw], Draw]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rbmflow._checks import Problems
+from rbmflow._registry import Registry
 from rbmflow.settings import ModelSettings, Settings
 from rbmflow.store import Step
 from rbmflow.store.expected import KINDS, Expected
@@ -60,6 +62,22 @@ class Task:
             key = jax.random.fold_in(key, int(self.step.hash[at : at + 8], 16))
         return key
 
+    def named[T](self, registry: Registry[T], field: str, default: str = "") -> T:
+        """What the settings name in a registry, if it is as it was when the step was planned.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such thing, or its file is another here.
+        """
+        name = self.settings.get(field, default)
+        found, source = registry[name], registry.source(name)
+        told = (
+            f"the file that registers it here (sha256 {source}) is not that of the step: {self.settings.get('source')}"
+        )
+        Problems.only(source == self.settings.get("source"), field, name, told)
+        return found
+
     @property
     def model(self) -> Ising:
         """Spin model."""
@@ -69,6 +87,12 @@ class Task:
 def asked[T: Settings](settings: Mapping[str, Any], of: type[T]) -> T:
     """Settings of one class among those of a step, under their section's name; what is left out has its default."""
     return of(**settings[of.__name__.removesuffix("Settings").lower()])
+
+
+def source_of(registry: Registry[Any], name: str) -> dict[str, str]:
+    """What the settings of a step hold that computes with a thing of an extension: the hash of its file."""
+    source = registry.source(name)
+    return {} if source is None else {"source": source}
 
 
 def model_of(step: Step) -> Ising:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rbmflow.settings import SOURCES
 from rbmflow.steps.kind import Task, flagged, step
 from rbmflow.steps.kinds.draws_step import data_of
 from rbmflow.store import Step
@@ -25,23 +26,22 @@ def correlation(task: Task) -> xr.Dataset:
     import xarray as xr
 
     from rbmflow import exact
-    from rbmflow.data_sources.mean_field import curie_weiss_magnetization
     from rbmflow.dataset import Draws
 
     model, temperatures = task.model, task.settings["temperatures"]
     flags = []
-    if task.settings.get("data") == "mean-field":
-        magnetization = curie_weiss_magnetization(temperatures)[:, None, None]
-        values = np.tile(magnetization**2, (1, *model.lattice.shape))
-        values[:, 0, 0] = 1.0
-    elif exact.magnetization_known(model):
+    known = task.named(SOURCES, "data", "ising").two_point
+    if known is not None:
+        values = known(model, temperatures)
+    elif "data" not in task.settings and exact.magnetization_known(model):
         values = exact.two_point(model, temperatures)
     else:
         # One temperature at a time: the waves of all would take many times the memory of the draws.
         drawn = Draws.from_dataset(task.parents[0]).at(temperatures).spins
         power = [(np.abs(np.fft.fft2(one.astype(np.float32))) ** 2).mean(axis=0, dtype=np.float64) for one in drawn]
         values = np.fft.ifft2(np.stack(power) / model.lattice.sites).real
-        message = "the lattice is too large for the exact two-point function: it is the mean over the draws"
+        large = "the lattice is too large for the exact two-point function"
+        message = f"{'none is known' if 'data' in task.settings else large}: it is the mean over the draws"
         flags.append(("sampled", message))
     whole = xr.Dataset(
         {"two_point": (("temperature", "y", "x"), values, {"long_name": "two-point function of the spins"})},

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rbmflow.settings import SamplingSettings, TypeSettings
-from rbmflow.steps.kind import Task, asked, flagged, of_run, step
+from rbmflow.settings import SOURCES, SamplingSettings, TypeSettings
+from rbmflow.steps.kind import Task, asked, flagged, of_run, source_of, step
 from rbmflow.store import Step
 
 if TYPE_CHECKING:
@@ -31,20 +31,16 @@ UNSEEN = 200
 )
 def draws(task: Task) -> xr.Dataset:
     """Sample at every temperature."""
-    from rbmflow import sampler
-    from rbmflow.data_sources.mean_field import sample_mean_field
+    from rbmflow.data_sources import drawn
 
-    sampling, model = task.asked(SamplingSettings), task.model
-    if task.settings.get("data", "ising") == "mean-field":
-        return sample_mean_field(task.key, model, sampling.temperatures, sampling.draws).to_dataset()
-    asked_of = (sampling.temperatures, sampling.draws, sampling.method)
-    found = sampler.sample(task.key, model, *asked_of, progress=task.progress)
+    sampling, source = task.asked(SamplingSettings), task.named(SOURCES, "data", "ising")
+    found = drawn(source, task.key, task.model, sampling, progress=task.progress)
     return flagged(found.to_dataset(), *(("sampling", text) for text in found.flags))
 
 
 def data_of(kind: TypeSettings) -> dict[str, str]:
     """What has to be said of the data of a type: nothing, if they are the usual ones."""
-    return {} if kind.data == "ising" else {"data": kind.data}
+    return {} if kind.data == "ising" else {"data": kind.data, **source_of(SOURCES, kind.data)}
 
 
 def draws_of_run(spec: Spec) -> Step:

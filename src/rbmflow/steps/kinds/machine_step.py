@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rbmflow.settings import MachineSettings, ModelSettings, TrainingSettings
-from rbmflow.steps.kind import Task, asked, flagged, of_run, step
+from rbmflow.settings import RECIPES, MachineSettings, ModelSettings, TrainingSettings
+from rbmflow.steps.kind import Task, asked, flagged, of_run, source_of, step
 from rbmflow.store import Step
 
 if TYPE_CHECKING:
@@ -95,5 +95,6 @@ def machine_of(spec: Spec, name: str, hidden: int, seed: int, label: str, draws:
         "temperatures": list(spec.type_temperatures(name)),
         "machine": replace(spec.machine, hidden=hidden).differing(),
         "training": spec.training.differing(),
+        **source_of(RECIPES, spec.training.estimator),
     }
     return machine.step(f"machine {label}", settings, draws)

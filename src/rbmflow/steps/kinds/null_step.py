@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rbmflow.settings import CLASSIFIERS
+from rbmflow.settings import CLASSIFIERS, SOURCES, SamplingSettings
 from rbmflow.steps.kind import Task, of_run, step
 from rbmflow.steps.kinds.draws_step import data_of
 from rbmflow.steps.kinds.equilibrium_step import read_by
@@ -33,7 +33,7 @@ def null(task: Task) -> xr.Dataset:
     import xarray as xr
 
     from rbmflow import sampler
-    from rbmflow.data_sources.mean_field import curie_weiss_magnetization, sample_mean_field
+    from rbmflow.data_sources import drawn
     from rbmflow.measurements import observe
     from rbmflow.observables import ENERGY, MAGNETIZATION
     from rbmflow.steps.thermometers import Instruments
@@ -47,10 +47,15 @@ def null(task: Task) -> xr.Dataset:
         sized = known.source_of(MAGNETIZATION)
         abs_magnetization = sized.mixture(MAGNETIZATION, kept) if sized else np.nan
     else:
-        draws = sample_mean_field(task.key, model, kept, task.settings["draws"])
+        source = task.named(SOURCES, "data")
+        draws = drawn(source, task.key, model, SamplingSettings(kept, task.settings["draws"]))
         read, _ = known.read_spins(draws.spins.reshape(1, -1, *draws.spins.shape[2:]))
         values = read[0].tolist()
-        energy = float(-2 * np.mean(curie_weiss_magnetization(kept) ** 2))
+        if source.two_point is None:
+            energy = float(np.asarray(model.energy(draws.spins), np.float64).mean())
+        else:
+            two_point = source.two_point(model, kept)
+            energy = float(-np.mean(two_point[:, 0, 1] + two_point[:, 1, 0]))
         abs_magnetization = float(np.abs(np.asarray(model.magnetization(draws.spins), np.float64)).mean())
     spins = draws.spins.reshape(1, -1, *draws.spins.shape[2:])
     if ising:
