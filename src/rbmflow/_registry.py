@@ -166,7 +166,7 @@ def _load_file(path: Path) -> Extension:
         ) from error
     if _files.get(file.name) == file:
         return file
-    _forget(file.name)
+    forget_files([file.name])
     name = f"with_{path.stem}"
     module = ModuleType(name)
     module.__file__ = str(path)
@@ -175,20 +175,20 @@ def _load_file(path: Path) -> Extension:
     try:
         exec(compile(file.content, str(path), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
-        _forget(file.name)
+        forget_files([file.name])
         raise InvalidInput(
             Problem("with", str(path), f"it must be Python that runs: {_told(error, str(path))}")
         ) from error
     return file
 
 
-def _forget(name: str) -> None:
-    """Drop what a file has registered."""
-    _files.pop(name, None)
-    for registry in _registries:
-        mine = [key for key, entry in registry._entries.items() if entry.place == name]
-        for key in mine:
-            del registry._entries[key]
+def forget_files(names: Iterable[str]) -> None:
+    """Drop files of these names and what they have registered."""
+    for name in names:
+        _files.pop(name, None)
+        for registry in _registries:
+            for key in [key for key, entry in registry._entries.items() if entry.place == name]:
+                del registry._entries[key]
 
 
 def _told(error: BaseException, path: str) -> str:

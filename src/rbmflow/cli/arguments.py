@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
 from rbmflow._checks import InvalidInput, Problem, plain
+from rbmflow._registry import forget_files, loaded_files
 from rbmflow.cli import standard_streams
 
 _LONGEST_MESSAGE, _MOST_PROBLEMS = 500, 50
@@ -29,8 +30,12 @@ def main(words: Sequence[str] | None = None) -> int:
     words
         The command line without the program's name; that of this process when not given.
     """
-    with standard_streams.forgiving():
-        return _answer(list(sys.argv[1:] if words is None else words))
+    before = {file.name for file in loaded_files()}
+    try:
+        with standard_streams.forgiving():
+            return _answer(list(sys.argv[1:] if words is None else words))
+    finally:  # A process that calls this again begins without the files of the last call.
+        forget_files([file.name for file in loaded_files() if file.name not in before])
 
 
 def _answer(words: list[str]) -> int:
