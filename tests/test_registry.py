@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from rbmflow._checks import InvalidInput
-from rbmflow._registry import Registry, load_files
+from rbmflow._registry import Registry, forget_files, load_files, loaded_files
 
 ADDS = "from test_registry import SHELF\nSHELF.add({name!r}, {thing})\n"
 SHELF: Registry = Registry("book")
@@ -15,6 +15,8 @@ SHELF: Registry = Registry("book")
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
     monkeypatch.setitem(sys.modules, "test_registry", sys.modules[__name__])
+    yield
+    forget_files([file.name for file in loaded_files()])
 
 
 def written(path, text):
