@@ -79,7 +79,7 @@ def measured(words):
         peak = max(peak, sum(map(memory, processes(command.pid))))
         time.sleep(0.5)
     if command.returncode:
-        sys.exit(f"the run has failed with exit code {command.returncode}")
+        sys.exit(f"the run has failed with exit code {command.returncode}, at a peak of {peak / 1e9:.2f} GB until then")
     return time.perf_counter() - started, peak
 
 
