@@ -471,8 +471,7 @@ def test_doctor_tells_what_a_guard_of_the_session_raises(monkeypatch):
 
 def test_doctor_warns_of_a_version_known_to_be_bad(monkeypatch):
     monkeypatch.setattr(checkup.jax, "__version__", "0.10.2")
-    assert checkup._jax_version() == (
-        "JAX version",
+    assert checkup.CHECKS["JAX version"]() == (
         "not known to be bad",
         "0.10.2: it miscompiles on CPU; install jax >= 0.11.2",
         False,

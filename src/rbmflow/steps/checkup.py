@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rbmflow import enumeration, exact, sampler
+from rbmflow._doors import Numbers
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import iterate
 from rbmflow.gibbs import GibbsNoise
@@ -24,6 +25,9 @@ from rbmflow.training import contrastive_divergence, train
 
 KNOWN_BAD_JAX = {"0.10.2": "it miscompiles on CPU; install jax >= 0.11.2"}
 SIGMAS = 5.0
+
+type Found = tuple[str, str, bool]
+"""What was expected, what was found, and whether they agree."""
 
 
 class Check(NamedTuple):
@@ -44,27 +48,29 @@ def doctor() -> list[Check]:
         What was checked, the exact value, the measured one (with its error where there is one, or what was raised),
         and whether they agree (statistical ones within 5 sigma, with fixed keys).
     """
-    return [_tried(check) for check in (_jax_version, _bits, _energy, _gradient, _flow, _path)]
+    return [Check(name, *_tried(check)) for name, check in CHECKS.items()]
 
 
-def _tried(check: Callable[[], Check]) -> Check:
+def _tried(check: Callable[[], Found]) -> Found:
     """Do one check; what is raised, as by a guard that the settings of this session have switched on, is a fault."""
     try:
         return check()
     except Exception as error:
         lines = str(error).strip().splitlines() or ["no message"]
-        return Check(
-            check.__name__.strip("_").replace("_", " "), "no error", f"{type(error).__name__}: {lines[0]}", False
-        )
+        return "no error", f"{type(error).__name__}: {lines[0]}", False
 
 
-def _jax_version() -> Check:
+def _statistical(expected: float, values: Numbers) -> Found:
+    mean, error = mean_and_error(np.asarray(values, np.float64))
+    return f"{expected:.5f}", f"{mean:.5f} ± {error:.5f}", bool(abs(mean - expected) <= SIGMAS * error)
+
+
+def _jax_version() -> Found:
     trouble = KNOWN_BAD_JAX.get(jax.__version__)
-    measured = f"{jax.__version__}: {trouble}" if trouble else jax.__version__
-    return Check("JAX version", "not known to be bad", measured, trouble is None)
+    return "not known to be bad", f"{jax.__version__}: {trouble}" if trouble else jax.__version__, trouble is None
 
 
-def _bits() -> Check:
+def _bits() -> Found:
     """The first words of the published generator from the state 1, 2, 3, 4."""
     generator = Generator(*(jnp.uint32(word) for word in (1, 2, 3, 4)))
     words = []
@@ -72,26 +78,20 @@ def _bits() -> Check:
         generator, word = jax.jit(lambda at: at.words())(generator)
         words.append(int(word))
     expected = [641, 1573767, 3222811527]
-    return Check("random bits (xoshiro128++)", str(expected), str(words), words == expected)
+    return str(expected), str(words), words == expected
 
 
-def _energy() -> Check:
+def _energy() -> Found:
     model = Ising(Square(6))
     draws = sampler.sample(jax.random.key(1), model, [2.25], 4000)
-    mean, error = mean_and_error(np.asarray(model.energy(draws.spins[0]), np.float64))
-    return _statistical("energy per site, L = 6, T = 2.25", float(exact.energy(model, 2.25)), float(mean), float(error))
-
-
-def _statistical(name: str, expected: float, mean: float, error: float) -> Check:
-    ok = abs(mean - expected) <= SIGMAS * error
-    return Check(name, f"{expected:.5f}", f"{mean:.5f} ± {error:.5f}", bool(ok))
+    return _statistical(float(exact.energy(model, 2.25)), model.energy(draws.spins[0]))
 
 
 def _tiny() -> RBM:
     return RBM.random(jax.random.key(2), 6, MachineSettings(hidden=4, initial_scale=0.5))
 
 
-def _gradient() -> Check:
+def _gradient() -> Found:
     """One component of the CD-1 gradient, averaged over many batches, against enumeration."""
     machine, chains, batches = _tiny(), 1000, 50
     data = np.where(np.arange(chains)[:, None] % 2 == 0, 1.0, [1.0, -1.0, 1.0, 1.0, -1.0, -1.0])
@@ -103,22 +103,20 @@ def _gradient() -> Check:
 
     noise = GibbsNoise.seeded(jax.random.key(3), machine, chains)
     _, values = jax.jit(lambda noise: jax.lax.scan(batch, noise, None, length=batches))(noise)
-    mean, error = mean_and_error(np.asarray(values, np.float64))
-    return _statistical("CD-1 gradient of a 6 x 4 machine", exact_gradient[0, 0], float(mean), float(error))
+    return _statistical(exact_gradient[0, 0], values)
 
 
-def _flow() -> Check:
+def _flow() -> Found:
     """Probability of the aligned state after three flow steps, against the cubed kernel."""
     machine, chains = _tiny(), 50_000
     start = jnp.ones((chains, 2, 3), jnp.int8)
     spins = np.asarray(iterate(jax.random.key(4), machine, start, 3, keep=(3,)).spins)
-    aligned = (spins == 1).all(axis=(1, 2)).astype(np.float64)
+    aligned = (spins == 1).all(axis=(1, 2))
     expected = np.linalg.matrix_power(enumeration.gibbs_kernel(machine), 3)[-1, -1]
-    mean, error = mean_and_error(aligned)
-    return _statistical("flow of a 6 x 4 machine, 3 steps", float(expected), float(mean), float(error))
+    return _statistical(float(expected), aligned)
 
 
-def _path() -> Check:
+def _path() -> Found:
     """The calls of the whole path once, chains and all: guards of NumPy and JAX speak up here."""
     key, model = jax.random.key(5), Ising(Square(4))
     for_draws, for_training, for_flow = jax.random.split(key, 3)
@@ -128,4 +126,15 @@ def _path() -> Check:
     temperature = energy_thermometer(model).temperature(flow.configurations).temperature
     weights = decompose(machine).singular_values
     finite = bool(np.isfinite(weights).all() and not np.isnan(temperature).any())
-    return Check("draws, training, flow, thermometer, weights", "numbers", "numbers" if finite else "NaN", finite)
+    return "numbers", "numbers" if finite else "NaN", finite
+
+
+CHECKS: dict[str, Callable[[], Found]] = {
+    "JAX version": _jax_version,
+    "random bits (xoshiro128++)": _bits,
+    "energy per site, L = 6, T = 2.25": _energy,
+    "CD-1 gradient of a 6 x 4 machine": _gradient,
+    "flow of a 6 x 4 machine, 3 steps": _flow,
+    "draws, training, flow, thermometer, weights": _path,
+}
+"""What is done, by what it looks at."""
