@@ -39,7 +39,7 @@ class Observable:
     name
         By which specs and results know it.
     label
-        How figures and tables write it, such as "|m|".
+        How figures and tables write it, such as "E".
     of
         Function of the model and configurations [n, y, x], float32 arrays of -1/+1, to n numbers.
     unit

@@ -89,7 +89,7 @@ class Reweighted(Equilibrium):
         warm = np.isfinite(self.coupling)
         logs, self._log_z = _histogram_logs(self.coupling[warm], self._counts(kept)[warm], self.energy, self._log_z)
         if self.coupling[-1] == 0:
-            return logs + self.model.lattice.sites * math.log(2) - logsumexp(logs)
+            return logs + self.model.lattice.sites * math.log(2) - float(logsumexp(logs))
         return logs + (math.log(1 if self.model.field else 2) - logs[0] if self._ground_met else 0.0)
 
     @property
@@ -172,7 +172,9 @@ class Reweighted(Equilibrium):
         coupling, excitation = inverse_temperature(temperature), self.energy - self.ground_energy
         with np.errstate(invalid="ignore"):
             heat = np.where(excitation == 0, 0.0, coupling[..., None] * excitation)
-        return np.where(self.told(ENERGY, temperature), logsumexp(self._log_counts[0] - heat, axis=-1), np.nan)
+        return np.where(
+            self.told(ENERGY, temperature), np.asarray(logsumexp(self._log_counts[0] - heat, axis=-1)), np.nan
+        )
 
 
 def _histogram_logs(

@@ -29,7 +29,7 @@ TEMPERATURES = ("#08306b", "#5e3c99", "#222222", "#e66101", "#8c2d04", "#0072B2"
 def off_manifold(results: xr.Dataset) -> Figure:
     """How far flows are off the Ising manifold: differences of thermometers, and the distance from true draws."""
     others = [name for name in marks.labels(results, "thermometer") if name != "energy"]
-    names = [f"{marks.THERMOMETERS.get(name, name)}\n$- T(E)$ $(J/k_B)$" for name in others]
+    names = [f"{marks.thermometer_title(results, name)}\n$- T(E)$ $(J/k_B)$" for name in others]
     height = 0.8 + 1.35 * (len(others) + 1)
     drawn, columns = panels.machine_columns(results, (*names, "distance from\ntrue draws"), "iteration", height)
     distances = results["off_distance_mean"].sel(feature="joint").values

@@ -25,7 +25,14 @@ THERMOMETERS = {
     "magnetization": "magnetization, $T(|m|)$",
     "correlation": r"correlation, $T(\xi/L)$",
 }
-"""How a thermometer is called in a figure; one that is not here is called by its own name."""
+"""How the thermometers of the house are called in a figure."""
+
+
+def thermometer_title(results: xr.Dataset, name: str) -> str:
+    """Return how a figure calls a thermometer; that of an observable of others tells what it reads."""
+    if name in THERMOMETERS or "thermometer_label" not in results:
+        return THERMOMETERS.get(name, plain(name))
+    return plain(f"{name}, T({results['thermometer_label'].sel(thermometer=name).item()})")
 
 
 def labels(results: xr.Dataset, axis: str) -> list[str]:

@@ -35,7 +35,7 @@ def temperature_flow(results: xr.Dataset) -> Figure:
             if axes is row[-1]:
                 marks.side_labels(axes, lines)
     for axes, thermometer in zip(rows[0][0], thermometers, strict=True):
-        axes.set_title(marks.THERMOMETERS.get(thermometer, thermometer))
+        axes.set_title(marks.thermometer_title(results, thermometer))
     panels.start_legend(drawn, results)
     return drawn
 
@@ -59,7 +59,7 @@ def flow_ends(results: xr.Dataset) -> Figure:
     drawn, cells = panels.machine_panels(results, (0.8, 1.9), "", most=2, share_x=False, pad=18)
     for axes, here in cells:
         _draw_ends(axes, here)
-        axes.set_yticks(range(len(thermometers)), [marks.THERMOMETERS.get(t, t) for t in thermometers])
+        axes.set_yticks(range(len(thermometers)), [marks.thermometer_title(results, t) for t in thermometers])
         axes.set_ylim(len(thermometers) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
     for axes, _ in cells[-2:]:
@@ -135,7 +135,7 @@ def calibration(results: xr.Dataset) -> Figure:
             axes.axvline(critical, **marks.CRITICAL)
         marks.side_labels(upper, {marks.T_C: critical}, "x")
         marks.say_empty(upper, marks.positions(reading, top))
-        upper.set_title(marks.THERMOMETERS.get(thermometer, thermometer), pad=18)
+        upper.set_title(marks.thermometer_title(results, thermometer), pad=18)
         lower.set_xlabel("temperature of the data $(J/k_B)$")
     grid[0, 0].set_ylabel("reading $(J/k_B)$")
     grid[1, 0].set_ylabel("reading − temperature")

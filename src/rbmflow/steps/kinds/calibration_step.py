@@ -57,6 +57,7 @@ def calibration(task: Task) -> xr.Dataset:
         {
             "calibration": (dims, read),
             "calibration_error": (dims, error),
+            "thermometer_label": ("thermometer", known.labels),
             "usable_from": ("thermometer", usable[0]),
             "usable_to": ("thermometer", usable[1]),
             "cross_entropy": ("classifier", nats),

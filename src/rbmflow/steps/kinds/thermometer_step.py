@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @step(
-    version=4,
+    version=5,
     holds="""
         hidden_weights: real[visible hidden]
         hidden_bias: real[hidden]
