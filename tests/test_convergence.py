@@ -123,12 +123,19 @@ def test_iterations_that_were_not_read_are_left_out():
         (
             np.zeros((3, 5)),
             np.zeros((3, 5)),
-            "temperature = (3, 5) is not allowed: it must be [seed, start, iteration]",
+            "shape of temperature = (3, 5) is not allowed: it must be [seed, start",
         ),
-        (np.zeros((3, 2, 5)), np.zeros((3, 2, 4)), "error = (3, 2, 4) is not allowed: it must have the shape of"),
+        (
+            np.zeros((3, 2, 1)),
+            np.zeros((3, 2, 1)),
+            "(3, 2, 1) is not allowed: it must have no empty axis",
+        ),
+        (np.zeros((3, 2, 5)), np.zeros((3, 2, 4)), "shape of error = (3, 2, 4) is not allowed: it must be [3, 2, 5]"),
+        (np.zeros((3, 2, 5)), np.full((3, 2, 5), -0.1), "error = -0.1 is not allowed: every number must be at least 0"),
+        ([[["hot", "cold"]]], np.zeros((1, 1, 2)), "type of temperature"),
     ],
 )
-def test_arrays_of_other_shapes_are_refused(temperature, error, sentence):
+def test_arrays_of_other_shapes_and_no_errors_are_refused(temperature, error, sentence):
     with pytest.raises(InvalidInput, match=re.escape(sentence)):
         end_of_flows(temperature, error)
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from scipy.special import ndtri, stdtrit
 
 from rbmflow._checks import Problems
+from rbmflow._doors import Numbers, numbers_of
 from rbmflow.diagnostics import mean_and_error, root_mean_square
 
 SIGMAS = 3.0
@@ -103,12 +104,7 @@ def _shared_among(of_one: np.ndarray, mean: np.ndarray, count: int) -> np.ndarra
     return np.where(of_one > np.abs(mean), of_one, of_one / np.sqrt(count))
 
 
-def end_of_flows(
-    temperature: Any,
-    error: Any,
-    of_curve: Any = 0.0,
-    was_read: Any = None,
-) -> FlowEnds:
+def end_of_flows(temperature: Numbers, error: Numbers, of_curve: Numbers = 0.0, was_read: Any = None) -> FlowEnds:
     """Where the flows of a machine end, what the end is worth, and what speaks against a fixed point.
 
     The end is the mean over the last quarter of the flow, the drift its difference to the quarter before. The machine
@@ -128,7 +124,7 @@ def end_of_flows(
     Raises
     ------
     InvalidInput
-        If the arrays do not have these shapes, with at least two iterations.
+        If the arrays do not have these shapes, with at least two iterations, or an error is negative.
 
     Examples
     --------
@@ -188,20 +184,15 @@ def quarters(readings: int) -> tuple[slice, slice]:
 
 
 def _checked(temperature: Any, error: Any, of_curve: Any, was_read: Any) -> tuple[np.ndarray, ...]:
-    arrays = [np.asarray(values, np.float64) for values in (temperature, error, of_curve)]
-    shape, problems = arrays[0].shape, Problems()
-    known = len(shape) == 3 and min(shape) > 0 and shape[-1] > 1
-    problems.unless(known, "temperature", shape, "it must be [seed, start, iteration] with at least two iterations")
-    problems.unless(
-        arrays[1].shape == shape, "error", arrays[1].shape, f"it must have the shape of temperature, {shape}"
-    )
-    problems.unless(
-        arrays[2].shape in ((), shape), "of_curve", arrays[2].shape, f"it must be a number or of the shape {shape}"
-    )
+    readings = numbers_of(temperature, "temperature", ("seed", "start", "iteration"), nan=True)
+    shape = readings.shape
+    enough = readings.size > 0 and shape[-1] > 1
+    Problems.only(enough, "shape of temperature", shape, "it must have no empty axis and at least two iterations")
+    errors = numbers_of(error, "error", shape, lowest=0.0, nan=True)
+    curve = numbers_of(of_curve, "of_curve", shape if np.ndim(of_curve) else (), lowest=0.0, nan=True)
     read = np.ones(shape[-1:], bool) if was_read is None else np.asarray(was_read, bool)
-    problems.unless(read.shape == shape[-1:], "was_read", read.shape, "it must be [iteration]")
-    problems.done()
-    return arrays[0], arrays[1], np.broadcast_to(arrays[2], shape), read
+    Problems.only(read.shape == shape[-1:], "shape of was_read", read.shape, f"it must be [{shape[-1]}]")
+    return readings, errors, np.broadcast_to(curve, shape), read
 
 
 def _mean_of_read(values: np.ndarray, was_read: np.ndarray, stretch: slice) -> np.ndarray:

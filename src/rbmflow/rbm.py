@@ -16,7 +16,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Numbers, key_of, numbers_of
 from rbmflow._hdf5 import inspect
 from rbmflow._record import Held, Record, arrays_of, attribute, labelled
@@ -35,12 +35,6 @@ class Units:
     A unit `x` in a local field `f` has :math:`p(x) \propto e^{f x}`. With `low = -1, span = 2` the mean is
     :math:`\tanh f`; with `low = 0, span = 1` it is the logistic function :math:`(1 + \tanh(f/2)) / 2`.
 
-    Parameters
-    ----------
-    name
-        "-1/+1" or "0/1".
-    low, span
-        The smaller value and the distance to the larger one.
     """
 
     name: UnitsName
@@ -76,10 +70,9 @@ ZERO_ONE = Units("0/1", 0.0, 1.0)
 
 def units_named(name: str) -> Units:
     """Units of the name written in a spec."""
-    for units in (PLUS_MINUS, ZERO_ONE):
-        if units.name == name:
-            return units
-    raise InvalidInput(Problem("units", name, 'it must be "-1/+1" or "0/1"'))
+    known = {units.name: units for units in (PLUS_MINUS, ZERO_ONE)}
+    Problems.only(name in tuple(known), "units", name, 'it must be "-1/+1" or "0/1"')
+    return known[name]
 
 
 type AxesName = Literal["visible, hidden", "hidden, visible"]
@@ -88,13 +81,11 @@ type AxesName = Literal["visible, hidden", "hidden, visible"]
 
 def _real(name: str, values: Numbers, axes: int) -> Float[np.ndarray, "..."]:
     """Finite values as float32."""
-    array = numbers_of(values, name, lowest=-_LARGEST, highest=_LARGEST)
+    largest = float(np.finfo(np.float32).max)
+    array = numbers_of(values, name, lowest=-largest, highest=largest)
     fits = array.ndim == axes and array.size > 0
     Problems.only(fits, f"shape of {name}", array.shape, f"it must have {axes} axes, none of them empty")
     return array.astype(np.float32)
-
-
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 _LAYOUT = {
@@ -277,13 +268,7 @@ class RBM(Record):
         return self if self.finite else jax.tree.map(jnp.zeros_like, self)
 
     def hidden_fields(self, visible: Numbers) -> Float[Array, "*batch hidden"]:
-        """Fields on the hidden units, v W + c, of visible units or their means [..., visible].
-
-        Raises
-        ------
-        InvalidInput
-            If there are others than the machine has, or a value lies outside those of a unit.
-        """
+        """Fields on the hidden units, v W + c, of visible units or their means; values of no unit are refused."""
         fields = self._layer(visible, "visible", 0) @ self.weights
         return fields + jnp.broadcast_to(self.hidden_bias, fields.shape)
 

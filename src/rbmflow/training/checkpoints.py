@@ -122,6 +122,8 @@ def held_out(data: Int8[Array, "sample visible"], fraction: float) -> tuple[Arra
     >>> kept.shape, out.shape
     ((8, 2), (2, 2))
     """
+    if fraction == 0:
+        return data, data[:0]
     at = np.arange(data.shape[0])
     # Rounding keeps 0.2 of 10 at 2, which the product in floating point may miss.
     out = np.diff(np.floor(np.round(np.append(at, at.size) * fraction, 9))) > 0
