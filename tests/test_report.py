@@ -128,6 +128,35 @@ def test_summary_and_its_documentation_name_the_same_keys(results):
         assert f"`{key}`" in text, f"docs/show-json.md does not name {key}"
 
 
+def test_machines_of_one_name_are_rows_of_their_own():
+    """In tables, summary, slider and figures a machine is its row; names are for people."""
+    results = synthetic_results.results(machines=("V-9", "H-9"), length=4, iterations=11)
+    twins = results.assign_coords(machine=["same", "same"])
+    assert [row[1:] for row in report.ends_table(twins)[1]] == [row[1:] for row in report.ends_table(results)[1]]
+    of_twins, of_each = (report.summary(one, {})["machines"] for one in (twins, results))
+    assert [row | {"machine": ""} for row in of_twins] == [row | {"machine": ""} for row in of_each]
+    assert explorer_data(twins)["temperature"] == explorer_data(results)["temperature"]
+    for name in ("flow_ends", "spectra", "energy_flow"):
+        drawn, expected = (FIGURES[name](one) for one in (twins, results))
+        for ours, theirs in zip(drawn.axes, expected.axes, strict=True):
+            for line, expected_line in zip(ours.lines, theirs.lines, strict=True):
+                np.testing.assert_array_equal(line.get_xydata(), expected_line.get_xydata())
+    assert len(FIGURES["spectra"](twins, machine="same").axes) == 2
+    assert FIGURES["spectra"].table(twins)["singular_value"].equals(FIGURES["spectra"].table(results)["singular_value"])
+    page = report.render(twins, synthetic_results.run(), figures=[])
+    for row in report.ends_table(results)[1]:
+        assert all(f">{cell}<" in page for cell in row[2:])
+
+
+def test_a_swept_field_of_any_type_that_shares_a_machine_is_told(results):
+    shared = report.summary(results, {"run": "s"})
+    shared["machines"] = [shared["machines"][0] | {"type": "V = W"}]
+    values = {"types.W.maximum": 4.0, "types.H.minimum": 4.0}
+    header, rows = report.sweep_table([{"run": "s", "values": values, "summary": shared}])
+    assert header[1:3] == list(values)
+    assert {tuple(row[1:3]) for row in rows} == {(4.0, None)}
+
+
 def test_a_dataset_read_back_from_disk_tells_the_same(results, tmp_path):
     results.to_netcdf(tmp_path / "data.nc", engine="h5netcdf")
     read = xr.load_dataset(tmp_path / "data.nc", engine="h5netcdf")

@@ -320,6 +320,7 @@ def test_types_that_share_a_machine_are_one_row(compute_all, tiny_run, names, se
     spec = dataclasses.replace(TINY, types=dict.fromkeys(names, TINY.types["V"]), name="".join(names))
     found = compute_all(spec, sent)["results"]
     assert found["machine"].values.tolist() == [" = ".join(f"{name}-{size}" for name in names) for size in (8, 4)]
+    assert set(found["machine_type"].values) == {" = ".join(names)}
     whole = tiny_run["results"].isel(machine=slice(0, 2))
     for name in ("artifact", "excess", "excess_mean", "checkpoint_energy", "singular_value", "weight_norm"):
         np.testing.assert_array_equal(found[name].values, whole[name].values)

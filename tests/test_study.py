@@ -17,6 +17,9 @@ from test_claims import GRID, machine
         ("gibbs_steps", 10, " (k = 10)"),
         ("estimator", "PCD", " (PCD)"),
         ("seed", 3, " (seed 3)"),
+        ("machine.units", "0/1", " (units 0/1)"),
+        ("training.optimiser", "adam", " (optimiser adam)"),
+        ("training.weight_decay", 0.001, " (weight_decay 0.001)"),
     ],
 )
 def test_a_machine_is_called_by_what_sets_it_apart_from_most_of_its_type(setting, value, told):

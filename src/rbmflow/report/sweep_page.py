@@ -77,8 +77,8 @@ def _machines(
 
 
 def _of_all(values: Sequence[Any], field: str, machine: Mapping[str, Any]) -> Any:
-    """The value that all have; None if they differ, or if the field is one of another type of machine."""
-    own = not field.startswith("types.") or field.split(".")[1] == machine["type"]
+    """The value that all have; None if they differ, or if the field is one of a type that is not the machine's."""
+    own = not field.startswith("types.") or field.split(".")[1] in machine["type"].split(" = ")
     return values[0] if own and all(value == values[0] for value in values) else None
 
 

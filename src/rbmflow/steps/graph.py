@@ -59,8 +59,9 @@ def graph(spec: Spec) -> tuple[Step, ...]:
                 gathered += [step for step in branch if step.kind != "flow" or seed == 0]
                 artifacts += [step.parents[0].hash for step in branch if step.kind == "spectrum"]
             # A machine is its artifacts: types that share one have one row, with both names.
-            row = machines.setdefault(tuple(artifacts), {"type": name, "null": null.hash, "artifacts": artifacts})
-            row["label"] = " = ".join([*filter(None, [row.get("label")]), f"{name}-{hidden}"])
+            row = machines.setdefault(tuple(artifacts), {"null": null.hash, "artifacts": artifacts})
+            for key, own in (("type", name), ("label", f"{name}-{hidden}")):
+                row[key] = f"{row[key]} = {own}" if key in row else own
     if spec.renormalization.length:
         gathered.append(renormalization_of(spec, *instruments))
         steps.append(gathered[-1])
