@@ -26,6 +26,7 @@ types.P = { data = "shuffled", weights = "permuted" }
 training = { epochs = 2, batch = 50, estimator = "mean-field CD", steps = 2 }
 flow = { starts = ["hot"], chains = 20, iterations = 3 }
 thermometer = { draws = 20, epochs = 1, hidden = 4, batch = 20 }
+reading = { thermometers = ["neural", "bayes", "energy", "diagonal"], draws = 20 }
 """
 
 
@@ -64,7 +65,7 @@ def test_a_run_with_the_files_keeps_them_and_is_drawn_anew_without_the_originals
     page.unlink()
     done = called("report", "tiny")
     assert (done.returncode, done.stdout) == (0, f"{page}\n"), done.stderr
-    for told in ("S-4", "Share of the squared weights that the leading", "Flows end in the ordered phase"):
+    for told in ("S-4", "diagonal", "Share of the squared weights that the leading", "Flows end in the ordered phase"):
         assert told in page.read_text()
     assert loaded_files() == ()
 
@@ -132,6 +133,15 @@ assert 0 < history.reconstruction[-1] < 1
 other = permuted(key, trained, None)
 assert sorted(np.ravel(other.weights)) == sorted(np.ravel(trained.weights)) and other != trained
 assert rf.iterate(key, other, data.spins[1], 2).spins.shape[-2:] == (4, 4)
+
+from my_flows.diagonal import diagonal
+measured = rf.equilibrium.measured(key, model, [diagonal], rf.equilibrium.covering(model), 400)
+thermometer = rf.Thermometer(diagonal, rf.equilibrium.reweighted(measured))
+read = thermometer.temperature(rf.thermal(jax.random.key(1), model, 2.5, 1000))
+assert abs(read.temperature - 2.5) < 5 * read.error and read.error < 0.2, read
+exact = rf.Thermometer(diagonal, rf.equilibrium.enumerated(model)).curve
+at = exact.temperature_of(thermometer.equilibrium.mean(diagonal, [2.5])[0])
+assert abs(at - 2.5) < 0.2, at
 
 import xarray as xr
 from my_flows.cumulative_spectrum import cumulative_spectrum

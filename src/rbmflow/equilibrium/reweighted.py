@@ -89,7 +89,7 @@ class Reweighted(Equilibrium):
         warm = np.isfinite(self.coupling)
         logs, self._log_z = _histogram_logs(self.coupling[warm], self._counts(kept)[warm], self.energy, self._log_z)
         if self.coupling[-1] == 0:
-            return logs + self.model.lattice.sites * math.log(2) - float(logsumexp(logs))
+            return logs + self.model.lattice.sites * math.log(2) - float(np.asarray(logsumexp(logs)))
         return logs + (math.log(1 if self.model.field else 2) - logs[0] if self._ground_met else 0.0)
 
     @property
