@@ -141,7 +141,7 @@ def test_every_kind_states_what_its_data_hold(tiny_run):
     for step in graph(TINY):
         settings = json.loads(to_json(step.settings))
         assert expected_of(step.kind, settings).fault(tiny_run[step.name]) is None, step.name
-    assert set(KINDS) == {step.kind for step in graph(TINY)} | {"control", "renormalization"}
+    assert set(KINDS) == {step.kind for step in graph(TINY)} | {"control", "renormalization", "equilibrium"}
 
 
 def test_results_have_every_machine_seed_and_start(tiny_run):

@@ -317,18 +317,20 @@ class ReadingSettings(Settings):
 
     thermometers: tuple[str, ...] = THERMOMETERS
     """Thermometers in the order in which they are shown: "neural", "bayes" and observables by name."""
-    draws: int = 400
+    draws: int = checked(400, Problems.whole, 20)
     """Equilibrium draws at each temperature for the curve of an observable that is not known exactly."""
 
-    def check(self, problems: Problems) -> None:
-        """Note what cannot be used."""
-        names = self.thermometers
-        for place, name in enumerate(names):
+    def compare(self, problems: Problems) -> None:
+        """Note unknown thermometers, and that those are missing which results cannot do without."""
+        given = self.thermometers if isinstance(self.thermometers, tuple) else ()
+        names = tuple(name for name in given if isinstance(name, str))
+        for place, name in enumerate(given):
             if name not in THERMOMETERS:
                 problems.one_of(f"thermometers[{place}]", name, (*CLASSIFIERS, *OBSERVABLES))
         once = len(set(names)) == len(names) and {*CLASSIFIERS, "energy"} <= set(names)
-        problems.unless(once, "thermometers", names, "each may be there once, and neural, bayes and energy must be")
-        problems.whole("draws", self.draws, 20)
+        problems.unless(
+            once, "thermometers", self.thermometers, "each may be there once, and neural, bayes and energy must be"
+        )
 
     def measured(self, length: int) -> tuple[str, ...]:
         """Observables whose curves are not known exactly on a square of this side."""

@@ -48,7 +48,7 @@ def null(task: Task) -> xr.Dataset:
         abs_magnetization = sized.mixture(MAGNETIZATION, kept) if sized else np.nan
     else:
         source = task.named(SOURCES, "data")
-        draws = drawn(source, task.key, model, SamplingSettings(kept, task.settings["draws"]))
+        draws = drawn(source, task.key, model, SamplingSettings(tuple(kept), task.settings["draws"]))
         read, _ = known.read_spins(draws.spins.reshape(1, -1, *draws.spins.shape[2:]))
         values = read[0].tolist()
         if source.two_point is None:
