@@ -14,7 +14,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -204,6 +204,8 @@ def _load_installed() -> None:
     global _installed
     if _installed:
         return
+    from importlib import metadata  # It takes long to import, and most commands look up no name.
+
     _installed = True
     for point in metadata.entry_points(group=GROUP):
         try:
