@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,11 @@ def imported(path: Path) -> set[str]:
 
     visit(ast.parse(path.read_text(encoding="utf-8")))
     return names
+
+
+def test_no_two_modules_share_a_name():
+    names = Counter(path.name for path in files() if path.name != "__init__.py")
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_every_room_is_on_the_plan():

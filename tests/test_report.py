@@ -27,7 +27,7 @@ from rbmflow._checks import InvalidInput
 from rbmflow._format import with_error
 from rbmflow.claims import Judgement, Verdict
 from rbmflow.figures import FIGURES, Plot
-from rbmflow.report import document, drawing
+from rbmflow.report import document, illustrations
 from rbmflow.report.explorer import explorer_data
 
 CHROMIUM = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else shutil.which("chromium")
@@ -221,8 +221,8 @@ def test_a_run_of_which_little_is_known_can_be_reported(results):
 
 
 def test_data_too_long_for_a_link_are_pointed_to(results, monkeypatch):
-    monkeypatch.setattr(drawing, "LARGEST_LINK", 100)
-    [one], _ = drawing.draw_all(results, [FIGURES["spectra"]])
+    monkeypatch.setattr(illustrations, "LARGEST_LINK", 100)
+    [one], _ = illustrations.draw_all(results, [FIGURES["spectra"]])
     assert one.data is None
     assert one.rows > 0
 

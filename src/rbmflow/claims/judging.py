@@ -8,9 +8,9 @@ from typing import Any
 import xarray as xr
 
 from rbmflow.claims.declaration import CLAIMS, Claim
+from rbmflow.claims.from_results import machines_of
 from rbmflow.claims.judgement import Verdict
 from rbmflow.claims.machines import Machine
-from rbmflow.claims.measured import machines_of
 
 
 def judge(*results: xr.Dataset, claims: Iterable[Claim] | None = None) -> list[Verdict]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rbmflow._checks import Problems
 from rbmflow._files import write_text
 from rbmflow.report import tables
-from rbmflow.report.drawing import Drawing, draw_all, sayings
 from rbmflow.report.explorer import explorer_data
+from rbmflow.report.illustrations import Drawing, draw_all, sayings
 from rbmflow.report.page import TEMPLATES, page
 from rbmflow.report.summary import flags
 

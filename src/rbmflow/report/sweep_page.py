@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rbmflow._files import write_text
 from rbmflow._format import with_error
 from rbmflow.report.document import places
-from rbmflow.report.drawing import draw_all
+from rbmflow.report.illustrations import draw_all
 from rbmflow.report.page import page
 from rbmflow.report.tables import HEADINGS
 
