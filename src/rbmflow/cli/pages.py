@@ -16,7 +16,7 @@ from rbmflow.cli.points import points_of, results_of
 from rbmflow.execute.children import Children, Lost
 from rbmflow.execute.performing import Science
 from rbmflow.execute.recording import files_of
-from rbmflow.store import Address, Step, Store
+from rbmflow.store import Step, Store
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,8 +43,11 @@ def write_page(record: dict[str, Any], store: Store, processes: int) -> Path:
     InvalidInput
         If the results of a run are not there.
     """
-    if "points" in record:
-        return write_reports(record, store, processes)
+    return write_reports(record, store, processes) if "points" in record else _write_run(record, store)
+
+
+def _write_run(record: dict[str, Any], store: Store) -> Path:
+    """Write the report of one run from its results in the store."""
     page = store.run_folder(record["run"]) / "report.html"
     write(page, results_of(store, record), record)
     return page
@@ -115,8 +118,6 @@ def _draw(records: Mapping[str, dict[str, Any]], store: Store, processes: int, s
 
 
 def _write_point(store: str, record: dict[str, Any], science: Science, _: object = None) -> None:
-    """Write the report of one point from its results in the store."""
-    last, place = record["steps"][-1], Store(store)
-    page = place.run_folder(record["run"]) / "report.html"
+    """Write the report of one point in whichever process that is."""
     science.load()
-    write(page, place.read(Address(last["kind"], last["hash"])), record)
+    _write_run(record, Store(store))

@@ -28,7 +28,7 @@ from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import Numbers
 from rbmflow.equilibrium.measured import MeasuredDraws
 from rbmflow.equilibrium.source import Equilibrium, Levels
-from rbmflow.exact._temperature import inverse_temperature
+from rbmflow.exact._temperature import heat, inverse_temperature
 from rbmflow.exact.energy_levels import boltzmann
 from rbmflow.observables import ENERGY, Observable
 
@@ -169,12 +169,9 @@ class Reweighted(Equilibrium):
         anchored = bool(self.coupling[-1] == 0) or self._ground_met
         allowed = "ln Z is known up to a constant only: there must be draws at T = inf, or in the ground state"
         Problems.only(anchored, "temperatures", self.measured.temperatures, allowed)
-        coupling, excitation = inverse_temperature(temperature), self.energy - self.ground_energy
-        with np.errstate(invalid="ignore"):
-            heat = np.where(excitation == 0, 0.0, coupling[..., None] * excitation)
-        return np.where(
-            self.told(ENERGY, temperature), np.asarray(logsumexp(self._log_counts[0] - heat, axis=-1)), np.nan
-        )
+        heats = heat(inverse_temperature(temperature)[..., None], self.energy - self.ground_energy)
+        sums = np.asarray(logsumexp(self._log_counts[0] - heats, axis=-1))
+        return np.where(self.told(ENERGY, temperature), sums, np.nan)
 
 
 def _histogram_logs(

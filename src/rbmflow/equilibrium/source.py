@@ -20,7 +20,7 @@ from scipy.special import logsumexp
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of, temperatures_of
 from rbmflow.equilibrium.curve import KNOTS, Curve, couplings
-from rbmflow.exact._temperature import inverse_temperature
+from rbmflow.exact._temperature import heat, inverse_temperature
 from rbmflow.exact.energy_levels import boltzmann
 from rbmflow.model import Ising
 from rbmflow.observables import ENERGY, Observable
@@ -70,10 +70,8 @@ class Equilibrium(abc.ABC):
     def log_excitations(self, temperature: Numbers) -> Float64[np.ndarray, "*batch"]:
         r"""Logarithm of :math:`\sum_E g(E)\, e^{-(E - E_0)/T}`, finite at every temperature."""
         energy, log_count, _ = self.levels()
-        coupling = inverse_temperature(temperature)
-        with np.errstate(invalid="ignore"):
-            heat = np.where(energy == energy[0], 0.0, coupling[..., None] * (energy - energy[0]))
-        return np.asarray(logsumexp(log_count - heat, axis=-1))
+        heats = heat(inverse_temperature(temperature)[..., None], energy - energy[0])
+        return np.asarray(logsumexp(log_count - heats, axis=-1))
 
     def log_partition(self, temperature: Numbers) -> Float64[np.ndarray, "*batch"]:
         r"""Logarithm of the partition function, :math:`\ln Z = \ln \sum_s e^{-E(s)/T}`; inf at T = 0."""
@@ -197,8 +195,7 @@ class Equilibrium(abc.ABC):
         values, which = np.unique(self.totals(total), return_inverse=True)
         excitation = (values - self.ground_energy)[:, None]
         with np.errstate(invalid="ignore", under="ignore", divide="ignore"):
-            heat = np.where(excitation == 0, 0.0, coupling * excitation)
-            exponent = -heat - self.log_excitations(1 / coupling)
+            exponent = -heat(coupling, excitation) - self.log_excitations(1 / coupling)
             top = np.max(exponent, axis=-1, keepdims=True)
             weight = np.where(np.isneginf(top), 1.0, np.exp(exponent - np.where(np.isneginf(top), 0.0, top)))
             return (weight / np.sum(weight, axis=-1, keepdims=True))[which]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Float64
+from jaxtyping import Array, Float64, Shaped
 
 from rbmflow._doors import numbers_of
 
@@ -18,6 +18,12 @@ type PerTemperature = np.float64 | Float64[np.ndarray, "*batch"]
 
 vanishing = np.errstate(under="ignore")
 """Decorator of formulas: a probability too small for float64 is zero, whatever a session has NumPy do about that."""
+
+
+def heat(coupling: Float64[np.ndarray, "..."], excitation: Shaped[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
+    r"""The exponents :math:`K (E - E_0)` of arrays that broadcast; 0 of the ground state, also where K is infinite."""
+    with np.errstate(invalid="ignore"):
+        return np.where(excitation == 0, 0.0, coupling * excitation)
 
 
 def inverse_temperature(temperature: Reals) -> Float64[np.ndarray, "*batch"]:

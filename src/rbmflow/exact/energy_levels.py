@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
 from rbmflow._checks import Problems
-from rbmflow.exact._temperature import Reals, inverse_temperature, vanishing
+from rbmflow.exact._temperature import Reals, heat, inverse_temperature, vanishing
 from rbmflow.exact.energy_windows import windowed_logs
 from rbmflow.lattice import Square
 from rbmflow.model import Ising, free_lattice
@@ -168,10 +168,7 @@ def boltzmann(
     energies: Shaped[np.ndarray, " level"], logs: Float64[np.ndarray, " level"], coupling: Float64[np.ndarray, "*batch"]
 ) -> Float64[np.ndarray, "*batch level"]:
     """Probabilities of levels in increasing order with ln g, at couplings from 0 to inf."""
-    excitation = energies - energies[0]
-    with np.errstate(invalid="ignore"):
-        heat = np.where(excitation == 0, 0.0, coupling[..., None] * excitation)
-    exponent = logs - heat
+    exponent = logs - heat(coupling[..., None], energies - energies[0])
     weight = np.exp(exponent - np.max(exponent, axis=-1, keepdims=True))
     return weight / np.sum(weight, axis=-1, keepdims=True)
 

@@ -48,14 +48,11 @@ def begin(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, started:
     If it is not there yet, or other files were handed over then, `spec.toml`, the manifest and a first `run.json` are
     written, by which a run under way is known.
     """
-    run = sweep_name(sweep, graphs)
-    if (record := kept(run, store)) and record.get("extensions", []) == _extensions():
-        return record
     rows = [
         {"run": run_name(point.spec, steps), "values": dict(point.values), "results": steps[-1].hash}
         for point, steps in zip(sweep.points, graphs, strict=True)
     ]
-    record = _header(sweep.name, run, started) | {"spec_toml": sweep.toml}
+    record = _header(sweep.name, sweep_name(sweep, graphs), started) | {"spec_toml": sweep.toml}
     record |= {"seed": sweep.points[0].spec.seed} if sweep.single else {"points": rows}
     return _begin(record, list(itertools.chain.from_iterable(graphs)), store)
 
@@ -71,8 +68,6 @@ def begin_steps(name: str, steps: Sequence[Step], store: Store) -> dict[str, Any
     Problems.only(_NAME.fullmatch(name) is not None, "name", name, "it must be letters, digits, _ and -, 60 at most")
     parents = {parent for step in steps for parent in step.parents}
     run = _id(name, sorted({step.hash for step in steps if step not in parents}))
-    if (record := kept(run, store)) and record.get("extensions", []) == _extensions():
-        return record
     return _begin(_header(name, run, datetime.now(UTC)), steps, store)
 
 
@@ -188,6 +183,9 @@ def _header(name: str, run: str, started: datetime) -> dict[str, Any]:
 
 
 def _begin(record: dict[str, Any], steps: Sequence[Step], store: Store) -> dict[str, Any]:
+    known = kept(record["run"], store)
+    if known and known.get("extensions", []) == _extensions():
+        return known
     record["steps"] = [{"kind": step.kind, "name": step.name, "hash": step.hash} for step in dict.fromkeys(steps)]
     _write(record, steps, store)
     return record

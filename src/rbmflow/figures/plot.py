@@ -81,7 +81,7 @@ class Plot:
 
     def missing(self, results: xr.Dataset) -> str:
         """One sentence that names the variables it needs and the results do not have; empty if there are none."""
-        names = [f"`{name}`" for name in self.needs if name not in results.variables]
+        names = [f"`{name}`" for name in self._lacking(results)]
         return f"the figure {self.name} needs {', '.join(names)}, which the results do not have" if names else ""
 
     def table(self, results: xr.Dataset, **chosen: Any) -> pd.DataFrame:
@@ -120,9 +120,11 @@ class Plot:
                 if bool(part[self.needs[0]].notnull().any()):
                     yield str(part[axis].values[0]) if axis else "", part
 
+    def _lacking(self, results: xr.Dataset) -> list[str]:
+        return [name for name in self.needs if name not in results.variables]
+
     def _part(self, results: xr.Dataset, chosen: dict[str, Any]) -> xr.Dataset:
-        lacking = [name for name in self.needs if name not in results.variables]
-        if lacking:
+        if lacking := self._lacking(results):
             raise InvalidInput(Problem("results without", lacking, f"the figure {self.name} needs all of these"))
         for axis, names in chosen.items():
             wanted = listed(names) or (names,)

@@ -108,7 +108,7 @@ def _correlation(draws: Float[np.ndarray, "draw replica"], lag: int = 1) -> floa
     return float((deviation[lag:] * deviation[:-lag]).mean() / variance) if len(draws) > lag and variance > 0 else 0.0
 
 
-def _checked(series: Float[np.ndarray, "2 draw replica"], draws: int, tau: float) -> tuple[float, float, float, list]:
+def _checked(series: Float[np.ndarray, "2 draw replica"], draws: int) -> tuple[float, float, float, list]:
     """Correlation, ESS and R-hat of the draws, and what they say against the promises."""
     _, count, replicas = series.shape
     correlation = max(map(_correlation, series), key=abs)
@@ -147,5 +147,5 @@ def run(
             state = kernel.advance(state, thinning)
         deliver(kernel.spins(state)[: draws - number * replicas])
         series.append(_observables(model, kernel, state))
-    correlation, ess, disagreement, against = _checked(np.stack(series, axis=1), draws, tau)
+    correlation, ess, disagreement, against = _checked(np.stack(series, axis=1), draws)
     return Chains(tau, discarded, thinning, correlation, ess, disagreement, (*flags, *against))

@@ -66,7 +66,7 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
         _averages(read),
         _ends(read),
         _off_manifold(read),
-        _training(found, steps, hashes),
+        _training(found, hashes),
         weights_of_all(
             [[found["spectrum", one] for one in row] for row in hashes],
             [found[steps[row[0]].kind, row[0]] for row in hashes],
@@ -194,7 +194,7 @@ def _off_manifold(read: xr.Dataset) -> xr.Dataset:
     return labelled(found, {name: read[name] for name in ("compared", "feature")})
 
 
-def _training(found: Found, steps: dict[str, Step], hashes: Sequence[Sequence[str]]) -> xr.Dataset:
+def _training(found: Found, hashes: Sequence[Sequence[str]]) -> xr.Dataset:
     """Training curves; a machine that was not trained has none."""
     curves = ["reconstruction", "weight_norm"]
     trained = {whose[1]: data[curves] for whose, data in found.items() if whose[0] == "machine"}
