@@ -1,5 +1,7 @@
 """Every public call that takes configurations, keys, counts or totals: the right answer in any form, or a refusal."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +16,14 @@ from rbmflow.correlations import longest_wave, structure_factor
 from rbmflow.likelihood import LogPartition, annealed_log_partition, log_mixture_probability
 from rbmflow.measurements import domains, observe
 from rbmflow.relaxation import overlap, relax
-from rbmflow.settings import FlowSettings, MachineSettings, SamplingSettings, ThermometerSettings, TrainingSettings
+from rbmflow.settings import (
+    FlowSettings,
+    MachineSettings,
+    SamplingSettings,
+    Settings,
+    ThermometerSettings,
+    TrainingSettings,
+)
 from rbmflow.thermometer import accuracy, cross_entropy
 from rbmflow.thermometer.neural import Network
 
@@ -305,3 +314,19 @@ def test_arguments_of_the_wrong_kind_are_named(machine, call, field):
     with pytest.raises(InvalidInput) as caught:
         call(machine)
     assert field in [problem.field for problem in caught.value.problems]
+
+
+def test_settings_of_an_extension_are_settled_however_it_writes_its_types():
+    @dataclasses.dataclass(frozen=True)
+    class Evaluated(Settings):
+        rate: float = 1
+        rates: tuple[float, ...] = (2,)
+
+    @dataclasses.dataclass(frozen=True)
+    class Postponed(Settings):
+        rate: "float" = 1
+        rates: "tuple[float, ...]" = (2,)
+
+    for kind in (Evaluated, Postponed):
+        one = kind(rate=3, rates=4)
+        assert (type(one.rate), one.rates, type(one.rates[0])) == (float, (4.0,), float)

@@ -1,7 +1,5 @@
 """Bad input said in one sentence a problem: the field, the value, what is allowed."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Collection, Iterable, Sequence

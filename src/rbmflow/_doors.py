@@ -5,8 +5,6 @@ one way only is read; anything else is refused in a sentence, since 0/1 data or 
 plausible temperature. Inside a function that JAX traces there are no values yet, so only shape and type are looked at.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any
 

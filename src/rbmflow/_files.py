@@ -3,8 +3,6 @@
 Everything that the project writes goes this one way: beside its place, synced, renamed, the folder synced.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

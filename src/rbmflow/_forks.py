@@ -1,7 +1,5 @@
 """Forks: a process that was forked from one that computes with JAX would wait for ever, and is told so instead."""
 
-from __future__ import annotations
-
 import os
 
 import jax

@@ -1,7 +1,5 @@
 """How a value is written with its error, everywhere."""
 
-from __future__ import annotations
-
 import math
 
 

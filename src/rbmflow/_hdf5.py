@@ -1,7 +1,5 @@
 """HDF5 files of strangers, looked at before anything in them is read."""
 
-from __future__ import annotations
-
 import io
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Public calls compute under settings of their own, whatever the caller has set for JAX and NumPy."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from contextlib import ExitStack

@@ -5,8 +5,6 @@ two doors that a person opens: an installed package with an entry point of the g
 that is handed over by `--with`. In a notebook the things are passed as Python values.
 """
 
-from __future__ import annotations
-
 import hashlib
 import linecache
 import pkgutil

@@ -1,7 +1,5 @@
 """The one driver of every iteration: a compiled loop in chunks, with the caller in between."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

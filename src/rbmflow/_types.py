@@ -1,7 +1,5 @@
 """Array aliases and axis names shared by every module."""
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Array, Float, Int8, Key as _Key
 

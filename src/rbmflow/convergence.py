@@ -1,7 +1,5 @@
 """Where flows end: the end with one joined error, the drift, and whether there is a fixed point."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

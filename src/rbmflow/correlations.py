@@ -4,8 +4,6 @@ With :math:`s(k) = \sum_r s_r e^{-ik \cdot r}` and N sites, the structure factor
 two-point function :math:`G(r) = \frac1N \sum_{r'} s_{r'} s_{r' + r}`.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax.numpy as jnp

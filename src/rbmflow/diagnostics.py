@@ -1,7 +1,5 @@
 """Error bars of averages, and the health of Markov chains: autocorrelation time, effective sample size, R-hat."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

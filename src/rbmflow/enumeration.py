@@ -1,7 +1,5 @@
 """Tiny machines summed over all their states, in float64: what the sampled parts are checked against."""
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float
 from scipy.special import expit, log_softmax, logsumexp

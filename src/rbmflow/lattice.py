@@ -1,7 +1,5 @@
 """Lattices: which sites are neighbours."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

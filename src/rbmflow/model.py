@@ -1,7 +1,5 @@
 """Models: the energy of a configuration."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import jax

@@ -4,8 +4,6 @@ An observable is one number :math:`x(s)` a configuration, or the ratio :math:`\b
 a correlation length is. Read against an equilibrium it makes a thermometer. Others add theirs by `observable`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

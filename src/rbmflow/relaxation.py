@@ -1,7 +1,5 @@
 """Whether a machine's chains are at equilibrium, and whether equilibrium is the truth."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

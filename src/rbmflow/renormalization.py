@@ -1,7 +1,5 @@
 """The renormalization group (RG) on configurations and on couplings, to hold the RBM flow against."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,11 +1,9 @@
 """Settings: what each part of a run needs to know, checked as soon as it is made."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 from rbmflow._checks import Problems, between_temperatures, find_temperature, is_number, listed, plain_number
 from rbmflow._registry import Registry
@@ -71,9 +69,9 @@ def _plain(value: Any) -> Any:
 
 
 _SETTLED = {
-    "float": lambda value: float(value) + 0.0,  # There is one zero.
-    "tuple[float, ...]": lambda values: tuple(float(value) + 0.0 for value in values),
-    "tuple[str | float, ...]": lambda values: tuple(v if isinstance(v, str) else float(v) + 0.0 for v in values),
+    float: lambda value: float(value) + 0.0,  # There is one zero.
+    tuple[float, ...]: lambda values: tuple(float(value) + 0.0 for value in values),
+    tuple[str | float, ...]: lambda values: tuple(v if isinstance(v, str) else float(v) + 0.0 for v in values),
 }
 """How numbers are kept by the type of their field, so that 1 and 1.0 are the same settings with one hash."""
 
@@ -82,9 +80,10 @@ class Settings:
     """What all settings have in common: they hold plain numbers and are checked when made."""
 
     def __post_init__(self):
+        kinds = get_type_hints(type(self))
         for one in fields(self):  # pyright: ignore[reportArgumentType]
             value = _plain(getattr(self, one.name))
-            single = one.type == "tuple[float, ...]" and is_number(value)
+            single = kinds[one.name] == tuple[float, ...] and is_number(value)
             object.__setattr__(self, one.name, (value,) if single else value)
         problems = Problems()
         for one in fields(self):  # pyright: ignore[reportArgumentType]
@@ -92,7 +91,7 @@ class Settings:
         self.compare(problems)
         problems.done()
         for one in fields(self):  # pyright: ignore[reportArgumentType]
-            settle = _SETTLED.get(str(one.type), lambda value: value)
+            settle = _SETTLED.get(kinds[one.name], lambda value: value)
             object.__setattr__(self, one.name, settle(getattr(self, one.name)))
 
     def differing(self, *apart: str) -> dict[str, Any]:

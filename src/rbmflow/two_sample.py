@@ -12,8 +12,6 @@ References
 G. J. Székely, M. L. Rizzo, J. Stat. Plan. Inference 143, 1249 (2013), doi:10.1016/j.jspi.2013.03.018.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

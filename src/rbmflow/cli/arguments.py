@@ -1,7 +1,5 @@
 """Arguments: from what was typed to the command that answers it."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """What a command hands over to those who compute: files of the user's, and the number of processes."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

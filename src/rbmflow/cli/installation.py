@@ -1,7 +1,5 @@
 """Commands about this installation: `rbmflow doctor`, `cite`."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import os

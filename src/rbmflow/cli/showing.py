@@ -1,7 +1,5 @@
 """`rbmflow show`: the numbers of a run, or of the points of a sweep."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """The standard streams: what cannot be told, since one is closed or its disk is full, is dropped, and all goes on."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """How runs stand: what is done, under way and failed, at what rate, told from the store alone."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import itertools

@@ -1,7 +1,5 @@
 """Care of a store in a shell: `rbmflow store ls`, `verify`, `gc`, `export`, `import`."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections import Counter

@@ -1,7 +1,5 @@
 """Controls: machines that take the place of a trained one, to tell what its training has done; one file a control."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from rbmflow._types import Key

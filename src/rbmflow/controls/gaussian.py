@@ -1,7 +1,5 @@
 """A machine of independent normal weights that are as large as the trained ones."""
 
-from __future__ import annotations
-
 import equinox as eqx
 import jax.numpy as jnp
 

@@ -1,7 +1,5 @@
 """The machine as it was before training, of weights of its own."""
 
-from __future__ import annotations
-
 from rbmflow._types import Key
 from rbmflow.controls import control
 from rbmflow.rbm import RBM

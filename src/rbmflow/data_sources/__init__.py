@@ -1,7 +1,5 @@
 """Data sources: what training configurations are drawn from, each a function that a spec names; one file a source."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from inspect import signature
 from typing import NamedTuple

@@ -7,8 +7,6 @@ References
 R. Veiga, R. Vicente, arXiv:2006.10176 (the control).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Equilibrium where it is known exactly: ln g(E) and Kaufman's sum at any size, transfer matrices on narrow tori."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Temperatures at which draws tell a whole curve."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -9,8 +9,6 @@ grows smoothly with K = 1/T, in the end along a straight line, so K is interpola
 temperatures only is interpolated in y itself.
 """
 
-from __future__ import annotations
-
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float64

@@ -1,7 +1,5 @@
 """Equilibrium of tiny models by a sum over all configurations, in a field or not."""
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Int8
 

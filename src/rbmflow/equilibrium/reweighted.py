@@ -15,8 +15,6 @@ A. M. Ferrenberg, R. H. Swendsen, Phys. Rev. Lett. 63, 1195 (1989), doi:10.1103/
 M. R. Shirts, J. D. Chodera, J. Chem. Phys. 129, 124105 (2008), doi:10.1063/1.2978177, eqs. (11), (C1)-(C4).
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -8,8 +8,6 @@ With g(E) configurations at energy E and the mean O(E) of an observable over the
 The energy is a sufficient statistic of the temperature: the posterior needs the energy and ln Z alone.
 """
 
-from __future__ import annotations
-
 import abc
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Temperatures as the exact formulas take them: any shape, T = 0 and T = inf included."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -15,8 +15,6 @@ B. Kaufman, Phys. Rev. 76, 1232 (1949), doi:10.1103/PhysRev.76.1232, equation (9
 P. D. Beale, Phys. Rev. Lett. 76, 78 (1996), doi:10.1103/PhysRevLett.76.78 (the polynomial expansion).
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Iterator

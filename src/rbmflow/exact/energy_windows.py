@@ -11,8 +11,6 @@ is the mirror image of the lower one if both sides are even. With an odd side it
 for negative couplings the four sectors nearly cancel.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -12,8 +12,6 @@ L. Onsager, Phys. Rev. 65, 117 (1944), doi:10.1103/PhysRev.65.117, equations (10
 C. N. Yang, Phys. Rev. 85, 808 (1952), doi:10.1103/PhysRev.85.808, equation (96).
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

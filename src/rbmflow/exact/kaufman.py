@@ -15,8 +15,6 @@ B. Kaufman, Phys. Rev. 76, 1232 (1949), doi:10.1103/PhysRev.76.1232, equation (9
 A. E. Ferdinand and M. E. Fisher, Phys. Rev. 185, 832 (1969), doi:10.1103/PhysRev.185.832, section II.
 """
 
-from __future__ import annotations
-
 import functools
 from typing import NamedTuple
 

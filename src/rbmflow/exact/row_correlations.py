@@ -17,8 +17,6 @@ F. Cooper, B. Freedman, D. Preston, Nucl. Phys. B 210, 210 (1982), doi:10.1016/0
 correlation length).
 """
 
-from __future__ import annotations
-
 import functools
 from typing import NamedTuple
 

@@ -17,8 +17,6 @@ H. A. Kramers and G. H. Wannier, Phys. Rev. 60, 252 (1941), doi:10.1103/PhysRev.
 K. Binder, Z. Phys. B 43, 119 (1981), doi:10.1007/BF01293604 (the distribution of M and its cumulant U4).
 """
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

@@ -9,8 +9,6 @@ averaged over x. First rows related by translation, reflection or reversal are d
 sites, so that only thin matrices are ever made. All terms of the powers are positive.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float64
 

@@ -4,8 +4,6 @@ A child begins as a new Python. It has nothing of the memory, the locks and the 
 process that computes with JAX hangs; nor does it run the master's script again, so that a script needs no guard.
 """
 
-from __future__ import annotations
-
 import collections
 import contextlib
 import importlib.util

@@ -1,7 +1,5 @@
 """Estimates: what steps will take, from the provenance of steps of their kind that the store has."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable
 from statistics import median

@@ -1,7 +1,5 @@
 """Manifests: the steps of a run as lines of JSON, so that a hash alone tells a worker what to compute."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping

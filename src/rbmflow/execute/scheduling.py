@@ -1,7 +1,5 @@
 """Scheduling: which steps are computed, in which order, and what happens when something goes wrong."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import threading

@@ -1,7 +1,5 @@
 """Serving: what a child process does, which is to answer the calls of its master and to end with it."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

@@ -4,8 +4,6 @@ What a job has done is read from the store and from its answer; whether it still
 cluster has, while the accounting that `sacct` reads may be off.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """What submitting to Slurm needs on this machine: its commands, submitit, and a folder that nobody else can write."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import shutil

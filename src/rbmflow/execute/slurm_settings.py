@@ -1,7 +1,5 @@
 """A Slurm cluster: what its jobs ask for."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 import tomllib

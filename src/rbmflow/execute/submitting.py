@@ -1,7 +1,5 @@
 """Steps given to somebody else's executor: a process pool, dask, MPI, submitit, anything with `submit`."""
 
-from __future__ import annotations
-
 import contextlib
 import threading
 from typing import Any, Protocol, runtime_checkable

@@ -1,7 +1,5 @@
 """Surroundings of a computation: how many threads it may use, and what is written down of the machine."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import hashlib

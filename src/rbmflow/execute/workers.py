@@ -1,7 +1,5 @@
 """Workers: who computes steps, this very process or several others."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Small multiples: panels for machines, quantities and starts, with their names, legends and references."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

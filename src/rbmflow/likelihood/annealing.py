@@ -1,7 +1,5 @@
 """Annealed importance sampling of the partition function, in both directions."""
 
-from __future__ import annotations
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp

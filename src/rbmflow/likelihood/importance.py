@@ -1,7 +1,5 @@
 """Draws of the exact mixture, weighted into draws of a machine: its ln Z, its excess nats, its means."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import NamedTuple
 

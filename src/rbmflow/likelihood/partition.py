@@ -1,7 +1,5 @@
 """The partition function of a machine: the record of it, the sum over the smaller layer, Bennett's ratio."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Log-probability of configurations: of a machine, and of the exact mixture of temperatures that it learns from."""
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp

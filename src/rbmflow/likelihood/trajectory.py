@@ -1,7 +1,5 @@
 """The partition function of a machine from the ladder of machines that it was trained through."""
 
-from __future__ import annotations
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp

@@ -18,8 +18,6 @@ J. Hoshen, R. Kopelman, Phys. Rev. B 14, 3438 (1976), doi:10.1103/PhysRevB.14.34
 # pyright: basic, reportIndexIssue=false
 # Numba compiles the plain functions: `no_type_check` keeps run-time shape checkers from wrapping them.
 
-from __future__ import annotations
-
 from typing import no_type_check
 
 import numba  # pyright: ignore[reportMissingImports]

@@ -15,8 +15,6 @@ thinning
     amplitude outlive tau.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

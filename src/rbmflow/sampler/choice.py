@@ -14,8 +14,6 @@
 T = 0 and T = infinity need no chain: ground states, and independent random spins.
 """
 
-from __future__ import annotations
-
 import math
 
 from rbmflow._checks import InvalidInput, Problem

@@ -1,7 +1,5 @@
 """Cluster updates: connected sets of equal spins turn over together, so critical slowing down all but vanishes."""
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Draws at several temperatures, in memory or wherever blocks of them are put."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

@@ -15,8 +15,6 @@ L. Jacobs, C. Rebbi, J. Comput. Phys. 41, 203 (1981), doi:10.1016/0021-9991(81)9
 N. Ito, Y. Kanada, Supercomputer 5, 31 (1988) (replicas in the bits of a word).
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,7 +1,5 @@
 """Sets of configurations larger than the memory: drawn block by block into one netCDF-4 file."""
 
-from __future__ import annotations
-
 import errno
 import math
 import shutil

@@ -1,7 +1,5 @@
 """Replicas shared out among the cores: none knows of another, so the bits do not depend on how many cores there are."""
 
-from __future__ import annotations
-
 import itertools
 import os
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Exact independent configurations of small lattices, by the row transfer matrix taken site by site."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

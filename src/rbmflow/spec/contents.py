@@ -1,7 +1,5 @@
 """The spec: everything a run is determined by."""
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import asdict, dataclass, field

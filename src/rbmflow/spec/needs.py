@@ -1,7 +1,5 @@
 """What the steps of a spec need at least, from its settings alone: memory while computed, and disk afterwards."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from rbmflow.spec.contents import Spec

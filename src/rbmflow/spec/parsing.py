@@ -1,7 +1,5 @@
 """From plain tables to a checked spec and back, one sentence for everything that is wrong, and what its fields mean."""
 
-from __future__ import annotations
-
 import ast
 import dataclasses
 import difflib

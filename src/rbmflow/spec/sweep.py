@@ -1,7 +1,5 @@
 """Sweeps: one spec that stands for many runs, by the values that some of its fields take."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import math

@@ -1,7 +1,5 @@
 """Reading the tables of specs: those that come with the package, TOML files, and dotted overrides."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from importlib import resources

@@ -1,7 +1,5 @@
 """The flow near v = 0: the linearised mean-field map, and the growth of the modes along the sampled flow."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The numbers that sum up a weight matrix, the same for every machine and every checkpoint."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from rbmflow._checks import Problems

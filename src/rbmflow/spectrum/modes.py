@@ -1,7 +1,5 @@
 """Singular vectors as functions on the lattice: their waves, their extent, and what they see of the data."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

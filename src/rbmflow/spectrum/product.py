@@ -1,7 +1,5 @@
 """W W^T as a function of the displacement between two sites, beside the two-point function of the data."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

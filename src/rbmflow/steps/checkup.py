@@ -1,7 +1,5 @@
 """The checkup of a device: sampler, training step and flow step against exact answers, in seconds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The results of a run: everything the figures and tables show, joined by machine, seed and start, with errors."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields

@@ -1,7 +1,5 @@
 """Training that survives a kill: its state is written between chunks and read back on the next try."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from pathlib import Path

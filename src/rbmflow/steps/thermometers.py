@@ -1,7 +1,5 @@
 """Which thermometers a run has, and what all of them read."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

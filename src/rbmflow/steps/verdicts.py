@@ -1,7 +1,5 @@
 """What the results of a run, or of the points of a sweep, say of the claims, and their machines side by side."""
 
-from __future__ import annotations
-
 import xarray as xr
 
 from rbmflow.claims import Verdict, distinct, judge, machines_of, named, study

@@ -1,7 +1,5 @@
 """The weights of all machines side by side: averages over seeds, and images."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Care of a store: whether everything in it is whole, what nobody needs, and parcels from store to store."""
 
-from __future__ import annotations
-
 import errno
 import itertools
 import math

@@ -1,7 +1,5 @@
 """The folder of a store: the marker that makes it one, and what its file system must be able to do."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

@@ -1,7 +1,5 @@
 """Class probabilities: what they say of a configuration, and how good they are."""
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float64, Int, Shaped
 

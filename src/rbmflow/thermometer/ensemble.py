@@ -4,8 +4,6 @@ If the equilibrium mean of an observable :math:`\langle x \rangle(T)` is a monot
 ensemble is the one whose curve value is the ensemble's mean, :math:`\langle x \rangle (T) = \bar x`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

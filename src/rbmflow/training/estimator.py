@@ -1,7 +1,5 @@
 """What an estimator of the gradient of the log-likelihood is, and the names of those that there are."""
 
-from __future__ import annotations
-
 import abc
 from collections.abc import Callable
 from dataclasses import fields

@@ -1,7 +1,5 @@
 """The one training loop: epochs of batches in new orders, an update for each, and what is kept along the way."""
 
-from __future__ import annotations
-
 import abc
 from collections.abc import Callable, Iterator
 from typing import Any

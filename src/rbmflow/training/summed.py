@@ -1,7 +1,5 @@
 """The gradient summed over all states of the smaller layer."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import jax

@@ -1,7 +1,5 @@
 """Training of one machine, and of many of one shape at once, which is what fills a GPU."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
