@@ -2,11 +2,10 @@
 
     taskset -c 0 python benchmarks/sampling.py            one core: flips, independent configurations, cost against L
     python benchmarks/sampling.py --cores                 two cores against one (Linux)
-    python benchmarks/sampling.py --gpu                   flips per ns of the default device; energies checked first
 
 Times on the CPU are CPU seconds of this process, medians, compilation excluded: on a busy machine they are steadier
 than the clock. Peers (mcising, dwave-samplers) and numba come with the dependency group `bench`; those not installed
-are left out. Nothing but the project's science dependencies is needed for `--gpu`.
+are left out. GPUs: `gpu.py`.
 """
 
 from __future__ import annotations
@@ -57,11 +56,11 @@ def advancing(kernel, state, count):
     return work
 
 
-def flips_per_ns(method, length, replicas, count, clock=time.process_time):
+def flips_per_ns(method, length, replicas, count):
     """Attempted spin updates per ns at T_c."""
     kernel = method.sweep(rf.Ising(rf.Square(length)), CRITICAL)
     state = kernel.start(jax.random.key(0), replicas, np.full(replicas, True))
-    seconds = median_seconds(advancing(kernel, state, count), clock=clock)
+    seconds = median_seconds(advancing(kernel, state, count))
     return length**2 * replicas * count / seconds / 1e9
 
 
@@ -228,27 +227,6 @@ def cost_figure(path):
         figure.savefig(path, metadata={"Date": None})
 
 
-def gpu():
-    """Flips per ns of the default device, after its energies are found to be exact."""
-    print(jax.devices()[0].device_kind, "jax", jax.__version__)
-    for length in (10, 64):
-        model = rf.Ising(rf.Square(length))
-        for method in (Metropolis(), HeatBath()):
-            for temperature in (2.0, 2.6, 4.0):
-                kernel = method.sweep(model, temperature)
-                up = None if temperature > CRITICAL else np.full(32768, True)
-                state = kernel.advance(kernel.start(jax.random.key(1), 32768, up), 1000)
-                energy = kernel.observe(state)[0]
-                away = (energy.mean() - exact.energy(model, temperature)) / (energy.std() / np.sqrt(energy.size))
-                print(f"{method.name} L = {length} T = {temperature}: E off by {away:+.2f} sigma")
-                if abs(away) > 5:
-                    sys.exit("the energy is wrong")
-    for length, replicas, count in ((10, 1_000_000, 200), (64, 65_536, 100), (512, 4096, 20)):
-        for method in (Metropolis(), HeatBath()):
-            rate = flips_per_ns(method, length, replicas, count, clock=time.perf_counter)
-            print(f"{method.name} L = {length}, {replicas} replicas: {rate:.1f} flips/ns", flush=True)
-
-
 ONE_RUN = """
 import time, jax, sys
 sys.path.insert(0, {folder!r})
@@ -281,11 +259,8 @@ def cores():
 def main():
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gpu", action="store_true", help="flips per ns of the default device")
     parser.add_argument("--cores", action="store_true", help="two cores against one")
     asked = parser.parse_args()
-    if asked.gpu:
-        return gpu()
     if asked.cores:
         return cores()
     RESULTS.mkdir(exist_ok=True)

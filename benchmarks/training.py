@@ -2,10 +2,9 @@
 
     taskset -c 0 python benchmarks/training.py    writes results/training.md and results/training.svg
     python benchmarks/training.py --cores         16 machines in two processes on two cores against one on one
-    python benchmarks/training.py --ensemble 1000 many machines at once under vmap (for a GPU), nothing else
 
 Times are CPU seconds of this process, so that other work on the machine counts less; medians over rounds in which all
-codes take turns; compilation is excluded. Peers (scikit-learn, rbms) come with the dependency group `bench`; those not
+codes take turns; compilation is excluded. GPUs: `gpu.py`. Peers (scikit-learn, rbms) come with the dependency group `bench`; those not
 installed are left out.
 """
 
@@ -35,7 +34,6 @@ from rbmflow import _scan
 from rbmflow.execute.surroundings import one_thread
 from rbmflow.settings import MachineSettings, TrainingSettings
 from rbmflow.training import Training
-from rbmflow.training.train import AllEpochs, together
 
 VISIBLE, HIDDEN, SAMPLES = 100, 64, 25_000
 RESULTS = Path(__file__).parent / "results"
@@ -60,19 +58,14 @@ def spins():
 class Ours:
     """The library's own epochs, compiled before the first measurement."""
 
-    def __init__(self, batch, machines=0, checkpoints=16, epochs=10**6):
+    def __init__(self, batch, checkpoints=16, epochs=10**6):
         data = jnp.asarray(spins())
         machine = MachineSettings(hidden=HIDDEN)
         training = TrainingSettings(epochs=epochs, batch=batch, checkpoints=checkpoints)
         whole = Training.of(data, machine, training)
         self.epoch = whole.epoch
-        self.updates_of_an_epoch = max(1, machines) * (SAMPLES // batch)
-        if machines:
-            keys = list(jax.random.split(jax.random.key(0), machines))
-            self.state = together([whole.start(key) for key in keys])
-            self.epoch = AllEpochs(self.epoch)
-        else:
-            self.state = whole.start(jax.random.key(0))
+        self.updates_of_an_epoch = SAMPLES // batch
+        self.state = whole.start(jax.random.key(0))
         self.run(1)
 
     def run(self, epochs):
@@ -309,18 +302,11 @@ def report(measured):
 def main():
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ensemble", type=int, default=0, help="this many machines at once, nothing else")
     parser.add_argument("--cores", action="store_true", help="two cores against one")
     parser.add_argument("--rounds", type=int, default=7)
     asked = parser.parse_args()
     if asked.cores:
         return cores()
-    if asked.ensemble:
-        many = Ours(100, asked.ensemble)
-        started = time.perf_counter()
-        many.run(2)
-        speed = 2 * many.updates_of_an_epoch / (time.perf_counter() - started)
-        return print(f"{asked.ensemble} machines at once, batch 100: {speed:.3g} updates/s in all")
     measured = {batch: compare(batch, asked.rounds) for batch in (100, 1000)}
     import tempfile
 
