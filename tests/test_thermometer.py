@@ -11,9 +11,9 @@ import pytest
 
 import rbmflow as rf
 from rbmflow._checks import InvalidInput
+from rbmflow.equilibrium.source import mean_class
 from rbmflow.settings import PAPER_GRID, ThermometerSettings
 from rbmflow.thermometer import NeuralThermometer, Reading, accuracy, cross_entropy
-from rbmflow.thermometer.classes import mean_class
 from rbmflow.thermometer.neural import Network, class_probabilities
 from rbmflow.thermometer.neural_training import _moved, calibrated
 
@@ -159,6 +159,46 @@ def test_error_near_infinite_temperature_is_that_of_the_cold_side():
     assert energy.mean() < 0 < energy.mean() + error
     cold = KNOWN_TEN.curve(rf.OBSERVABLES["energy"]).temperature_of(energy.mean() - error)
     assert reading.error == pytest.approx(reading.temperature - cold, rel=1e-9)
+
+
+def test_a_saturated_classifier_covers_its_plateau():
+    """At L = 64 these classes are told apart for sure: between the steps of the curve all chains are in one."""
+    model = rf.Ising(rf.Square(64))
+    known = rf.equilibrium.exact(model)
+    classes = known.mean_class([1.0, 2.0, 2.5, 4.0])
+    bayes, random = rf.Thermometer(classes, known), np.random.default_rng(1)
+    for temperature in (1.8, 2.0, 2.1):
+        energies = random.choice(known.levels().energy, 50, p=known.distribution(temperature))
+        reading = bayes.of_values(np.asarray(classes.of_energy(model, energies))[None])  # pyright: ignore
+        assert abs(reading.temperature - temperature) < reading.error < 0.4
+        assert reading.curve_error == reading.error
+    errors = [bayes.of_values(np.ones((1, chains))).error for chains in (10, 1000, 100_000)]
+    mean, curve = np.array([1 - 1e-3, 1 + 1e-3]), bayes.curve
+    reach = np.abs(curve.temperature_of(mean) - curve.temperature_of([1.0])).max()
+    assert errors[1] == pytest.approx(reach, rel=1e-9)
+    assert errors[0] > errors[1] > errors[2] > 0.2
+    # Beyond the plateau at T = 0 nothing is told but that it is colder than that: an error above the temperature.
+    cold = bayes.of_values(np.zeros((1, 1000)))
+    assert cold.temperature == cold.curve_error == 0
+    assert cold.error == pytest.approx(float(curve.temperature_of([1e-3])[0]))
+    assert 1 < cold.error < 2
+
+
+def test_chains_that_agree_leave_an_error():
+    """Ten chains of one value: it is known to a tenth of an event, and not at all without a known one."""
+    for name, jump in (("energy", 0.04), ("magnetization", 0.02)):
+        thermometer = rf.Thermometer(name, KNOWN_TEN)
+        value = {"energy": -1.2, "magnetization": 0.5}[name]
+        reading, curve = thermometer.of_values(np.full((1, 10), value)), thermometer.curve
+        sides = curve.temperature_of([value - jump / 10, value + jump / 10]) - reading.temperature
+        assert reading.error == pytest.approx(np.abs(sides).max(), rel=1e-9)
+        one = thermometer.of_values(np.append(np.full(9, value), value + jump)[None])
+        assert one.error == pytest.approx(reading.error, rel=0.1)
+        assert one.curve_error == 0
+    unknown = rf.Observable("e", "e", of=lambda model, spins: model.energy(spins), of_energy=lambda model, e: e / 100)
+    assert np.isnan(rf.Thermometer(unknown, KNOWN_TEN).of_values(np.full((1, 10), -1.2)).error)
+    stripes = np.tile(np.repeat(np.array([1, -1], np.int8), 5), (10, 10, 1))
+    assert np.isnan(rf.Thermometer("correlation", KNOWN_TEN).temperature(stripes).error)
 
 
 def test_one_class_says_nothing():

@@ -51,6 +51,9 @@ class Observable:
         The numbers [part, iteration, chain] of a flow from what every flow measures, which spares its configurations.
     bounds
         Function of the model to the smallest and the largest number that there is; others are refused.
+    jump
+        Function of the model to how much a single event, such as an overturned spin, changes the number. The mean of n
+        chains that all agree is known to jump / n; without it its error is not known.
 
     Raises
     ------
@@ -74,13 +77,14 @@ class Observable:
     of_energy: Callable[[Ising, np.ndarray], Any] | None = None
     recorded: Callable[[Measurements], tuple[np.ndarray, ...]] | None = None
     bounds: Callable[[Ising], tuple[float, float]] | None = None
+    jump: Callable[[Ising], float] | None = None
 
     def __post_init__(self):
         problems = Problems()
         for field in ("name", "label", "unit"):
             text = getattr(self, field)
             problems.unless(isinstance(text, str) and text.strip() != "", field, text, "it must be a text")
-        for field in ("of", "over", "of_energy", "recorded", "bounds"):
+        for field in ("of", "over", "of_energy", "recorded", "bounds", "jump"):
             function = getattr(self, field)
             given = callable(function) or (function is None and field != "of")
             problems.unless(given, field, function, "it must be a function")
@@ -191,6 +195,7 @@ ENERGY = _house(
     unit="J",
     of_energy=_energy,
     bounds=lambda model: (-2.0 - abs(model.field), 2.0 + abs(model.field)),
+    jump=lambda model: 4 / model.lattice.sites,
     recorded=lambda flow: (flow.energy / flow.sites,),
 )
 """Energy per site, a sufficient statistic for the temperature."""
@@ -201,6 +206,7 @@ MAGNETIZATION = _house(
     lambda model, spins: np.abs(np.asarray(model.total_magnetization(spins), np.float64)) / model.lattice.sites,
     recorded=lambda flow: (np.abs(flow.magnetization) / flow.sites,),
     bounds=lambda model: (0.0, 1.0),
+    jump=lambda model: 2 / model.lattice.sites,
 )
 """Absolute magnetization per site."""
 

@@ -12,7 +12,7 @@ import abc
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from scipy.special import logsumexp
 
 from rbmflow._checks import InvalidInput, Problem
@@ -33,6 +33,11 @@ class Levels(NamedTuple):
     energy: Float64[np.ndarray, " level"]
     log_count: Float64[np.ndarray, " level"]
     parts: Float64[np.ndarray, "part level"]
+
+
+def mean_class(probabilities: Float[np.ndarray, "*batch bin"]) -> Float64[np.ndarray, "*batch"]:
+    """Mean class of each configuration, classes counted from 0; see `Equilibrium.mean_class`."""
+    return np.asarray(probabilities, np.float64) @ np.arange(probabilities.shape[-1], dtype=np.float64)
 
 
 class Equilibrium(abc.ABC):
@@ -220,13 +225,14 @@ class Equilibrium(abc.ABC):
         if grid not in self._classes:
 
             def of_energy(model: Ising, total: np.ndarray) -> np.ndarray:
-                return self.posterior_of_energy(total, grid) @ np.arange(len(grid), dtype=np.float64)
+                return mean_class(self.posterior_of_energy(total, grid))
 
             self._classes[grid] = Observable(
                 "bayes",
                 "E",
                 lambda model, spins: of_energy(model, np.asarray(model.total_energy(spins))),
                 of_energy=of_energy,
+                jump=lambda model: 1.0,
                 recorded=lambda flow: (of_energy(self.model, flow.energy),),
             )
         return self._classes[grid]

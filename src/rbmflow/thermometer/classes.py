@@ -1,15 +1,10 @@
-"""Class probabilities: what they say of a configuration, and how good they are."""
+"""How good class probabilities are."""
 
 import numpy as np
-from jaxtyping import Float64, Int, Shaped
+from jaxtyping import Float64, Int
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Numbers, numbers_of
-
-
-def mean_class(probabilities: Shaped[np.ndarray, "*batch bin"]) -> Float64[np.ndarray, "*batch"]:
-    """Mean class of each configuration, classes counted from 0; see `Equilibrium.mean_class`."""
-    return np.asarray(probabilities, np.float64) @ np.arange(probabilities.shape[-1])
 
 
 def cross_entropy(probabilities: Numbers, true_class: Numbers) -> float:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float64, Int8
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Configurations, Numbers, spins_of
-from rbmflow.equilibrium import Curve, Equilibrium, exact
+from rbmflow.equilibrium import Curve, Equilibrium
 from rbmflow.model import Ising
 from rbmflow.observables import OBSERVABLES, Observable, average
 
@@ -29,10 +29,10 @@ class Reading(NamedTuple):
         In J/k_B; inf where the ensemble is at or beyond what the thermometer shows at infinite temperature, NaN where
         it cannot tell one temperature from another.
     error : float64 [...]
-        Its standard error, from the finite number of chains and from the curve; NaN where the temperature is not
-        finite, or for one chain.
+        Its standard error, from the finite number of chains and from the curve, never 0; NaN where the temperature is
+        not finite, for one chain, and for chains that agree on what has no known `Observable.jump`.
     curve_error : float64 [...]
-        The curve's part of it, which all readings of one thermometer share; 0 of an exact curve.
+        The curve's part of it, which all readings of one thermometer share; 0 of an exact curve where it is steep.
     """
 
     temperature: Float64[np.ndarray, "*batch"]
@@ -53,8 +53,8 @@ def ensembles_of(model: Ising, spins: Configurations) -> Int8[Array | np.ndarray
 
 
 def through_curve(
-    mean: Float64[np.ndarray, "*batch"],
-    deviation: Float64[np.ndarray, "*batch"],
+    average: tuple[Float64[np.ndarray, "*batch"], Float64[np.ndarray, "*batch"]],
+    jump: float,
     curve: Curve,
     equilibrium: Equilibrium,
     chains: int,
@@ -64,25 +64,37 @@ def through_curve(
     With :math:`\sigma^2` the sum of the squared errors of the average and of the curve there, the error is half the
     distance of the temperatures that belong to :math:`\bar x \pm \sigma`, or the distance on the cold side where the
     hot one cannot be told. It is never below what can be resolved, see `Equilibrium.resolved`.
+
+    Chains that agree do not tell how rare an event of size `jump` is that none of them had: in n chains less than 1/n.
+    The error then reaches from the temperature to the farther one that belongs to :math:`\bar x \pm j/n`, over the
+    whole of a plateau. More ensembles do not narrow that, so it is the curve's part too, but near T = 0, where an error
+    above the temperature tells as much.
     """
-    temperature = curve.temperature_of(np.asarray(mean))
-    of_curve = curve.error_at(temperature)
-    resolved = equilibrium.resolved(chains)
+    mean, deviation = average
+    temperature = curve.temperature_of(mean)
+    of_curve = np.nan_to_num(curve.error_at(temperature))
 
-    def error(sigma: np.ndarray, lowest: float) -> np.ndarray:
-        sides = curve.temperature_of(np.stack([mean - sigma, mean + sigma]))
-        cold, hot = np.fmin(*sides), np.fmax(*sides)
+    def sides(sigma: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Distances to the temperatures on either side, that on the cold one in place of what cannot be told."""
+        both = curve.temperature_of(np.stack([mean - sigma, mean + sigma]))
         with np.errstate(invalid="ignore"):
-            found = np.where(np.isfinite(hot) & ~np.isnan(sides).any(axis=0), (hot - cold) / 2, temperature - cold)
-        found = np.where(temperature < lowest, np.maximum(found, lowest), found)
-        return np.where(np.isfinite(temperature) & ~np.isnan(sigma), found, np.nan)
+            cold, hot = np.asarray(temperature - np.fmin(*both)), np.fmax(*both) - temperature
+            return cold, np.where(np.isfinite(hot) & ~np.isnan(both).any(axis=0), hot, cold)
 
-    exactly = np.zeros_like(temperature)
-    return Reading(
-        temperature,
-        error(np.asarray(np.hypot(deviation, np.nan_to_num(of_curve))), resolved),
-        error(of_curve, 0.0) if curve.error.any() else exactly,
-    )
+    def error(sigma: float | np.ndarray) -> np.ndarray:
+        cold, hot = sides(sigma)
+        return np.where(np.isfinite(temperature), (cold + hot) / 2, np.nan)
+
+    unseen = jump / chains
+    # One event among the chains gives just this scatter, but for rounding.
+    agree = deviation < (1 - 1e-9) * np.nan_to_num(unseen, nan=1e-12)
+    reach = np.where(agree, np.maximum(*sides(unseen)), 0.0)
+    found = np.maximum(error(np.hypot(deviation, of_curve)), reach)
+    lowest = equilibrium.resolved(chains)
+    found = np.where(temperature < lowest, np.fmax(found, lowest), found)
+    shared = error(of_curve) if curve.error.any() else np.zeros_like(temperature)
+    found = np.where(np.isnan(deviation) | np.isinf(temperature), np.nan, found)
+    return Reading(temperature, found, np.where(reach < temperature, np.fmax(shared, reach), shared))
 
 
 @dataclass(frozen=True)
@@ -160,14 +172,10 @@ class Thermometer:
         numbers = self.observable.checked(self.model, values)
         allowed = f"it must be [part, ..., chain] with {parts} part{'s' * (parts - 1)}"
         Problems.only(numbers.ndim > 1 and len(numbers) == parts, "shape of values", numbers.shape, allowed)
-        return through_curve(*average(numbers), self.curve, self.equilibrium, numbers.shape[-1])
+        jump = self.observable.jump(self.model) if self.observable.jump else np.nan
+        return through_curve(average(numbers), jump, self.curve, self.equilibrium, numbers.shape[-1])
 
     def of_mixture(self, temperatures: Numbers) -> float:
         """What it reads on the equal mixture of several temperatures; see `Equilibrium.mixture`."""
         mean = self.equilibrium.mixture(self.observable, temperatures)
         return float(self.curve.temperature_of(np.asarray(mean)))
-
-
-def of_classes(classes: Float64[np.ndarray, "*batch chain"], curve: Curve, model: Ising) -> Reading:
-    """Temperature of ensembles from the mean class of each configuration, through the curve of a classifier."""
-    return through_curve(*average(classes[None]), curve, exact(model), classes.shape[-1])

@@ -14,12 +14,12 @@ from rbmflow._checks import Problems
 from rbmflow._doors import Configurations, Temperatures, spins_of, temperatures_of
 from rbmflow._record import Held, Record, arrays_of, attribute, in_order, labelled
 from rbmflow._types import Key, Spins
-from rbmflow.equilibrium import Curve
+from rbmflow.equilibrium import Curve, exact
+from rbmflow.equilibrium.source import mean_class
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
-from rbmflow.observables import Observable
-from rbmflow.thermometer.classes import mean_class
-from rbmflow.thermometer.ensemble import Ensembles, Reading, ensembles_of, of_classes
+from rbmflow.observables import Observable, average
+from rbmflow.thermometer.ensemble import Ensembles, Reading, ensembles_of, through_curve
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -125,7 +125,7 @@ class NeuralThermometer(Record):
 
     def of_classes(self, classes: Float64[np.ndarray, "*batch chain"]) -> Reading:
         """The same from the mean class of every configuration."""
-        return of_classes(classes, self.curve, self.model)
+        return through_curve(average(classes[None]), 1.0, self.curve, exact(self.model), classes.shape[-1])
 
     def of_mixture(self, temperatures: Temperatures) -> float:
         """What it reads on the equal mixture of equilibrium ensembles at these temperatures."""

@@ -23,7 +23,7 @@ EXCESS = 0.03
 
 
 @step(
-    version=4,
+    version=5,
     holds="""
         calibration calibration_error: real[temperature thermometer] 0 inf
         accuracy: real[classifier] 0 1

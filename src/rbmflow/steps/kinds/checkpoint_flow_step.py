@@ -24,7 +24,7 @@ NAMES = [name + error for name in ("energy", "abs_magnetization", "temperature_r
 
 
 @step(
-    version=1,
+    version=2,
     holds="""
         checkpoint_energy: real[checkpoint start stage] -2 2
         checkpoint_abs_magnetization: real[checkpoint start stage] 0 1

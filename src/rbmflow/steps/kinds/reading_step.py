@@ -30,7 +30,7 @@ FEATURES = ("energy", "abs_magnetization", "joint")
 
 
 @step(
-    version=4,
+    version=5,
     holds="""
         temperature_read: real[iteration thermometer] 0 inf
         probability: real[iteration classifier bin] 0 1
@@ -48,9 +48,9 @@ def reading(task: Task) -> xr.Dataset:
     import xarray as xr
 
     from rbmflow.diagnostics import mean_and_error
+    from rbmflow.equilibrium.source import mean_class
     from rbmflow.measurements import Measurements
     from rbmflow.steps.thermometers import Instruments, at_kept
-    from rbmflow.thermometer.classes import mean_class
 
     model, temperatures, (flow, *read_with) = task.model, task.settings["temperatures"], task.parents
     measured, kept, spins = Measurements.from_dataset(flow), flow["snapshot"].values, flow["spins"].values

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @step(
-    version=1,
+    version=2,
     holds="""
         blocked_read: real[rule side blocked_temperature thermometer] 0 inf
         blocked_energy: real[rule side blocked_temperature] -2 2
@@ -61,7 +61,6 @@ def renormalization(task: Task) -> xr.Dataset:
             if side == small:
                 read[:, rule, level] = known.read_spins(spins)
             else:
-                by_energy = energy_thermometer(Ising(Square(side))).temperature(spins)
                 by_energy = energy_thermometer(Ising(Square(side))).temperature(spins)
                 read[:, rule, level, ..., names.index("energy")] = by_energy[:2]
             averages[:, rule, level] = _energy_and_magnetization(Ising(Square(side)), spins)
