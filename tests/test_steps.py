@@ -243,7 +243,7 @@ def test_results_have_a_verdict_on_every_claim(tiny_run):
     assert [row.id for row in verdicts] == list(CLAIMS)
     assert {row.note for row in verdicts if row.id != "against-RG"} == {""}
     machines = {machine.name: machine for machine in machines_of(results)}
-    assert machines["hot-8"].lowest == 6.0
+    assert machines["hot-8"].temperatures[0] == 6.0
     assert machines["V-4"].updates == 45
     by_energy = results.sel(machine="V-8", thermometer="energy")
     assert machines["V-8"].flows[1].end.value == pytest.approx(float(by_energy["end_temperature"].sel(start="hot")))

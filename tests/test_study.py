@@ -1,7 +1,5 @@
 """The machines of a study: each once, told apart by what it was made with."""
 
-import dataclasses
-
 import pytest
 
 from rbmflow.claims import distinct, named
@@ -36,6 +34,6 @@ def test_different_machines_never_have_one_name():
 def test_a_machine_is_its_hash():
     """One that several points have is there once, as it was measured with most behind it, whatever it is called."""
     short = machine()
-    longer = dataclasses.replace(short, name="W-64", effort=(5, 400, 1000))
+    longer = machine(name="W-64", flow=400)
     other = machine(gibbs_steps=10)
     assert distinct([short, other, longer, short]) == [longer, other]

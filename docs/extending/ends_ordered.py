@@ -7,18 +7,17 @@ import rbmflow as rf
     id="ends-ordered",
     words="Flows end in the ordered phase",
     source="a question of one's own",
-    rule="T* below T_c by more than three standard errors",
     figure="flow_ends",
 )
 def ends_ordered(machines):
     """T(E) at the end, averaged over all starts, against T_c.
 
-    Supports: below it by more than three standard errors.
+    Supports: below it by more than its margin, the quantile of Student's t in errors.
     Contradicts: above it by as much.
     """
     judgements = []
     for machine in machines:
-        away, margin = machine.mean_end.value - machine.critical, 3 * machine.mean_end.error
+        away, margin = machine.mean_end.value - machine.critical, machine.mean_end.margin
         side = "supports" if away < -margin else "contradicts" if away > margin else "open"
         judgements.append(rf.Judgement(machine.name, side, f"T* = {machine.mean_end}"))
     return judgements

@@ -3,10 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from rbmflow.claims.declaration import claim
-from rbmflow.claims.judgement import SIGNIFICANCE, Judgement, Side
+from rbmflow.claims.judgement import SIGNIFICANCE, Judgement, Side, within
 from rbmflow.claims.machines import Machine
 from rbmflow.claims.rules import MIXTURE, NARROW, WINDOW, about_ends, alike_but_for, each, end_at, paper_machines
 
@@ -21,7 +19,6 @@ MIXTURE_WINDOW = 0.05
     id="perfect-ends-in-mixture",
     words="A machine that has learnt its data perfectly ends in the training mixture",
     source="theory",
-    rule="at most 0.05 excess nats: E within 0.05 of the mixture; excess and distance go together",
     needs=(*MIXTURE, "excess_mean", "excess_mean_error"),
     figure=("study_excess", "likelihood"),
 )
@@ -33,13 +30,11 @@ def perfect_ends_in_mixture(machines: Sequence[Machine]) -> list[Judgement]:
 
     def rule(machine: Machine) -> tuple[Side, str]:
         away = machine.energy_from_mixture
-        inside = abs(away.value) <= MIXTURE_WINDOW
-        out = abs(away.value) > MIXTURE_WINDOW + away.margin
-        side: Side = "supports" if inside else "contradicts" if out else "open"
-        return side, f"excess {machine.excess}, E from the mixture {away}"
+        told = f"excess {machine.measured('excess_mean')}, E from the mixture {away}"
+        return within(away, 0.0, MIXTURE_WINDOW), told
 
-    known = [m for m in machines if m.is_ising and math.isfinite(m.excess.value)]
-    found = each([m for m in known if m.excess.value <= PERFECT], rule)
+    known = [m for m in machines if m.is_ising and math.isfinite(m.number("excess_mean"))]
+    found = each([m for m in known if m.number("excess_mean") <= PERFECT], rule)
     of_type_v = [m for m in paper_machines(known) if math.isfinite(m.energy_from_mixture.value)]
     return [*found, _rank(of_type_v)] if len(of_type_v) > 3 else found
 
@@ -48,8 +43,8 @@ def _rank(machines: Sequence[Machine]) -> Judgement:
     """Rank correlation of excess nats with the distance of the end from the mixture."""
     from scipy import stats
 
-    excess = np.array([machine.excess.value for machine in machines])
-    distance = np.array([abs(machine.energy_from_mixture.value) for machine in machines])
+    excess = [machine.number("excess_mean") for machine in machines]
+    distance = [abs(machine.energy_from_mixture.value) for machine in machines]
     rank, probability = map(float, stats.spearmanr(excess, distance))  # pyright: ignore[reportArgumentType]
     significant = probability < SIGNIFICANCE
     side: Side = "supports" if significant and rank > 0 else "contradicts" if significant else "open"
@@ -59,51 +54,44 @@ def _rank(machines: Sequence[Machine]) -> Judgement:
 
 def _grids(machines: Sequence[Machine]) -> list[Machine]:
     """One recipe and size on several training grids; none if there are not three of them."""
-    chosen = [m for m in machines if m.is_ising and m.highest > 0 and len(m.temperatures) > 2]
+    chosen = [m for m in machines if m.is_ising and m.temperatures[-1] > 0 and len(m.temperatures) > 2]
     return _most(alike_but_for(chosen, "temperatures", "seed"), lambda machine: machine.temperatures, 3)
 
 
 def _most(groups: Sequence[list[Machine]], of: Callable[[Machine], object], least: int) -> list[Machine]:
     """The group with most different values; none if these are fewer than the least."""
-
-    def count(group: Sequence[Machine]) -> int:
-        return len({of(machine) for machine in group})
-
-    largest = max(groups, key=count, default=[])
-    return largest if count(largest) >= least else []
+    counts = [len(set(map(of, group))) for group in groups]
+    return groups[counts.index(max(counts))] if counts and max(counts) >= least else []
 
 
 @about_ends(
     id="follows-Tc",
     words="T* stays at T_c when the training grid moves (0..6, 0..12, 0..3, 2.5..4.5, and 0..1.75 with 4..6)",
     source="this study",
-    rule="T* of each grid within 0.125 of T_c",
 )
 def follows_tc(machines: Sequence[Machine]) -> list[Judgement]:
     """T* of each grid, same recipe. Supports: T* within 0.125 of T_c. Contradicts: outside by more than its error."""
-    return each(_grids(machines), end_at(lambda machine: machine.critical, WINDOW))
+    return each(_grids(machines), end_at("critical_temperature", WINDOW))
 
 
 @about_ends(
     id="follows-mixture",
     words="T* is that of the training mixture of each grid",
     source="this study",
-    rule="T* of each grid within 0.125 of its mixture",
 )
 def follows_mixture(machines: Sequence[Machine]) -> list[Judgement]:
     """The same. Supports: T* within 0.125 of T_mix of its grid. Contradicts: outside by more than its error."""
-    return each(_grids(machines), end_at(lambda machine: machine.mixture_temperature, WINDOW))
+    return each(_grids(machines), end_at("null_temperature", WINDOW))
 
 
 @about_ends(
     id="follows-specific-heat",
     words="T* follows T_C(L), L = 6, 8, 10, 12, 16",
     source="this study",
-    rule="T* of each size within 0.02 and its error of that maximum",
 )
 def follows_specific_heat(machines: Sequence[Machine]) -> list[Judgement]:
     """T* of each size. Supports: T* within 0.02 and its error of T_C(L). Contradicts: outside by more than that."""
     chosen = [m for m in paper_machines(machines) if abs(m.hidden / m.length**2 - 0.64) < 0.01]
     alike = alike_but_for(chosen, "model.length", "machine.hidden", "temperatures", "seed")
     sizes = _most(alike, lambda machine: machine.length, 2)
-    return each(sizes, end_at(lambda machine: machine.specific_heat_peak, NARROW, narrow=True))
+    return each(sizes, end_at("specific_heat_peak_temperature", NARROW, narrow=True))

@@ -25,11 +25,9 @@ class Claim:
         The statement.
     source
         Where it is made.
-    rule
-        What supports it, in short.
     judge
         From all machines to what each that the claim is about, or each comparison of several, says of it. Its
-        docstring has the rule in full: what is measured, then `Supports:` and `Contradicts:`.
+        docstring has the rule: what is measured, then `Supports:` and `Contradicts:`.
     needs
         Variables of the results that the judge looks at beyond those that every machine has.
     figure
@@ -39,7 +37,6 @@ class Claim:
     id: str
     words: str
     source: str
-    rule: str
     judge: Judge
     needs: tuple[str, ...] = ()
     figure: str | tuple[str, ...] = ()
@@ -52,7 +49,7 @@ class Claim:
         lacking = [[name for name in self.needs if name not in machine.results.variables] for machine in machines]
         judged = [machine for machine, names in zip(machines, lacking, strict=True) if not names]
         told = ", ".join(f"`{name}`" for name in dict.fromkeys(name for names in lacking for name in names))
-        note = f"{lacking.count([])} of {len(machines)} machines judged: the others have no {told}" if told else ""
+        note = f"{len(judged)} of {len(machines)} machines judged: the others have no {told}" if told else ""
         try:
             found = tuple(self.judge(judged))
             verdict = weigh(found)
@@ -61,8 +58,8 @@ class Claim:
             if self.judge.__module__.startswith("rbmflow."):
                 raise
             found, verdict, note = (), "not tested", f"its rule failed: {type(error).__name__}: {error}"
-        shown = (self.figure,) if isinstance(self.figure, str) else tuple(self.figure)
-        return Verdict(self.id, self.words, self.source, self.rule, verdict, found, shown, note)
+        figures = (self.figure,) if isinstance(self.figure, str) else tuple(self.figure)
+        return Verdict(self.id, self.words, self.source, self.in_full[1], verdict, found, figures, note)
 
     @property
     def in_full(self) -> tuple[str, str, str]:
@@ -83,21 +80,12 @@ def claim(
     id: str,
     words: str,
     source: str,
-    rule: str,
     needs: tuple[str, ...] = (),
     figure: str | tuple[str, ...] = (),
 ) -> Callable[[Judge], Claim]:
     """Declare a claim beside its judge: every report has a verdict on it from then on.
 
-    Parameters
-    ----------
-    id, words, source, rule, needs, figure
-        As of `Claim`.
-
-    Returns
-    -------
-    Callable
-        The decorator, which makes a `Claim` of a function from machines to judgements.
+    The decorator makes a `Claim` of a function from machines to judgements; see there for the parameters.
 
     Raises
     ------
@@ -106,8 +94,9 @@ def claim(
 
     Examples
     --------
-    >>> @claim(id="cold-end", words="Flows end cold", source="example", rule="T* below 1")
+    >>> @claim(id="cold-end", words="Flows end cold", source="example")
     ... def cold_end(machines):
+    ...     "T* of each machine. Supports: below 1. Contradicts: at least 1."
     ...     return [Judgement(m.name, "supports" if m.end.value < 1 else "contradicts", str(m.end)) for m in machines]
     >>> cold_end([]).verdict
     'not tested'
@@ -115,6 +104,6 @@ def claim(
 
     def declared(judge: Judge) -> Claim:
         needed = (needs,) if isinstance(needs, str) else tuple(needs)
-        return CLAIMS.add(id, Claim(id, words, source, rule, judge, needed, figure))
+        return CLAIMS.add(id, Claim(id, words, source, judge, needed, figure))
 
     return declared

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from scipy.special import fdtrc, stdtrit
+
 from rbmflow._format import with_error
-from rbmflow.convergence import SIGMAS
 
 type Side = Literal["supports", "contradicts", "open"]
 
 SIGNIFICANCE = 0.0027
-"""Probability below which a fit or a rank correlation counts: that of three standard errors."""
+"""Probability at which a test decides wrongly: that of three standard errors, two-sided."""
 
 
 @dataclass(frozen=True)
@@ -49,49 +51,88 @@ class Verdict:
 
 
 def weigh(judgements: Sequence[Judgement]) -> str:
-    """The verdict that machines together make.
+    """The verdict that machines together make: one counterexample refutes a claim, most must support it.
 
     Examples
     --------
-    >>> weigh([Judgement("V-64", "supports", ""), Judgement("V-16", "open", "")])
+    >>> weigh([Judgement("V-64", "supports", ""), Judgement("V-36", "supports", ""), Judgement("V-16", "open", "")])
     'holds'
-    >>> weigh([])
-    'not tested'
+    >>> weigh([Judgement("V-64", "supports", ""), Judgement("V-16", "open", "")])
+    'open'
     """
-    sides = {row.side for row in judgements}
-    if {"supports", "contradicts"} <= sides:
-        return "holds only when"
-    for side, verdict in (("supports", "holds"), ("contradicts", "fails"), ("open", "open")):
-        if side in sides:
-            return verdict
-    return "not tested"
+    sides = [row.side for row in judgements]
+    supports, contradicts, undecided = map(sides.count, ("supports", "contradicts", "open"))
+    if contradicts:
+        return "holds only when" if supports else "fails"
+    return "holds" if supports > undecided else "open" if sides else "not tested"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A number with its standard error; the error is NaN where one seed cannot give it."""
+    """A number with its standard error; the error is NaN where it is not known."""
 
     value: float
     error: float
-    samples: int = 1
-    """Independent trainings that the error comes from."""
+    freedom: float = math.inf
+    """Degrees of freedom of the error, one less than the seeds that it comes from; 0 of a single seed."""
 
     def __str__(self) -> str:
         return with_error(self.value, self.error)
 
+    def __abs__(self) -> Measured:
+        return Measured(abs(self.value), self.error, self.freedom)
+
     @property
     def margin(self) -> float:
-        """Three standard errors; infinite where the error is not known, for then nothing can be told apart."""
-        return SIGMAS * self.error if math.isfinite(self.error) else math.inf
+        """What a deviation must exceed to count: the two-sided quantile of Student's t in errors, 3 of a known error.
+
+        It is infinite where nothing is known of the error, as of a single seed, for then nothing can be told apart.
+        """
+        known = math.isfinite(self.error) and self.freedom > 0
+        return float(stdtrit(self.freedom, 1 - SIGNIFICANCE / 2)) * self.error if known else math.inf
 
     def minus(self, other: Measured) -> Measured:
         """Difference of two independent numbers; its error is not known where one of theirs is not."""
-        return Measured(self.value - other.value, math.hypot(self.error, other.error))
+        error, freedom = joined((self.error, self.freedom), (other.error, other.freedom))
+        return Measured(self.value - other.value, error, freedom)
 
     @property
     def differs(self) -> bool:
-        """Whether it differs from 0 by more than three errors, as an infinite number does."""
+        """Whether it differs from 0 by more than its margin, as an infinite number does."""
         return abs(self.value) > self.margin or math.isinf(self.value)
+
+
+def joined(*errors: tuple[float, float]) -> tuple[float, float]:
+    r"""Error of a sum of independent numbers, and its degrees of freedom, from those of each.
+
+    .. math:: \sigma^2 = \sum_i \sigma_i^2, \qquad \nu = \sigma^4 / \sum_i (\sigma_i^4 / \nu_i)
+
+    F. E. Satterthwaite, Biometrics Bull. 2, 110 (1946), doi:10.2307/3002019, eq. (17); none are left if one has none.
+    """
+    squares = [error**2 for error, _ in errors]
+    if not min(freedom for _, freedom in errors) > 0:
+        return math.sqrt(sum(squares)), 0.0
+    spent = sum(square**2 / freedom for square, (_, freedom) in zip(squares, errors, strict=True))
+    return math.sqrt(sum(squares)), sum(squares) ** 2 / spent if spent else math.inf
+
+
+def equality(numbers: Sequence[Measured]) -> float:
+    r"""Analysis of variance: probability of numbers that differ as much as these if they are one; NaN without errors.
+
+    .. math:: F = \frac{\sum_i n_i (x_i - \bar x)^2}{\sum_i (1 - n_i / N) s_i^2}, \qquad s_i^2 = n_i \sigma_i^2,
+
+    for n_i seeds each that scatter by s_i. Its denominator has the freedom of a `joined` error, since recipes scatter
+    unequally; for equal n it is the usual F. M. B. Brown, A. B. Forsythe, Technometrics 16, 129 (1974),
+    doi:10.1080/00401706.1974.10489158.
+    """
+    values, errors, freedom = np.array([(one.value, one.error, one.freedom) for one in numbers]).T
+    if not (np.isfinite([values, errors, freedom]).all() and (errors > 0).all() and (freedom > 0).all()):
+        return math.nan
+    seeds = freedom + 1
+    between = seeds @ (values - np.average(values, weights=seeds)) ** 2
+    inside = np.sqrt((1 - seeds / seeds.sum()) * seeds) * errors
+    scatter, left = joined(*zip(inside, freedom, strict=True))
+    return float(fdtrc(len(numbers) - 1, left, between / scatter**2))
 
 
 def within(number: Measured, target: float, window: float) -> Side:
@@ -103,14 +144,13 @@ def within(number: Measured, target: float, window: float) -> Side:
     ['supports', 'open', 'contradicts']
     """
     distance = abs(number.value - target)
-    if distance <= window:
-        return "supports"
-    return "contradicts" if distance > window + number.margin else "open"
+    if math.isinf(number.margin):
+        return "open"
+    return "supports" if distance <= window else "contradicts" if distance > window + number.margin else "open"
 
 
 def above(number: Measured, least: float, below: float) -> Side:
     """Which side a number is on if it should be at least one bound and is refuted below another."""
-    if number.value >= least:
-        return "supports"
-    # A number that is not there compares as neither.
-    return "contradicts" if number.value < below else "open"
+    if math.isinf(number.margin) and math.isfinite(number.value):
+        return "open"
+    return "supports" if number.value >= least else "contradicts" if number.value < below else "open"

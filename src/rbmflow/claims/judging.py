@@ -1,16 +1,22 @@
-"""Judging the machines of a run or a sweep: each once, told apart by what it was made with."""
+"""From the results of a run or a sweep to its machines, each once, and from these to verdicts."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
+from rbmflow._checks import InvalidInput, Problem
+from rbmflow._variables import STUDY, described
 from rbmflow.claims.declaration import CLAIMS, Claim
-from rbmflow.claims.from_results import machines_of
 from rbmflow.claims.judgement import Verdict
 from rbmflow.claims.machines import Machine
+
+NEEDED = ("artifact", "recipe", "machine_type", "chains", "temperature_mean", "weight_update")
+"""Variables without which nothing is known of a machine; what else is missing is unknown."""
 
 
 def judge(*results: xr.Dataset, claims: Iterable[Claim] | None = None) -> list[Verdict]:
@@ -43,13 +49,31 @@ def judge(*results: xr.Dataset, claims: Iterable[Claim] | None = None) -> list[V
     return [claim(machines) for claim in (CLAIMS.values() if claims is None else claims)]
 
 
+def machines_of(*results: xr.Dataset) -> list[Machine]:
+    """Return the machines of the results of a run, or of several.
+
+    Raises
+    ------
+    InvalidInput
+        If a dataset does not say what its machines are.
+
+    Examples
+    --------
+    >>> machines_of(results)[0].end  # doctest: +SKIP
+    Measured(value=2.41, error=0.015, freedom=2)
+    """
+    for one in results:
+        lacking = [name for name in NEEDED if name not in one.variables]
+        if lacking:
+            raise InvalidInput(Problem("results without", lacking, "claims need these to know a machine"))
+    rows = [one.isel(machine=row) for one in results for row in range(one.sizes["machine"])]
+    return [Machine(str(row["machine"].values), row) for row in rows]
+
+
 def distinct(machines: Iterable[Machine]) -> list[Machine]:
     """Return every machine once, whichever points have it; of several measurements that with the most behind it.
 
-    Parameters
-    ----------
-    machines
-        Of any runs. The seeds that fewer of them have are among those that more have.
+    The seeds that fewer of them have are among those that more have.
     """
     best: dict[str, Machine] = {}
     for machine in machines:
@@ -60,17 +84,11 @@ def distinct(machines: Iterable[Machine]) -> list[Machine]:
 
 
 def named(machines: Sequence[Machine]) -> list[Machine]:
-    """Return the same machines, each called by what it was made with otherwise than most of its type.
-
-    Parameters
-    ----------
-    machines
-        All different.
-    """
-    of_type: dict[str, list[Machine]] = {}
+    """Return the same machines, all different, each called by what it was made with otherwise than most of its type."""
+    of_type: dict[str, list[Mapping[str, Any]]] = {}
     for machine in machines:
-        of_type.setdefault(machine.kind, []).append(machine)
-    usual = {kind: _commonest([machine.recipe for machine in of_kind]) for kind, of_kind in of_type.items()}
+        of_type.setdefault(machine.kind, []).append(machine.recipe)
+    usual = {kind: _commonest(recipes) for kind, recipes in of_type.items()}
     told = [_told(machine.recipe, usual[machine.kind]) for machine in machines]
     names = [f"{machine.name} ({one})" if one else machine.name for machine, one in zip(machines, told, strict=True)]
     # Different machines have different names, whatever sets them apart.
@@ -111,7 +129,59 @@ def _told(recipe: Mapping[str, Any], usual: Mapping[str, str]) -> str:
 def _value(value: Any) -> str:
     """A value for people; of a list of temperatures the ends of every stretch without a hole of more than 1."""
     if isinstance(value, list) and value:
-        holes = [at for at in range(1, len(value)) if value[at] - value[at - 1] > 1]
-        stretches = [value[first:end] for first, end in zip([0, *holes], [*holes, len(value)], strict=True)]
+        stretches = np.split(value, np.flatnonzero(np.diff(value) > 1) + 1)
         return " and ".join(f"{one[0]:g}..{one[-1]:g}" if len(one) > 1 else f"{one[0]:g}" for one in stretches)
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def study(machines: Sequence[Machine]) -> xr.Dataset:
+    """Return what was measured of every machine, side by side, ready to be drawn.
+
+    Parameters
+    ----------
+    machines
+        At least one; all different.
+
+    Returns
+    -------
+    xr.Dataset
+        Axes `machine start`, and `checkpoint` along the training, padded with NaN.
+
+    Examples
+    --------
+    >>> study(named(distinct(machines_of(*points)))).sizes["machine"]  # doctest: +SKIP
+    17
+    """
+    starts = list(dict.fromkeys(flow.start for machine in machines for flow in machine.flows))
+    table = xr.concat([_row(machine) for machine in machines], "machine", join="outer", combine_attrs="drop")
+    return described(table.reindex(start=starts).drop_vars("checkpoint"), STUDY)
+
+
+def _row(machine: Machine) -> xr.Dataset:
+    """One machine of a study."""
+    excess, away = machine.measured("excess_mean"), machine.energy_from_mixture
+    training = [(update, end.value, end.error) for update, end in machine.checkpoints]
+    update, checkpoint_end, checkpoint_error = np.reshape(training, (-1, 3)).T
+    known = {
+        "artifact": machine.artifact,
+        "recipe": json.dumps(machine.recipe),
+        "hidden_units": machine.hidden,
+        "length": machine.length,
+        "updates": machine.updates,
+        "seeds": machine.seeds,
+        "critical_temperature": machine.critical,
+        "specific_heat_peak_temperature": machine.number("specific_heat_peak_temperature"),
+        "mixture_temperature": machine.number("null_temperature"),
+        "converged": machine.end is not None,
+        "end_temperature": ("start", [flow.end.value for flow in machine.flows]),
+        "end_error": ("start", [flow.end.error for flow in machine.flows]),
+        "excess": excess.value,
+        "excess_error": excess.error,
+        "energy_from_mixture": away.value,
+        "energy_from_mixture_error": away.error,
+        "checkpoint_update": ("checkpoint", update),
+        "checkpoint_end": ("checkpoint", checkpoint_end),
+        "checkpoint_end_error": ("checkpoint", checkpoint_error),
+    }
+    coordinates = {"start": [flow.start for flow in machine.flows], "checkpoint": range(len(training))}
+    return xr.Dataset(known, coordinates | {"machine": machine.name})

@@ -1,16 +1,20 @@
-"""What the rules know of a machine: numbers of a run's results, averaged over seeds, under the names of the claims."""
+"""What the rules know of a machine: its row of the results of a run."""
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from rbmflow.claims.judgement import Measured
+from rbmflow.convergence import DOUBTS, quarters
 
-UNKNOWN = Measured(math.nan, math.nan)
+NOT_COMPARED = ("training.epochs", "training.checkpoints", "sampling.method", "sampling.temperatures")
+"""What is no part of a recipe: grids of other sizes need other epochs for the same updates; the others change nothing
+that is learnt, or stand in the training temperatures."""
 
 
 @dataclass(frozen=True)
@@ -26,65 +30,62 @@ class StartedFlow:
     """Change of T(E) from the third quarter to the last."""
     neural_class: float
     """Class of the largest averaged probability of the neural thermometer at the last iteration."""
-    iterations: Measured = UNKNOWN
-    """Iterations until it stays at its end."""
+    iterations: Measured
+    """Iterations until it stays at its end; whole numbers told from seeds together, so their error is not known."""
 
 
-@dataclass(frozen=True)
-class BlockSpins:
-    """The flow of block spins by one rule."""
-
-    rule: str
-    length: int
-    """Side of the lattice that they end on."""
-    changes: dict[str, Measured]
-    """Change of the distance of T from T_c over the last blocking, by the side of T_c that it started on."""
-
-
-NOT_COMPARED = ("training.epochs", "training.checkpoints", "sampling.method", "sampling.temperatures")
-"""What is no part of a recipe: grids of other sizes need other epochs for the same updates; the others change nothing
-that is learnt, or stand in the training temperatures."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Machine:
-    """One machine, all its seeds together."""
+    """One machine, all its seeds together, as it stands in the results of a run."""
 
     name: str
     """What it is called; for people only."""
-    artifact: str
-    """Hash of the machine of the first seed: equal ones are one machine."""
-    kind: str
-    """Name of its type in the spec."""
-    recipe: Mapping[str, Any]
-    """Every setting that it was made with, by its name in a spec."""
-    updates: int
-    effort: tuple[int, int, int]
-    """Seeds, iterations and chains that it was measured with."""
-    flows: tuple[StartedFlow, ...]
-    mean_end: Measured
-    """T(E) at the end over all starts."""
-    doubts: frozenset[str]
-    """What keeps it from having a T*, by T(E)."""
-    critical: float
-    specific_heat_peak: float
-    mixture_temperature: float
-    energy_from_mixture: Measured = UNKNOWN
-    """E per site over the last quarter of all starts, minus that of the training mixture."""
-    excess: Measured = UNKNOWN
-    resemblance: Measured = UNKNOWN
-    largest_share: Measured = UNKNOWN
-    above_edge: Measured = UNKNOWN
-    flatness: Measured = UNKNOWN
-    leading_overlap: Measured = UNKNOWN
-    two_sample: tuple[float, ...] = ()
-    """Probabilities of the two-sample test, one a seed and start."""
-    checkpoints: tuple[tuple[int, Measured], ...] = ()
-    """T(E) at the end by gradient updates, along the training."""
-    blocks: tuple[BlockSpins, ...] = ()
-    """Block-spin flows that end on its lattice."""
-    results: xr.Dataset = field(default_factory=xr.Dataset, repr=False, compare=False)
-    """Everything that the results have of it, for rules on other variables."""
+    results: xr.Dataset
+    """Its row of the results: all their variables, without the axis `machine`."""
+
+    def number(self, name: str, **at: Any) -> float:
+        """A variable of its results at labels of the axes, read by T(E) where thermometers differ; NaN of none."""
+        try:
+            variable = self.results[name]
+            thermometer = {"thermometer": "energy"} if "thermometer" in variable.dims else {}
+            return float(variable.sel(thermometer | at))
+        except KeyError:
+            return math.nan
+
+    def measured(self, name: str, **at: Any) -> Measured:
+        """The same with its standard error: `mean_end` with `mean_end_error`, `end_temperature` with `end_error`."""
+        error = f"{name}_error" if f"{name}_error" in self.results else f"{name.rpartition('_')[0]}_error"
+        return Measured(self.number(name, **at), self.number(error, **at), self.seeds - 1)
+
+    @property
+    def artifact(self) -> str:
+        """Hash of the machine of the first seed: equal ones are one machine."""
+        return str(self.results["artifact"].values[0])
+
+    @property
+    def kind(self) -> str:
+        """Name of its type in the spec."""
+        return str(self.results["machine_type"].values)
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        """Every setting that it was made with, by its name in a spec."""
+        return json.loads(str(self.results["recipe"].values))
+
+    @property
+    def updates(self) -> int:
+        """Gradient updates of its training."""
+        return int(np.nanmax(self.results["weight_update"].values))
+
+    @property
+    def seeds(self) -> int:
+        """Independent trainings."""
+        return self.results.sizes["seed"]
+
+    @property
+    def effort(self) -> tuple[int, int, int]:
+        """Seeds, iterations and chains that it was measured with."""
+        return self.seeds, self.results.sizes["iteration"] - 1, int(self.results["chains"])
 
     @property
     def hidden(self) -> int:
@@ -102,15 +103,15 @@ class Machine:
         return tuple(self.recipe["temperatures"])
 
     @property
+    def has_gap(self) -> bool:
+        """Whether the training grid has a hole of more than 1 J/k_B."""
+        return bool((np.diff(self.temperatures) > 1).any())
+
+    @property
     def data(self) -> str:
         """What it was trained on; a control, which has learnt nothing, is called by its weights."""
         weights = self.recipe["weights"]
         return self.recipe["data"] if weights == "trained" else weights
-
-    @property
-    def is_ising(self) -> bool:
-        """Whether it was trained on Ising configurations."""
-        return self.data == "ising" and not self.is_topology_free
 
     @property
     def is_topology_free(self) -> bool:
@@ -118,25 +119,9 @@ class Machine:
         return self.data == "mean-field" or (self.data == "ising" and set(self.temperatures) == {0.0, math.inf})
 
     @property
-    def lowest(self) -> float:
-        """Lowest training temperature."""
-        return self.temperatures[0]
-
-    @property
-    def highest(self) -> float:
-        """Highest training temperature."""
-        return self.temperatures[-1]
-
-    @property
-    def has_gap(self) -> bool:
-        """Whether the training grid has a hole of more than 1 J/k_B."""
-        steps = [high - low for low, high in zip(self.temperatures[:-1], self.temperatures[1:], strict=True)]
-        return any(step > 1 for step in steps)
-
-    @property
-    def holds_critical(self) -> bool:
-        """Whether T_c lies inside the training grid."""
-        return self.lowest < self.critical < self.highest and not self.has_gap
+    def is_ising(self) -> bool:
+        """Whether it was trained on Ising configurations."""
+        return self.data == "ising" and not self.is_topology_free
 
     def apart_from(self, *names: str) -> str:
         """All that it was made with but for these settings: equal for machines that can be compared in them.
@@ -147,16 +132,63 @@ class Machine:
         return json.dumps(left | {"updates": float(f"{self.updates:.1e}")}, sort_keys=True)
 
     @property
-    def end(self) -> Measured | None:
-        """T*, or None of a machine that has not converged."""
-        return None if self.doubts else self.mean_end
+    def critical(self) -> float:
+        """T_c of the infinite lattice, in J/k_B."""
+        return self.number("critical_temperature")
 
-    @property
-    def hot_iterations(self) -> Measured:
-        """Iterations that the hottest start needs."""
-        return max(self.flows, key=lambda flow: flow.begin).iterations
+    @cached_property
+    def flows(self) -> tuple[StartedFlow, ...]:
+        """Its flows, by start."""
+        return tuple(map(self._flow, self.results["start"].values.tolist()))
+
+    def _flow(self, start: str) -> StartedFlow:
+        neural = math.nan
+        if "neural" in self.results.get("classifier", xr.DataArray([])).values.tolist():
+            last = self.results["probability_mean"].sel(classifier="neural", start=start).isel(iteration=-1)
+            neural = float(self.results["bin"].values[int(np.argmax(last.values))])
+        return StartedFlow(
+            start=start,
+            begin=self.number("temperature_mean", start=start, iteration=0),
+            end=self.measured("end_temperature", start=start),
+            drift=self.measured("drift", start=start),
+            neural_class=neural,
+            iterations=Measured(self.number("iterations_needed", start=start), math.nan),
+        )
 
     @property
     def told_ends(self) -> str:
         """The ends of all starts, for people."""
         return ", ".join(f"{flow.start} {flow.end}" for flow in self.flows)
+
+    @cached_property
+    def doubts(self) -> frozenset[str]:
+        """What keeps it from having a T*, by T(E)."""
+        return frozenset(doubt for doubt in DOUBTS if self.number(f"doubt_{doubt}") != 0)
+
+    @property
+    def mean_end(self) -> Measured:
+        """T(E) at the end over all starts."""
+        return self.measured("mean_end")
+
+    @property
+    def end(self) -> Measured | None:
+        """T*, or None of a machine that has not converged."""
+        return None if self.doubts else self.mean_end
+
+    @property
+    def energy_from_mixture(self) -> Measured:
+        """E per site over the last quarter of all starts, minus that of the training mixture."""
+        if "energy_mean" not in self.results:
+            return Measured(math.nan, math.nan)
+        last = self.results[["energy_mean", "energy_error"]].isel(iteration=quarters(self.effort[1] + 1)[1])
+        # Iterations are correlated and starts serve the same machines: the error is that of one of them.
+        error = float(np.sqrt((last["energy_error"] ** 2).mean()))
+        return Measured(float(last["energy_mean"].mean()) - self.number("null_energy"), error, self.seeds - 1)
+
+    @property
+    def checkpoints(self) -> list[tuple[int, Measured]]:
+        """T(E) at the end by updates, all starts together; nothing where the training was not followed."""
+        names = ("checkpoint_end_update", "checkpoint_mean_end", "checkpoint_mean_end_error")
+        rows = zip(*(self.results.get(name, xr.DataArray([])).values.tolist() for name in names), strict=True)
+        known = [row for row in rows if math.isfinite(row[0]) and math.isfinite(row[1])]
+        return [(int(update), Measured(end, error, self.seeds - 1)) for update, end, error in known]

@@ -7,13 +7,14 @@ from functools import partial
 import numpy as np
 
 from rbmflow.claims.declaration import claim
-from rbmflow.claims.judgement import Judgement, Measured, Side, above
+from rbmflow.claims.judgement import Judgement, Measured, Side, above, joined
 from rbmflow.claims.machines import Machine
 from rbmflow.claims.rules import (
     ENDS,
     WINDOW,
     about_ends,
     alike_but_for,
+    at_least,
     each,
     end_at,
     from_every_start,
@@ -37,20 +38,18 @@ about_weights = partial(claim, source=RECALLED, needs=("weight_final_mean", "wei
     id="V-to-Tc",
     words="The flow of a machine trained on T = 0 to 6 goes to T_c, from both sides",
     source=PAPER,
-    rule="converged, T* within 0.125 of T_c",
 )
 def v_to_tc(machines: Sequence[Machine]) -> list[Judgement]:
     """T* of type V. Supports: converged, and T* within 0.125 of T_c. Contradicts: T*, or all ends of a machine that is
     not open, outside that window by more than the error.
     """
-    return each(paper_machines(machines), end_at(lambda machine: machine.critical, WINDOW))
+    return each(paper_machines(machines), end_at("critical_temperature", WINDOW))
 
 
 @claim(
     id="V-to-Tc-neural",
     words="The same, as its own thermometer sees it",
     source=PAPER,
-    rule="neural class 2.25 or 2.5 from every start",
     needs=("probability_mean",),
     figure="class_probabilities",
 )
@@ -65,7 +64,6 @@ def v_to_tc_neural(machines: Sequence[Machine]) -> list[Judgement]:
     id="H-to-hot",
     words="Trained on high temperatures only, the flow goes to high temperature",
     source=RECALLED,
-    rule="T(E) above 4 from every start",
 )
 def h_to_hot(machines: Sequence[Machine]) -> list[Judgement]:
     """T(E) at the end, type H. Supports: from every start above 4, the lowest training temperature. Contradicts: from
@@ -73,7 +71,7 @@ def h_to_hot(machines: Sequence[Machine]) -> list[Judgement]:
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:
-        lowest = machine.lowest
+        lowest = machine.temperatures[0]
         sides: set[Side] = {above(flow.end, lowest, lowest - flow.end.margin) for flow in machine.flows}
         return sides.pop() if len(sides) == 1 else "open", machine.told_ends
 
@@ -84,7 +82,6 @@ def h_to_hot(machines: Sequence[Machine]) -> list[Judgement]:
     id="L-to-zero",
     words="Trained on T = 0 only, the flow goes to T = 0",
     source=RECALLED,
-    rule="T(E) at most 1.25 from every start",
 )
 def l_to_zero(machines: Sequence[Machine]) -> list[Judgement]:
     """T(E) at the end, type L. Supports: from every start at most 1.25 (five lowest classes, which configurations of
@@ -101,7 +98,6 @@ def l_to_zero(machines: Sequence[Machine]) -> list[Judgement]:
     id="start-forgotten",
     words="The end does not depend on the start",
     source=RECALLED,
-    rule="all starts end together and none drifts",
     needs=ENDS,
     figure=("temperature_flow", "study_ends"),
 )
@@ -122,7 +118,6 @@ def start_forgotten(machines: Sequence[Machine]) -> list[Judgement]:
     id="N_h-moves-end",
     words="For N_h > N_v the flow is slower and its end moves",
     source=RECALLED,
-    rule="end and hot iterations above N_v differ from those below",
 )
 def hidden_units_move_end(machines: Sequence[Machine]) -> list[Judgement]:
     """Iterations that the hot start needs; T(E) at the end, cold and hot averaged; N_h > N_v against N_h <= N_v.
@@ -135,28 +130,33 @@ def hidden_units_move_end(machines: Sequence[Machine]) -> list[Judgement]:
     if not few or not many:
         return []
     ends = _pooled([m.mean_end for m in many]).minus(_pooled([m.mean_end for m in few]))
-    slower = _pooled([m.hot_iterations for m in many]).minus(_pooled([m.hot_iterations for m in few]))
+    slower = _pooled(list(map(_hot_iterations, many))).minus(_pooled(list(map(_hot_iterations, few))))
     moved, later = ends.differs, slower.differs and slower.value > 0
     # Iterations of one machine have no known error: two of them neither differ nor agree.
-    known = math.isfinite(ends.error) and math.isfinite(slower.error)
+    known = math.isfinite(ends.margin) and math.isfinite(slower.margin)
     side: Side = "supports" if moved and later else "open" if moved or later or not known else "contradicts"
     measured = f"end moves by {ends}, iterations by {slower}"
     return [Judgement(f"N_h > N_v ({len(many)} machines) against N_h <= N_v ({len(few)})", side, measured)]
 
 
+def _hot_iterations(machine: Machine) -> Measured:
+    return max(machine.flows, key=lambda flow: flow.begin).iterations
+
+
 def _pooled(numbers: Sequence[Measured]) -> Measured:
     """Mean over machines, with the larger of the propagated error and the spread of the machines, as far as known."""
-    values, errors = (np.array([getattr(number, part) for number in numbers]) for part in ("value", "error"))
-    propagated = np.sqrt((errors**2).sum()) / len(values)
-    spread = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return Measured(float(values.mean()), float(np.fmax(propagated, spread)))
+    count, values = len(numbers), [number.value for number in numbers]
+    error, freedom = joined(*((number.error / count, number.freedom) for number in numbers))
+    spread = float(np.std(values, ddof=1)) / math.sqrt(count) if count > 1 else math.nan
+    if spread > error or math.isnan(error):
+        error, freedom = spread, count - 1
+    return Measured(float(np.mean(values)), error, freedom)
 
 
 @claim(
     id="against-RG",
     words="The direction is opposite to that of the renormalization group",
     source=PAPER,
-    rule="block spins leave T_c on both sides, machines approach it from both",
     needs=(*ENDS, "temperature_mean", "blocked_read", "blocked_read_error"),
     figure="renormalization",
 )
@@ -168,7 +168,7 @@ def against_rg(machines: Sequence[Machine]) -> list[Judgement]:
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:
-        changes = next(block.changes for block in machine.blocks if block.rule == "majority")
+        changes = _changes_of_block_spins(machine)
         leaves = all(change.differs and change.value > 0 for change in changes.values())
         returns = any(change.differs and change.value < 0 for change in changes.values())
         told = ", ".join(f"{name} {change}" for name, change in changes.items())
@@ -177,8 +177,20 @@ def against_rg(machines: Sequence[Machine]) -> list[Judgement]:
         return side, f"{machine.told_ends}; block spins: {told}"
 
     # Decimation of the square lattice has no fixed point, so it has no direction from T_c.
-    chosen = [m for m in paper_machines(machines) if any(block.rule == "majority" for block in m.blocks)]
-    return each(chosen, rule)
+    return each([m for m in paper_machines(machines) if "majority" in m.results["rule"].values], rule)
+
+
+def _changes_of_block_spins(machine: Machine) -> dict[str, Measured]:
+    """Change of abs(T(E) - T_c) from the largest lattice to the machine's own, of the nearest start on either side."""
+    away = machine.results["blocked_temperature"].values - machine.critical
+    read = machine.results[["blocked_read", "blocked_read_error"]].sel(rule="majority", thermometer="energy")
+    changes = {}
+    for side, gap in (("below", -away), ("above", away)):
+        if (gap > 0.01).any():
+            here = read.isel(blocked_temperature=int(np.where(gap > 0.01, gap, np.inf).argmin()))
+            distance, errors = np.abs(here["blocked_read"].values - machine.critical), here["blocked_read_error"].values
+            changes[side] = Measured(float(distance[-1] - distance[0]), math.hypot(errors[0], errors[-1]))
+    return changes
 
 
 def _approach(machine: Machine) -> tuple[bool, bool]:
@@ -189,7 +201,7 @@ def _approach(machine: Machine) -> tuple[bool, bool]:
         if begin != 0:
             distance = abs(flow.end.value - machine.critical)
             # From infinite temperature every finite end is nearer.
-            changes.append(Measured(distance - min(abs(begin), 1e6), flow.end.error))
+            changes.append(Measured(distance - min(abs(begin), 1e6), flow.end.error, flow.end.freedom))
             below.add(begin < 0)
     nearer = len(below) == 2 and all(change.differs and change.value < 0 for change in changes)
     return nearer, any(change.differs and change.value > 0 for change in changes)
@@ -198,20 +210,18 @@ def _approach(machine: Machine) -> tuple[bool, bool]:
 @about_weights(
     id="WWt-correlations",
     words="W Wᵀ of type V resembles the spin correlations of its data",
-    rule="correlation over displacements at least 0.9",
     figure="weight_products",
 )
 def product_resembles_correlations(machines: Sequence[Machine]) -> list[Judgement]:
     """Pearson correlation, over lattice displacements other than 0, of the translation average of W Wᵀ with the exact
     two-point function of the training mixture. Supports: at least 0.9. Contradicts: below 0.5.
     """
-    return each(paper_machines(machines), lambda m: (above(m.resemblance, 0.9, 0.5), f"correlation {m.resemblance}"))
+    return each(paper_machines(machines), at_least("resemblance", 0.9, 0.5, "correlation"))
 
 
 @about_weights(
     id="spectrum-V",
     words="The eigenvalues of V's W Wᵀ decay gradually",
-    rule="largest share below 1/2, at least five above the random-matrix edge",
     figure="spectra",
 )
 def spectrum_of_v(machines: Sequence[Machine]) -> list[Judgement]:
@@ -221,7 +231,9 @@ def spectrum_of_v(machines: Sequence[Machine]) -> list[Judgement]:
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:
-        share, number = machine.largest_share, machine.above_edge
+        share, number = (
+            machine.measured("weight_final_mean", final_measure=name) for name in ("first_share", "above_edge")
+        )
         gradual = share.value < 0.5 and number.value >= 5
         single = share.value > 0.5 or number.value < 3
         side: Side = "supports" if gradual else "contradicts" if single else "open"
@@ -233,37 +245,28 @@ def spectrum_of_v(machines: Sequence[Machine]) -> list[Judgement]:
 @about_weights(
     id="spectrum-H",
     words="Those of H are flat",
-    rule="participation ratio at least 0.8 of a random matrix's",
     figure="spectra",
 )
 def spectrum_of_h(machines: Sequence[Machine]) -> list[Judgement]:
     """Participation ratio of the eigenvalues, over that of a random W of the same shape. Supports: at least 0.8.
     Contradicts: below 0.5.
     """
-    return each(
-        of_window(machines, 4), lambda m: (above(m.flatness, 0.8, 0.5), f"participation over random {m.flatness}")
-    )
+    return each(of_window(machines, 4), at_least("effective_ratio", 0.8, 0.5, "participation over random"))
 
 
-@about_weights(id="spectrum-L", words="L has one large eigenvalue", rule="largest share above 1/2", figure="spectra")
+@about_weights(id="spectrum-L", words="L has one large eigenvalue", figure="spectra")
 def spectrum_of_l(machines: Sequence[Machine]) -> list[Judgement]:
     """Share of the largest eigenvalue. Supports: above 1/2. Contradicts: below 1/4."""
-    return each(
-        ground_state_machines(machines),
-        lambda m: (above(m.largest_share, 0.5, 0.25), f"largest share {m.largest_share}"),
-    )
+    return each(ground_state_machines(machines), at_least("first_share", 0.5, 0.25, "largest share"))
 
 
 @about_weights(
     id="leading-magnetization",
     words="The leading mode of V is the magnetization",
-    rule="overlap with the uniform vector at least 0.95",
     figure="leading_vectors",
 )
 def leading_is_magnetization(machines: Sequence[Machine]) -> list[Judgement]:
     """Overlap of the leading visible singular vector with the uniform one. Supports: at least 0.95. Contradicts: below
     0.8.
     """
-    return each(
-        paper_machines(machines), lambda m: (above(m.leading_overlap, 0.95, 0.8), f"overlap {m.leading_overlap}")
-    )
+    return each(paper_machines(machines), at_least("leading_uniformity", 0.95, 0.8, "overlap"))

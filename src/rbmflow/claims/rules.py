@@ -6,7 +6,7 @@ from functools import partial
 
 from rbmflow._checks import same_temperature
 from rbmflow.claims.declaration import claim
-from rbmflow.claims.judgement import Judgement, Side, within
+from rbmflow.claims.judgement import Judgement, Side, above, within
 from rbmflow.claims.machines import Machine
 
 WINDOW = 0.125
@@ -35,23 +35,28 @@ type Rule = Callable[[Machine], tuple[Side, str]]
 
 
 def each(machines: Iterable[Machine], rule: Rule) -> list[Judgement]:
-    """Apply a rule to every machine by itself."""
-    return [Judgement(machine.name, *rule(machine)) for machine in machines]
-
-
-def paper_machines(machines: Iterable[Machine]) -> list[Machine]:
-    """Machines trained on Ising configurations of the paper's range, whatever their size and recipe."""
-    return [m for m in of_window(machines, 0) if same_temperature(m.highest, 6)]
+    """Apply a rule to every machine by itself; a single seed decides nothing, as nobody knows what others would do."""
+    found = []
+    for machine in machines:
+        side, told = rule(machine)
+        alone = machine.seeds < 2
+        found.append(Judgement(machine.name, "open" if alone else side, f"{told}; one seed" if alone else told))
+    return found
 
 
 def of_window(machines: Iterable[Machine], lowest: float) -> list[Machine]:
     """Machines trained on Ising configurations from a lowest temperature on, without a hole."""
-    return [m for m in machines if m.is_ising and same_temperature(m.lowest, lowest) and not m.has_gap]
+    return [m for m in machines if m.is_ising and same_temperature(m.temperatures[0], lowest) and not m.has_gap]
+
+
+def paper_machines(machines: Iterable[Machine]) -> list[Machine]:
+    """Machines trained on Ising configurations of the paper's range, whatever their size and recipe."""
+    return [m for m in of_window(machines, 0) if same_temperature(m.temperatures[-1], 6)]
 
 
 def ground_state_machines(machines: Iterable[Machine]) -> list[Machine]:
     """Machines trained on ground states alone."""
-    return [m for m in machines if m.is_ising and same_temperature(m.highest, 0)]
+    return [m for m in machines if m.is_ising and same_temperature(m.temperatures[-1], 0)]
 
 
 def alike_but_for(machines: Iterable[Machine], *names: str) -> list[list[Machine]]:
@@ -62,18 +67,18 @@ def alike_but_for(machines: Iterable[Machine], *names: str) -> list[list[Machine
     return list(groups.values())
 
 
-def end_at(target: Callable[[Machine], float], window: float, narrow: bool = False) -> Rule:
-    """Whether T* of a machine is in a window about a target; of a narrow one the error is a part already.
+def end_at(target: str, window: float, narrow: bool = False) -> Rule:
+    """Whether T* of a machine is in a window about a variable of its results; of a narrow one the error is a part.
 
     A machine that has not converged contradicts if all its starts ended on one side of the window, and going on for
     as many iterations again at their present drift would not bring one of them in.
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:
-        star, at = machine.end, target(machine)
+        star, at = machine.end, machine.number(target)
         if star is None:
             return _heading(machine, at, window), f"no T*, {machine.told_ends}"
-        if narrow and math.isfinite(star.error):
+        if narrow and math.isfinite(star.margin):
             return "supports" if abs(star.value - at) <= window + star.margin else "contradicts", f"T* = {star}"
         return within(star, at, window), f"T* = {star}"
 
@@ -92,6 +97,16 @@ def _heading(machine: Machine, target: float, window: float) -> Side:
     return "contradicts" if sides in ({1.0}, {-1.0}) else "open"
 
 
+def at_least(measure: str, least: float, below: float, told: str) -> Rule:
+    """Whether a measure of the weights is at least a bound, and refuted below another."""
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        found = machine.measured("weight_final_mean", final_measure=measure)
+        return above(found, least, below), f"{told} {found}"
+
+    return rule
+
+
 def from_every_start(sides: Sequence[bool]) -> Side:
     """Supported if all starts agree that it is so, refuted if all agree that it is not."""
     return "supports" if all(sides) else "open" if any(sides) else "contradicts"
@@ -99,7 +114,8 @@ def from_every_start(sides: Sequence[bool]) -> Side:
 
 def neural_at_critical(machine: Machine) -> tuple[Side, str]:
     """Whether the paper's thermometer sees its T_c classes from every start."""
-    told = ", ".join(f"{flow.start} {flow.neural_class:g}" for flow in machine.flows)
-    if any(math.isnan(flow.neural_class) for flow in machine.flows):
-        return "open", f"class {told}"
-    return from_every_start([flow.neural_class in NEURAL_CLASSES for flow in machine.flows]), f"class {told}"
+    classes = [flow.neural_class for flow in machine.flows]
+    told = f"class {', '.join(f'{flow.start} {flow.neural_class:g}' for flow in machine.flows)}"
+    if any(map(math.isnan, classes)):
+        return "open", told
+    return from_every_start([one in NEURAL_CLASSES for one in classes]), told
