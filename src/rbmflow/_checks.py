@@ -23,6 +23,10 @@ def _shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 60]} ... {text[-50:]}"
 
 
+def _from_to(minimum: int, maximum: int | None) -> str:
+    return f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+
+
 def _told(value: object) -> str:
     try:
         return _shortened(repr(value), _LONGEST_VALUE)
@@ -31,15 +35,7 @@ def _told(value: object) -> str:
 
 
 def same_temperature(first: float, second: float) -> bool:
-    """Whether two temperatures cannot be told apart: they are equal within the resolution of float32.
-
-    Its range counts too: what is too small for it is the same as 0, what is too large the same as inf.
-
-    Examples
-    --------
-    >>> same_temperature(0.3, 0.1 + 0.2), same_temperature(2.25, 2.2500001), same_temperature(2.25, 2.25001)
-    (True, True, False)
-    """
+    """Whether float32 cannot tell two temperatures apart; what is too small for it is 0, what is too large inf."""
     if first > _LARGEST or second > _LARGEST:
         return first > _LARGEST and second > _LARGEST
     return math.isclose(first, second, rel_tol=2.0**-23, abs_tol=_SMALLEST)
@@ -70,13 +66,7 @@ class Problem:
 
 
 class InvalidInput(ValueError):
-    """Settings or data that cannot be used, with every problem found.
-
-    Parameters
-    ----------
-    problems
-        What is wrong, one entry a field.
-    """
+    """Settings or data that cannot be used, with every problem found, one a field."""
 
     def __init__(self, *problems: Problem):
         self.problems = problems
@@ -139,35 +129,29 @@ class Problems:
         """The value as an int; a problem unless it is a whole number of at least `minimum` and at most `maximum`."""
         plain = plain_number(value)
         ok = isinstance(plain, Integral) and not isinstance(plain, bool)
-        to = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
         fits = ok and minimum <= int(plain) and (maximum is None or int(plain) <= maximum)
-        self.unless(fits, name, plain, f"it must be a whole number {to}")
+        self.unless(fits, name, plain, f"it must be a whole number {_from_to(minimum, maximum)}")
         return int(plain) if fits else minimum
 
     def wholes(self, name: str, values: Any, minimum: int, maximum: int | None = None) -> tuple[int, ...]:
         """The values as ints; a problem unless they are a list of whole numbers in the range of `whole`."""
-        rows = listed(values)
-        inner = Problems()
+        rows, inner = listed(values), Problems()
         found = tuple(inner.whole(name, value, minimum, maximum) for value in rows or ())
-        to = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
-        fits = rows is not None and not inner.found
-        self.unless(fits, name, values, f"it must hold whole numbers {to}, such as ({minimum},)")
+        allowed = f"it must hold whole numbers {_from_to(minimum, maximum)}, such as ({minimum},)"
+        self.unless(rows is not None and not inner.found, name, values, allowed)
         return found
 
     def finite(self, name: str, value: Any) -> None:
         """Note a problem unless `value` is a finite number."""
-        ok = _is_finite(value)
-        self.unless(ok, name, value, "it must be a finite number")
+        self.unless(_is_finite(value), name, value, "it must be a finite number")
 
     def positive(self, name: str, value: Any) -> None:
         """Note a problem unless `value` is a finite number above zero."""
-        ok = _is_finite(value) and value > 0
-        self.unless(ok, name, value, "it must be a finite number above 0")
+        self.unless(_is_finite(value) and value > 0, name, value, "it must be a finite number above 0")
 
     def not_negative(self, name: str, value: Any) -> None:
         """Note a problem unless `value` is a finite number of at least zero."""
-        ok = _is_finite(value) and value >= 0
-        self.unless(ok, name, value, "it must be a finite number of at least 0")
+        self.unless(_is_finite(value) and value >= 0, name, value, "it must be a finite number of at least 0")
 
     def below_one(self, name: str, value: Any) -> None:
         """Note a problem unless `value` is a number from zero to below one."""
@@ -189,9 +173,8 @@ class Problems:
 
     def kind(self, name: str, value: object, kind: type | tuple[type, ...], example: str) -> None:
         """Note a problem unless `value` is of a class, which arguments in the wrong order are not."""
-        ok = isinstance(value, kind)
         shown = value if isinstance(value, int | float | str) else type(value).__name__
-        self.unless(ok, name, shown, f"it must be a {example}")
+        self.unless(isinstance(value, kind), name, shown, f"it must be a {example}")
 
     def temperatures(self, name: str, values: Any) -> None:
         """Note a problem unless `values` are increasing temperatures, 0 and inf included, that can be told apart."""

@@ -33,27 +33,21 @@ type Temperatures = Any
 def spins_of(
     given: Configurations, shape: tuple[int, ...] | None = None, name: str = "spins", *, axes: int | None = None
 ) -> Int8[Array | np.ndarray, "*batch y x"]:
-    """Configurations as int8 [..., y, x], refused if they are no spins; a NumPy array unless a JAX array came in.
-
-    `shape` are the sides of the lattice, any from 2 on where there is none to compare with; `axes` the number of axes.
-    """
+    """Configurations as int8 [..., y, x] on a lattice with the sides `shape`; a NumPy array unless a JAX array came."""
     array = _numbers(given, name)
     sides = "y, x" if shape is None else ", ".join(map(str, shape))
-    fits = array.ndim >= 2 and array.size > 0 and min(array.shape[-2:]) > 1
-    fits = fits and (shape is None or array.shape[-len(shape) :] == tuple(shape)) and axes in (None, array.ndim)
+    fits = array.ndim >= 2 and array.size > 0 and min(array.shape[-2:]) > 1 and axes in (None, array.ndim)
+    fits = fits and (shape is None or array.shape[-len(shape) :] == tuple(shape))
     number = "" if axes is None else f" and have {axes} axes"
     allowed = f"the last axes must be [{sides}], the sides of the lattice{number}, and no axis empty"
     Problems.only(fits, f"shape of {name}", array.shape, allowed)
-    return as_spins(array, name)
+    return _as_spins(array, name)
 
 
 def rows_of(
     given: Configurations, visible: int | None = None, name: str = "data", *, shape: tuple[int, ...] | None = None
 ) -> Int8[Any, "sample visible"]:
-    """Configurations as rows int8 [sample, visible] with `visible = y * lx + x`; axes before y and x are joined.
-
-    It takes what `spins_of` takes, and rows that are flat already; the number of sites and the sides must fit.
-    """
+    """Configurations, or rows of them, as int8 [sample, visible] with `visible = y * lx + x`; other axes are joined."""
     array = _numbers(given, name)
     sides = array.shape[-2:]
     one = array.ndim == 2 and visible == np.prod(sides) and shape in (None, sides)
@@ -64,7 +58,7 @@ def rows_of(
     torus = "y, x" if shape is None else ", ".join(map(str, shape))
     allowed = f"it must be [sample, visible] or [..., {torus}]{of} with no empty axis"
     Problems.only(fits, f"shape of {name}", array.shape, allowed)
-    return as_spins(array.reshape(-1, sites), name)
+    return _as_spins(array.reshape(-1, sites), name)
 
 
 def numbers_of(
@@ -90,11 +84,9 @@ def numbers_of(
         Problems.only(fits, f"shape of {name}", values.shape, f"it must be [{', '.join(map(str, axes))}]")
     inside = (values >= lowest) & (values <= highest) | (np.isnan(values) & nan)
     if not inside.all():
-        bounds = " and ".join(
-            f"at {word} {bound:g}" for word, bound in (("least", lowest), ("most", highest)) if np.isfinite(bound)
-        )
-        allowed = f"every number must be {bounds or 'no NaN'}"
-        raise InvalidInput(Problem(name, values[~inside].flat[0].item(), allowed))
+        limits = (("least", lowest), ("most", highest))
+        bounds = " and ".join(f"at {word} {bound:g}" for word, bound in limits if np.isfinite(bound))
+        raise InvalidInput(Problem(name, values[~inside].flat[0].item(), f"every number must be {bounds or 'no NaN'}"))
     return values
 
 
@@ -129,12 +121,12 @@ def sides_in(given: Configurations, name: str = "data") -> tuple[int, int] | Non
     return (shape[-2], shape[-1]) if len(shape) > 2 else None
 
 
-def as_spins(array: Any, name: str) -> Any:
+def _as_spins(array: Any, name: str) -> Any:
     """The same array as int8, refused unless every value is -1 or +1; a tracer has no values to look at.
 
     One that is int8 already is not copied, as sets of configurations may be half as large as the memory.
     """
-    if not isinstance(array, Tracer) and bool(_any_odd(array) if isinstance(array, jax.Array) else _some_odd(array)):
+    if not isinstance(array, Tracer) and _any_odd(array):
         values = np.asarray(array)
         wrong = values[_odd(values)].flat[0].item()
         halves = values.min() >= 0 and set(np.unique(values[:1]).tolist()) <= {0, 1}
@@ -148,16 +140,15 @@ def _odd(array: Any) -> Any:
     return (array != 1) & (array != -1) if array.dtype.kind != "u" else array != 1
 
 
-def _some_odd(array: np.ndarray) -> bool:
-    """Whether any value is odd, looked for in pieces, so that no second array of the whole size is made."""
-    flat = array.ravel(order="K")
-    return any(bool(_odd(flat[at : at + _PIECE]).any()) for at in range(0, flat.size, _PIECE))
+_compiled_odd = jax.jit(lambda array: _odd(array).any())
 
 
-_PIECE = 1 << 22
-
-_any_odd = jax.jit(lambda array: _odd(array).any())
-"""In one pass over an array of JAX."""
+def _any_odd(array: Any) -> bool:
+    """Whether any value is odd, in one pass or in pieces, so that no second array of the whole size is made."""
+    if isinstance(array, jax.Array):
+        return bool(_compiled_odd(array))
+    flat, piece = array.ravel(order="K"), 1 << 22
+    return any(bool(_odd(flat[at : at + piece]).any()) for at in range(0, flat.size, piece))
 
 
 def key_of(given: AnyKey, name: str = "key") -> Key:
@@ -190,13 +181,11 @@ def temperatures_of(given: Temperatures, name: str = "temperatures") -> tuple[fl
     """Temperatures in J/k_B as floats, refused unless they increase from 0 on."""
     rows = [given] if is_number(plain_number(given)) else given
     try:
-        values = tuple(float(plain_number(t)) for t in rows) if not isinstance(rows, str) else None
+        values = tuple(float(plain_number(t)) for t in rows) if not isinstance(rows, str) else ()
     except (TypeError, ValueError):
-        values = None
+        values = ()
+    Problems.only(bool(values), name, given, "it must hold numbers, one or more temperatures in J/k_B")
     problems = Problems()
-    if values is None:
-        problems.unless(False, name, given, "it must hold numbers, the temperatures in J/k_B")
-    else:
-        problems.temperatures(name, values)
+    problems.temperatures(name, values)
     problems.done()
-    return values or ()
+    return values

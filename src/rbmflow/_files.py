@@ -22,8 +22,7 @@ _PAUSES = (0.05, 0.5)
 def replacing(path: Path, *, synced: bool = True) -> Iterator[Path]:
     """Yield a draft beside `path`, to be written inside the context; it takes the place of `path` at its end.
 
-    Readers see the old content or the new, nothing between. Where anything fails, the old stays and the draft goes.
-    If it is synced, the content outlives a power cut from then on; notes that are worth nothing after one need it not.
+    Where anything fails, the old stays and the draft goes. Notes that are worth nothing after a power cut need no sync.
     """
     draft = unused(path.with_name(f".{path.name[:40]}"))  # A name has 255 bytes at most.
     try:
@@ -81,10 +80,7 @@ def filled(path: Path) -> bool:
 
 
 def unused(path: Path) -> Path:
-    """Return a path beside `path` that nothing else uses.
-
-    Unlike `tempfile` this leaves permissions to the umask, as a store that several people share needs.
-    """
+    """A path beside `path` that nothing else uses; permissions are left to the umask, as a shared store needs."""
     return path.with_name(f"{path.name}-{uuid.uuid4().hex}")
 
 

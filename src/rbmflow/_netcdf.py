@@ -1,4 +1,8 @@
-"""Labelled data at rest: one netCDF-4 file, readable by `xarray.open_dataset` without this package."""
+"""Labelled data at rest: one netCDF-4 file, readable by `xarray.open_dataset` without this package.
+
+HDF5 lets a file take data from any other file, and claim arrays of any size without holding them. Files of strangers are
+looked at before anything in them is read.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rbmflow._checks import InvalidInput, Problem, Problems, plain
 from rbmflow._files import write_bytes
-from rbmflow._hdf5 import inspect
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,6 +24,14 @@ type FileName = Any
 """Name of one file, a text or a path."""
 
 _BEGINNINGS = {b"PK\x03\x04": "zip archive, as .npz and .pt are", b"CDF": "file of netCDF-3"}
+
+_MOST_PACKED = 1100
+"""Times its packed size that data may have; the packing of HDF5 reaches 1032."""
+
+_SMALL = 100_000
+"""Bytes of data that any file may have."""
+
+_DIMENSION_ONLY = b"This is a netCDF dimension but not a netCDF variable"
 
 
 def to_bytes(dataset: xr.Dataset) -> bytes:
@@ -38,8 +50,7 @@ def to_bytes(dataset: xr.Dataset) -> bytes:
 
 def write_dataset(dataset: xr.Dataset, path: FileName) -> None:
     """Write a dataset as one netCDF-4 file, which takes the place of an old one when it is whole."""
-    place = place_of(path)
-    content = to_bytes(dataset)
+    place, content = place_of(path), to_bytes(dataset)
     require_space(place, len(content))
     write_bytes(place, content)
 
@@ -80,20 +91,74 @@ def beginning(path: FileName) -> bytes:
 
 
 def read_dataset(path: FileName) -> xr.Dataset:
-    """Read a whole netCDF-4 file into memory and close it. Numbers with units of time stay numbers."""
-    import xarray as xr
-
+    """Read a whole netCDF-4 file into memory and close it."""
     first = beginning(path)
     for start, kind in _BEGINNINGS.items():
         Problems.only(not first.startswith(start), "path", str(path), f"it must be a netCDF-4 file, not a {kind}")
-    inspect(path)
+    return load(path)
+
+
+def load(source: str | Path | BytesIO) -> xr.Dataset:
+    """Read netCDF-4, whatever its bytes, or refuse it in a sentence. Numbers with units of time stay numbers."""
+    import xarray as xr
+
+    inspect(source)
     try:
-        return xr.load_dataset(path, engine="h5netcdf", decode_times=False)
+        return xr.load_dataset(source, engine="h5netcdf", decode_times=False)
     except MemoryError:
         raise
     except Exception as error:  # Readers of HDF5 raise anything on a file that is not theirs.
         allowed = f"it must be a netCDF-4 file with nothing cut off ({plain(error)})"
-        raise InvalidInput(Problem("path", str(path), allowed)) from error
+        raise InvalidInput(Problem("file", _told(source), allowed)) from error
+
+
+def inspect(source: str | Path | BytesIO) -> None:
+    """See from its headers that a file holds all of its data itself, and no more than it can and than fits the memory."""
+    import h5py
+
+    try:
+        with h5py.File(source, "r") as file:
+            fault = _fault(
+                file, source.seek(0, os.SEEK_END) if isinstance(source, BytesIO) else os.path.getsize(source)
+            )
+    except MemoryError:
+        raise
+    except Exception as error:  # Readers of HDF5 raise anything on a file that is not whole.
+        fault = f"it must be a whole HDF5 file ({plain(error)})"
+    Problems.only(not fault, "file", _told(source), fault)
+
+
+def _told(source: str | Path | BytesIO) -> str:
+    return "data" if isinstance(source, BytesIO) else str(source)
+
+
+def _fault(file: Any, size: int) -> str:
+    """What is wrong with a file of so many bytes; nothing if it is as it must be."""
+    import h5py
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    total, pending, seen = 0, [file], set()
+    while pending:
+        group = pending.pop()
+        for key in group:
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                return f"every part must stand in the file itself, and {key!r} is a link"
+            part = group[key]
+            address = h5py.h5o.get_info(part.id).addr  # pyright: ignore[reportAttributeAccessIssue]
+            if address in seen:
+                continue
+            seen.add(address)
+            if isinstance(part, h5py.Group):
+                pending.append(part)
+            elif isinstance(part, h5py.Dataset):
+                if part.external or part.is_virtual:
+                    return f"every part must stand in the file itself, and {key!r} takes its data from another"
+                if bytes(part.attrs.get("NAME", b"")).startswith(_DIMENSION_ONLY):
+                    continue  # Its length is told, it has no values.
+                if part.nbytes > max(_SMALL, size * (1 if part.chunks is None else _MOST_PACKED)):
+                    return f"{key!r} claims {part.nbytes:.3g} bytes, and a file of {size} bytes cannot hold them"
+                total += part.nbytes
+    return "" if total < memory else f"its {total:.3g} bytes must fit the memory of {memory:.3g} bytes"
 
 
 @contextmanager

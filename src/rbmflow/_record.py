@@ -63,10 +63,8 @@ class Record(eqx.Module):
 
         Raises
         ------
-        InvalidInput
-            If there can be no file at `path`, or its disk is too full for it.
-        OSError
-            If the disk cannot be written.
+        InvalidInput, OSError
+            If there can be no file at `path`, or its disk is too full for it or cannot be written.
         """
         write_dataset(self.to_dataset(), path)
 
@@ -111,10 +109,9 @@ def labelled(layout: Layout, arrays: Iterable[Any]) -> dict[str, Any]:
 
 
 def arrays_of(dataset: xr.Dataset, layout: Layout) -> list[np.ndarray]:
-    """Arrays of a dataset, found by their names and turned by the names of their axes.
+    """Arrays of a dataset by name, turned by the names of their axes; what is missing or not as laid out is refused.
 
-    An axis that was selected to a single entry is put back where its coordinate is still there. What is missing, or not
-    as the layout says, is refused.
+    An axis that was selected to a single entry is put back where its coordinate is still there.
     """
     return [_array(dataset, name, held) for name, held in layout.items()]
 

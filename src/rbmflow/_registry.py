@@ -22,8 +22,6 @@ from rbmflow._checks import InvalidInput, Problem, Problems
 GROUP = "rbmflow.extensions"
 """Group of the entry points that name modules whose import registers things."""
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}\.py")
-
 _OWN, _WRAPPERS = "rbmflow", ("jaxtyping", "beartype")
 """This package, and those whose frames stand between a decorator and its caller where types are checked."""
 
@@ -48,17 +46,10 @@ class _Entry(NamedTuple):
 
 
 class Registry[T](Mapping[str, T]):
-    """Things by name; what is not there is refused in a sentence with all names that there are.
+    """Things by name, each a `noun`; what is not there is refused in a sentence with all names that there are.
 
-    Parameters
-    ----------
-    noun
-        What one of them is called, such as "data source".
-    home
-        Modules of this package that register its own things, or packages all of whose modules do. They are imported at
-        the first look-up of a name that is not known yet.
-    default
-        A name of the house's own that is known without a look-up.
+    The modules of `home`, and all modules of the packages there, register this package's own things; they are imported
+    at the first look-up of a name that is not known yet. The name `default` is known without a look-up.
     """
 
     def __init__(self, noun: str, home: tuple[str, ...] = (), default: str | None = None):
@@ -68,13 +59,7 @@ class Registry[T](Mapping[str, T]):
         _registries.append(self)
 
     def add(self, name: str, thing: T) -> T:
-        """Register a thing and return it.
-
-        Raises
-        ------
-        InvalidInput
-            If another place has registered the name. The same place may again, as a cell of a notebook does.
-        """
+        """Register a thing and return it; only the place that has a name may register it again, as a notebook does."""
         place, source = _caller()
         if source is not None:
             self._go_home()
@@ -129,22 +114,14 @@ _files: dict[str, Extension] = {}
 
 
 def load_files(paths: Iterable[str | Path]) -> tuple[Extension, ...]:
-    """Run files whose decorators register things; one that was run already is not run again.
+    """Run Python files whose decorators register things, each once; a changed file takes the place of the former.
 
-    Parameters
-    ----------
-    paths
-        Python files with different names. A file of a name that is known takes the place of the former one.
-
-    Raises
-    ------
-    InvalidInput
-        If a file cannot be read or run, or two have one name; nothing of such a file stays registered.
+    Of a file that cannot be read or run nothing stays registered.
     """
     places = list(map(Path, paths))
     names = [path.name for path in places]
     for path in places:
-        fits = _FILE_NAME.fullmatch(path.name) is not None and names.count(path.name) == 1
+        fits = re.fullmatch(r"[A-Za-z0-9_-]{1,60}\.py", path.name) is not None and names.count(path.name) == 1
         told = "its name must be one to 60 letters, digits, _ and - with .py behind, and no other file may have it"
         Problems.only(fits, "with", str(path), told)
     return tuple(map(_load_file, places))
@@ -159,9 +136,8 @@ def _load_file(path: Path) -> Extension:
     try:
         file = Extension(path.name, path.read_bytes())
     except OSError as error:
-        raise InvalidInput(
-            Problem("with", str(path), f"it must be a file that can be read ({error.strerror})")
-        ) from error
+        told = f"it must be a file that can be read ({error.strerror})"
+        raise InvalidInput(Problem("with", str(path), told)) from error
     if _files.get(file.name) == file:
         return file
     forget_files([file.name])
@@ -174,9 +150,8 @@ def _load_file(path: Path) -> Extension:
         exec(compile(file.content, str(path), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         forget_files([file.name])
-        raise InvalidInput(
-            Problem("with", str(path), f"it must be Python that runs: {_told(error, str(path))}")
-        ) from error
+        told = f"it must be Python that runs: {_told(error, str(path))}"
+        raise InvalidInput(Problem("with", str(path), told)) from error
     return file
 
 
@@ -185,8 +160,7 @@ def forget_files(names: Iterable[str]) -> None:
     for name in names:
         _files.pop(name, None)
         for registry in _registries:
-            for key in [key for key, entry in registry._entries.items() if entry.place == name]:
-                del registry._entries[key]
+            registry._entries = {key: entry for key, entry in registry._entries.items() if entry.place != name}
 
 
 def _told(error: BaseException, path: str) -> str:

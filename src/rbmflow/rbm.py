@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Numbers, key_of, numbers_of
-from rbmflow._hdf5 import inspect
+from rbmflow._netcdf import inspect
 from rbmflow._record import Held, Record, arrays_of, attribute, labelled
 from rbmflow._types import Fields, Visible
 from rbmflow.lattice import Square

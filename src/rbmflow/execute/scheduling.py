@@ -192,7 +192,7 @@ def _usable(step: Step, store: Store, failures: dict[Step, str], damages: Counte
     if store.state(step) not in ("done", "damaged"):
         return False
     try:
-        store.verify(step)
+        store.read(step)
     except Unreachable as unreachable:
         failures[step] = str(unreachable)
         return False

@@ -1,12 +1,7 @@
 """The store: content-addressed artifacts in a folder that any number of processes may share.
 
-    store/artifacts/<kind>/<hash>/data.nc, provenance.json, SHA256SUMS
-          work/<hash>/            checkpoints and progress of a step under way
-          runs/<run>/             spec.toml, run.json, report.html
-          damaged/<kind>/         artifacts that were moved aside
-
-An artifact appears by one rename of a finished folder, so it is there as a whole or not at all. Nothing is
-written on reading.
+An artifact appears by one rename of a finished folder, so it is there as a whole or not at all. Nothing is written on
+reading. docs/architecture.md shows the folders.
 """
 
 from __future__ import annotations
@@ -51,7 +46,6 @@ _BACKWARDS = 2.0
 """Seconds that a clock may be seen to go backwards: those of a file system tick coarsely."""
 
 _FILES = ("data.nc", "provenance.json")
-_CHECKSUMS = layout.CHECKSUMS
 
 
 class Damaged(Exception):
@@ -89,18 +83,7 @@ class Failure(NamedTuple):
 
 
 class Store:
-    """Artifacts, work folders and runs under one folder.
-
-    Parameters
-    ----------
-    path
-        The folder. It is made by `prepare`, never by reading.
-
-    Raises
-    ------
-    InvalidInput
-        If there is something else than a folder at `path`.
-    """
+    """Artifacts, work folders and runs under one folder, which is made by `prepare`, never by reading."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path).absolute()
@@ -123,7 +106,7 @@ class Store:
         folder = self.folder(artifact)
         if os.path.lexists(folder):
             try:
-                return "done" if all(filled(folder / name) for name in (*_FILES, _CHECKSUMS)) else "damaged"
+                return "done" if all(filled(folder / name) for name in (*_FILES, layout.CHECKSUMS)) else "damaged"
             except OSError:  # It cannot even be looked at: reading will tell.
                 return "done"
         progress = self.progress(artifact)
@@ -150,13 +133,8 @@ class Store:
     def read(self, artifact: Artifact) -> xr.Dataset:
         """Read the record of an artifact.
 
-        Raises
-        ------
-        Damaged
-            If a file is missing or does not match its checksum, the artifact is another step's, or its data are not
-            what its settings say.
-        Unreachable
-            If a file is there and cannot be read, not even when tried again.
+        `Damaged` if a file is missing or does not match its checksum, the artifact is another step's, or its data are
+        not what its settings say; `Unreachable` if a file is there and cannot be read, not even when tried again.
         """
         about, contents = self._verified(artifact, *_FILES)
         try:
@@ -165,10 +143,6 @@ class Store:
         except ValueError as error:
             raise Damaged(artifact, str(error)) from error
 
-    def verify(self, artifact: Artifact) -> None:
-        """Check an artifact as reading does, and raise `Damaged` likewise."""
-        self.read(artifact)
-
     def provenance(self, artifact: Artifact) -> dict[str, Any]:
         """Where an artifact comes from: versions, device, seconds, flags, settings, parents; raises as `read` does."""
         return dict(self._verified(artifact, "provenance.json")[0])
@@ -176,15 +150,14 @@ class Store:
     def _verified(self, artifact: Artifact, *names: str) -> tuple[Provenance, dict[str, bytes]]:
         folder = self.folder(artifact)
         try:
-            lines = read_bytes(folder / _CHECKSUMS).splitlines(keepends=True)
+            lines = read_bytes(folder / layout.CHECKSUMS).splitlines(keepends=True)
             contents = {name: read_bytes(folder / name) for name in names}
         except OSError as error:
             missing = isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
             reason = f"{os.path.basename(error.filename or str(folder))} cannot be read ({error.strerror})"
             raise (Damaged if missing else Unreachable)(artifact, reason) from error
-        wrong = [name for name in names if _line(name, contents[name]) not in lines]
-        if wrong:
-            raise Damaged(artifact, f"{' and '.join(wrong)} and {_CHECKSUMS} do not agree")
+        if wrong := [name for name in names if _line(name, contents[name]) not in lines]:
+            raise Damaged(artifact, f"{' and '.join(wrong)} and {layout.CHECKSUMS} do not agree")
         try:
             about = parse_record(Provenance, contents["provenance.json"])
         except ValueError as error:
@@ -202,16 +175,11 @@ class Store:
         """
         from rbmflow._netcdf import to_bytes
 
-        about = {
-            "kind": step.kind,
-            "hash": step.hash,
-            "version": step.version,
-            "settings": step.settings,
-            "parents": [{"kind": parent.kind, "hash": parent.hash} for parent in step.parents],
-        }
+        about = {"kind": step.kind, "hash": step.hash, "version": step.version, "settings": step.settings}
+        about["parents"] = [{"kind": parent.kind, "hash": parent.hash} for parent in step.parents]
         data = to_bytes(dataset.assign_attrs({OF_STEP: step.hash}))
         contents = {"data.nc": data, "provenance.json": to_json({**about, **provenance}).encode()}
-        contents[_CHECKSUMS] = b"".join(_line(name, contents[name]) for name in _FILES)
+        contents[layout.CHECKSUMS] = b"".join(_line(name, contents[name]) for name in _FILES)
         folder = self.folder(step)
         make_folder(folder.parent)
         draft = unused(folder.with_name(f".{folder.name}"))  # Beside its place, whatever disk that is on.
@@ -236,20 +204,17 @@ class Store:
             if not os.path.lexists(folder):
                 raise
             try:
-                self.verify(step)
-            except Damaged as damage:
-                if isinstance(damage, Unreachable):
-                    raise
+                self.read(step)
+            except Unreachable:
+                raise
+            except Damaged:
                 self.discard(step)
                 draft.rename(folder)
 
     def discard(self, artifact: Artifact) -> None:
         """Move an artifact, if it is there, into the folder of the damaged; nothing of it is deleted.
 
-        Raises
-        ------
-        OSError
-            If it belongs to another user, or cannot be moved.
+        `OSError` if it belongs to another user, or cannot be moved.
         """
         folder = self.folder(artifact)
         with contextlib.suppress(FileNotFoundError):
@@ -265,8 +230,8 @@ class Store:
 
     def report_progress(self, step: Step, fraction: float) -> None:
         """Note how far a step has come; the note's time of change is the step's sign of life."""
-        note = {"kind": step.kind, "name": step.name, "fraction": fraction}
-        note |= {"host": socket.gethostname(), "pid": os.getpid()}
+        note = {"kind": step.kind, "name": step.name, "fraction": fraction, "host": socket.gethostname()}
+        note["pid"] = os.getpid()
         write_text(self.work(step) / "progress.json", to_json(note), synced=False)
 
     def end_progress(self, artifact: Artifact) -> None:
@@ -344,18 +309,12 @@ class Store:
         if not RUN.fullmatch(folder.name):
             return Unreadable(path, "its folder has a name that no run has")
         record = read_record(RunRecord, path) or Unreadable(path, "it is missing")
-        if isinstance(record, Unreadable) or record["run"] == folder.name:
-            return record if isinstance(record, Unreadable) else dict(record)
-        return Unreadable(path, f"it is that of {record['run']}")
+        if isinstance(record, Unreadable):
+            return record
+        return dict(record) if record["run"] == folder.name else Unreadable(path, f"it is that of {record['run']}")
 
     def find_run(self, wanted: str) -> dict[str, Any]:
-        """Find a run by its id, a prefix of it that no other run has, or the name of its spec (the latest).
-
-        Raises
-        ------
-        InvalidInput
-            If there is no such run, or several.
-        """
+        """Find a run by its id, a prefix of it that no other run has, or the name of its spec (the latest)."""
         runs = self.runs()
         named = [run for run in runs if run["run"] == wanted] or [r for r in runs if r["name"] == wanted][-1:]
         found = named or [run for run in runs if wanted and run["run"].startswith(wanted)]

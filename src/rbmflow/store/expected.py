@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from rbmflow._checks import InvalidInput
-from rbmflow._hdf5 import inspect
+from rbmflow._netcdf import load
 from rbmflow._registry import Registry
 
 if TYPE_CHECKING:
@@ -26,20 +26,13 @@ _ROUNDING = 1e-5
 
 @dataclass(frozen=True)
 class Expected:
-    """What the data of a step must hold.
-
-    Parameters
-    ----------
-    variables
-        A line for each group of variables that are alike, `names: sort[dims] low high`. Sorts are integer, real, truth
-        and spin (-1 and +1 alone); a range is inclusive and may be left out, NaN is in each, and N is the number of
-        sites. Further variables may be there.
-    along
-        By dimension, wherever it occurs, its length, or the values of its coordinate.
-    """
+    """What the data of a step must hold; further variables may be there."""
 
     variables: str
+    """A line for each group of variables that are alike, `names: sort[dims] low high`. Sorts are integer, real, truth and
+    spin (-1 and +1 alone); a range is inclusive and may be left out, NaN is in each, and N is the number of sites."""
     along: Mapping[str, int | Sequence[Any]] = field(default_factory=dict)
+    """By dimension, wherever it occurs, its length, or the values of its coordinate."""
 
     def fault(self, dataset: xr.Dataset) -> str | None:
         """Say what is wrong with data, if anything is."""
@@ -102,27 +95,15 @@ def _revived(value: Any) -> Any:
 
 
 def believe(kind: str, settings: Mapping[str, Any], of_step: str, content: bytes) -> xr.Dataset:
-    """Read the data of an artifact if they are those of its step.
+    """Read the data of an artifact if they are those of its step; a `ValueError` says in one line what is wrong.
 
     Settings that hash to the address of an artifact but are not such as its kind has cannot be checked: no step that
     could be computed has this address.
-
-    Raises
-    ------
-    ValueError
-        With one line that says what is wrong.
     """
-    import xarray as xr
-
     try:
-        inspect(io.BytesIO(content))
-        dataset = xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
+        dataset = load(BytesIO(content))
     except InvalidInput as error:
         raise ValueError(f"data.nc: {error.problems[0].allowed}") from error
-    except MemoryError:
-        raise
-    except Exception as error:  # Its checksum is right, so somebody has made it so; readers raise anything on it.
-        raise ValueError(f"data.nc is no netCDF-4 file ({error})") from error
     if dataset.attrs.pop(OF_STEP, None) != of_step:
         raise ValueError("its data are those of another step")
     try:

@@ -37,7 +37,7 @@ def damages(store: Store) -> Iterator[Damaged | Address]:
     """Verify every artifact: yields each whole one, and for the others what is wrong with them."""
     for artifact in store.artifacts():
         try:
-            store.verify(artifact)
+            store.read(artifact)
             yield artifact
         except Damaged as damage:
             yield damage
@@ -55,14 +55,8 @@ def waste(store: Store, older: float = DAY) -> Iterator[Waste]:
     """Find artifacts that belong to no run, work folders that nobody will go on from, and what was left over.
 
     A work folder with a checkpoint is kept as long as a run needs its step; one that somebody works in is kept always.
-
     What has changed within `older` seconds, by the clock of the file system, is left: it may belong to a run, or an
     import, that is about to write its record.
-
-    Raises
-    ------
-    InvalidInput
-        If it is no store, or a run has a record that cannot be read: what it needs is not known.
     """
     layout.require(store.path)
     if unreadable := store.unreadable_runs():
@@ -104,13 +98,7 @@ def _left_over(store: Store) -> Iterator[tuple[Path, str]]:
 
 
 def remove(found: Waste) -> None:
-    """Take away what `waste` has found; an artifact disappears whole, where its file system lets it.
-
-    Raises
-    ------
-    OSError
-        If it cannot be taken away.
-    """
+    """Take away what `waste` has found; an artifact disappears whole, where its file system lets it."""
     away = unused(found.path.with_name(f".{found.path.name[:64]}"))
     try:
         found.path.rename(away)
@@ -124,27 +112,16 @@ def remove(found: Waste) -> None:
 def pack(store: Store, record: dict[str, Any], parcel: Path) -> tuple[int, int]:
     """Write a run by its record, or a sweep with the runs of its points, and its artifacts to one new tar file.
 
-    Returns
-    -------
-    there, steps : int
-        Number of artifacts that were packed, and of steps of the run.
-
-    Raises
-    ------
-    InvalidInput
-        If the file is there, or cannot be written.
-    Damaged
-        If one of the artifacts is.
+    Returns the number of artifacts that were packed, and of steps of the run; raises `Damaged` if one of them is.
     """
     if parcel.exists():
         raise InvalidInput(Problem("file", str(parcel), "it must be a new file, and this one is there"))
     artifacts = [Address(row["kind"], row["hash"]) for row in record["steps"]]
-    there = [artifact for artifact in artifacts if store.state(artifact) != "missing"]
-    there = [artifact for artifact in there if os.path.lexists(store.folder(artifact))]
+    there = [artifact for artifact in artifacts if os.path.lexists(store.folder(artifact))]
     runs = [record["run"], *(point["run"] for point in record.get("points", ()))]
     folders = [store.folder(artifact) for artifact in there] + [store.run_folder(run) for run in runs]
     for artifact in there:
-        store.verify(artifact)
+        store.read(artifact)
     try:
         with replacing(parcel) as draft, tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as file:
             for path in sorted(path for folder in folders for path in folder.glob("*")):
@@ -164,22 +141,9 @@ def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def unpack(store: Store, parcel: Path) -> tuple[int, list[str]]:
-    """Take the artifacts and runs of a parcel, which `pack` has written; what is there already stays as it is.
+    """Take the artifacts and runs of a parcel of `pack`; what is there already, and any report, stays as it is.
 
-    Everything is verified before anything is taken, and nothing but the files of artifacts and runs is written.
-    Reports are not among them.
-
-    Returns
-    -------
-    artifacts : int
-        How many were new here.
-    runs : list of str
-        The ids of those that were new here.
-
-    Raises
-    ------
-    InvalidInput
-        If the file is no such parcel, or one of its artifacts is damaged or one of its records cannot be read.
+    Everything is verified before anything is taken. Returns how many artifacts were new here, and the ids of such runs.
     """
     store.prepare()
     stage = unused(store.path / "work" / "import")
@@ -189,7 +153,7 @@ def unpack(store: Store, parcel: Path) -> tuple[int, list[str]]:
         staged = Store(stage)
         artifacts = list(staged.artifacts())
         for artifact in artifacts:
-            staged.verify(artifact)
+            staged.read(artifact)
         _check_records(staged, parcel)
         runs = [path.name for path in sorted(stage.glob("runs/*"))]
         folders = [(staged.folder(artifact), store.folder(artifact)) for artifact in artifacts]
@@ -238,9 +202,8 @@ def _extract(parcel: Path, stage: Path) -> None:
     except InvalidInput:
         raise
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        raise InvalidInput(
-            Problem("file", str(parcel), f"it must be a whole parcel of `store export`: {error}")
-        ) from error
+        told = f"it must be a whole parcel of `store export`: {error}"
+        raise InvalidInput(Problem("file", str(parcel), told)) from error
     except OSError as error:
         raise InvalidInput(Problem("file", str(parcel), f"it cannot be taken in ({error.strerror})")) from error
 

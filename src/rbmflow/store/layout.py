@@ -22,13 +22,7 @@ _TOP = {"artifacts", "damaged", "runs", "slurm", "work", "lost+found", MARKER}
 
 
 def marked(path: Path) -> bool:
-    """Tell whether a folder is marked as a store.
-
-    Raises
-    ------
-    InvalidInput
-        If its marker is that of another layout, or cannot be read.
-    """
+    """Tell whether a folder is marked as a store; a marker of another layout is refused."""
     known = f"its {MARKER} must be one that this version has written, of layout {LAYOUT}"
     try:
         layout = json.loads(read_bytes(path / MARKER))["layout"]
@@ -44,13 +38,7 @@ def marked(path: Path) -> bool:
 
 
 def claim(path: Path) -> None:
-    """Make a folder a store if it is none yet, and try there, by doing it, what publishing needs.
-
-    Raises
-    ------
-    InvalidInput
-        If it cannot be written, or has other things in it.
-    """
+    """Make a folder a store if it is none yet and holds nothing else, and try there what publishing needs."""
     folder = path
     try:
         make_folder(path)
@@ -92,13 +80,7 @@ def _try(folder: Path, tried: set[int]) -> None:
 
 
 def require(path: Path) -> None:
-    """Refuse a folder that is not marked as a store: nothing may be deleted in it.
-
-    Raises
-    ------
-    InvalidInput
-        If it is none.
-    """
+    """Refuse a folder that is not marked as a store: nothing may be deleted in it."""
     if not marked(path):
         allowed = f"it must be a store, which has the file {MARKER}; `rbmflow run` writes it into an older one"
         raise InvalidInput(Problem("store", str(path), allowed))
@@ -112,15 +94,10 @@ def now(path: Path) -> float:
 
 
 def relocate(source: Path, target: Path) -> None:
-    """Move a file or folder to a place where nothing is, over the borders of file systems too.
+    """Move a file or folder to a place where nothing is; if that cannot be, an `OSError`, and it is where it was.
 
     Where renaming cannot be (another disk, a folder from the image of a container), it is copied beside its place,
     synced and renamed there.
-
-    Raises
-    ------
-    OSError
-        If it cannot be moved; it is then where it was.
     """
     make_folder(target.parent)
     try:
@@ -162,13 +139,7 @@ def sync_all(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file or folder, if it is there; the checksums of an artifact go first, so that no part looks whole.
-
-    Raises
-    ------
-    OSError
-        If something of it cannot be deleted.
-    """
+    """Delete a file or folder, if it is there; the checksums of an artifact go first, so that no part looks whole."""
     with contextlib.suppress(FileNotFoundError):
         if path.is_dir() and not path.is_symlink():
             (path / CHECKSUMS).unlink(missing_ok=True)

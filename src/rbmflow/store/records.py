@@ -162,13 +162,7 @@ def _schema(of: Any) -> TypeAdapter:
 
 
 def parse_record[T: Mapping[str, Any]](schema: type[T], content: bytes | str) -> T:
-    """Read the JSON of a record; entries that the schema does not know are kept.
-
-    Raises
-    ------
-    ValueError
-        With one line that says what does not fit.
-    """
+    """Read the JSON of a record; a `ValueError` says in one line what does not fit."""
     try:
         return _schema(schema).validate_json(content, strict=True)
     except ValidationError as error:

@@ -40,23 +40,7 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One step of a run, as data; two steps are the same step when their hashes are equal.
-
-    The hash is that of `hash_of`.
-
-    Parameters
-    ----------
-    kind
-        What is computed: "draws", "machine", "flow", ...
-    name
-        Label for people; not hashed.
-    settings
-        The slice of the spec that the step depends on, JSON-able, with the root seed where the step is random. What
-        is left out has its default.
-    parents
-        Steps whose results it takes, in order.
-    version
-        Number of the step's code; a change of it makes the step anew.
+    """One step of a run, as data; two steps are the same step when their hashes, see `hash_of`, are equal.
 
     Examples
     --------
@@ -67,9 +51,12 @@ class Step:
 
     kind: str
     name: str
+    """Label for people; not hashed."""
     settings: Mapping[str, Any]
+    """The slice of the spec that the step depends on, with the root seed where it is random; defaults are left out."""
     parents: tuple[Step, ...] = field(default=(), repr=False)
     version: int = 1
+    """Number of the step's code; a change of it makes the step anew."""
     hash: str = field(init=False)
 
     def __post_init__(self):
@@ -108,8 +95,7 @@ def _to_rows(last: Step) -> list[tuple[Any, ...]]:
     """A step and its ancestors, with the numbers of their parents; pickle would recurse through a deep graph."""
     numbers = {step: number for number, step in enumerate(ancestry(last))}
     return [
-        (step.kind, step.name, step.settings, tuple(numbers[parent] for parent in step.parents), step.version)
-        for step in numbers
+        (step.kind, step.name, step.settings, [numbers[up] for up in step.parents], step.version) for step in numbers
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from rbmflow._checks import InvalidInput
-from rbmflow._hdf5 import inspect
+from rbmflow._netcdf import inspect
 from rbmflow.store import Damaged, Step, Store
 
 STEP = Step("draws", "draws", {"seed": 0})
