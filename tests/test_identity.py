@@ -264,17 +264,17 @@ FALSE_FILES = {
 
 
 @pytest.mark.parametrize("what", FALSE_FILES)
-def test_a_forged_artifact_with_fresh_checksums_is_refused_at_read_verify_and_import(tmp_path, what):
+def test_a_forged_artifact_with_fresh_checksums_is_refused_at_read_and_import(tmp_path, what):
     store, step = Store(tmp_path / "store"), step_of("draws")
     store.publish(step, drawn(), {})
     parcel = tmp_path / "parcel.tar"
     record = {"run": "a-run", "steps": [{"kind": step.kind, "hash": step.hash}]}
     forge(store, step, FALSE_FILES[what])
-    for look in (store.read, store.read, lambda _: hygiene.pack(store, record, parcel)):
+    for look in (store.read, lambda _: hygiene.pack(store, record, parcel)):
         with pytest.raises(Damaged):
             look(step)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "verify", lambda *_: None)
+        patch.setattr(Store, "read", lambda *_: None)
         hygiene.pack(store, record, parcel)
     other = Store(tmp_path / "other")
     with pytest.raises(InvalidInput, match="nothing was taken"):

@@ -1,7 +1,7 @@
 """Labelled data at rest: one netCDF-4 file, readable by `xarray.open_dataset` without this package.
 
-HDF5 lets a file take data from any other file, and claim arrays of any size without holding them. Files of strangers are
-looked at before anything in them is read.
+HDF5 lets a file take data from any other file, and claim arrays of any size without holding them: files of strangers
+are looked at before anything in them is read.
 """
 
 from __future__ import annotations
@@ -113,14 +113,13 @@ def load(source: str | Path | BytesIO) -> xr.Dataset:
 
 
 def inspect(source: str | Path | BytesIO) -> None:
-    """See from its headers that a file holds all of its data itself, and no more than it can and than fits the memory."""
+    """Refuse a file, by its headers, that does not hold all of its data itself, or claims more than it can hold."""
     import h5py
 
     try:
         with h5py.File(source, "r") as file:
-            fault = _fault(
-                file, source.seek(0, os.SEEK_END) if isinstance(source, BytesIO) else os.path.getsize(source)
-            )
+            size = source.seek(0, os.SEEK_END) if isinstance(source, BytesIO) else os.path.getsize(source)
+            fault = _fault(file, size)
     except MemoryError:
         raise
     except Exception as error:  # Readers of HDF5 raise anything on a file that is not whole.

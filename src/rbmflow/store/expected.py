@@ -29,8 +29,8 @@ class Expected:
     """What the data of a step must hold; further variables may be there."""
 
     variables: str
-    """A line for each group of variables that are alike, `names: sort[dims] low high`. Sorts are integer, real, truth and
-    spin (-1 and +1 alone); a range is inclusive and may be left out, NaN is in each, and N is the number of sites."""
+    """A line for each group of variables that are alike, `names: sort[dims] low high`. Sorts are integer, real, truth
+    and spin (-1 and +1 alone); a range is inclusive and may be left out, NaN is in each, N is the number of sites."""
     along: Mapping[str, int | Sequence[Any]] = field(default_factory=dict)
     """By dimension, wherever it occurs, its length, or the values of its coordinate."""
 
