@@ -48,7 +48,7 @@ def cli(monkeypatch, tmp_path):
         monkeypatch.setattr(rbmflow, name, module, raising=False)
     monkeypatch.setattr("rbmflow.cli.running.default_workers", lambda: 1)
     # The disks of these tests are smaller than what the real steps would need.
-    monkeypatch.setattr("rbmflow.cli.fitting.refuse_what_does_not_fit", lambda *_, **__: None)
+    monkeypatch.setattr("rbmflow.cli.running.refuse_what_does_not_fit", lambda *_, **__: None)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,33 +1,25 @@
 """Arguments: from what was typed to the command that answers it."""
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
-from typing import Any, NamedTuple, NoReturn
+from math import inf
+from operator import methodcaller
+from typing import NoReturn
 
+from rbmflow import __version__
 from rbmflow._checks import InvalidInput, Problem, plain
 from rbmflow._registry import forget_files, loaded_files
 from rbmflow.cli import standard_streams
 
 _LONGEST_MESSAGE, _MOST_PROBLEMS = 500, 50
 
-type Text = Callable[[argparse.ArgumentParser], str]
-
-_TOP_FIELDS = tuple(
-    f"--{name}"
-    for name in ("name", "seed", "seeds", "model", "sampling", "machine", "types", "training", "flow", "thermometer")
-)
-
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code.
-
-    Parameters
-    ----------
-    words
-        The command line without the program's name; that of this process when not given.
-    """
+    """Run one command, that of this process when no words are given, and return its exit code."""
     before = {file.name for file in loaded_files()}
     try:
         with standard_streams.forgiving():
@@ -40,11 +32,11 @@ def _answer(words: list[str]) -> int:
     """Run one command; what goes wrong is one sentence and an exit code."""
     try:
         overrides = {}
-        if words[:1] and words[0] in _COMMANDS and _COMMANDS[words[0]].fields:
+        if words and words[0] in _WITH_FIELDS:
             words, overrides = split_overrides(words)
-        arguments = _parser().parse_args(words)
-        arguments.overrides = overrides
-        code = getattr(import_module(f"rbmflow.cli.{_COMMANDS[arguments.verb].module}"), arguments.verb)(arguments)
+        arguments = _parser().parse_args(words, argparse.Namespace(overrides=overrides))
+        module, _, function = arguments.answer.partition(".")
+        code = getattr(import_module(f"rbmflow.cli.{module}"), function)(arguments)
         sys.stdout.flush()
         return code
     except InvalidInput as error:
@@ -54,11 +46,10 @@ def _answer(words: list[str]) -> int:
             print(f"and {more} more", file=sys.stderr)
         return 2
     except OSError as error:
-        if standard_streams.reader_left():
-            return 1
-        where = plain(f" at {error.filename}" if error.filename else "")
-        told = f"The system refused ({error.strerror}){where}; what is done stays, the same command goes on."
-        print(told, file=sys.stderr)
+        if not standard_streams.reader_left():
+            where = plain(f" at {error.filename}" if error.filename else "")
+            told = f"The system refused ({error.strerror}){where}; what is done stays, the same command goes on."
+            print(told, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted. Nothing is lost: the same command goes on from here.", file=sys.stderr)
@@ -66,23 +57,20 @@ def _answer(words: list[str]) -> int:
 
 
 def split_overrides(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Take `--section.field value` and `--section.field=value` out of a command line.
+    """Take `--section.field value` and `--section.field=value` out of a command line."""
+    from rbmflow.spec import Spec  # It takes a moment, and `--help` is to answer at once.
 
-    Examples
-    --------
-    >>> split_overrides(["run", "quick", "--machine.hidden", "36", "--workers", "2", "--seed=1"])
-    (['run', 'quick', '--workers', '2'], {'machine.hidden': '36', 'seed': '1'})
-    """
+    without_dot = {field.name for field in dataclasses.fields(Spec)}
     rest: list[str] = []
     overrides: dict[str, str] = {}
     queue = list(words)
     while queue:
         word = queue.pop(0)
         name, equals, value = word.partition("=")
-        if not name.startswith("--") or ("." not in name and name not in _TOP_FIELDS):
+        field = name.removeprefix("--")
+        if field == name or not ("." in field or field in without_dot):
             rest.append(word)
             continue
-        field = name.removeprefix("--")
         if not equals:
             if not queue or queue[0].startswith("--"):
                 raise InvalidInput(Problem(field, "", f"a value must follow {name}"))
@@ -92,24 +80,33 @@ def split_overrides(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence."""
+    """A parser whose errors are one sentence, and whose help lists the fields of a spec where they can be given."""
+
+    with_fields = False
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and exit with 2."""
         self.exit(2, f"{plain(message[:_LONGEST_MESSAGE])}; `{self.prog} --help` tells what there is\n")
 
+    def format_help(self) -> str:
+        """Help on the options, then on the fields."""
+        return super().format_help() + (_help_on_fields() if self.with_fields else "")
 
-class _Tell(argparse.Action):
-    """An option that prints a text, made only when asked for, and exits."""
 
-    def __init__(self, option_strings: Sequence[str], dest: str, text: Text, **rest):
-        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, **rest)
-        self.text = text
+def _help_on_fields() -> str:
+    import textwrap
 
-    def __call__(self, parser, *_: object) -> None:
-        """Print and exit."""
-        print(self.text(parser))
-        parser.exit(0)
+    from rbmflow.spec import fields, shipped
+
+    lines = [
+        f"\nshipped specs: {', '.join(shipped())}",
+        "\nfields of a spec, each overridden by --FIELD VALUE (a TOML value, or text):",
+    ]
+    for field in fields():
+        default = f"(default: {field.default})" if field.default else "(must be given)"
+        lines.append(f"  --{field.name}")
+        lines += textwrap.wrap(f"{field.meaning} {default}", 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join([*lines, ""])
 
 
 def _bytes(text: str) -> float:
@@ -131,26 +128,13 @@ def _pause(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.01 to 86400")
 
 
-type _Argument = tuple[tuple[str, ...], dict[str, Any]]
+type _Argument = Callable[[argparse.ArgumentParser], object]
 
-
-def _argument(*names: str, **settings: Any) -> _Argument:
-    return names, settings
-
-
-class _Command(NamedTuple):
-    module: str
-    """Module of this package whose function of the command's name answers it."""
-    meaning: str
-    arguments: tuple[_Argument, ...] = ()
-    fields: bool = False
-    """Whether fields of a spec can be overridden."""
-
+_argument: Callable[..., _Argument] = partial(methodcaller, "add_argument")
+"""Arguments of `add_argument`, kept until there is a parser to call it on."""
 
 _STORE = _argument("--store", default="rbmflow-store", metavar="DIR", help="folder of results (default: %(default)s)")
-_SPEC = _argument(
-    "spec", nargs="?", default="quick", metavar="SPEC", help="name of a shipped spec or a TOML file (quick)"
-)
+_SPEC = _argument("spec", nargs="?", default="quick", metavar="SPEC", help="a shipped spec or a TOML file (quick)")
 _RUN = _argument("run", metavar="RUN", help="id of a run, its beginning, or the name of its spec (the latest)")
 _FILE = _argument("file", metavar="FILE", help="the tar file")
 _WITH = _argument(
@@ -161,118 +145,79 @@ _WITH = _argument(
     metavar="FILE",
     help="run this Python file, which registers what the spec names or the report shows; may be given several times",
 )
+_HASH = _argument("hash", metavar="HASH", help="hash of the step in steps.jsonl of its run, or its beginning")
+_WORKERS = _argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
+_SLURM = _argument("--slurm", metavar="FILE", help="have jobs of the cluster described in FILE do it")
+_SECONDS = _argument("--step-seconds", type=float, default=inf, metavar="S", help="kill a step that takes longer")
+_MEMORY = _argument(
+    "--step-memory", type=_bytes, default=inf, metavar="BYTES", help="kill a step that takes more: 800M"
+)
+_RECORD = _argument("--record", action="store_true", help="write the run down, so that `rbmflow step` finds it")
+_WATCH = _argument("--watch", action="store_true", help="tell it again and again until everything is done")
+_EVERY = _argument("--every", type=_pause, default=2.0, metavar="S", help="seconds between (default: %(default)g)")
+_JSON = _argument("--json", action="store_true", help="print them as JSON, for programs")
+_KIND = _argument("kind", nargs="?", metavar="KIND", help="kind of step, such as machine")
+_DELETE = _argument("--delete", action="store_true", help="take it away")
+_OLDER = _argument(
+    "--older-than", type=float, default=1.0, metavar="DAYS", help="leave what is younger (default: %(default)g)"
+)
 
-_COMMANDS = {
-    "run": _Command(
-        "running",
+_COMMANDS: dict[str, tuple[str, str, tuple[_Argument, ...]]] = {
+    "run": (
+        "running.run",
         "compute what a spec asks for, as far as it is not there yet, and write its report",
-        (
-            _SPEC,
-            _WITH,
-            _argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)"),
-            _argument("--slurm", metavar="FILE", help="have jobs of the cluster described in FILE do it"),
-            _argument("--step-seconds", type=float, metavar="S", help="kill a step that takes longer"),
-            _argument("--step-memory", type=_bytes, metavar="BYTES", help="kill a step that takes more: 800M"),
-        ),
-        fields=True,
+        (_STORE, _SPEC, _WITH, _WORKERS, _SLURM, _SECONDS, _MEMORY),
     ),
-    "plan": _Command(
-        "running",
-        "tell what `run` would compute, and write nothing",
-        (
-            _SPEC,
-            _WITH,
-            _argument("--record", action="store_true", help="write the run down, so that `rbmflow step` finds it"),
-        ),
-        fields=True,
-    ),
-    "step": _Command(
-        "running",
+    "plan": ("running.plan", "tell what `run` would compute, and write nothing", (_STORE, _SPEC, _WITH, _RECORD)),
+    "step": (
+        "running.step",
         "compute one step of a recorded run in this process; its parents must be there",
-        (_argument("hash", metavar="HASH", help="hash of the step in steps.jsonl of its run, or its beginning"), _WITH),
+        (_STORE, _HASH, _WITH),
     ),
-    "status": _Command(
-        "standing",
+    "status": (
+        "standing.status",
         "tell how runs stand, what is being computed and what failed, from the store alone",
-        (
-            _argument("--watch", action="store_true", help="tell it again and again until everything is done"),
-            _argument("--every", type=_pause, default=2.0, metavar="S", help="seconds between (default: %(default)g)"),
-        ),
+        (_STORE, _WATCH, _EVERY),
     ),
-    "show": _Command(
-        "showing",
-        "print the numbers of a run",
-        (_RUN, _WITH, _argument("--json", action="store_true", help="print them as JSON, for programs")),
+    "show": ("showing.show", "print the numbers of a run", (_STORE, _RUN, _WITH, _JSON)),
+    "report": ("pages.report", "write the HTML report of a run anew and print its path", (_STORE, _RUN, _WITH)),
+    "store": ("", "list, verify, clean, export and import artifacts", ()),
+    "store ls": ("storing.ls", "list how much there is of each kind, or every artifact of one", (_STORE, _KIND)),
+    "store verify": ("storing.verify", "check the checksums of everything and name what is damaged", (_STORE,)),
+    "store gc": ("storing.gc", "name what no run needs", (_STORE, _DELETE, _OLDER)),
+    "store export": ("storing.export", "write a run with its artifacts to one tar file", (_STORE, _RUN, _FILE)),
+    "store import": (
+        "storing.take_in",
+        "take in the runs and artifacts of such a file, after verifying them",
+        (_STORE, _FILE),
     ),
-    "report": _Command("pages", "write the HTML report of a run anew and print its path", (_RUN, _WITH)),
-    "store": _Command("storing", "list, verify, clean, export and import artifacts"),
-    "doctor": _Command("installation", "check this installation against known numbers"),
-    "cite": _Command("installation", "print BibTeX entries of this package and of the work it starts from"),
+    "doctor": ("installation.doctor", "check this installation against known numbers", (_STORE,)),
+    "cite": (
+        "installation.cite",
+        "print BibTeX entries of this package and of the work it starts from",
+        (_STORE,),
+    ),
 }
+"""Commands with the function of this package that answers, their meaning, and their arguments."""
 
-_TASKS = {
-    "ls": (
-        "list how much there is of each kind, or every artifact of one",
-        _argument("kind", nargs="?", metavar="KIND", help="kind of step, such as machine"),
-    ),
-    "verify": ("check the checksums of everything and name what is damaged",),
-    "gc": (
-        "name what no run needs",
-        _argument("--delete", action="store_true", help="take it away"),
-        _argument(
-            "--older-than", type=float, default=1.0, metavar="DAYS", help="leave what is younger (default: %(default)g)"
-        ),
-    ),
-    "export": ("write a run with its artifacts to one tar file", _RUN, _FILE),
-    "import": ("take in the runs and artifacts of such a file, after verifying them", _FILE),
-}
-"""What `rbmflow store` does, with the arguments of each."""
+_WITH_FIELDS = [name for name, (_, _, arguments) in _COMMANDS.items() if _SPEC in arguments]
+"""Commands on whose line fields of a spec can be given."""
 
 
 def _parser() -> argparse.ArgumentParser:
     top = _Parser("rbmflow", description="A laboratory for RBM flows on lattice spin models.", allow_abbrev=False)
-    top.add_argument("--version", action=_Tell, text=_version, help="print the version and exit")
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
-
-    def add(to: Any, name: str, meaning: str, arguments: Sequence[_Argument], fields: bool = False) -> _Parser:
+    top.add_argument(
+        "--version", action="version", version=f"%(prog)s {__version__}", help="print the version and exit"
+    )
+    groups = {"": top.add_subparsers(required=True, metavar="COMMAND")}
+    for name, (answer, meaning, arguments) in _COMMANDS.items():
+        group, _, verb = name.rpartition(" ")
         told = meaning[0].upper() + meaning[1:] + "."
-        parser = to.add_parser(name, help=meaning, description=told, allow_abbrev=False, add_help=not fields)
-        if fields:
-            parser.add_argument("-h", "--help", action=_Tell, text=_help_with_fields, help="show this help and exit")
-        for names, settings in arguments:
-            parser.add_argument(*names, **settings)
-        return parser
-
-    for verb, command in _COMMANDS.items():
-        if verb != "store":
-            add(verbs, verb, command.meaning, (_STORE, *command.arguments), command.fields)
-            continue
-        tasks = add(verbs, verb, command.meaning, ()).add_subparsers(dest="task", required=True, metavar="TASK")
-        for task, (meaning, *arguments) in _TASKS.items():
-            add(tasks, task, meaning, (_STORE, *arguments))
+        parser = groups[group].add_parser(verb, help=meaning, description=told, allow_abbrev=False)
+        if not answer:
+            groups[name] = parser.add_subparsers(required=True, metavar="TASK")
+        parser.set_defaults(answer=answer)
+        parser.with_fields = name in _WITH_FIELDS
+        for add_to in arguments:
+            add_to(parser)
     return top
-
-
-def _version(_: argparse.ArgumentParser) -> str:
-    from importlib.metadata import version
-
-    return f"rbmflow {version('rbmflow')}"
-
-
-def _help_with_fields(parser: argparse.ArgumentParser) -> str:
-    """Help of a command that takes a spec: the options, then every field that can be overridden."""
-    import textwrap
-
-    from rbmflow.spec import fields, shipped
-
-    lines = [
-        parser.format_help(),
-        f"shipped specs: {', '.join(shipped())}",
-        "",
-        "fields of a spec, each overridden by --FIELD VALUE (a TOML value, or text):",
-    ]
-    for field in fields():
-        default = f"(default: {field.default})" if field.default else "(must be given)"
-        lines.append(f"  --{field.name}")
-        lines += textwrap.wrap(f"{field.meaning} {default}", 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
-    return "\n".join(lines)

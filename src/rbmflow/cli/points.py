@@ -1,12 +1,15 @@
-"""Runs, and the points of sweeps, as they stand in the store."""
+"""Runs, and the points of sweeps, as they stand in the store, with the files that were handed over to them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import InvalidInput, Problem, Problems, plain
+from rbmflow._registry import load_files
 from rbmflow.execute import manifest, recording
 from rbmflow.store import Address, Damaged, Step, Store, ancestry
 
@@ -14,6 +17,30 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from rbmflow.spec import Point
+
+
+def bring(files: Iterable[str], record: dict[str, Any], store: Store) -> tuple[str, ...]:
+    """Run the files that were handed over to a run, from its folder, and those that are handed over now.
+
+    One of the same name that is handed over now takes the place of the recorded one.
+    """
+    by_name = {Path(file).name: file for file in (*recording.files_of(record, store), *files)}
+    for row in record.get("extensions", ()):
+        if row["name"] not in by_name:
+            told = f"{row['name']} was handed over to this run and is not in its folder: --with FILE does so again"
+            print(plain(told), file=sys.stderr)
+    load_files(by_name.values())
+    return tuple(by_name.values())
+
+
+def results_of(record: dict[str, Any], store: Store) -> xr.Dataset:
+    """Read the results of a run; `InvalidInput` if they are not there."""
+    last = record["steps"][-1]
+    try:
+        return store.read(Address(last["kind"], last["hash"]))
+    except Damaged as damage:
+        allowed = f"its results must be there ({damage.reason}); `rbmflow run` with its spec computes them"
+        raise InvalidInput(Problem("run", record["run"], allowed)) from damage
 
 
 class Standing(NamedTuple):
@@ -25,22 +52,6 @@ class Standing(NamedTuple):
     """None where they are not there yet."""
     left: int
     """Steps that are still to be computed for them."""
-
-
-def results_of(store: Store, record: dict[str, Any]) -> xr.Dataset:
-    """Read the results of a run.
-
-    Raises
-    ------
-    InvalidInput
-        If they are not there.
-    """
-    last = record["steps"][-1]
-    try:
-        return store.read(Address(last["kind"], last["hash"]))
-    except Damaged as damage:
-        allowed = f"its results must be there ({damage.reason}); `rbmflow run` with its spec computes them"
-        raise InvalidInput(Problem("run", record["run"], allowed)) from damage
 
 
 def points_of(record: dict[str, Any], store: Store, computed: Collection[Step] | None = None) -> Iterator[Standing]:
@@ -62,22 +73,14 @@ def points_of(record: dict[str, Any], store: Store, computed: Collection[Step] |
 
 
 def _specs(record: dict[str, Any], known: Mapping[str, Step]) -> tuple[Point, ...]:
-    """Points of the spec of a sweep, if its record fits them and the steps of its manifest.
-
-    Raises
-    ------
-    InvalidInput
-        If it does not.
-    """
+    """Points of the spec of a sweep; `InvalidInput` if its record does not fit them and the steps of its manifest."""
     from rbmflow.spec import parse_sweep, parse_toml
 
     points = parse_sweep(parse_toml(record.get("spec_toml", ""))).points
     rows = record["points"]
-    fits = len(points) == len(rows) and all(row["results"] in known for row in rows)
-    fits = fits and all(
-        row["run"] == recording.run_name(point.spec, [known[row["results"]]])
+    fits = len(points) == len(rows) and all(
+        row["results"] in known and row["run"] == recording.run_name(point.spec, [known[row["results"]]])
         for row, point in zip(rows, points, strict=True)
     )
-    told = "the points in its run.json must be those of its spec and manifest"
-    Problems.only(fits, "run", record["run"], told)
+    Problems.only(fits, "run", record["run"], "the points in its run.json must be those of its spec and manifest")
     return points

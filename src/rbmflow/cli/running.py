@@ -12,14 +12,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.table import Column, Table
 
+from rbmflow import execute
 from rbmflow._checks import InvalidInput, Problem, Problems, plain
 from rbmflow._files import filled
 from rbmflow._registry import load_files
-from rbmflow.cli.handing import bring, default_workers
-from rbmflow.cli.telling import console, print_ends
-from rbmflow.execute import ExecutionFailed, Limits, Slurm, compute_in_one_thread, load_slurm, missing, run as execute
+from rbmflow.cli.fitting import default_workers, refuse_what_does_not_fit
+from rbmflow.cli.points import bring
+from rbmflow.cli.showing import print_ends
+from rbmflow.cli.telling import console
+from rbmflow.execute import estimate, manifest, recording
 from rbmflow.store import Step, Store
 
 if TYPE_CHECKING:
@@ -33,37 +36,33 @@ def run(arguments: argparse.Namespace) -> int:
     """Compute what is missing, what points of a sweep share once; write the reports, print where the flows end."""
     workers = _workers(arguments)
     if workers == 1:
-        compute_in_one_thread()
-    from rbmflow.cli import fitting, pages
+        execute.compute_in_one_thread()
+    from rbmflow.cli.pages import write_page
     from rbmflow.cli.watching import Watch
-    from rbmflow.execute import recording
 
     started, clock = datetime.now(UTC), time.perf_counter()
-    seconds, memory = (
-        math.inf if limit is None else limit for limit in (arguments.step_seconds, arguments.step_memory)
-    )
-    limits = Limits(seconds, memory)
+    limits = execute.Limits(arguments.step_seconds, arguments.step_memory)
     sweep, graphs, steps = _asked(arguments)
     store = Store(arguments.store)
-    fitting.refuse_what_does_not_fit(sweep, graphs, store, elsewhere=not isinstance(workers, int))
+    refuse_what_does_not_fit(sweep, graphs, store, elsewhere=not isinstance(workers, int))
     store.prepare()
     record = recording.begin(sweep, graphs, store, started)
-    page, failure = store.run_folder(record["run"]) / "report.html", None
-    with Watch() as watch:
+    files = recording.files_of(record, store)
+    page, watch, failure = store.run_folder(record["run"]) / "report.html", Watch(), None
+    with watch.bars:
         try:
-            execute(steps, store, workers, watch, limits=limits, name=None, files=recording.files_of(record, store))
-        except ExecutionFailed as error:
+            execute.run(steps, store, workers, watch, limits=limits, name=None, files=files)
+        except execute.ExecutionFailed as error:
             failure = error
     if not sweep.single:
         # Beside a cluster this is a login node, which many share.
-        pages.write_reports(record, store, workers if isinstance(workers, int) else 2, watch.computed)
+        write_page(record, store, workers if isinstance(workers, int) else 2, files, watch.computed)
     elif failure is None:
-        results = store.read(steps[-1])
         if watch.computed or not recording.finished(record) or not filled(page):
             took = time.perf_counter() - clock
             record = recording.finish(sweep.points[0].spec, steps, store, started, took, watch.computed)
-            pages.write(page, results, record)
-        print_ends(results, record)
+            write_page(record, store)
+        print_ends(store.read(steps[-1]), record)
     for step, reason in failure.failures if failure else ():
         print(plain(f"{step.name} failed: {reason}"), file=sys.stderr)
     if failure:
@@ -75,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failure else 0
 
 
-def _workers(arguments: argparse.Namespace) -> int | Slurm:
+def _workers(arguments: argparse.Namespace) -> int | execute.Slurm:
     """Who is to compute: so many processes here, or a cluster."""
     problems = Problems()
     if arguments.slurm is None:
@@ -86,9 +85,9 @@ def _workers(arguments: argparse.Namespace) -> int | Slurm:
 
     for name in ("workers", "step_seconds", "step_memory"):
         told = f"with --slurm the file of the cluster says it, --{name.replace('_', '-')} is for this machine"
-        problems.unless(getattr(arguments, name) is None, name, getattr(arguments, name), told)
+        problems.unless(getattr(arguments, name) in (None, math.inf), name, getattr(arguments, name), told)
     problems.done()
-    cluster = load_slurm(arguments.slurm)
+    cluster = execute.load_slurm(arguments.slurm)
     require_slurm()
     return cluster
 
@@ -115,35 +114,30 @@ def refuse_equal(sweep: Sweep, graphs: Sequence[Sequence[Step]]) -> None:
 
 def plan(arguments: argparse.Namespace) -> int:
     """Tell what `run` would compute, and whether it fits this machine."""
-    from rbmflow.cli import fitting
-    from rbmflow.execute import manifest, recording
-
     sweep, graphs, steps = _asked(arguments)
     store = Store(arguments.store)
     # From one look at the folders: most steps of a large plan are missing.
     known = {found.hash for found in (*store.artifacts(), *store.running())}
     states = {step: store.state(step) if step.hash in known else "missing" for step in steps}
-    wanted = missing(steps, lambda step: states[step] == "done")
-    table = Table("step", "all", "there", "to compute")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    compute = Counter(step.kind for step in wanted)
-    counts = [Counter(step.kind for step in steps), Counter(step.kind for step in steps if states[step] == "done")]
+    wanted = execute.missing(steps, lambda step: states[step] == "done")
+    there = [step for step in steps if states[step] == "done"]
+    counts = [Counter(step.kind for step in some) for some in (steps, there, wanted)]
+    table = Table("step", *(Column(header, justify="right") for header in ("all", "there", "to compute")))
     for kind in counts[0]:
-        table.add_row(kind, *(str(count[kind]) for count in (*counts, compute)))
+        table.add_row(kind, *(str(count[kind]) for count in counts))
     table.add_section()
-    table.add_row("all", *(str(count.total()) for count in (*counts, compute)))
+    table.add_row("all", *(str(count.total()) for count in counts))
     console().print(table)
     if not sweep.single:
         print(f"sweep of {len(sweep.points)} points; steps that they share are computed once")
     if wanted:
-        _print_estimate(compute, store)
+        _print_estimate(counts[-1], store)
     for step in wanted[:_MOST_NAMES]:
         print(f"to compute: {step.name}{' (under way)' if states[step] == 'running' else ''}")
     if len(wanted) > _MOST_NAMES:
         print(f"and {len(wanted) - _MOST_NAMES} more")
     try:
-        fitting.refuse_what_does_not_fit(sweep, graphs, store)
+        refuse_what_does_not_fit(sweep, graphs, store)
     except InvalidInput as refused:
         print(plain(f"warning: this machine is too small: {refused}"))
     if arguments.record:
@@ -155,8 +149,6 @@ def plan(arguments: argparse.Namespace) -> int:
 
 def _print_estimate(compute: Counter[str], store: Store) -> None:
     """Tell what the steps to be computed will take, and what that is taken from."""
-    from rbmflow.execute import estimate
-
     workers = default_workers()
     costs = estimate.costs(compute, store)
     seconds = estimate.told_duration(sum(compute[kind] * cost.seconds for kind, cost in costs.items()) / workers)
@@ -169,13 +161,12 @@ def _print_estimate(compute: Counter[str], store: Store) -> None:
 
 def step(arguments: argparse.Namespace) -> int:
     """Compute one step, whose parents must be there, in this process."""
-    compute_in_one_thread()
-    from rbmflow.execute import manifest
+    execute.compute_in_one_thread()
     from rbmflow.execute.performing import Perform, Science
 
     store = Store(arguments.store)
     wanted, run = manifest.find(store, arguments.hash)
-    files = bring(arguments, store, store.read_run(run))
+    files = bring(arguments.files, store.read_run(run), store)
     store.prepare()
     while (state := store.state(wanted)) == "running":
         time.sleep(1)

@@ -19,13 +19,11 @@ class _Forgiving:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write if that is possible."""
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush if that is possible."""
         with contextlib.suppress(OSError, ValueError):
             self._stream.flush()
 
@@ -44,15 +42,15 @@ def forgiving() -> Iterator[None]:
             # A path or a name that the terminal's encoding lacks must not end a run that has come to its end.
             stream.reconfigure(errors="backslashreplace")
     stream = open(os.devnull, "w", encoding="utf-8") if sys.stderr is None else sys.stderr  # noqa: SIM115
-    before, sys.stderr = sys.stderr, _Forgiving(stream)  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        yield
+        with contextlib.redirect_stderr(_Forgiving(stream)):  # pyright: ignore[reportArgumentType]
+            yield
     finally:
-        sys.stderr = before
         try:
             sys.stdout.flush()
-        except (OSError, ValueError):
-            drop_the_rest()
+        except (OSError, ValueError):  # What is left must not be tried again when this process ends.
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def reader_left() -> bool:
@@ -62,9 +60,3 @@ def reader_left() -> bool:
         poll.register(sys.stdout.fileno(), 0)
         return any(events & select.POLLERR for _, events in poll.poll(0))
     return False
-
-
-def drop_the_rest() -> None:
-    """See that what is left for the standard output is not tried again when this process ends."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

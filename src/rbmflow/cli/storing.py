@@ -11,12 +11,7 @@ from rbmflow._checks import InvalidInput, Problem, Problems, plain
 from rbmflow.cli.pages import write_page
 from rbmflow.cli.telling import cell, console
 from rbmflow.execute.estimate import told_duration, told_size
-from rbmflow.store import Damaged, Store, Unreachable, hygiene
-
-
-def store(arguments: argparse.Namespace) -> int:
-    """List, verify, clean, export or import artifacts."""
-    return {"ls": ls, "verify": verify, "gc": gc, "export": export, "import": import_}[arguments.task](arguments)
+from rbmflow.store import Address, Damaged, Store, Unreachable, hygiene
 
 
 def ls(arguments: argparse.Namespace) -> int:
@@ -32,36 +27,30 @@ def ls(arguments: argparse.Namespace) -> int:
             table.add_row(kind, str(count), told_size(sizes[kind]))
         table.add_section()
         table.add_row("all", str(counts.total()), told_size(sizes.total()))
-        console().print(table)
-        return 0
-    names = {row["hash"]: row["name"] for record in store.runs() for row in record["steps"]}
-    table = Table("hash", "name", "computed", "time", "disk")
-    for artifact in store.artifacts(arguments.kind):
-        try:
-            about = store.provenance(artifact)
-            cells = [
-                cell(names.get(artifact.hash, "")),
-                about.get("started", ""),
-                told_duration(about.get("seconds", 0)),
-            ]
-        except Damaged as damage:
-            cells = [f"DAMAGED: {cell(damage.reason)}", "", ""]
-        table.add_row(artifact.hash[:12], *cells, told_size(store.size(artifact)))
+    else:
+        names = {row["hash"]: row["name"] for record in store.runs() for row in record["steps"]}
+        table = Table("hash", "name", "computed", "time", "disk")
+        for artifact in store.artifacts(arguments.kind):
+            try:
+                about = store.provenance(artifact)
+                name, seconds = cell(names.get(artifact.hash, "")), about.get("seconds", 0)
+                cells = [name, about.get("started", ""), told_duration(seconds)]
+            except Damaged as damage:
+                cells = [f"DAMAGED: {cell(damage.reason)}", "", ""]
+            table.add_row(artifact.hash[:12], *cells, told_size(store.size(artifact)))
     console().print(table)
     return 0
 
 
 def verify(arguments: argparse.Namespace) -> int:
     """Check the checksums of everything; name what is damaged."""
-    damaged = unreachable = whole = 0
-    for found in hygiene.damages(Store(arguments.store)):
-        if isinstance(found, Damaged):
-            unreachable += isinstance(found, Unreachable)
-            damaged += not isinstance(found, Unreachable)
-            print(plain(found))
-        else:
-            whole += 1
-    told = [f"{whole} artifacts are whole, {damaged} damaged"]
+    found = Counter[type]()
+    for artifact in hygiene.damages(Store(arguments.store)):
+        found[type(artifact)] += 1
+        if isinstance(artifact, Damaged):
+            print(plain(artifact))
+    damaged, unreachable = found[Damaged], found[Unreachable]
+    told = [f"{found[Address]} artifacts are whole, {damaged} damaged"]
     told += ["a run that needs them recomputes them"] * (damaged > 0)
     told += [f"{unreachable} cannot be read, and stay as they are"] * (unreachable > 0)
     print("; ".join(told))
@@ -103,7 +92,7 @@ def export(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def import_(arguments: argparse.Namespace) -> int:
+def take_in(arguments: argparse.Namespace) -> int:
     """Take in the runs and artifacts of such a file."""
     parcel = Path(arguments.file)
     if not parcel.is_file():
@@ -116,7 +105,7 @@ def import_(arguments: argparse.Namespace) -> int:
     for record in records:
         if record["run"] not in inside:
             try:
-                print(plain(write_page(record, store, 1)))
+                print(plain(write_page(record, store)))
             except Exception as error:  # Labels and numbers of strangers may break any figure.
                 print(plain(f"{record['run']} is taken in without a report: {error}"), file=sys.stderr)
     return 0

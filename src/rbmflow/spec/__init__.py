@@ -1,39 +1,18 @@
 """Specs: everything a run is determined by, from TOML and back to TOML."""
 
-from rbmflow.settings import (
-    FlowSettings,
-    MachineSettings,
-    ModelSettings,
-    ReadingSettings,
-    SamplingSettings,
-    ThermometerSettings,
-    TrainingSettings,
-    TypeSettings,
-)
 from rbmflow.spec.contents import Spec
-from rbmflow.spec.needs import Need, needs
 from rbmflow.spec.parsing import Field, fields, parse, to_toml
 from rbmflow.spec.sweep import Point, Sweep, load_sweep, parse_sweep
 from rbmflow.spec.toml_files import load, parse_toml, shipped
 
 __all__ = [
     "Field",
-    "FlowSettings",
-    "MachineSettings",
-    "ModelSettings",
-    "Need",
     "Point",
-    "ReadingSettings",
-    "SamplingSettings",
     "Spec",
     "Sweep",
-    "ThermometerSettings",
-    "TrainingSettings",
-    "TypeSettings",
     "fields",
     "load",
     "load_sweep",
-    "needs",
     "parse",
     "parse_sweep",
     "parse_toml",

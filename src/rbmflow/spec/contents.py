@@ -26,27 +26,9 @@ MOST_MACHINES = 100_000
 """Machines that one run may train; more is taken for a slip."""
 
 
-def _paper_types() -> dict[str, TypeSettings]:
-    return {"V": TypeSettings(), "H": TypeSettings(minimum=4.0), "L": TypeSettings(maximum=0.0)}
-
-
 @dataclass(frozen=True)
 class Spec:
-    """Everything a run is determined by.
-
-    Raises
-    ------
-    InvalidInput
-        With every problem found, each under the dotted name of its field.
-
-    Examples
-    --------
-    >>> spec = Spec(name="small", model=ModelSettings(length=4))
-    >>> spec.type_temperatures("L")
-    (0.0,)
-    >>> spec.hidden_units("V")
-    (64,)
-    """
+    """Everything a run is determined by; `InvalidInput` names problems by the dotted names of their fields."""
 
     name: str
     """Name of the run: letters, digits, - and _."""
@@ -60,7 +42,9 @@ class Spec:
     """The spin configurations that are learnt from."""
     machine: MachineSettings = field(default_factory=MachineSettings)
     """The restricted Boltzmann machine before training."""
-    types: dict[str, TypeSettings] = field(default_factory=_paper_types)
+    types: dict[str, TypeSettings] = field(
+        default_factory=lambda: {"V": TypeSettings(), "H": TypeSettings(minimum=4.0), "L": TypeSettings(maximum=0.0)}
+    )
     """Types of machine by name; V, H and L of arXiv:1801.07172 when none is given."""
     training: TrainingSettings = field(default_factory=TrainingSettings)
     """Training of a machine."""
@@ -92,9 +76,8 @@ class Spec:
         problems.unless(self.seeds <= most, "seeds", self.seeds, allowed)
         grid = self.sampling.temperatures
         keep_one = f"it must keep at least one of sampling.temperatures, from {grid[0]:g} to {grid[-1]:g}"
-        sizes = {}
+        sizes = {name: self.sampling.draws * len(self.type_temperatures(name)) for name in self.types}
         for name, kind in self.types.items():
-            sizes[name] = self.sampling.draws * len(self.type_temperatures(name))
             problems.unless(sizes[name] > 0, f"types.{name}", asdict(kind), keep_one)
         for index, start in enumerate(self.flow.starts):
             known = isinstance(start, str) or find_temperature(start, grid) is not None

@@ -26,18 +26,11 @@ class _Nothing:
 
 
 def refuse_monsters(data: Any) -> None:
-    """Refuse what no field can hold and what the readers of a spec would stumble over, whatever field it is in.
-
-    Raises
-    ------
-    InvalidInput
-        With the first thing that is nested too deeply, or a number or a text of no use.
-    """
-    pending: list[tuple[tuple[str | int, ...], Any]] = [((), data)]
+    """Refuse what no field can hold and what the readers of a spec would stumble over, whatever field it is in."""
+    pending: list[tuple[str, int, Any]] = [("", 0, data)]
     while pending:
-        place, value = pending.pop()
-        depth = sum(1 + part.count(".") if isinstance(part, str) else 1 for part in place)
-        reason = None
+        place, depth, value = pending.pop()
+        reason = ""
         if depth > _DEEPEST:
             reason = f"a spec has no field so deep; keys and lists may be {_DEEPEST} deep"
         elif isinstance(value, int) and value.bit_length() > 63:
@@ -46,13 +39,12 @@ def refuse_monsters(data: Any) -> None:
             reason = "every key must be text"
         elif isinstance(value, str) and not _is_text(value):
             reason = "it must be text that UTF-8 can hold"
-        if reason is not None:
-            dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
-            raise InvalidInput(Problem(dotted.removeprefix("."), value, reason))
+        Problems.only(not reason, place, value, reason)
         if isinstance(value, dict):
-            pending += [((*place, key), inner) for key, inner in value.items()]
+            dot = "." if place else ""
+            pending += [(f"{place}{dot}{key}", depth + 1 + key.count("."), inner) for key, inner in value.items()]
         elif isinstance(value, list | tuple):
-            pending += [((*place, index), inner) for index, inner in enumerate(value)]
+            pending += [(f"{place}[{index}]", depth + 1, inner) for index, inner in enumerate(value)]
 
 
 def _is_text(value: str) -> bool:
@@ -62,15 +54,7 @@ def _is_text(value: str) -> bool:
 def parse(data: Mapping[str, Any]) -> Spec:
     """Turn plain tables, as TOML gives them, into a checked spec.
 
-    Raises
-    ------
-    InvalidInput
-        With every problem found, each under the dotted name of its field.
-
-    Examples
-    --------
-    >>> parse({"name": "small", "model": {"length": 4}}).model.length
-    4
+    `InvalidInput` has every problem found, each under the dotted name of its field.
     """
     Problems.only("sweep" not in data, "sweep", data.get("sweep"), "this is read by load_sweep; one run has none")
     refuse_monsters(data)
@@ -105,18 +89,18 @@ def _section(of: type, table: Any, prefix: str, problems: Problems) -> Any:
         for problem in error.problems:
             compares = "." in problem.field or "[" in problem.field or isinstance(problem.value, dict)
             if not (faulty and compares and of is Spec):
-                told = _given(table, problem.field, problem.value)
-                problems.unless(False, prefix + problem.field, told, problem.allowed)
+                given_as = found_at(table, problem.field, problem.value)  # Not as its class keeps it.
+                problems.unless(False, prefix + problem.field, given_as, problem.allowed)
     return None
 
 
-def _given(table: Any, field: str, default: object) -> object:
-    """The value of a dotted field as it was given, not as its class keeps it."""
+def found_at(tables: Any, field: str, default: Any) -> Any:
+    """The value of a dotted field in tables."""
     for name in field.split("."):
-        if not isinstance(table, Mapping) or name not in table:
+        if not isinstance(tables, Mapping) or name not in tables:
             return default
-        table = table[name]
-    return table
+        tables = tables[name]
+    return tables
 
 
 def _value(kind: Any, value: Any, place: str, problems: Problems) -> Any:
@@ -169,16 +153,10 @@ def _unknown(name: str, names: list[str], prefix: str) -> str:
 
 
 def to_toml(spec: Spec) -> str:
-    """Write the spec with every field resolved; that `parse(tomllib.loads(text))` gives it back is seen first.
-
-    Raises
-    ------
-    InvalidInput
-        If what was written would be another spec, or none.
-    """
+    """Write the spec with every field resolved; that this gives it back is seen first."""
     text = tomli_w.dumps(dataclasses.asdict(spec))
-    if parse(tomllib.loads(text)) != spec:
-        raise InvalidInput(Problem("spec", spec.name, "it cannot be written down: what was written is another spec"))
+    told = "it cannot be written down: what was written is another spec"
+    Problems.only(parse(tomllib.loads(text)) == spec, "spec", spec.name, told)
     return text
 
 
@@ -201,7 +179,13 @@ def fields() -> tuple[Field, ...]:
 
 
 def _fields(of: type, prefix: str) -> Iterator[Field]:
-    meanings = _meanings(of)
+    [definition] = ast.parse(inspect.getsource(of)).body
+    assert isinstance(definition, ast.ClassDef)
+    meanings = {
+        ast.unparse(field.target): " ".join(ast.literal_eval(told.value).split())
+        for field, told in itertools.pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(told, ast.Expr)
+    }
     for one in dataclasses.fields(of):
         kind = _kinds(of)[one.name]
         if dataclasses.is_dataclass(kind):
@@ -211,18 +195,6 @@ def _fields(of: type, prefix: str) -> Iterator[Field]:
         else:
             default = "" if one.default is dataclasses.MISSING else _one_line_toml(one.default)
             yield Field(prefix + one.name, default, meanings[one.name])
-
-
-def _meanings(of: type) -> dict[str, str]:
-    """What stands behind every field of a class, on one line."""
-    [definition] = ast.parse(inspect.getsource(of)).body
-    assert isinstance(definition, ast.ClassDef)
-    pairs = itertools.pairwise(definition.body)
-    return {
-        ast.unparse(field.target): " ".join(ast.literal_eval(told.value).split())
-        for field, told in pairs
-        if isinstance(field, ast.AnnAssign) and isinstance(told, ast.Expr)
-    }
 
 
 def _one_line_toml(value: Any) -> str:

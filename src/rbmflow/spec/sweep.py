@@ -1,4 +1,9 @@
-"""Sweeps: one spec that stands for many runs, by the values that some of its fields take."""
+"""Sweeps: one spec that stands for many runs, by the values that some of its fields take.
+
+`[sweep.product]` lists values of fields that are combined each with each, `[sweep.zip]` values that go together: the
+first of one field with the first of the others, and so on; `[[sweep.cases]]` are tables of fields, each laid over the
+spec as a whole. The points are all combinations of a case, an entry of the zip and one of the product.
+"""
 
 import dataclasses
 import itertools
@@ -7,14 +12,14 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tomli_w
 
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import Problems
 from rbmflow.spec.contents import Spec
-from rbmflow.spec.parsing import parse, refuse_monsters, to_toml
-from rbmflow.spec.toml_files import read
+from rbmflow.spec.parsing import found_at, parse, refuse_monsters, to_toml
+from rbmflow.spec.toml_files import placed, read
 
 MOST_POINTS = 100_000
 """Points that one sweep may have; more is taken for a slip."""
@@ -46,33 +51,14 @@ class Sweep:
 
 
 def load_sweep(source: str | Path, overrides: Mapping[str, str] | None = None) -> Sweep:
-    """Read a spec as `load` does, with its `[sweep]` if it has one.
-
-    `[sweep.product]` lists values of fields that are combined each with each, `[sweep.zip]` values that go together:
-    the first of one field with the first of the others, and so on; `[[sweep.cases]]` are tables of fields, each laid
-    over the spec as a whole. The points are all combinations of a case, an entry of the zip and one of the product.
-
-    Raises
-    ------
-    InvalidInput
-        As `load`, for any of the points, and if the sweep itself is not allowed.
-
-    Examples
-    --------
-    >>> sweep = load_sweep("quick", {"sweep.product.machine.hidden": "[16, 36]"})
-    >>> [(point.spec.name, point.spec.machine.hidden) for point in sweep.points]
-    [('quick-0', 16), ('quick-1', 36)]
-    """
+    """Read a spec as `load` does, with its `[sweep]` if it has one."""
     return parse_sweep(read(source, overrides))
 
 
 def parse_sweep(data: Mapping[str, Any]) -> Sweep:
     """Turn plain tables, as TOML gives them, into the checked specs of a sweep.
 
-    Raises
-    ------
-    InvalidInput
-        With the problems of the sweep, or else those of the first point that has any.
+    `InvalidInput` has the problems of the sweep, or else those of the first point that has any.
     """
     refuse_monsters(data)
     base = dict(data)
@@ -80,103 +66,88 @@ def parse_sweep(data: Mapping[str, Any]) -> Sweep:
     if asked is None:
         spec = parse(base)
         return Sweep(spec.name, to_toml(spec), (Point({}, spec),))
-    product, together, cases = _sections(asked)
-    name = base.get("name")
-    points = [Point(values, parse(tables)) for values, tables in _tables(base, product, together, cases)]
-    sweep = {"product": product, "zip": together, "cases": asked.get("cases", [])}
+    swept = _checked(asked)
+    points = [Point(values, parse(tables)) for values, tables in swept.points(base)]
     # Resolved from the spec without its cases, for a field of one case is not to leak into the others.
-    whole = dataclasses.asdict(parse(base) if cases else points[0].spec)
-    if "types" not in base and any(field.startswith("types.") for case in cases for field in case):
-        del whole["types"]  # Written down, the default types would join those of the cases, which replace them.
-    resolved = whole | {"name": name, "sweep": {k: v for k, v in sweep.items() if v}}
-    text = tomli_w.dumps(resolved)
+    resolved = dataclasses.asdict(parse(base) if swept.cases else points[0].spec)
+    if "types" not in base and any(field.startswith("types.") for case in swept.cases for field in case):
+        del resolved["types"]  # Written down, the default types would join those of the cases, which replace them.
+    parts = {name: part for name, part in swept._asdict().items() if part}
+    text = tomli_w.dumps(resolved | {"name": base["name"], "sweep": parts})
     written = tomllib.loads(text)
-    again = _tables(written, *_sections(written.pop("sweep")))
+    again = _checked(written.pop("sweep")).points(written)
     # All points of a case set the same fields, so one of each is enough.
-    stride = len(points) // max(1, len(cases))
+    stride = len(points) // max(1, len(swept.cases))
     for point, (_, tables) in itertools.islice(zip(points, again, strict=True), 0, None, stride):
-        if parse(tables) != point.spec:
-            told = f"it cannot be written down: point {point.spec.name} would be another spec"
-            raise InvalidInput(Problem("sweep", asked, told))
+        told = f"it cannot be written down: point {point.spec.name} would be another spec"
+        Problems.only(parse(tables) == point.spec, "sweep", asked, told)
     fields = dict.fromkeys(field for point in points for field in point.values)
     even = tuple(Point({field: _value(point, field) for field in fields}, point.spec) for point in points)
-    return Sweep(str(name), text, even)
-
-
-def _tables(
-    base: dict[str, Any], product: dict[str, list], together: dict[str, list], cases: list[dict[str, Any]]
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Values of the swept fields and the tables of the spec of each point."""
-    name, count = base.get("name"), _count(product, together, cases)
-    for number, values in enumerate(_combinations(product, together, cases)):
-        tables = dict(base)
-        for field, value in values.items():
-            tables = _placed(tables, field, value)
-        if isinstance(name, str):
-            tables["name"] = f"{name}-{number:0{len(str(count - 1))}}"
-        yield values, tables
-
-
-def _count(product: dict[str, list], together: dict[str, list], cases: list[dict[str, Any]]) -> int:
-    return math.prod(map(len, product.values())) * max([1, *map(len, together.values())]) * max(1, len(cases))
-
-
-def _combinations(
-    product: dict[str, list], together: dict[str, list], cases: list[dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    rows = [dict(zip(together, row, strict=True)) for row in zip(*together.values(), strict=True)] or [{}]
-    for case, row in itertools.product(cases or [{}], rows):
-        for values in itertools.product(*product.values()):
-            yield case | row | dict(zip(product, values, strict=True))
+    return Sweep(base["name"], text, even)
 
 
 def _value(point: Point, field: str) -> Any:
-    """The value of a field that other points of the sweep set, at this one; None where it does not have the field."""
+    """The value of a field that some points of the sweep set, at this one; None where it does not have the field."""
     if field in point.values:
         return point.values[field]
-    value: Any = dataclasses.asdict(point.spec)
-    for name in field.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
+    value = found_at(dataclasses.asdict(point.spec), field, None)
     return list(value) if isinstance(value, tuple) else value
 
 
-def _placed(tables: Mapping[str, Any], field: str, value: Any) -> dict[str, Any]:
-    """Tables with one field set; what is not touched is shared, for a sweep may have many points."""
-    first, _, rest = field.partition(".")
-    if not rest:
-        return {**tables, first: value}
-    inner = tables.get(first, {})
-    if not isinstance(inner, dict):
-        raise InvalidInput(Problem(f"sweep: {first}.{rest}", value, f"{first} is not a table"))
-    return {**tables, first: _placed(inner, rest, value)}
+class _Swept(NamedTuple):
+    """What a sweep asks for, by dotted field."""
+
+    product: dict[str, list]
+    zip: dict[str, list]
+    cases: list[dict[str, Any]]
+
+    def points(self, base: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """Values of the swept fields and the tables of the spec of each point."""
+        entries = [dict(zip(self.zip, row, strict=True)) for row in zip(*self.zip.values(), strict=True)] or [{}]
+        name, digits = base.get("name"), len(str(self.size - 1))
+        rows = itertools.product(self.cases or [{}], entries, itertools.product(*self.product.values()))
+        for number, (case, entry, row) in enumerate(rows):
+            values = case | entry | dict(zip(self.product, row, strict=True))
+            tables = base
+            for field, value in values.items():
+                tables = placed(tables, field, value, f"sweep: {field}")
+            if isinstance(name, str):
+                tables = tables | {"name": f"{name}-{number:0{digits}}"}
+            yield values, tables
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        entries = max([1, *map(len, self.zip.values())])
+        return math.prod(map(len, self.product.values())) * entries * max(1, len(self.cases))
 
 
-def _sections(asked: Any) -> tuple[dict[str, list], dict[str, list], list[dict[str, Any]]]:
-    """Values by dotted field of the product and of the zip, and the cases, each with a value by dotted field."""
+def _checked(asked: Any) -> _Swept:
+    """What a sweep asks for, or every problem that it has."""
     problems = Problems()
     table = asked if isinstance(asked, dict) else {}
-    problems.unless(isinstance(asked, dict) and bool(table), "sweep", asked, "it must be a table that sweeps a field")
-    for name in table:
-        known = "a sweep has product, zip and cases"
-        problems.unless(name in ("product", "zip", "cases"), f"sweep.{name}", table[name], known)
-    cases = _cases(table.get("cases", []), problems)
-    product, together = (_values(table.get(name, {}), f"sweep.{name}", problems) for name in ("product", "zip"))
-    for field in together:
-        problems.unless(field not in product, f"sweep.zip.{field}", together[field], "sweep.product has this field too")
-        first = next(iter(together))
-        same = f"it must be a list as long as that of {first}, which has {len(together[first])} entries"
-        problems.unless(len(together[field]) == len(together[first]), f"sweep.zip.{field}", together[field], same)
-    for name, values in (("product", product), ("zip", together)):
-        for field in values:
-            clear = not any(field in case for case in cases)
-            problems.unless(clear, f"sweep.{name}.{field}", values[field], "sweep.cases has this field too")
-    swept = bool(product or together or cases or problems.found)
-    problems.unless(swept, "sweep", asked, "it must sweep at least one field")
+    problems.unless(bool(table), "sweep", asked, "it must be a table that sweeps a field")
+    for part in table:
+        problems.unless(part in _Swept._fields, f"sweep.{part}", table[part], "a sweep has product, zip and cases")
+    swept = _Swept(
+        _lists(table.get("product", {}), "sweep.product", problems),
+        _lists(table.get("zip", {}), "sweep.zip", problems),
+        _cases(table.get("cases", []), problems),
+    )
+    first = next(iter(swept.zip), "")
+    for field, values in swept.zip.items():
+        same = f"it must be a list as long as that of {first}, which has {len(swept.zip[first])} entries"
+        problems.unless(len(values) == len(swept.zip[first]), f"sweep.zip.{field}", values, same)
+    owner = {field: "cases" for case in swept.cases for field in case}
+    for part, lists in (("product", swept.product), ("zip", swept.zip)):
+        for field, values in lists.items():
+            told = f"sweep.{owner.setdefault(field, part)} has this field too"
+            problems.unless(owner[field] == part, f"sweep.{part}.{field}", values, told)
+    problems.unless(any(swept) or bool(problems.found), "sweep", asked, "it must sweep at least one field")
     problems.done()
-    count = _count(product, together, cases)
-    problems.unless(count <= MOST_POINTS, "sweep", f"{count} points", f"it may have {MOST_POINTS} points at most")
-    problems.done()
-    return product, together, cases
+    most = f"it may have {MOST_POINTS} points at most"
+    Problems.only(swept.size <= MOST_POINTS, "sweep", f"{swept.size} points", most)
+    return swept
 
 
 def _cases(asked: Any, problems: Problems) -> list[dict[str, Any]]:
@@ -187,23 +158,24 @@ def _cases(asked: Any, problems: Problems) -> list[dict[str, Any]]:
     cases: list[dict[str, Any]] = []
     for number, table in enumerate(asked):
         place = f"sweep.cases[{number}]"
-        case = dict(_flat(table, "")) if isinstance(table, dict) else {}
-        problems.unless(bool(case), place, table, "it must be a table that sets a field")
+        case = dict(_flat(table)) if isinstance(table, dict) else {}
+        sets = "it must be a table that sets a field"
+        problems.unless(bool(case), place, table, sets)
         for field in case:
-            problems.unless(case[field] != {}, f"{place}.{field}", {}, "it must be a table that sets a field")
+            problems.unless(case[field] != {}, f"{place}.{field}", {}, sets)
         problems.unless("name" not in case, place, table, "the names of the points are made from that of the spec")
         problems.unless(not case or case not in cases, place, table, "no case may come twice")
         cases.append(case)
     return cases
 
 
-def _values(table: Any, prefix: str, problems: Problems) -> dict[str, list]:
+def _lists(table: Any, prefix: str, problems: Problems) -> dict[str, list]:
     """Flatten tables to lists by dotted field: `machine.hidden`, written as a key or as a table."""
-    found: dict[str, list] = {}
     if not isinstance(table, dict):
         problems.unless(False, prefix, table, "it must be a table of fields, each with the list of its values")
-        return found
-    for field, values in _flat(table, ""):
+        return {}
+    found: dict[str, list] = {}
+    for field, values in _flat(table):
         name = f"{prefix}.{field}"
         ok = isinstance(values, list) and bool(values) and not any(isinstance(value, dict) for value in values)
         problems.unless(ok, name, values, "it must be a list of at least one value, none of them a table")
@@ -216,7 +188,7 @@ def _values(table: Any, prefix: str, problems: Problems) -> dict[str, list]:
     return found
 
 
-def _flat(table: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in table.items():
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{key}.")

@@ -15,44 +15,37 @@ LARGEST_FILE = 10_000_000
 
 
 def load(source: str | Path, overrides: Mapping[str, str] | None = None) -> Spec:
-    """Read a spec that comes with the package, or a TOML file, and override some of its fields.
-
-    Parameters
-    ----------
-    source
-        A name from `shipped`, else the path of a TOML file.
-    overrides
-        Text by dotted field name. The text is read as a TOML value, or taken as it stands where it is none.
-
-    Raises
-    ------
-    InvalidInput
-        If there is no such spec, it is not TOML, or its content is not allowed; with every problem found.
-
-    Examples
-    --------
-    >>> load("quick", {"machine.hidden": "36"}).machine.hidden
-    36
-    """
+    """Read the spec of a run, see `read`, and check it; `InvalidInput` has every problem found."""
     return parse(read(source, overrides))
 
 
 def read(source: str | Path, overrides: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Read the tables of a spec, unchecked, with some of their entries overridden; see `load`."""
+    """Read the tables of a spec, unchecked: one of `shipped`, else a TOML file, with some of its fields overridden.
+
+    Overrides are texts by dotted field name. Each is read as a TOML value, or taken as it stands where it is none.
+    """
     data = _read_toml(source)
-    for name, text in (overrides or {}).items():
-        _override(data, name, text)
+    for field, text in (overrides or {}).items():
+        data = placed(data, field, _value(text))
     return data
 
 
-def parse_toml(text: str) -> dict[str, Any]:
-    """Turn the text of a spec into plain tables.
+def placed(tables: Mapping[str, Any], field: str, value: Any, called: str = "") -> dict[str, Any]:
+    """Tables with the field of that dotted name set; what is not touched is shared, as a sweep has many points."""
+    *sections, last = field.split(".")
+    inner = whole = dict(tables)
+    for depth, section in enumerate(sections, 1):
+        below = inner.get(section, {})
+        if not isinstance(below, dict):
+            raise InvalidInput(Problem(called or field, value, f"{'.'.join(sections[:depth])} is not a table"))
+        inner[section] = dict(below)
+        inner = inner[section]
+    inner[last] = value
+    return whole
 
-    Raises
-    ------
-    InvalidInput
-        If it is not TOML.
-    """
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Turn the text of a spec into plain tables; `InvalidInput` if it is not TOML."""
     try:
         return tomllib.loads(text)
     except RecursionError:
@@ -74,41 +67,26 @@ def _shipped_folder():
 def _read_toml(source: str | Path) -> dict[str, Any]:
     """Read the tables of a shipped spec or of a file, or say in one sentence why that cannot be done."""
     path = _shipped_folder() / f"{source}.toml" if str(source) in shipped() else Path(source)
-    known = f"one of {', '.join(shipped())} or the path of a TOML file"
+    known = f"it must be one of {', '.join(shipped())} or the path of a TOML file"
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
-        text = content.decode("utf-8-sig")
-        if len(content) > LARGEST_FILE:
-            raise InvalidInput(Problem("spec", str(source), f"it must have {LARGEST_FILE} bytes at most"))
-    except InvalidInput:
-        raise
+        if len(content) <= LARGEST_FILE:
+            return parse_toml(content.decode("utf-8-sig"))
+        allowed = f"it must have {LARGEST_FILE} bytes at most"
+    except InvalidInput as error:
+        allowed = error.problems[0].allowed
     except FileNotFoundError:
-        allowed = f"it must be {known}, and there is no such file"
+        allowed = f"{known}, and there is no such file"
     except IsADirectoryError:
-        allowed = f"it must be {known}, and this is a folder"
+        allowed = f"{known}, and this is a folder"
     except OSError as error:
-        allowed = f"it must be {known}, and this cannot be read ({error.strerror})"
+        allowed = f"{known}, and this cannot be read ({error.strerror})"
     except UnicodeDecodeError as error:
         allowed = f"it must be TOML, which is UTF-8 text, and byte {error.start} is not"
     except ValueError:
-        allowed = f"it must be {known}, and this is no path"
-    else:
-        try:
-            return parse_toml(text)
-        except InvalidInput as error:
-            allowed = error.problems[0].allowed
+        allowed = f"{known}, and this is no path"
     raise InvalidInput(Problem("spec", str(source), allowed))
-
-
-def _override(data: dict[str, Any], name: str, text: str) -> None:
-    """Set the field of that dotted name to the value that the text stands for."""
-    *sections, last = name.split(".")
-    for depth, section in enumerate(sections):
-        data = data.setdefault(section, {})
-        if not isinstance(data, dict):
-            raise InvalidInput(Problem(name, text, f"{'.'.join(sections[: depth + 1])} is not a table"))
-    data[last] = _value(text)
 
 
 def _value(text: str) -> Any:
