@@ -1,8 +1,8 @@
 """Exact numbers of the Ising model: the infinite lattice and finite tori.
 
-Everything is NumPy in float64 and takes temperatures of any shape, T = 0 and T = inf included.
-
-A model in a field is refused by every formula. Not here either: other boundaries, other models.
+Everything is NumPy in float64. Formulas take temperatures of any shape in J/k_B, T = 0 and T = inf included, and give
+one number for each, on tori of any size unless they say otherwise. Negative temperatures, NaN, models in a field and
+lattices that are too large are refused (`InvalidInput`). Not here: other boundaries, other models.
 """
 
 from rbmflow.exact import infinite
@@ -16,8 +16,8 @@ from rbmflow.exact.row_transfer import (
     magnetization_distribution,
     magnetization_known,
     magnetization_moment,
+    two_point,
 )
-from rbmflow.exact.two_point import two_point
 
 __all__ = [
     "abs_magnetization",

@@ -36,12 +36,7 @@ MOST_SITES = 65_536
 
 
 def density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], np.ndarray]:
-    """Number of configurations at each total energy, as exact Python integers.
-
-    Parameters
-    ----------
-    model
-        The model, of at most 1024 sites.
+    """Number of configurations at each total energy, as exact Python integers, up to 1024 sites.
 
     Returns
     -------
@@ -49,15 +44,6 @@ def density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], np.nda
         Total energies from -2N in steps of 4 to the highest one that is attained.
     counts : object [level]
         How many of the 2^N configurations have this energy; 0 where none does. Read-only.
-
-    Raises
-    ------
-    InvalidInput
-        If the lattice has more than 1024 sites.
-
-    References
-    ----------
-    P. D. Beale, Phys. Rev. Lett. 76, 78 (1996), doi:10.1103/PhysRevLett.76.78.
 
     Examples
     --------
@@ -83,8 +69,8 @@ def _counts(lattice: Square) -> tuple[Int64[np.ndarray, " level"], np.ndarray]:
     for odd_y, odd_x in ((1, 1), (1, 0), (0, 1), (0, 0)):
         total += _sector(primes, cosines_y, cosines_x, odd_y, odd_x)
     halves = np.array([(p + 1) // 2 for p in primes])
-    broken = _join(total % primes[:, None] * halves[:, None] % primes[:, None], primes)
-    counts = np.array(broken[::2], dtype=object)  # closed domain walls cross an even number of bonds
+    # Closed domain walls cross an even number of bonds.
+    counts = _join((total % primes[:, None] * halves[:, None] % primes[:, None])[:, ::2], primes)
     counts = counts[: np.flatnonzero(counts)[-1] + 1]
     energies = -2 * sites + 4 * np.arange(len(counts))
     counts.flags.writeable = energies.flags.writeable = False
@@ -92,19 +78,9 @@ def _counts(lattice: Square) -> tuple[Int64[np.ndarray, " level"], np.ndarray]:
 
 
 def log_density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], Float64[np.ndarray, " level"]]:
-    """Total energies and ln g(E), -inf where no configuration has the energy.
+    """Total energies and ln g(E), -inf where no configuration has the energy, up to 65 536 sites.
 
     Up to 1024 sites these are the logarithms of the integers; beyond, see `exact.energy_windows` (seconds at L = 128).
-
-    Parameters
-    ----------
-    model
-        The model, of at most 65 536 sites.
-
-    Raises
-    ------
-    InvalidInput
-        If the lattice has more sites.
 
     Examples
     --------
@@ -131,26 +107,9 @@ def _logs(lattice: Square) -> tuple[Int64[np.ndarray, " level"], Float64[np.ndar
 
 
 def energy_distribution(model: Ising, temperature: Reals) -> Float64[np.ndarray, "*batch level"]:
-    r"""Probability of each total energy at each temperature.
+    r"""Probability of each of the levels of `log_density_of_states`, float64 [..., level].
 
     .. math:: p(E) = g(E)\, e^{-E/T} / Z(T).
-
-    Parameters
-    ----------
-    model
-        The model.
-    temperature
-        Temperatures of any shape, in units J/k_B.
-
-    Returns
-    -------
-    float64 [..., level]
-        Probabilities over the levels of `log_density_of_states`, which add up to one.
-
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative or NaN, or the lattice is too large for `log_density_of_states`.
 
     Examples
     --------
@@ -252,11 +211,8 @@ def _primes(bits: int, order: int) -> Int64[np.ndarray, " prime"]:
     return np.array(primes, np.int64)
 
 
-def _join(residues: Int64[np.ndarray, "prime power"], primes: Int64[np.ndarray, " prime"]) -> list[int]:
+def _join(residues: Int64[np.ndarray, "prime power"], primes: Int64[np.ndarray, " prime"]) -> np.ndarray:
     """Integers with these residues, by the Chinese remainder theorem."""
     modulus = math.prod(primes.tolist())
-    basis = []
-    for p in primes.tolist():
-        cofactor = modulus // p
-        basis.append(cofactor * pow(cofactor, -1, p))
-    return [sum(r * b for r, b in zip(column, basis, strict=True)) % modulus for column in residues.T.tolist()]
+    basis = [modulus // p * pow(modulus // p, -1, p) for p in primes.tolist()]
+    return np.array(basis, object) @ residues.astype(object) % modulus

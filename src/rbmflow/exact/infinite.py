@@ -8,7 +8,8 @@ which reaches 1 at the critical point sinh 2K = 1.
 
 References
 ----------
-L. Onsager, Phys. Rev. 65, 117 (1944), doi:10.1103/PhysRev.65.117, equations (109b), (115)-(117).
+H. A. Kramers and G. H. Wannier, Phys. Rev. 60, 252 (1941), doi:10.1103/PhysRev.60.252 (the critical temperature).
+L. Onsager, Phys. Rev. 65, 117 (1944), doi:10.1103/PhysRev.65.117, equations (109b) of ln z, (116) of the energy, (117).
 C. N. Yang, Phys. Rev. 85, 808 (1952), doi:10.1103/PhysRev.85.808, equation (96).
 """
 
@@ -28,10 +29,6 @@ def critical_temperature() -> float:
 
     .. math:: T_c = \frac{2}{\ln(1 + \sqrt 2)}.
 
-    References
-    ----------
-    H. A. Kramers and G. H. Wannier, Phys. Rev. 60, 252 (1941), doi:10.1103/PhysRev.60.252.
-
     Examples
     --------
     >>> round(critical_temperature(), 12)
@@ -45,33 +42,13 @@ def log_partition(temperature: Reals) -> PerTemperature:
 
     .. math:: \ln z = \ln(2 \cosh 2K)
               + \frac1\pi \int_0^{\pi/2} \ln\frac{1 + \sqrt{1 - \kappa^2 \cos^2\varphi}}{2} \, d\varphi.
-
-    Parameters
-    ----------
-    temperature
-        Temperatures of any shape, in units J/k_B.
-
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative or NaN.
-
-    References
-    ----------
-    L. Onsager, Phys. Rev. 65, 117 (1944), equation (109b).
     """
     coupling = inverse_temperature(temperature)
     return (2 * coupling + _log_excitations(coupling))[()]
 
 
 def free_energy(temperature: Reals) -> PerTemperature:
-    r"""Free energy per site, :math:`f = -T \ln z`: -2 at T = 0 and -inf at T = inf.
-
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative or NaN.
-    """
+    r"""Free energy per site, :math:`f = -T \ln z`: -2 at T = 0 and -inf at T = inf."""
     coupling = inverse_temperature(temperature)
     with np.errstate(divide="ignore"):
         return (-2 - _log_excitations(coupling) / coupling)[()]
@@ -82,16 +59,7 @@ def energy(temperature: Reals) -> PerTemperature:
 
     .. math:: u = -\coth 2K \left[1 + \tfrac2\pi (2\tanh^2 2K - 1) K_1(\kappa)\right],
 
-    where :math:`K_1` is the complete elliptic integral of the first kind.
-
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative or NaN.
-
-    References
-    ----------
-    L. Onsager, Phys. Rev. 65, 117 (1944), equation (116).
+    with the complete elliptic integral of the first kind :math:`K_1`.
     """
     coupling = inverse_temperature(temperature)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -100,13 +68,7 @@ def energy(temperature: Reals) -> PerTemperature:
 
 
 def entropy(temperature: Reals) -> PerTemperature:
-    r"""Entropy per site, :math:`s = \ln z + u/T`: 0 at T = 0 and ln 2 at T = inf.
-
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative or NaN.
-    """
+    r"""Entropy per site, :math:`s = \ln z + u/T`: 0 at T = 0 and ln 2 at T = inf."""
     coupling = inverse_temperature(temperature)
     with np.errstate(invalid="ignore"):
         heat = np.where(np.isinf(coupling), 0.0, coupling * (2 + energy(temperature)))
@@ -118,15 +80,6 @@ def specific_heat(temperature: Reals) -> PerTemperature:
 
     .. math:: c = \frac4\pi (K \coth 2K)^2 \left\{ K_1 - E_1 - (1 - \tanh^2 2K)
               \left[\tfrac\pi2 + (2\tanh^2 2K - 1) K_1\right]\right\}.
-
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative or NaN.
-
-    References
-    ----------
-    L. Onsager, Phys. Rev. 65, 117 (1944), equation (117).
     """
     coupling = inverse_temperature(temperature)
     tanh, sech = np.tanh(2 * coupling), _sech(coupling)
@@ -142,15 +95,6 @@ def magnetization(temperature: Reals) -> PerTemperature:
     r"""Spontaneous magnetization per site, zero from the critical temperature on.
 
     .. math:: m = \left(1 - \sinh^{-4} 2K\right)^{1/8}.
-
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative or NaN.
-
-    References
-    ----------
-    C. N. Yang, Phys. Rev. 85, 808 (1952), equation (96).
     """
     coupling = inverse_temperature(temperature)
     with np.errstate(divide="ignore"):

@@ -37,22 +37,6 @@ def log_partition(model: Ising, temperature: Reals) -> PerTemperature:
 
     .. math:: \ln Z = \ln \sum_s e^{-E(s)/T}.
 
-    Parameters
-    ----------
-    model
-        The model; any size.
-    temperature
-        Temperatures of any shape, in units J/k_B.
-
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative or NaN.
-
-    References
-    ----------
-    B. Kaufman, Phys. Rev. 76, 1232 (1949), equation (98).
-
     Examples
     --------
     >>> from rbmflow.lattice import Square
@@ -65,18 +49,6 @@ def log_partition(model: Ising, temperature: Reals) -> PerTemperature:
 
 def energy(model: Ising, temperature: Reals) -> PerTemperature:
     r"""Energy per site, :math:`-N^{-1} \partial \ln Z / \partial K`, from -2 at T = 0 to 0 at T = inf.
-
-    Parameters
-    ----------
-    model
-        The model; any size.
-    temperature
-        Temperatures of any shape, in units J/k_B.
-
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative or NaN.
 
     Examples
     --------
@@ -92,18 +64,6 @@ def energy(model: Ising, temperature: Reals) -> PerTemperature:
 @vanishing
 def specific_heat(model: Ising, temperature: Reals) -> PerTemperature:
     r"""Specific heat per site, :math:`K^2 N^{-1} \partial^2 \ln Z / \partial K^2`; 0 at T = 0 and T = inf.
-
-    Parameters
-    ----------
-    model
-        The model; any size.
-    temperature
-        Temperatures of any shape, in units J/k_B.
-
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative or NaN.
 
     Examples
     --------
@@ -121,11 +81,6 @@ def specific_heat(model: Ising, temperature: Reals) -> PerTemperature:
 def specific_heat_peak(model: Ising) -> tuple[float, float]:
     """Temperature and height of the maximum of the specific heat per site.
 
-    Parameters
-    ----------
-    model
-        The model; any size.
-
     Examples
     --------
     >>> from rbmflow.lattice import Square
@@ -133,12 +88,7 @@ def specific_heat_peak(model: Ising) -> tuple[float, float]:
     >>> round(temperature, 4), round(height, 4)
     (2.3446, 1.3091)
     """
-    return _specific_heat_peak(free_lattice(model))
-
-
-@functools.lru_cache(maxsize=64)
-def _specific_heat_peak(lattice: Square) -> tuple[float, float]:
-    model, grid = Ising(lattice), np.linspace(0.5, 5, 91)
+    grid = np.linspace(0.5, 5, 91)
     top = int(np.argmax(specific_heat(model, grid)))
     best = minimize_scalar(
         lambda temperature: -specific_heat(model, temperature),

@@ -38,19 +38,9 @@ def correlations_known(model: Ising) -> bool:
 
 
 def structure_factors(model: Ising, temperature: Reals) -> tuple[PerTemperature, PerTemperature]:
-    r"""Structure factors :math:`S(k) = \langle |\sum_r s_r e^{-ik \cdot r}|^2 \rangle / N` at k = 0 and k = 2 pi / L.
+    r"""Structure factors :math:`S(k) = \langle |\sum_r s_r e^{-ik \cdot r}|^2 \rangle / N` at k = 0 and 2 pi / L.
 
-    Parameters
-    ----------
-    model
-        The model on a square torus with a side from 3 to 12, without field.
-    temperature
-        Temperatures above 0 of any shape, in units J/k_B.
-
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative, NaN or zero, or the lattice is not such a square.
+    They are known above T = 0, where `correlations_known`.
 
     Examples
     --------
@@ -75,16 +65,6 @@ def correlation_length(model: Ising, temperature: Reals) -> PerTemperature:
     .. math:: \xi = \frac{1}{2 \sin(\pi / L)} \sqrt{\frac{S(0)}{S(2\pi/L)} - 1}
 
     S(0) is that of the full two-point function, so that the length goes on growing below T_c.
-
-    Parameters
-    ----------
-    model, temperature
-        As for `structure_factors`.
-
-    Raises
-    ------
-    InvalidInput
-        As `structure_factors`.
 
     Examples
     --------

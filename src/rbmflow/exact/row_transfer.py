@@ -1,4 +1,4 @@
-r"""The exact distribution of the magnetization, by a row transfer matrix that counts up spins.
+r"""The exact distribution of the magnetization and the two-point function, by a row transfer matrix.
 
 Rows run along the shorter side. Weights are polynomials :math:`\sum_n w_n z^n` in the number n of up spins and every
 broken bond costs :math:`y = e^{-2K}`. Half the torus is built row by row from each first row s,
@@ -8,8 +8,14 @@ broken bond costs :math:`y = e^{-2K}`. Half the torus is built row by row from e
           D(z)_{ss} = y^{\text{bonds broken in } s} z^{\text{up spins in } s},
 
 and the two halves are joined: :math:`\sum_M Z(M) z^{(M + N)/2} = \sum_{st} D_{ss} D_{tt} (B_a)_{st} (B_b)_{st}` with
-a + b rows. First rows that are related by translation, reflection or reversal of all spins are done once. All terms are
-positive, so even the smallest probability has full relative precision.
+a + b rows. With :math:`T = D(1) V` the two-point function, averaged over x, is
+
+.. math:: \langle s_{0,0}\, s_{\Delta y, \Delta x} \rangle = \frac1Z \sum_{st} s_x\, t_{x + \Delta x}\,
+          (T^{\Delta y})_{st}\, (T^{L_y - \Delta y})_{ts}.
+
+First rows that are related by translation, reflection or reversal of all spins are done once, and V is a product over
+sites, so that only thin matrices are ever made. All terms are positive, so even the smallest probability has full
+relative precision.
 
 References
 ----------
@@ -47,14 +53,7 @@ def magnetization_known(model: Ising) -> bool:
 def magnetization_distribution(
     model: Ising, temperature: Reals
 ) -> tuple[Int64[np.ndarray, " level"], Float64[np.ndarray, "*batch level"]]:
-    """Probability of each total magnetization at each temperature.
-
-    Parameters
-    ----------
-    model
-        The model; shorter side at most 12 and at most 256 sites.
-    temperature
-        Temperatures of any shape, in units J/k_B.
+    """Probability of each total magnetization at each temperature, where `magnetization_known`.
 
     Returns
     -------
@@ -63,11 +62,6 @@ def magnetization_distribution(
     probabilities : float64 [..., level]
         Symmetric in M; each distribution adds up to one.
 
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative or NaN, or the lattice is too large.
-
     Examples
     --------
     >>> from rbmflow.lattice import Square
@@ -75,32 +69,14 @@ def magnetization_distribution(
     >>> (16 * probabilities).tolist()
     [1.0, 4.0, 6.0, 4.0, 1.0]
     """
-    lattice = free_lattice(model)
-    allowed = f"the magnetization distribution is known up to a shorter side of {WIDEST} and {LARGEST_SITES} sites"
-    Problems.only(magnetization_known(model), "lattice", lattice, allowed)
-    coupling = inverse_temperature(temperature)
+    lattice, coupling = _known_lattice(model, "magnetization distribution"), inverse_temperature(temperature)
     rows = [_distribution(lattice, k) for k in coupling.ravel().tolist()]
     magnetizations = np.arange(-lattice.sites, lattice.sites + 1, 2)
     return magnetizations, np.array(rows).reshape(*coupling.shape, lattice.sites + 1)
 
 
 def magnetization_moment(model: Ising, temperature: Reals, power: float) -> PerTemperature:
-    r"""Moment :math:`\langle |m|^p \rangle` of the magnetization per site.
-
-    Parameters
-    ----------
-    model
-        The model; shorter side at most 12 and at most 256 sites.
-    temperature
-        Temperatures of any shape, in units J/k_B.
-    power
-        The exponent p, at least 0.
-
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative or NaN, or the lattice is too large.
-    """
+    r"""Moment :math:`\langle |m|^p \rangle` per site with p at least 0, where `magnetization_known`."""
     problems = Problems()
     problems.not_negative("power", power)
     problems.done()
@@ -109,19 +85,7 @@ def magnetization_moment(model: Ising, temperature: Reals, power: float) -> PerT
 
 
 def abs_magnetization(model: Ising, temperature: Reals) -> PerTemperature:
-    r"""Mean absolute magnetization per site, :math:`\langle |m| \rangle`.
-
-    Parameters
-    ----------
-    model
-        The model; shorter side at most 12 and at most 256 sites.
-    temperature
-        Temperatures of any shape, in units J/k_B.
-
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative or NaN, or the lattice is too large.
+    r"""Mean absolute magnetization per site, :math:`\langle |m| \rangle`, where `magnetization_known`.
 
     Examples
     --------
@@ -133,28 +97,58 @@ def abs_magnetization(model: Ising, temperature: Reals) -> PerTemperature:
 
 
 def binder(model: Ising, temperature: Reals) -> PerTemperature:
-    r"""Binder's cumulant of the magnetization, 2/3 in the ordered phase and 0 for a Gaussian.
+    r"""Binder's cumulant, 2/3 in the ordered phase and 0 for a Gaussian, where `magnetization_known`.
 
     .. math:: U_4 = 1 - \frac{\langle m^4 \rangle}{3 \langle m^2 \rangle^2}.
-
-    Parameters
-    ----------
-    model
-        The model; shorter side at most 12 and at most 256 sites.
-    temperature
-        Temperatures of any shape, in units J/k_B.
-
-    Raises
-    ------
-    InvalidInput
-        If a temperature is negative or NaN, or the lattice is too large.
-
-    References
-    ----------
-    K. Binder, Z. Phys. B 43, 119 (1981), doi:10.1007/BF01293604.
     """
     fourth, second = (magnetization_moment(model, temperature, power) for power in (4, 2))
     return 1 - fourth / (3 * second**2)
+
+
+def two_point(model: Ising, temperature: Reals) -> Float64[np.ndarray, "*batch y x"]:
+    r"""Spin-spin correlation :math:`G(r) = \langle s_i s_{i + r} \rangle`, 1 at (0, 0), where `magnetization_known`.
+
+    Without a field :math:`\langle s_i \rangle = 0` on a finite torus, so G is also the covariance.
+
+    Examples
+    --------
+    >>> from rbmflow.lattice import Square
+    >>> two_point(Ising(Square(2)), [0.0, float("inf")]).tolist()
+    [[[1.0, 1.0], [1.0, 1.0]], [[1.0, 0.0], [0.0, 0.0]]]
+    """
+    lattice, coupling = _known_lattice(model, "two-point function"), inverse_temperature(temperature)
+    found = np.array([_two_point(lattice, k) for k in coupling.ravel().tolist()])
+    return found.reshape(*coupling.shape, *lattice.shape)
+
+
+def _known_lattice(model: Ising, what: str) -> Square:
+    lattice = free_lattice(model)
+    allowed = f"the exact {what} is known up to a shorter side of {WIDEST} and {LARGEST_SITES} sites"
+    Problems.only(magnetization_known(model), "lattice", lattice, allowed)
+    return lattice
+
+
+class _Rows:
+    """The weights of rows of so many spins at one coupling; a bit is a spin."""
+
+    def __init__(self, width: int, coupling: float):
+        self.states = np.arange(2**width)
+        self.broken = np.exp(-2 * coupling) ** np.arange(width + 1)
+        self.inside = self.broken[np.bitwise_count(self.states ^ _rotated(self.states, width))]
+        halves = np.arange(2 ** (width - width // 2)), np.arange(2 ** (width // 2))
+        self.halves = [self.between(half, half) for half in halves]
+
+    def between(self, one: np.ndarray, other: np.ndarray) -> Float64[np.ndarray, "one other"]:
+        """V: weight of the bonds between two rows, by the number of broken ones."""
+        return self.broken[np.bitwise_count(one[:, None] ^ other)]
+
+    def times_between(self, rows: Float64[np.ndarray, "state *more"]) -> Float64[np.ndarray, "state *more"]:
+        """Multiply with V in place, half the sites at a time."""
+        left, right = self.halves
+        moved = np.matmul(right, rows.reshape(len(left), len(right), -1))
+        result = rows.reshape(moved.shape)  # its old content is no longer needed
+        np.matmul(left, moved.swapaxes(0, 1), out=result.swapaxes(0, 1))
+        return rows
 
 
 @functools.lru_cache(maxsize=4096)
@@ -162,39 +156,30 @@ def binder(model: Ising, temperature: Reals) -> PerTemperature:
 def _distribution(lattice: Square, coupling: float) -> Float64[np.ndarray, " level"]:
     """Probability of each number of up spins at one coupling."""
     width, length = sorted(lattice.shape)
-    broken = np.exp(-2 * coupling) ** np.arange(width + 1)
-    states = np.arange(2**width)
-    row_weight = broken[np.bitwise_count(states ^ _rotated(states, width))]
-    between = _between_rows(broken, width - width // 2), _between_rows(broken, width // 2)
+    rows, (first, orbit) = _Rows(width, coupling), _first_rows(width)
     levels = width * ((length + 1) // 2 - 1) + 1
+    most = max(1, _SMALL_PRODUCT // (len(rows.halves[0]) ** 2 * levels))
     joined = np.zeros(lattice.sites + 1)
-    for spins, first, orbit in _first_rows(width, max(1, _SMALL_PRODUCT // (len(between[0]) ** 2 * levels))):
-        short = broken[np.bitwise_count(states[:, None] ^ first)][:, None]
-        for _ in range(length // 2 - 1):
-            short = _next_row(short, row_weight, between)
-        long = _next_row(short, row_weight, between) if length % 2 else short
-        sums = _join(short * (row_weight[first] * orbit), long, row_weight)
-        joined[spins : spins + len(sums)] += sums
+    for spins, same in enumerate(_by_up_spins(first)):
+        for some in np.split(same, range(most, len(same), most)):
+            short = rows.between(rows.states, first[some])[:, None]
+            for _ in range(length // 2 - 1):
+                short = _next_row(short, rows)
+            long = _next_row(short, rows) if length % 2 else short
+            sums = _join(short * (rows.inside[first[some]] * orbit[some]), long, rows.inside)
+            joined[spins : spins + len(sums)] += sums
     joined = joined + joined[::-1]
     return joined / np.sum(joined)
 
 
-def _next_row(
-    half: Float64[np.ndarray, "state ups first"],
-    row_weight: Float64[np.ndarray, " state"],
-    between: tuple[Float64[np.ndarray, "a a"], Float64[np.ndarray, "b b"]],
-) -> Float64[np.ndarray, "state more_ups first"]:
+def _next_row(half: Float64[np.ndarray, "state ups first"], rows: _Rows) -> Float64[np.ndarray, "state more_ups first"]:
     """Weight the last row, count its up spins, and go on to the next row: B D(z) V."""
-    states, levels, rows = half.shape
-    classes = _by_up_spins(states)
-    counted = np.zeros((states, levels + len(classes) - 1, rows))
+    states, levels, firsts = half.shape
+    classes = _by_up_spins(rows.states)
+    counted = np.zeros((states, levels + len(classes) - 1, firsts))
     for spins, members in enumerate(classes):
-        counted[members, spins : spins + levels] = half[members] * row_weight[members, None, None]
-    left, right = between
-    moved = np.matmul(right, counted.reshape(len(left), len(right), -1))
-    result = counted.reshape(moved.shape)  # its old content is no longer needed
-    np.matmul(left, moved.swapaxes(0, 1), out=result.swapaxes(0, 1))
-    return counted
+        counted[members, spins : spins + levels] = half[members] * rows.inside[members, None, None]
+    return rows.times_between(counted)
 
 
 def _join(
@@ -204,7 +189,7 @@ def _join(
 ) -> Float64[np.ndarray, " ups"]:
     """Sum of the products of the two halves over their common rows, by the number of up spins."""
     (states, levels, rows), more_levels = short.shape, long.shape[1]
-    classes = _by_up_spins(states)
+    classes = _by_up_spins(np.arange(states))
     ups = np.add.outer(np.arange(levels), np.arange(more_levels)).ravel()
     joined = np.zeros(ups[-1] + len(classes))
     most = max(1, _SMALL_PRODUCT // (levels * more_levels * rows))
@@ -217,32 +202,43 @@ def _join(
     return joined
 
 
-@functools.cache
-def _by_up_spins(states: int) -> tuple[Int64[np.ndarray, " member"], ...]:
-    """Row states with 0, 1, 2, ... up spins."""
-    up = np.bitwise_count(np.arange(states))
-    return tuple(np.flatnonzero(up == spins) for spins in range(int(up[-1]) + 1))
+@vanishing
+def _two_point(lattice: Square, coupling: float) -> Float64[np.ndarray, "y x"]:
+    width, length = sorted(lattice.shape)
+    rows, (first, orbit) = _Rows(width, coupling), _first_rows(width)
+    spins = ((rows.states[:, None] >> np.arange(width)) & 1) * 2.0 - 1
+    columns = np.add.outer(np.arange(width), np.arange(width)) % width  # [displacement, x] -> x + displacement
+    every, sizes = np.arange(first.size), orbit * rows.inside[first]
+    start = np.zeros((rows.states.size, first.size))
+    start[first, every] = 1
+    # powers[k - 1] is D^-1 T^k with the columns `first`, without a division: T may have rows of zeros.
+    powers = [rows.times_between(start.copy())]
+    for _ in range(length - 1):
+        powers.append(rows.times_between(rows.inside[:, None] * powers[-1]))
+    returned = powers[-1][first, every] * sizes
+    joined = [start * returned]
+    joined += [rows.inside[:, None] * one * other * sizes for one, other in zip(powers, powers[-2::-1], strict=False)]
+    pairs = [spins[first].T @ one.T @ spins for one in joined]  # [x, x']: spin x of the first row, x' of the other
+    found = np.stack([one[np.arange(width), columns].mean(axis=1) for one in pairs]) / returned.sum()
+    # Both directions along a row are the same; one row of a reflected pair stands for both.
+    found = (found + found[:, -np.arange(width)]) / 2
+    return found if lattice.shape == (length, width) else found.T
 
 
-def _between_rows(broken: Float64[np.ndarray, " bonds"], width: int) -> Float64[np.ndarray, "state state"]:
-    """Weight of the bonds between two rows, by the number of broken ones."""
-    states = np.arange(2**width)
-    return broken[np.bitwise_count(states[:, None] ^ states)]
+def _by_up_spins(rows: Int64[np.ndarray, " row"]) -> list[Int64[np.ndarray, " member"]]:
+    """Places of the rows with 0, 1, 2, ... up spins."""
+    up = np.bitwise_count(rows)
+    return [np.flatnonzero(up == spins) for spins in range(int(up.max()) + 1)]
 
 
 def _rotated(states: Int64[np.ndarray, " state"], width: int) -> Int64[np.ndarray, " state"]:
-    """Rows moved by one site around the torus; a bit is a spin."""
+    """Rows moved by one site around the torus."""
     return (states >> 1) | ((states & 1) << (width - 1))
 
 
 @functools.cache
-def _first_rows(
-    width: int, most: int
-) -> tuple[tuple[int, Int64[np.ndarray, " first"], Float64[np.ndarray, " first"]], ...]:
-    """One row of each class under translation, reflection and spin reversal, and the size of the class.
-
-    They come in blocks of at most `most` rows with the same number of up spins, which comes first.
-    """
+def _first_rows(width: int) -> tuple[Int64[np.ndarray, " first"], Int64[np.ndarray, " first"]]:
+    """One row of each class under translation, reflection and spin reversal, and the size of the class."""
     states = np.arange(2**width)
     reflected = np.zeros_like(states)
     for site in range(width):
@@ -252,11 +248,4 @@ def _first_rows(
         for _ in range(width):
             smallest = np.minimum(smallest, image)
             image = _rotated(image, width)
-    first, orbit = np.unique(smallest, return_counts=True)
-    up = np.bitwise_count(first)
-    blocks = []
-    for spins in np.unique(up).tolist():
-        same = np.flatnonzero(up == spins)
-        for some in np.split(same, range(most, len(same), most)):
-            blocks.append((spins, first[some], orbit[some].astype(float)))
-    return tuple(blocks)
+    return np.unique(smallest, return_counts=True)
