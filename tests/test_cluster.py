@@ -12,9 +12,9 @@ import fake_science
 from rbmflow import execute, spec
 from rbmflow._checks import InvalidInput
 from rbmflow.cli import main
-from rbmflow.execute import Slurm, load_slurm, slurm, slurm_folder
-from rbmflow.execute.performing import Outcome
-from rbmflow.execute.slurm import cut
+from rbmflow.execute import Slurm, load_slurm, slurm, slurm_jobs
+from rbmflow.execute.performing import Outcome, Perform, Science
+from rbmflow.execute.slurm_jobs import cut
 from rbmflow.store import Step, Store
 
 
@@ -74,11 +74,11 @@ def cluster(monkeypatch, tmp_path):
     submitit = ModuleType("submitit")
     submitit.SlurmExecutor = cluster.executor
     monkeypatch.setitem(sys.modules, "submitit", submitit)
-    monkeypatch.setattr(slurm, "require_slurm", lambda: None)
-    monkeypatch.setattr(slurm, "_queue", cluster.queue)
+    monkeypatch.setattr(slurm_jobs, "require_slurm", lambda: None)
+    monkeypatch.setattr(slurm_jobs, "_queue", cluster.queue)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in ("_GATHER", "_LOOK", "_GRACE", "_PAUSE"):
-        monkeypatch.setattr(slurm, name, 0.0)
+        monkeypatch.setattr(slurm_jobs, name, 0.0)
     return cluster
 
 
@@ -136,7 +136,7 @@ def test_steps_come_in_groups_and_their_data_are_those_of_a_local_run(cluster, s
 
 def test_nobody_else_can_put_an_answer_into_the_folder_of_jobs(cluster, tmp_path):
     """Answers are pickles: whoever can write or swap their folder runs code as its reader."""
-    folder = slurm_folder.private_folder(Slurm())
+    folder = slurm.private_folder(Slurm())
     assert folder == tmp_path / "state" / "rbmflow" / "slurm"
     assert folder.stat().st_mode & 0o777 == 0o700
     shared = tmp_path / "shared"
@@ -144,18 +144,18 @@ def test_nobody_else_can_put_an_answer_into_the_folder_of_jobs(cluster, tmp_path
     shared.chmod(0o2775)
     for chosen in (shared, shared / "mine"):
         with pytest.raises(InvalidInput, match="shared is open to others"):
-            slurm_folder.private_folder(Slurm(folder=str(chosen)))
+            slurm.private_folder(Slurm(folder=str(chosen)))
     shared.chmod(0o1777)
     with pytest.raises(InvalidInput, match="nobody else may own or write it, and "):
-        slurm_folder.private_folder(Slurm(folder=str(shared)))
-    assert slurm_folder.private_folder(Slurm(folder=str(shared / "mine"))) == shared / "mine"
+        slurm.private_folder(Slurm(folder=str(shared)))
+    assert slurm.private_folder(Slurm(folder=str(shared / "mine"))) == shared / "mine"
     if os.getuid() == 0:
         os.chown(shared / "mine", 54321, -1)
         with pytest.raises(InvalidInput, match="mine is open to others"):
-            slurm_folder.private_folder(Slurm(folder=str(shared / "mine")))
+            slurm.private_folder(Slurm(folder=str(shared / "mine")))
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInput, match="it must be a path where a folder can be made"):
-        slurm_folder.private_folder(Slurm(folder=str(tmp_path / "file" / "jobs")))
+        slurm.private_folder(Slurm(folder=str(tmp_path / "file" / "jobs")))
 
 
 def test_no_more_jobs_at_a_time_than_allowed(cluster, store, whole):
@@ -213,7 +213,7 @@ def test_a_step_of_a_group_that_fails_leaves_the_others(cluster, store, monkeypa
 def test_a_group_that_starts_anew_does_not_repeat_itself(store, tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_TRACE", str(tmp_path / "trace"))
     graph = steps(2)
-    work = slurm.Perform(str(store.path), slurm.Science("fake_science"))
+    work = Perform(str(store.path), Science("fake_science"))
     store.prepare()
     assert work(graph[:2]) == [Outcome("done")] * 2
     assert work(graph[:3]) == [Outcome("done")] * 3
@@ -223,12 +223,14 @@ def test_a_group_that_starts_anew_does_not_repeat_itself(store, tmp_path, monkey
 def test_jobs_are_cancelled_when_the_master_ends(cluster, store, monkeypatch):
     cluster.fate = lambda job: "hangs"
     commands = []
-    monkeypatch.setattr(slurm.subprocess, "run", lambda words, **more: commands.append(words))
+    monkeypatch.setattr(slurm_jobs.subprocess, "run", lambda words, **more: commands.append(words))
 
     def stop(event):
         if event.what == "started":
-            jobs = slurm.SlurmJobs.wait
-            monkeypatch.setattr(slurm.SlurmJobs, "wait", lambda self, seconds: (jobs(self, 0) and None) or interrupt())
+            jobs = slurm_jobs.SlurmJobs.wait
+            monkeypatch.setattr(
+                slurm_jobs.SlurmJobs, "wait", lambda self, seconds: (jobs(self, 0) and None) or interrupt()
+            )
 
     def interrupt():
         raise KeyboardInterrupt
@@ -248,9 +250,9 @@ def test_jobs_are_cancelled_when_the_master_ends(cluster, store, monkeypatch):
         ("minutes = 5", "group_minutes = 10.0 is not allowed: it must be at most the time limit of a job, minutes = 5"),
         ('memory_gb = "2G"', "memory_gb = '2G' is not allowed: it must be a number"),
         ("jobs = 1001", "jobs = 1001 is not allowed: it must be a whole number from 1 to 1000"),
-        ('setup = "module load x"', "setup = 'module load x' is not allowed: it must be a list of lines of shell"),
+        ('setup = "module load x"', "setup = 'module load x' is not allowed: it must be a list"),
         ("partitions = 1", "there is no such field; a cluster has partition, account, qos"),
-        ("minutes", "it must be a TOML file with the settings of a cluster"),
+        ("minutes", "slurm = 'cluster.toml' is not allowed: it must be TOML: "),
     ],
 )
 def test_a_bad_file_of_a_cluster_is_one_sentence(tmp_path, monkeypatch, capsys, text, sentence):
@@ -275,5 +277,5 @@ def test_a_machine_without_slurm_says_so(tmp_path, monkeypatch, capsys):
 def test_a_file_of_a_cluster_is_read(tmp_path):
     (tmp_path / "cluster.toml").write_text('partition = "a,b"\nsetup = ["one", "two"]\nmemory_gb = 1.5\n')
     assert load_slurm(tmp_path / "cluster.toml") == Slurm(partition="a,b", setup=("one", "two"), memory_gb=1.5)
-    with pytest.raises(InvalidInput, match="No such file"):
+    with pytest.raises(InvalidInput, match="the settings of a cluster, and there is no such file"):
         load_slurm(tmp_path / "none.toml")

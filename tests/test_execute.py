@@ -294,10 +294,10 @@ def test_a_step_that_kills_its_processes_fails_alone(store, monkeypatch):
 def children(run=None):
     """Numbers of the living processes that this one, or a run, has started for steps."""
     if run is not None:
-        return [pid for pid, words in session(run).items() if "execute.serving" in words]
+        return [pid for pid, words in session(run).items() if "execute.children" in words]
     command = ["ps", "-ww", "-o", "pid=,stat=,args=", "--ppid", str(os.getpid())]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-    return [int(row.split()[0]) for row in listed if "execute.serving" in row and not row.split()[1].startswith("Z")]
+    return [int(row.split()[0]) for row in listed if "execute.children" in row and not row.split()[1].startswith("Z")]
 
 
 def test_workers_killed_in_the_middle_are_replaced_and_go_on_from_their_checkpoints(store, start, whole):

@@ -81,7 +81,7 @@ def _workers(arguments: argparse.Namespace) -> int | execute.Slurm:
         workers = problems.whole("workers", default_workers() if arguments.workers is None else arguments.workers, 1)
         problems.done()
         return workers
-    from rbmflow.execute.slurm_folder import require_slurm
+    from rbmflow.execute.slurm import require_slurm
 
     for name in ("workers", "step_seconds", "step_memory"):
         told = f"with --slurm the file of the cluster says it, --{name.replace('_', '-')} is for this machine"

@@ -6,6 +6,7 @@ process that computes with JAX hangs; nor does it run the master's script again,
 
 import collections
 import contextlib
+import ctypes
 import importlib.util
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import connection
@@ -21,12 +23,21 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rbmflow.execute.performing import Science
+from rbmflow.execute.performing import SIGN_OF_LIFE, Science, in_a_line
 from rbmflow.execute.surroundings import one_thread
 from rbmflow.store import STALE_AFTER
 
 DEATHS = 3
 """Processes that a task may be lost with before it has failed."""
+
+_PARENT_DEATH_SIGNAL = 1
+"""What Linux calls PR_SET_PDEATHSIG."""
+
+
+class Answer(NamedTuple):
+    """News that a call has returned."""
+
+    value: Any
 
 
 class Lost(NamedTuple):
@@ -52,19 +63,10 @@ class _Child[Task]:
 
 
 class Children[Task]:
-    """Up to `count` processes with one thread each, started as they are needed.
-
-    Parameters
-    ----------
-    count
-        Processes at a time.
-    science
-        What every child has ready before its first call.
-    """
+    """Up to `count` processes of one thread, started as they are needed; each makes the science ready first."""
 
     def __init__(self, count: int, science: Science):
-        self._count = count
-        self._science = science
+        self._count, self._science = count, science
         self._children: list[_Child[Task]] = []
         self._calls: dict[Task, tuple[Callable[..., object], tuple[object, ...]]] = {}
         self._deaths: collections.Counter[Task] = collections.Counter()
@@ -100,7 +102,7 @@ class Children[Task]:
         here, there = multiprocessing.Pipe()
         call = f"serve({there.fileno()}, {os.getpid()}, {self._science.module!r}, {self._science.files!r})"
         path = f"import sys; sys.path[:] = {_path(self._science.module)!r}"
-        command = [sys.executable, "-P", "-c", f"{path}; from rbmflow.execute.serving import serve; {call}"]
+        command = [sys.executable, "-P", "-c", f"{path}; from rbmflow.execute.children import serve; {call}"]
         # The terminal sends Ctrl-C to every process: a child blocks it from its birth on, and the master decides.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -119,8 +121,7 @@ class Children[Task]:
         tail: collections.deque[str] = collections.deque(maxlen=20)
         listener = threading.Thread(target=_listen, args=(process, tail), daemon=True)
         listener.start()
-        child = _Child[Task](process, here, tail, listener)
-        self._children.append(child)
+        self._children.append(child := _Child[Task](process, here, tail, listener))
         return child
 
     def wait(self, seconds: float) -> list[tuple[Task, Any]]:
@@ -184,10 +185,9 @@ class Children[Task]:
 
     def working(self) -> Iterator[tuple[Task, float, int]]:
         """Every task under way, with the seconds since it began and the number of its process."""
-        for child in list(self._children):
+        for child in self._children:
             if child.task is not None:
-                seconds = 0.0 if child.since is None else time.monotonic() - child.since
-                yield child.task, seconds, child.process.pid
+                yield child.task, 0.0 if child.since is None else time.monotonic() - child.since, child.process.pid
 
     def kill(self, task: Task) -> None:
         """End a task with its process; there is no news of it."""
@@ -203,12 +203,6 @@ class Children[Task]:
         for child in list(self._children):
             self._bury(child)
         self._calls.clear()
-
-
-class Answer(NamedTuple):
-    """News that a call has returned."""
-
-    value: Any
 
 
 def _listen(process: subprocess.Popen[str], tail: collections.deque[str]) -> None:
@@ -237,3 +231,45 @@ def _path(module: str) -> list[str]:
     entries = dict.fromkeys(os.path.abspath(entry) for entry in sys.path)
     kept = [entry for entry in entries if Path(entry).resolve() not in strange - homes]
     return sorted(kept, key=lambda entry: Path(entry).resolve() in strange)
+
+
+def serve(channel: int, master: int, module: str, files: tuple[str, ...]) -> None:
+    """What a child does: answer the calls that come through an open file until it closes or the master is gone.
+
+    The science is made ready before the clock of the first call runs; its errors are those of the calls.
+    """
+    threading.Thread(target=_end_with, args=(master,), daemon=True).start()
+    line, turn = Connection(channel), threading.Lock()
+
+    def send(what: str, value: object = None) -> None:
+        with turn:
+            line.send((what, value))
+
+    def beat() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                send("alive")
+                time.sleep(SIGN_OF_LIFE)
+
+    threading.Thread(target=beat, daemon=True).start()
+    with contextlib.suppress(Exception):
+        getattr(Science(module, files).load(), "compute", None)
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            function, arguments = line.recv()
+            send("begun")
+            try:
+                answer = "answer", function(*arguments, lambda news: send("news", news))
+            except Exception as error:
+                traceback.print_exc()
+                answer = "raised", in_a_line(error)
+            send(*answer)
+
+
+def _end_with(master: int) -> None:
+    """End this process once its master is gone, even in the middle of a call."""
+    with contextlib.suppress(OSError, AttributeError):  # Where the system can do it, also a process that is stopped.
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    while os.getppid() == master:
+        time.sleep(0.5)
+    os._exit(1)

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rbmflow._checks import InvalidInput, Problem
@@ -32,28 +32,9 @@ def write(steps: Iterable[Step], folder: Path) -> None:
 
 
 def read(folder: Path) -> dict[str, Step]:
-    """All steps of a manifest by hash, parents before children.
-
-    Raises
-    ------
-    InvalidInput
-        If it is missing, or was changed.
-    """
-    known: dict[str, Step] = {}
-    with _named(folder / FILE):
-        for hash_, line in _lines(folder / FILE).items():
-            known[hash_] = _step(parse_record(ManifestRow, line), known)
-    return known
-
-
-@contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Say which manifest cannot be read."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InvalidInput(Problem("manifest", str(path), f"it must be as it was written ({reason})")) from error
+    """All steps of a manifest by hash, parents before children; one that is missing or was changed is refused."""
+    with _lines(folder / FILE) as lines:
+        return _steps(parse_record(ManifestRow, line) for line in lines.values())
 
 
 def find(store: Store, wanted: str) -> tuple[Step, str]:
@@ -68,11 +49,10 @@ def find(store: Store, wanted: str) -> tuple[Step, str]:
     faults: list[InvalidInput] = []
     for path in sorted(store.path.glob(f"runs/*/{FILE}")) if len(wanted) >= SHORTEST else ():
         try:
-            with _named(path):
-                lines = _lines(path)
+            with _lines(path) as lines:
                 for key in lines:
                     if key.startswith(wanted) and key not in found:
-                        found[key] = _from_lines(lines, key), path.parent.name
+                        found[key] = _steps(_needed(lines, key))[key], path.parent.name
         except InvalidInput as fault:
             faults.append(fault)
     if not found and faults:
@@ -85,17 +65,15 @@ def find(store: Store, wanted: str) -> tuple[Step, str]:
     raise InvalidInput(Problem("step", wanted, allowed))
 
 
-def _lines(path: Path) -> dict[str, str]:
-    """Lines by hash, unparsed: of a large manifest few are wanted."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return {line[len(_START) : len(_START) + 64]: line for line in lines if line.startswith(_START)}
-
-
-def _from_lines(lines: dict[str, str], wanted: str) -> Step:
-    made: dict[str, Step] = {}
-    for row in _needed(lines, wanted):
-        made[row["hash"]] = _step(row, made)
-    return made[wanted]
+@contextlib.contextmanager
+def _lines(path: Path) -> Iterator[dict[str, str]]:
+    """Lines by hash, unparsed, since of a large manifest few are wanted; what goes wrong with them names the file."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        yield {line[len(_START) : len(_START) + 64]: line for line in lines if line.startswith(_START)}
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInput(Problem("manifest", str(path), f"it must be as it was written ({reason})")) from error
 
 
 def _needed(lines: dict[str, str], wanted: str) -> Iterator[ManifestRow]:
@@ -110,11 +88,15 @@ def _needed(lines: dict[str, str], wanted: str) -> Iterator[ManifestRow]:
     return (rows[key] for key in lines if key in rows)
 
 
-def _step(row: ManifestRow, known: Mapping[str, Step]) -> Step:
-    if missing := [parent for parent in row["parents"] if parent not in known]:
-        raise ValueError(f"{missing[0]} does not stand before {row['hash']}, whose parent it is")
-    parents = tuple(known[parent] for parent in row["parents"])
-    step = Step(row["kind"], row["name"], row["settings"], parents, row["version"])
-    if step.hash != row["hash"]:
-        raise ValueError(f"the line of {row['hash']} was changed")
-    return step
+def _steps(rows: Iterable[ManifestRow]) -> dict[str, Step]:
+    """Steps by hash of rows that have parents before children."""
+    known: dict[str, Step] = {}
+    for row in rows:
+        if missing := [parent for parent in row["parents"] if parent not in known]:
+            raise ValueError(f"{missing[0]} does not stand before {row['hash']}, whose parent it is")
+        parents = tuple(known[parent] for parent in row["parents"])
+        step = Step(row["kind"], row["name"], row["settings"], parents, row["version"])
+        if step.hash != row["hash"]:
+            raise ValueError(f"the line of {row['hash']} was changed")
+        known[step.hash] = step
+    return known

@@ -1,7 +1,5 @@
 """Performing steps: read their parents, compute them, publish them."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import threading
@@ -12,14 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rbmflow._registry import load_files
 from rbmflow.execute.surroundings import about_here, compute_in_one_thread, device, forget_peak_memory, peak_memory
 from rbmflow.store import Address, Damaged, Step, Store, Unreachable
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 SIGN_OF_LIFE = 5.0
 """Seconds between signs of life of a step under way."""
@@ -41,13 +36,13 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Science:
-    """What computes steps, in whichever process they are computed."""
+    """What computes steps, in whichever process they are computed: a module, and files that are run before."""
 
     module: str
     """Name of the module whose `compute(step, parents, work, progress)` computes a step, and whose
     `compute_together(steps, parents, progress)` several that have the same `group(step)`, if it has these."""
     files: tuple[str, ...] = ()
-    """Files whose decorators register what steps name; they are run before the module is asked."""
+    """Files whose decorators register what steps name."""
 
     def load(self) -> ModuleType:
         """Run the files and import the module."""
@@ -57,24 +52,62 @@ class Science:
 
 @dataclass(frozen=True)
 class Perform:
-    """Computes steps one after another where it is called, each unless it is there already."""
+    """Computes steps where it is called, which may be another process or machine, and publishes what comes out.
+
+    What goes wrong in the science is told as an outcome, with its traceback in the step's work folder.
+    """
 
     store: str
     """Path of the store."""
     science: Science
-    about: Mapping[str, object] | None = None
+    about: Mapping[str, Any] | None = None
     """What provenance tells of the installation; looked up where it is called if not given."""
 
     def __call__(self, steps: Sequence[Step], tell: Callable[[float], None] = lambda fraction: None) -> list[Outcome]:
         """Compute the steps, in one thread if JAX is not in use there yet; `tell` gets the fraction done of each."""
         compute_in_one_thread()
-        store, about = Store(self.store), self.about or about_here()
+        return self._one_by_one(steps, lambda _, fraction: tell(fraction))
+
+    def _one_by_one(self, steps: Sequence[Step], on_progress: OnProgress) -> list[Outcome]:
+        """Compute each step unless it is there already."""
+        store = Store(self.store)
         return [
-            Outcome("done")
-            if store.state(step) == "done"
-            else perform([step], store, self.science, about, lambda _, fraction: tell(fraction))[0]
-            for step in steps
+            Outcome("done") if store.state(step) == "done" else self.together([step], on_progress)[0] for step in steps
         ]
+
+    def together(self, steps: Sequence[Step], on_progress: OnProgress) -> list[Outcome]:
+        """Compute a step, or several of one group at once, whose time is shared out evenly.
+
+        If anything goes wrong with several, they are computed one after another, so that each has its own outcome.
+        """
+        started, clock, store = datetime.now(UTC), time.perf_counter(), Store(self.store)
+        forget_peak_memory()
+        try:
+            about = self.about or about_here()
+            module = self.science.load()  # It knows what its data must hold, which reading checks.
+            parents = tuple(store.read(parent) for parent in steps[0].parents)
+            with _under_way(steps, store, on_progress) as report:
+                if len(steps) == 1:
+                    datasets = [module.compute(steps[0], parents, store.work(steps[0]), report)]
+                else:
+                    datasets = module.compute_together(steps, parents, report)
+            provenance = {
+                **about,
+                **({"computed_at_once": len(steps)} if len(steps) > 1 else {}),
+                "device": device(),
+                "started": started.isoformat(timespec="seconds"),
+                "seconds": round((time.perf_counter() - clock) / len(steps), 3),
+                "peak_memory_bytes": peak_memory(),
+            }
+            if not compute_in_one_thread():
+                provenance["own_flags"] = provenance["own_flags"] | {"threads": "those of a process of its user's"}
+            for step, dataset in zip(steps, datasets, strict=True):
+                store.publish(step, dataset, provenance | {"flags": json.loads(dataset.attrs.get("flags", "[]"))})
+        except Exception as error:
+            if len(steps) == 1:
+                return [_what_happened(error, steps[0], store)]
+            return self._one_by_one(steps, on_progress)
+        return [Outcome("done")] * len(steps)
 
     def checkpoint(self, steps: Sequence[Step]) -> Any:
         """Tell submitit, when Slurm takes the machine away, to queue the steps again.
@@ -86,56 +119,6 @@ class Perform:
         return DelayedSubmission(self, steps)
 
 
-def perform(
-    steps: Sequence[Step], store: Store, science: Science, about: Mapping[str, object], on_progress: OnProgress
-) -> list[Outcome]:
-    """Compute a step, or several of one group at once, and publish what comes out.
-
-    What goes wrong in the science is told as an outcome, with its traceback in the step's work folder. Of several the
-    time is shared out evenly; if anything goes wrong, they are computed one after another, so that each has its own
-    outcome.
-    """
-    started, clock = datetime.now(UTC), time.perf_counter()
-    forget_peak_memory()
-    try:
-        module = science.load()  # It knows what its data must hold, which reading checks.
-        parents = tuple(store.read(parent) for parent in steps[0].parents)
-        with _under_way(steps, store, on_progress) as report:
-            if len(steps) == 1:
-                datasets = [module.compute(steps[0], parents, store.work(steps[0]), report)]
-            else:
-                datasets = module.compute_together(steps, parents, report)
-                about = {**about, "computed_at_once": len(steps)}
-        seconds = (time.perf_counter() - clock) / len(steps)
-        for step, dataset in zip(steps, datasets, strict=True):
-            _publish(step, dataset, store, about, started, seconds)
-    except Exception as error:
-        if len(steps) == 1:
-            return [_what_happened(error, steps[0], store)]
-        return [
-            Outcome("done") if store.state(step) == "done" else perform([step], store, science, about, on_progress)[0]
-            for step in steps
-        ]
-    return [Outcome("done")] * len(steps)
-
-
-def _publish(
-    step: Step, dataset: xr.Dataset, store: Store, about: Mapping[str, object], started: datetime, seconds: float
-) -> None:
-    """Publish a result with its provenance."""
-    threads = {} if compute_in_one_thread() else {"threads": "those of a process of its user's"}
-    provenance = {
-        **about,
-        "own_flags": {**about.get("own_flags", {}), **threads},  # pyright: ignore[reportGeneralTypeIssues]
-        "device": device(),
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": round(seconds, 3),
-        "peak_memory_bytes": peak_memory(),
-        "flags": json.loads(dataset.attrs.get("flags", "[]")),
-    }
-    store.publish(step, dataset, provenance)
-
-
 def _what_happened(error: Exception, step: Step, store: Store) -> Outcome:
     """Say in one line what went wrong; the traceback of what the science raised is left in the step's work folder."""
     if isinstance(error, Unreachable):
@@ -145,12 +128,17 @@ def _what_happened(error: Exception, step: Step, store: Store) -> Outcome:
     # Another process that published first has deleted the work folder that this one was using.
     if store.state(step) == "done":
         return Outcome("done")
-    reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+    reason = in_a_line(error)
     with contextlib.suppress(OSError):
         path = store.work(step) / "traceback.txt"
         path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
         reason += f" (traceback in {path})"
     return Outcome("failed", reason)
+
+
+def in_a_line(error: Exception) -> str:
+    """What an error says, without what follows its first line."""
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from rbmflow._registry import loaded_files
 from rbmflow.execute import manifest
 from rbmflow.execute.surroundings import available_cores, revision, versions
 from rbmflow.spec import to_toml
-from rbmflow.store import Artifact, Damaged, Step, Store, to_json, write_text
+from rbmflow.store import Damaged, Step, Store, to_json, write_text
 
 if TYPE_CHECKING:
     from rbmflow.spec import Spec, Sweep
@@ -35,36 +35,23 @@ def run_name(spec: Spec, steps: Sequence[Step]) -> str:
     return f"{spec.name}-{steps[-1].hash[:10]}"
 
 
-def sweep_name(sweep: Sweep, graphs: Sequence[Sequence[Step]]) -> str:
-    """Id of a sweep: the name of its spec and the beginning of a hash of the results of its points; or of its run."""
-    if sweep.single:
-        return run_name(sweep.points[0].spec, graphs[0])
-    return _id(sweep.name, (steps[-1].hash for steps in graphs))
-
-
 def begin(sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, started: datetime) -> dict[str, Any]:
     """Return the record of a run, or of a sweep with the steps of all its points.
 
-    If it is not there yet, or other files were handed over then, `spec.toml`, the manifest and a first `run.json` are
-    written, by which a run under way is known.
+    If it is not there yet, or other files were handed over then, it is written without what only the end can tell.
     """
     rows = [
         {"run": run_name(point.spec, steps), "values": dict(point.values), "results": steps[-1].hash}
         for point, steps in zip(sweep.points, graphs, strict=True)
     ]
-    record = _header(sweep.name, sweep_name(sweep, graphs), started) | {"spec_toml": sweep.toml}
+    run = rows[0]["run"] if sweep.single else _id(sweep.name, (row["results"] for row in rows))
+    record = _header(sweep.name, run, started) | {"spec_toml": sweep.toml}
     record |= {"seed": sweep.points[0].spec.seed} if sweep.single else {"points": rows}
     return _begin(record, list(itertools.chain.from_iterable(graphs)), store)
 
 
 def begin_steps(name: str, steps: Sequence[Step], store: Store) -> dict[str, Any]:
-    """Return the record of steps that no spec asks for, which makes their results some run's; see `begin`.
-
-    Raises
-    ------
-    InvalidInput
-        If the name is none that a run can have.
-    """
+    """Return the record of steps that no spec asks for, which makes their results some run's; see `begin`."""
     Problems.only(_NAME.fullmatch(name) is not None, "name", name, "it must be letters, digits, _ and -, 60 at most")
     parents = {parent for step in steps for parent in step.parents}
     run = _id(name, sorted({step.hash for step in steps if step not in parents}))
@@ -72,6 +59,7 @@ def begin_steps(name: str, steps: Sequence[Step], store: Store) -> dict[str, Any
 
 
 def _id(name: str, hashes: Iterable[str]) -> str:
+    """Id of a sweep, or of steps: its name and the beginning of a hash of the results."""
     return f"{name}-{hashlib.sha256(''.join(hashes).encode()).hexdigest()[:10]}"
 
 
@@ -83,10 +71,7 @@ def _extensions() -> list[dict[str, str]]:
 def files_of(record: dict[str, Any], store: Store) -> tuple[str, ...]:
     """Files that were handed over to a run, as far as they are in its folder; a parcel brings none.
 
-    Raises
-    ------
-    InvalidInput
-        If one is not that of the record, or somebody else may have written it: it is code.
+    One that is not that of the record, or that somebody else may have written, is refused: it is code.
     """
     problems, found = Problems(), []
     for row in record.get("extensions", ()):
@@ -118,20 +103,14 @@ def finish(
 ) -> dict[str, Any]:
     """Write the full `run.json` of a run whose results are there, and return it.
 
-    Parameters
-    ----------
-    spec, steps, store
-        The run.
-    started
-        When this invocation began.
-    seconds
-        How long it took.
-    computed
-        The steps that it computed; the others were there before.
+    The invocation began at `started`, took so many `seconds`, and computed some of the steps; others were there before.
     """
     rows, abouts = [], []
     for step in dict.fromkeys(steps):
-        about = _provenance(step, store)
+        try:
+            about = store.provenance(step)
+        except Damaged:
+            about = {}
         abouts.append(about)
         row = {"kind": step.kind, "name": step.name, "hash": step.hash, "cached": step not in computed}
         flags = [{"where": step.name, **flag} for flag in about.get("flags", ())]
@@ -145,13 +124,9 @@ def finish(
         "steps": rows,
         "versions": {name: " and ".join(values) for name, values in used.items()} or versions(),
         "flags": [
-            {
-                "where": "run",
-                "what": "several versions",
-                "message": f"steps were made with {name} {' and '.join(values)}",
-            }
-            for name, values in used.items()
-            if len(values) > 1
+            {"where": "run", "what": "several versions", "message": f"steps were made with {name} {' and '.join(all_)}"}
+            for name, all_ in used.items()
+            if len(all_) > 1
         ],
         "device": ", ".join(dict.fromkeys(row["device"] for row in rows if row["device"])),
         "cores": available_cores(),
@@ -204,10 +179,3 @@ def _write(record: dict[str, Any], steps: Sequence[Step], store: Store) -> None:
     if "spec_toml" in record:
         write_text(folder / "spec.toml", record["spec_toml"])
     write_text(folder / "run.json", to_json(record))
-
-
-def _provenance(artifact: Artifact, store: Store) -> dict[str, Any]:
-    try:
-        return store.provenance(artifact)
-    except Damaged:
-        return {}

@@ -6,18 +6,18 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Literal
 
 from rbmflow._registry import load_files
 from rbmflow.execute import recording
-from rbmflow.execute.performing import Science
-from rbmflow.execute.slurm import SlurmJobs
-from rbmflow.execute.slurm_settings import Slurm
-from rbmflow.execute.submitting import Executor, Submitted
+from rbmflow.execute.performing import Perform, Science
+from rbmflow.execute.slurm import Slurm
+from rbmflow.execute.slurm_jobs import SlurmJobs
 from rbmflow.execute.surroundings import about_here, compute_in_one_thread, has_gpu
-from rbmflow.execute.workers import Limits, Processes, ThisProcess, Workers
+from rbmflow.execute.workers import Executor, Limits, Processes, Submitted, ThisProcess, Workers
 from rbmflow.store import Artifact, Damaged, Step, Store, Unreachable
 
 _POLL = 0.2
@@ -26,11 +26,10 @@ _POLL = 0.2
 _REPEATS = 3
 """Times that one artifact may be found damaged before its step counts as failed."""
 
+_AT_ONCE = 256
+"""Most machines that a GPU trains at once."""
 
 NO_LIMITS = Limits()
-
-AT_ONCE = 256
-"""Most machines that a GPU trains at once."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +50,10 @@ type OnEvent = Callable[[Event], None]
 
 
 class ExecutionFailed(Exception):
-    """Some steps failed; everything that does not build on them is done.
-
-    Parameters
-    ----------
-    failures
-        The steps that failed, with one line of reason each.
-    left
-        Number of steps that were not computed because they build on them.
-    """
+    """Some steps failed, each with a line of reason; `left` more build on them, and everything else is done."""
 
     def __init__(self, failures: Sequence[tuple[Step, str]], left: int):
-        self.failures = tuple(failures)
-        self.left = left
+        self.failures, self.left = tuple(failures), left
         told = "; ".join(f"{step.name}: {reason}" for step, reason in failures)
         building = f"; {left} more build on them and were not computed" if left else ""
         super().__init__(f"{len(failures)} of the steps failed: {told}{building}")
@@ -89,17 +79,12 @@ def run(
     ----------
     steps
         The graph, parents before children.
-    store
-        Where results are and go to.
     workers
         Number of processes, each with one thread; 1 computes in this process if that has one thread or a GPU. A step
         whose process dies is given to another, three at most. An executor, such as a
         `concurrent.futures.ProcessPoolExecutor` or a dask `Client`, takes the steps where it will; its processes must
-        see the store's folder under this name, and must not be
-        forks of one that computes with JAX. `Slurm` settings have jobs of a cluster compute groups of steps, under
-        the same condition.
-    on_event
-        Told of everything that happens.
+        see the store's folder under this name, and must not be forks of one that computes with JAX. `Slurm` settings
+        have jobs of a cluster compute groups of steps, under the same condition.
     science
         Name of the module whose `compute(step, parents, work, progress)` computes a step.
     limits
@@ -124,46 +109,23 @@ def run(
     store.prepare()
     if name is not None and steps:
         told = recording.files_of(recording.begin_steps(name, steps, store), store)
-    work = Science(science, told)
-    failures: dict[Step, str] = {}
-    damages: Counter[str] = Counter()
-
-    def usable(step: Step) -> bool:
-        return _usable(step, store, failures, damages, on_event)
-
-    while True:
-        wanted = missing(steps, usable)
-        for step in wanted:
-            if damages[step.hash] >= _REPEATS and step not in failures:
-                failures[step] = "its artifact was damaged again and again"
-                store.report_failure(step, failures[step])
-        todo = _possible(wanted, failures)
-        if not todo:
-            break
+    work, this, again = Perform(str(store.path), Science(science, told)), _Run(store, on_event), True
+    while again and (todo := this.possible(missing(steps, this.usable))):
         on_event(Event("planned", count=len(todo)))
         with (
             _interrupts() as check,
-            contextlib.closing(_crew(workers, len(todo), store, work, on_event, limits, check)) as crew,
+            contextlib.closing(_crew(workers, len(todo), work, on_event, limits, check)) as crew,
         ):
-            met_damage = _round(_Queue(todo), crew, store, on_event, failures, damages, check)
-        if not met_damage:
-            break
-    if failures:
-        raise ExecutionFailed(list(failures.items()), len(missing(steps, usable)) - len(failures))
+            again = this.round(todo, crew, check)
+    if this.failures:
+        raise ExecutionFailed(list(this.failures.items()), len(missing(steps, this.usable)) - len(this.failures))
 
 
 def missing(steps: Sequence[Step], usable: Callable[[Step], bool]) -> list[Step]:
     """Steps to be computed for the last results, parents before children.
 
     A step is needed if nothing builds on it, or if something to be computed does; it is to be computed if it is
-    needed and its result is not usable.
-
-    Parameters
-    ----------
-    steps
-        The graph, parents before children.
-    usable
-        Tells whether the result of a step is there; asked once about every step that is needed.
+    needed and `usable`, which is asked once about every step that is needed, says that its result is not there.
     """
     parents = {parent for step in steps for parent in step.parents}
     needed = {step for step in steps if step not in parents}
@@ -178,93 +140,96 @@ def missing(steps: Sequence[Step], usable: Callable[[Step], bool]) -> list[Step]
     return wanted[::-1]
 
 
-def _possible(wanted: Iterable[Step], failures: dict[Step, str]) -> list[Step]:
-    """Leave out what failed and what builds on it."""
-    impossible = set(failures)
-    for step in wanted:
-        if any(parent in impossible for parent in step.parents):
-            impossible.add(step)
-    return [step for step in wanted if step not in impossible]
+class _Run:
+    """What failed in a run under way, and how often each artifact was found damaged."""
 
+    def __init__(self, store: Store, on_event: OnEvent):
+        self._store, self._on_event = store, on_event
+        self.failures: dict[Step, str] = {}
+        self._damages: Counter[str] = Counter()
 
-def _usable(step: Step, store: Store, failures: dict[Step, str], damages: Counter[str], on_event: OnEvent) -> bool:
-    """Tell whether the result of a step is there and whole; what is damaged is moved aside, if that can be."""
-    if store.state(step) not in ("done", "damaged"):
+    def usable(self, step: Step) -> bool:
+        """Tell whether the result of a step is there and whole; what is damaged is moved aside, if that can be."""
+        if self._store.state(step) not in ("done", "damaged"):
+            return False
+        try:
+            self._store.read(step)
+        except Unreachable as unreachable:
+            self.failures[step] = str(unreachable)
+        except Damaged as damage:
+            if refusal := self._discard(step, damage.reason):
+                self.failures[step] = refusal
+        else:
+            return True
         return False
-    try:
-        store.read(step)
-    except Unreachable as unreachable:
-        failures[step] = str(unreachable)
-        return False
-    except Damaged as damage:
-        if refusal := _discard(step, damage.reason, store, damages, on_event):
-            failures[step] = refusal
-        return False
-    return True
 
+    def _discard(self, artifact: Artifact, reason: str) -> str | None:
+        """Move a damaged artifact aside; say why it cannot be, if so."""
+        self._damages[artifact.hash] += 1
+        try:
+            self._store.discard(artifact)
+        except OSError as error:
+            return f"its artifact is damaged ({reason}) and cannot be moved aside ({error.strerror})"
+        message = f"the artifact {artifact.kind}/{artifact.hash[:10]} is moved aside and computed anew: {reason}"
+        self._on_event(Event("warning", artifact if isinstance(artifact, Step) else None, message=message))
+        return None
 
-def _discard(artifact: Artifact, reason: str, store: Store, damages: Counter[str], on_event: OnEvent) -> str | None:
-    """Move a damaged artifact aside; say why it cannot be, if so."""
-    damages[artifact.hash] += 1
-    try:
-        store.discard(artifact)
-    except OSError as error:
-        return f"its artifact is damaged ({reason}) and cannot be moved aside ({error.strerror})"
-    message = f"the artifact {artifact.kind}/{artifact.hash[:10]} is moved aside and computed anew: {reason}"
-    on_event(Event("warning", artifact if isinstance(artifact, Step) else None, message=message))
-    return None
+    def _fail(self, step: Step, reason: str) -> None:
+        self.failures[step] = reason
+        self._store.report_failure(step, reason)
+        self._on_event(Event("failed", step, message=reason))
 
+    def possible(self, wanted: Sequence[Step]) -> list[Step]:
+        """Leave out what failed and what builds on it."""
+        for step in wanted:
+            if self._damages[step.hash] >= _REPEATS and step not in self.failures:
+                self._fail(step, "its artifact was damaged again and again")
+        impossible = set(self.failures)
+        for step in wanted:
+            if not impossible.isdisjoint(step.parents):
+                impossible.add(step)
+        return [step for step in wanted if step not in impossible]
 
-class _Queue:
-    """Steps in the order in which they may start."""
+    def round(self, todo: Sequence[Step], crew: Workers, check: Callable[[], None]) -> bool:
+        """Compute what can be computed; tell whether a damaged artifact was met, so that another round is due."""
+        among, met_damage = set(todo), False
+        order = TopologicalSorter({step: among.intersection(step.parents) for step in todo})
+        order.prepare()
+        ready = dict.fromkeys(order.get_ready())
+        while ready or crew.busy:
+            for step in self._start(ready, crew):
+                order.done(step)
+            if not crew.busy:
+                time.sleep(_POLL if ready else 0)
+            outcomes = crew.wait(_POLL)
+            check()
+            for step, outcome in outcomes:
+                if outcome.what == "done":
+                    order.done(step)
+                    self._on_event(Event("done", step))
+                elif outcome.what == "failed":
+                    self._fail(step, outcome.reason)
+                elif outcome.damaged is not None:
+                    met_damage = True
+                    self._discard(outcome.damaged, outcome.reason)
+            ready |= dict.fromkeys(order.get_ready())
+        return met_damage
 
-    def __init__(self, todo: Sequence[Step]):
-        self._children: dict[Step, list[Step]] = {step: [] for step in todo}
-        self._waits_for: dict[Step, int] = {}
-        for step in todo:
-            parents = [parent for parent in dict.fromkeys(step.parents) if parent in self._children]
-            self._waits_for[step] = len(parents)
-            for parent in parents:
-                self._children[parent].append(step)
-        self.ready = [step for step in todo if self._waits_for[step] == 0]
-
-    def done(self, step: Step) -> None:
-        """Let those start that waited for this step alone."""
-        for child in self._children[step]:
-            self._waits_for[child] -= 1
-            if self._waits_for[child] == 0:
-                self.ready.append(child)
-
-
-def _round(
-    queue: _Queue,
-    crew: Workers,
-    store: Store,
-    on_event: OnEvent,
-    failures: dict[Step, str],
-    damages: Counter[str],
-    check: Callable[[], None],
-) -> bool:
-    """Compute what can be computed; tell whether a damaged artifact was met, so that another round is due."""
-    met_damage = False
-    while queue.ready or crew.busy:
-        _start(queue, crew, store, on_event)
-        if not crew.busy:
-            time.sleep(_POLL if queue.ready else 0)
-        outcomes = crew.wait(_POLL)
-        check()
-        for step, outcome in outcomes:
-            if outcome.what == "done":
-                queue.done(step)
-                on_event(Event("done", step))
-            elif outcome.what == "failed":
-                failures[step] = outcome.reason
-                store.report_failure(step, outcome.reason)
-                on_event(Event("failed", step, message=outcome.reason))
-            elif outcome.damaged is not None:
-                met_damage = True
-                _discard(outcome.damaged, outcome.reason, store, damages, on_event)
-    return met_damage
+    def _start(self, ready: dict[Step, None], crew: Workers) -> Iterator[Step]:
+        """Start steps while there is room; leave those that another run is at, and yield what one has done."""
+        for step in list(ready):
+            if not crew.free:
+                return
+            state = self._store.state(step)
+            if state == "running":
+                continue
+            del ready[step]
+            if state == "done":
+                self._on_event(Event("done", step))
+                yield step
+            else:
+                self._on_event(Event("started", step))
+                crew.start(step)
 
 
 @contextlib.contextmanager
@@ -299,41 +264,21 @@ def _interrupts() -> Iterator[Callable[[], None]]:
 def _crew(
     workers: int | Slurm | Executor,
     steps: int,
-    store: Store,
-    science: Science,
+    work: Perform,
     on_event: OnEvent,
     limits: Limits,
     check: Callable[[], None],
 ) -> Workers:
-    def on_progress(step: Step, fraction: float) -> None:
+    def tell(step: Step, news: float | str) -> None:
         check()
-        on_event(Event("progress", step, fraction))
-
-    def on_trouble(step: Step, message: str) -> None:
-        on_event(Event("warning", step, message=message))
+        on_event(Event("warning", step, message=news) if isinstance(news, str) else Event("progress", step, news))
 
     if isinstance(workers, Slurm):
-        return SlurmJobs(workers, store, science)
+        return SlurmJobs(workers, work)
     if not isinstance(workers, int):
-        return Submitted(workers, store, science)
+        return Submitted(workers, work)
+    work = replace(work, about=about_here())
     # A GPU trains many machines at once only in one process, and a caller that uses JAX has most of its memory.
     if min(workers, steps) == 1 and limits == NO_LIMITS and (compute_in_one_thread() or has_gpu()):
-        return ThisProcess(AT_ONCE if has_gpu() else 1, store, science, about_here(), on_progress)
-    return Processes(min(workers, steps), store, science, about_here(), on_progress, on_trouble, limits)
-
-
-def _start(queue: _Queue, crew: Workers, store: Store, on_event: OnEvent) -> None:
-    """Start steps while there is room; leave those that another run is at, and take over what one has done."""
-    for step in list(queue.ready):
-        if not crew.free:
-            return
-        state = store.state(step)
-        if state == "running":
-            continue
-        queue.ready.remove(step)
-        if state == "done":
-            queue.done(step)
-            on_event(Event("done", step))
-        else:
-            on_event(Event("started", step))
-            crew.start(step)
+        return ThisProcess(_AT_ONCE if has_gpu() else 1, work, tell)
+    return Processes(min(workers, steps), work, tell, limits)

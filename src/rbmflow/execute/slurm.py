@@ -1,203 +1,131 @@
-"""Steps computed by jobs of a Slurm cluster: groups of minutes, one job each, submitted as arrays by submitit.
+"""A Slurm cluster: what its jobs ask for, and what submitting to it needs on this machine."""
 
-What a job has done is read from the store and from its answer; whether it still lives, from `squeue`, which every
-cluster has, while the accounting that `sacct` reads may be off.
-"""
-
-import contextlib
+import importlib.util
 import os
-import subprocess
-import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import re
+import shutil
+import stat
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
-from rbmflow.execute import estimate
-from rbmflow.execute.performing import Outcome, Perform, Science
-from rbmflow.execute.slurm_folder import private_folder, require_slurm
-from rbmflow.execute.slurm_settings import Slurm
-from rbmflow.execute.workers import Workers
-from rbmflow.store import Step, Store
+from rbmflow import spec
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow.execute.surroundings import THREADS
 
-_GATHER = 3.0
-"""Seconds that steps wait for others to form groups with."""
+_WORD = re.compile(r"[A-Za-z0-9_.,:&|*+\[\]()=-]*")
 
-_LOOK = 2.0
-"""Seconds between looks at the jobs."""
-
-_GRACE = 15.0
-"""Seconds that the answer of a job which has left the queue may take to show through a network file system."""
-
-_PAUSE = 5.0
-"""Seconds before a submission that Slurm refused is tried again; twice as many the next time."""
-
-_IN_HAND = 100_000
-"""Steps that wait here or are with jobs at a time."""
+_BEFORE_PYTHON = tuple(f"export {name}=1" for name in ("PYTHONSAFEPATH", *THREADS))
+"""What a job sets before Python starts: a `types.py` in the working folder is not Python's, and sums of NumPy's
+products depend on the number of threads."""
 
 
-@dataclass(eq=False)
-class _Job:
-    handle: Any
-    """What submitit knows of it."""
-    steps: list[Step]
-    gone_since: float | None = None
-    """When it was first seen to have left the queue without an answer."""
+@dataclass(frozen=True)
+class Slurm:
+    """How jobs are submitted to Slurm; every empty text leaves the choice to the cluster.
 
-
-class SlurmJobs(Workers):
-    """Steps computed by jobs of a cluster, whose nodes must see the folder of the store under the same name.
-
-    A job that ends without an answer (cancelled, killed, its node lost) is replaced by two: the step that it may have
-    died of alone, and its other steps.
-
-    Raises
-    ------
-    InvalidInput
-        If there is no Slurm here, or no submitit, or somebody else can write into the folder of jobs.
+    Slurm's `sbatch` has the meaning of partition, account, QOS, constraint, time and memory.
     """
 
-    def __init__(self, cluster: Slurm, store: Store, science: Science):
-        super().__init__(_IN_HAND)
-        require_slurm()
-        from submitit import SlurmExecutor  # pyright: ignore[reportMissingImports]
+    partition: str = ""
+    """Partition, or several with commas between."""
+    account: str = ""
+    """Account that the time is charged to."""
+    qos: str = ""
+    """Quality of service."""
+    constraint: str = ""
+    """Features that a node must have."""
+    minutes: int = 60
+    """Time limit of a job; a longer training goes on from its checkpoint in the next job."""
+    memory_gb: float = 2.0
+    """Memory of a job."""
+    gpus: int = 0
+    """GPUs of a job."""
+    group_minutes: float = 10.0
+    """Computing time that the steps of one job shall have together, by the estimate of `rbmflow plan`."""
+    jobs: int = 200
+    """Jobs that are submitted at a time; an array is never longer."""
+    tries: int = 3
+    """Jobs that a step may be lost with before it counts as failed."""
+    requeues: int = 100
+    """Time limits that a job may run into; at each but the last it is queued again."""
+    setup: tuple[str, ...] = ()
+    """Lines of shell that a job runs before Python, such as `module load`."""
+    folder: str = ""
+    """Absolute path of the folder of submissions, answers and logs, which all nodes see and only this user can write;
+    `.local/state/rbmflow/slurm` in the home where it is empty."""
 
-        self._executor = SlurmExecutor(private_folder(cluster), max_num_timeout=cluster.requeues)
-        self._executor.update_parameters(**cluster.parameters())
-        self._cluster = cluster
-        self._store = store
-        self._work = Perform(str(store.path), science)
-        self._waiting: list[Step] = []
-        self._groups: list[list[Step]] = []
-        self._jobs: list[_Job] = []
-        self._lost: Counter[str] = Counter()
-        self._refused: list[tuple[Step, Outcome]] = []
-        self._refusals = 0
-        self._next_look = self._since = self._not_before = 0.0
+    def __post_init__(self):
+        problems = Problems()
+        for name in ("partition", "account", "qos", "constraint"):
+            value = getattr(self, name)
+            named = _WORD.fullmatch(value) is not None
+            problems.unless(named, name, value, "it must be a name of Slurm's, without spaces")
+        absolute = not self.folder or Path(self.folder).is_absolute()
+        problems.unless(absolute and self.folder.isprintable(), "folder", self.folder, "it must be an absolute path")
+        for name, least in {"minutes": 1, "gpus": 0, "tries": 1, "requeues": 0}.items():
+            problems.whole(name, getattr(self, name), least)
+        problems.whole("jobs", self.jobs, 1, 1000)
+        for name in ("memory_gb", "group_minutes"):
+            problems.positive(name, getattr(self, name))
+        problems.done()
+        told = f"it must be at most the time limit of a job, minutes = {self.minutes}"
+        problems.only(self.group_minutes <= self.minutes, "group_minutes", self.group_minutes, told)
 
-    def start(self, step: Step) -> None:
-        """Take a step; `wait` submits it in a group."""
-        super().start(step)
-        if not self._waiting:
-            self._since = time.monotonic()
-        self._waiting.append(step)
-
-    def outcomes(self, seconds: float) -> list[tuple[Step, Outcome]]:
-        """Submit what is due, and gather what the jobs have answered."""
-        room = self._cluster.jobs - len(self._jobs)
-        if self._waiting and room > len(self._groups) and (not self._jobs or time.monotonic() - self._since >= _GATHER):
-            # The estimate learns from what was computed meanwhile.
-            costs = estimate.costs((step.kind for step in self._waiting), self._store)
-            cost = {kind: cost.seconds for kind, cost in costs.items()}
-            groups, self._waiting = cut(self._waiting, cost, self._cluster, room - len(self._groups))
-            self._groups += groups
-        if self._groups and room > 0 and time.monotonic() >= self._not_before:
-            self._submit(room)
-        if not self._refused and time.monotonic() < self._next_look:
-            time.sleep(seconds)
-            return []
-        self._next_look = time.monotonic() + _LOOK
-        outcomes, self._refused = self._refused, []
-        return outcomes + self._answers() + self._losses()
-
-    def _submit(self, room: int) -> None:
-        """Submit so many groups as one array; what Slurm refuses again and again has failed."""
-        groups, self._groups = self._groups[:room], self._groups[room:]
-        try:
-            with self._executor.batch():
-                handles = [self._executor.submit(self._work, steps) for steps in groups]
-        except Exception as error:
-            self._refusals += 1
-            if self._refusals < self._cluster.tries:
-                # The controller may be restarting.
-                self._groups = groups + self._groups
-                self._not_before = time.monotonic() + _PAUSE * self._refusals
-                return
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            reason = f"Slurm refused its job ({lines[-1]})"
-            self._refused += [(step, Outcome("failed", reason)) for steps in groups for step in steps]
-            return
-        self._refusals = 0
-        self._jobs += [_Job(handle, steps) for handle, steps in zip(handles, groups, strict=True)]
-
-    def _answers(self) -> list[tuple[Step, Outcome]]:
-        """Outcomes of the jobs that have come to their end."""
-        outcomes = []
-        for job in [job for job in self._jobs if job.handle.paths.result_pickle.exists()]:
-            self._jobs.remove(job)
-            try:
-                answers = job.handle.result()
-            except Exception as error:
-                lines = str(error).strip().splitlines()
-                why = next((line for line in reversed(lines) if line and not line.startswith("-")), "no message")
-                outcomes += self._lose(job, f"its job {job.handle.job_id} broke down ({why})")
-            else:
-                outcomes += zip(job.steps, answers, strict=True)
-        return outcomes
-
-    def _losses(self) -> list[tuple[Step, Outcome]]:
-        """Find the jobs that have left the queue without an answer."""
-        living = _queue() if self._jobs else None
-        outcomes = []
-        for job in list(self._jobs) if living is not None else ():
-            if job.handle.job_id in living:
-                job.gone_since = None
-            elif job.gone_since is None:
-                job.gone_since = time.monotonic()
-                # A change of the folder has a network file system show what is new in it.
-                with contextlib.suppress(OSError):
-                    job.handle.paths.folder.chmod(0o700)
-            elif time.monotonic() - job.gone_since > _GRACE:
-                self._jobs.remove(job)
-                outcomes += self._lose(job, f"its job {job.handle.job_id} ended without an answer")
-        return outcomes
-
-    def _lose(self, job: _Job, why: str) -> list[tuple[Step, Outcome]]:
-        """Put what a lost job has not done into new jobs, unless that was tried often enough."""
-        done = [step for step in job.steps if self._store.state(step) == "done"]
-        left = [step for step in job.steps if step not in done]
-        self._lost.update(step.hash for step in left)
-        again = [step for step in left if self._lost[step.hash] < self._cluster.tries]
-        self._groups += [group for group in (again[:1], again[1:]) if group]
-        reason = f"{why}, the last of {self._cluster.tries}; its log is in {job.handle.paths.stderr}"
-        failed = [step for step in left if step not in again]
-        return [(step, Outcome("done")) for step in done] + [(step, Outcome("failed", reason)) for step in failed]
-
-    def close(self) -> None:
-        """Cancel the jobs that are left."""
-        if self._jobs:
-            subprocess.run(["scancel", *(job.handle.job_id for job in self._jobs)], check=False)
-        self._jobs.clear()
+    def parameters(self) -> dict[str, object]:
+        """What submitit's executor for Slurm is to be told."""
+        told = {name: getattr(self, name) for name in ("partition", "account", "qos", "constraint")}
+        told["gpus_per_node"] = self.gpus
+        return {name: value for name, value in told.items() if value} | {
+            "setup": [*_BEFORE_PYTHON, *self.setup],
+            "job_name": "rbmflow",
+            "time": self.minutes,
+            "mem": f"{max(1, round(self.memory_gb * 1000))}M",
+            "nodes": 1,
+            "ntasks_per_node": 1,
+            "cpus_per_task": 1,
+            "array_parallelism": self.jobs,
+            "additional_parameters": {"requeue": True},
+        }
 
 
-def cut(
-    steps: Sequence[Step], seconds: Mapping[str, float], cluster: Slurm, room: int
-) -> tuple[list[list[Step]], list[Step]]:
-    """Cut steps that may be computed in any order into groups for one job each; return the groups and what is left.
+def load_slurm(path: str | Path) -> Slurm:
+    """Read the settings of a cluster from a TOML file whose entries are the fields of `Slurm`."""
+    data = spec.read_toml(Path(path), "slurm", path, "it must be a TOML file with the settings of a cluster")
+    return spec.settings_from(Slurm, data, "a cluster")
 
-    A group has as many steps as make up `group_minutes` by the seconds for a step of each kind, and at least one.
-    There are at most `room` groups.
+
+def require_slurm() -> None:
+    """See that jobs can be submitted from here: Slurm's commands and submitit are there."""
+    problems = Problems()
+    commands = " and ".join(name for name in ("sbatch", "srun", "squeue") if shutil.which(name) is None)
+    problems.unless(not commands, "slurm", "on", f"Slurm's commands must be here, and {commands} cannot be found")
+    there = importlib.util.find_spec("submitit") is not None
+    problems.unless(there, "slurm", "on", "submitit must be installed: pip install rbmflow[slurm]")
+    problems.done()
+
+
+def private_folder(cluster: Slurm) -> Path:
+    """Make the folder of jobs, into which nobody else can put anything: answers are pickles, which run code when read.
+
+    It is not in the store, which several people may share; one that somebody else owns or can write or swap is refused.
     """
-    groups: list[list[Step]] = []
-    filled = 0.0
-    for number, step in enumerate(steps):
-        longer = filled + seconds[step.kind]
-        if groups and longer <= 60 * cluster.group_minutes:
-            groups[-1].append(step)
-            filled = longer
-        elif len(groups) == room:
-            return groups, list(steps[number:])
-        else:
-            groups.append([step])
-            filled = seconds[step.kind]
-    return groups, []
-
-
-def _queue() -> frozenset[str] | None:
-    """Ids of all jobs of this user that wait or run; None where the controller does not answer."""
-    command = ["squeue", "--noheader", "--array", f"--user={os.getuid()}", "--format=%i"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return frozenset(answer.stdout.split())
+        states = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+        folder = Path(cluster.folder or states / "rbmflow" / "slurm")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = folder.resolve()
+        loose = [str(place) for place in (folder, *folder.parents) if _loose(place.stat(), place == folder)]
+    except (OSError, RuntimeError) as error:  # A user without a home has none.
+        allowed = f"it must be a path where a folder can be made ({error})"
+        raise InvalidInput(Problem("folder", cluster.folder, allowed)) from error
+    told = f"nobody else may own or write it, and {', '.join(loose)} is open to others"
+    Problems.only(not loose, "folder", str(folder), told)
+    return folder
+
+
+def _loose(found: os.stat_result, itself: bool) -> bool:
+    """Whether somebody else, but for root, can write into the folder of jobs itself or swap what a folder above has."""
+    if itself:
+        return found.st_uid != os.getuid() or bool(found.st_mode & 0o022)
+    others_swap = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+    return found.st_uid not in (0, os.getuid()) or bool(others_swap)

@@ -1,9 +1,9 @@
 """Specs: everything a run is determined by, from TOML and back to TOML."""
 
 from rbmflow.spec.contents import Spec
-from rbmflow.spec.parsing import Field, fields, parse, to_toml
+from rbmflow.spec.parsing import Field, fields, parse, settings_from, to_toml
 from rbmflow.spec.sweep import Point, Sweep, load_sweep, parse_sweep
-from rbmflow.spec.toml_files import load, parse_toml, shipped
+from rbmflow.spec.toml_files import load, parse_toml, read_toml, shipped
 
 __all__ = [
     "Field",
@@ -16,6 +16,8 @@ __all__ = [
     "parse",
     "parse_sweep",
     "parse_toml",
+    "read_toml",
+    "settings_from",
     "shipped",
     "to_toml",
 ]

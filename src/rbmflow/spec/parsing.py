@@ -57,14 +57,19 @@ def parse(data: Mapping[str, Any]) -> Spec:
     `InvalidInput` has every problem found, each under the dotted name of its field.
     """
     Problems.only("sweep" not in data, "sweep", data.get("sweep"), "this is read by load_sweep; one run has none")
+    return settings_from(Spec, data, "a spec")
+
+
+def settings_from[T](of: type[T], data: Mapping[str, Any], called: str) -> T:
+    """Turn plain tables, as TOML gives them, into checked settings of a class that people know by some name."""
     refuse_monsters(data)
     problems = Problems()
-    spec = _section(Spec, data, "", problems)
+    settings = _section(of, data, "", problems, called)
     problems.done()
-    return spec
+    return settings
 
 
-def _section(of: type, table: Any, prefix: str, problems: Problems) -> Any:
+def _section(of: type, table: Any, prefix: str, problems: Problems, called: str = "") -> Any:
     """Settings of a class from a table; None if that cannot be.
 
     The values of fields are the business of the class. Where one of the inner sections is at fault, its default stands
@@ -76,7 +81,7 @@ def _section(of: type, table: Any, prefix: str, problems: Problems) -> Any:
     kinds, given, before = _kinds(of), {}, len(problems.found)
     for name, value in table.items():
         if name not in kinds:
-            problems.unless(False, f"{prefix}{name}", value, _unknown(name, list(kinds), prefix))
+            problems.unless(False, f"{prefix}{name}", value, _unknown(name, list(kinds), prefix, called))
         elif (read := _value(kinds[name], value, f"{prefix}{name}", problems)) is not None:
             given[name] = read
     required = [one.name for one in dataclasses.fields(of) if one.default is one.default_factory is dataclasses.MISSING]
@@ -144,10 +149,10 @@ def _kinds(of: type) -> dict[str, Any]:
     return {one.name: hints[one.name] for one in dataclasses.fields(of)}
 
 
-def _unknown(name: str, names: list[str], prefix: str) -> str:
+def _unknown(name: str, names: list[str], prefix: str, called: str) -> str:
     """Say which fields the section of an unknown field has, and which one may have been meant."""
     near = difflib.get_close_matches(name, names, n=1)
-    where = f"section {prefix.removesuffix('.')}" if prefix else "a spec"
+    where = f"section {prefix.removesuffix('.')}" if prefix else called
     meant = f"; did you mean {prefix}{near[0]}?" if near else ""
     return f"there is no such field; {where} has {', '.join(names)}{meant}"
 

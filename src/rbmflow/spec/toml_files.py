@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ def read(source: str | Path, overrides: Mapping[str, str] | None = None) -> dict
 
     Overrides are texts by dotted field name. Each is read as a TOML value, or taken as it stands where it is none.
     """
-    data = _read_toml(source)
+    path = _shipped_folder() / f"{source}.toml" if str(source) in shipped() else Path(source)
+    data = read_toml(path, "spec", source, f"it must be one of {', '.join(shipped())} or the path of a TOML file")
     for field, text in (overrides or {}).items():
         data = placed(data, field, _value(text))
     return data
@@ -64,10 +66,8 @@ def _shipped_folder():
     return resources.files("rbmflow") / "specs"
 
 
-def _read_toml(source: str | Path) -> dict[str, Any]:
-    """Read the tables of a shipped spec or of a file, or say in one sentence why that cannot be done."""
-    path = _shipped_folder() / f"{source}.toml" if str(source) in shipped() else Path(source)
-    known = f"it must be one of {', '.join(shipped())} or the path of a TOML file"
+def read_toml(path: Traversable, field: str, source: str | Path, known: str) -> dict[str, Any]:
+    """Read the tables of the file that a field names as `source`, or say in a sentence why not; `known` is allowed."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
@@ -86,7 +86,7 @@ def _read_toml(source: str | Path) -> dict[str, Any]:
         allowed = f"it must be TOML, which is UTF-8 text, and byte {error.start} is not"
     except ValueError:
         allowed = f"{known}, and this is no path"
-    raise InvalidInput(Problem("spec", str(source), allowed))
+    raise InvalidInput(Problem(field, str(source), allowed))
 
 
 def _value(text: str) -> Any:
