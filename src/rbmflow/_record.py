@@ -99,13 +99,15 @@ def owned(array: np.ndarray) -> np.ndarray:
     return array.copy() if array.flags.writeable else array
 
 
-def labelled(layout: Layout, arrays: Iterable[Any]) -> dict[str, Any]:
-    """Variables of a dataset: one array for each entry of the layout."""
+def dataset_of(layout: Layout, arrays: Iterable[Any], **attributes: Any) -> xr.Dataset:
+    """Labelled data with one array for each entry of the layout."""
+    import xarray as xr
+
     variables = {}
     for (name, held), array in zip(layout.items(), arrays, strict=True):
-        attributes = {"long_name": held.long_name} | ({"units": held.units} if held.units else {})
-        variables[name] = (tuple(held.dims.split()), np.asarray(array), attributes)
-    return variables
+        about = {"long_name": held.long_name} | ({"units": held.units} if held.units else {})
+        variables[name] = (tuple(held.dims.split()), np.asarray(array), about)
+    return xr.Dataset(variables, attrs=attributes)
 
 
 def arrays_of(dataset: xr.Dataset, layout: Layout) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ from jaxtyping import Float32, Int8
 from rbmflow._checks import InvalidInput, Problem, Problems, between_temperatures, find_temperature
 from rbmflow._doors import Configurations, Temperatures, spins_of, temperatures_of
 from rbmflow._netcdf import FileName, beginning, read_dataset
-from rbmflow._record import Held, Record, arrays_of, in_order, labelled, owned
+from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order, owned
 from rbmflow.correlations import TwoPoint, two_point
 
 if TYPE_CHECKING:
@@ -188,17 +188,15 @@ class Draws(Record):
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
-        import xarray as xr
-
-        variables = labelled(_DRAWN, (np.array(self.temperatures), self.spins))
+        data = dataset_of(_DRAWN, (np.array(self.temperatures), self.spins))
         texts = [self.methods]
         if self.chains:
             columns = zip(*(one[: len(_MEASURED)] for one in self.chains), strict=True)
-            variables |= labelled(_MEASURED, (np.array(column, float) for column in columns))
+            data = data.assign(dataset_of(_MEASURED, (np.array(column, float) for column in columns)))
             texts.append(tuple("\n".join(one.flags) for one in self.chains))
         for (name, long_name), rows in zip(_TEXTS.items(), texts, strict=False):
-            variables[name] = ("temperature", np.array(rows), {"long_name": long_name})
-        return xr.Dataset(variables)
+            data[name] = ("temperature", np.array(rows), {"long_name": long_name})
+        return data
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Draws:

@@ -14,7 +14,7 @@ from rbmflow import _scan
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Configurations, spins_of
 from rbmflow._own_settings import own_settings
-from rbmflow._record import Held, Record, arrays_of, in_order, labelled, owned
+from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order, owned
 from rbmflow._types import Spins, Visible
 from rbmflow.correlations import TwoPoint, two_point
 from rbmflow.gibbs import GibbsNoise, sample_hidden, sample_visible
@@ -97,9 +97,7 @@ class Flow(Record):
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
-        import xarray as xr
-
-        return xr.Dataset(labelled(_LAYOUT, (np.array(self.iterations), self.configurations)))
+        return dataset_of(_LAYOUT, (np.array(self.iterations), self.configurations))
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Flow:

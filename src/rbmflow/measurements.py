@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from rbmflow._doors import Configurations, spins_of
-from rbmflow._record import Held, Record, arrays_of, attribute, labelled
+from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of
 from rbmflow._types import Spins
 from rbmflow.correlations import longest_wave, structure_factor
 from rbmflow.diagnostics import mean_and_error
@@ -93,9 +93,7 @@ class Measurements(Record):
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
-        import xarray as xr
-
-        return xr.Dataset(labelled(_LAYOUT, (getattr(self, name) for name in _LAYOUT)), attrs={"sites": self.sites})
+        return dataset_of(_LAYOUT, (getattr(self, name) for name in _LAYOUT), sites=self.sites)
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Measurements:

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Numbers, key_of, numbers_of
 from rbmflow._netcdf import inspect
-from rbmflow._record import Held, Record, arrays_of, attribute, labelled
+from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of
 from rbmflow._types import Fields, Visible
 from rbmflow.lattice import Square
 from rbmflow.settings import MachineSettings, UnitsName
@@ -320,10 +320,7 @@ class RBM(Record):
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled weights and biases."""
-        import xarray as xr
-
-        arrays = (self.weights, self.visible_bias, self.hidden_bias)
-        return xr.Dataset(labelled(_LAYOUT, arrays), attrs=kind_attributes(self))
+        return dataset_of(_LAYOUT, (self.weights, self.visible_bias, self.hidden_bias), **kind_attributes(self))
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> RBM:

@@ -12,7 +12,7 @@ from jaxtyping import Float64
 
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Temperatures, key_of, temperatures_of
-from rbmflow._record import Held, Record, arrays_of, attribute, in_order, labelled
+from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_order
 from rbmflow.dataset import Draws
 from rbmflow.lattice import Square
 from rbmflow.model import Ising, model_of
@@ -79,11 +79,9 @@ class MeasuredDraws(Record):
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
-        import xarray as xr
-
-        arrays = labelled(_LAYOUT, (self.energy, self.value, self.ess, np.array(self.temperatures)))
-        attributes = {"lattice": list(self.model.lattice.shape), "field": self.model.field}
-        return xr.Dataset(arrays, attrs=attributes | {"observables": json.dumps(self.names)})
+        arrays = (self.energy, self.value, self.ess, np.array(self.temperatures))
+        lattice, names = list(self.model.lattice.shape), json.dumps(self.names)
+        return dataset_of(_LAYOUT, arrays, lattice=lattice, field=self.model.field, observables=names)
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> MeasuredDraws:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Numbers, numbers_of
-from rbmflow._record import Held, Record, arrays_of, in_order, labelled
+from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order
 from rbmflow.lattice import Square
 from rbmflow.rbm import RBM, machine_of, sides_of
 
@@ -57,10 +57,8 @@ class Spectrum(Record):
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
-        import xarray as xr
-
         sides = {} if self.sides is None else {"sides": list(self.sides)}
-        return xr.Dataset(labelled(_LAYOUT, jax.tree.leaves(self)), attrs=sides)
+        return dataset_of(_LAYOUT, jax.tree.leaves(self), **sides)
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Spectrum:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Float32, Float64, Int8
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Configurations, Temperatures, spins_of, temperatures_of
-from rbmflow._record import Held, Record, arrays_of, attribute, in_order, labelled
+from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_order
 from rbmflow._types import Key, Spins
 from rbmflow.equilibrium import Curve, exact
 from rbmflow.equilibrium.source import mean_class
@@ -134,12 +134,10 @@ class NeuralThermometer(Record):
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
-        import xarray as xr
-
         curve, network = self.curve, jax.tree.leaves(self.network)
         arrays = (*network, curve.mean, curve.error, curve.temperature, np.array(self.temperatures))
         sizes = {"hidden": network[1].size, "bins": len(self.temperatures), "temperatures": curve.temperature.size}
-        return xr.Dataset(labelled(_LAYOUT, arrays), attrs={"lattice": list(self.model.lattice.shape)} | sizes)
+        return dataset_of(_LAYOUT, arrays, lattice=list(self.model.lattice.shape), **sizes)
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> NeuralThermometer:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float32, Int8, UInt32
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Temperatures, temperatures_of
 from rbmflow._own_settings import own_settings
-from rbmflow._record import Held, Record, arrays_of, in_order, labelled
+from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order
 from rbmflow._types import Key
 from rbmflow.equilibrium import Curve, covering, exact, measured, reweighted
 from rbmflow.model import Ising, free_lattice
@@ -52,10 +52,8 @@ class ThermometerHistory(Record):
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy with the epoch as coordinate, from 1."""
-        import xarray as xr
-
-        arrays = labelled(_LAYOUT, (self.cross_entropy, self.accuracy))
-        return xr.Dataset(arrays, {"epoch": np.arange(1, self.accuracy.size + 1)})
+        epochs = {"epoch": np.arange(1, self.accuracy.size + 1)}
+        return dataset_of(_LAYOUT, (self.cross_entropy, self.accuracy)).assign_coords(epochs)
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> ThermometerHistory:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, Int8
 
 from rbmflow._checks import Problems
 from rbmflow._doors import plain_number
-from rbmflow._record import Held, Record, arrays_of, in_order, labelled
+from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order
 from rbmflow.rbm import RBM, kind_attributes, kind_of, stacked
 
 if TYPE_CHECKING:
@@ -100,9 +100,7 @@ class Checkpoints(Record):
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy with the axis `checkpoint`."""
-        import xarray as xr
-
-        return xr.Dataset(labelled(_LAYOUT, jax.tree.leaves(self)), attrs=kind_attributes(self.machines))
+        return dataset_of(_LAYOUT, jax.tree.leaves(self), **kind_attributes(self.machines))
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Checkpoints:

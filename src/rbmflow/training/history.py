@@ -8,7 +8,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
-from rbmflow._record import Held, Record, arrays_of, in_order, labelled
+from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order
 from rbmflow.training.checkpoints import Checkpoints
 from rbmflow.training.ptt import Trajectory
 
@@ -67,10 +67,8 @@ class History(Record):
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy with the epoch as coordinate, from 1, and the axis `checkpoint`."""
-        import xarray as xr
-
-        arrays = labelled(_LAYOUT, (getattr(self, name) for name in _LAYOUT))
-        epochs = xr.Dataset(arrays, {"epoch": np.arange(1, self.reconstruction.size + 1)})
+        epochs = dataset_of(_LAYOUT, (getattr(self, name) for name in _LAYOUT))
+        epochs = epochs.assign_coords(epoch=np.arange(1, self.reconstruction.size + 1))
         asked = {} if self.epochs_asked is None else {"epochs_asked": self.epochs_asked}
         read = self.checkpoints.to_dataset().merge(epochs).assign_attrs(asked)
         return read if self.trajectory is None else read.merge(self.trajectory.to_dataset())

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from rbmflow._record import Held, arrays_of, labelled
+from rbmflow._record import Held, arrays_of, dataset_of
 from rbmflow._types import Key
 from rbmflow.rbm import RBM, kind_attributes, kind_of, stacked
 from rbmflow.tempering import Replicas
@@ -50,9 +50,7 @@ class Trajectory(eqx.Module):
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy with the axis `rung`."""
-        import xarray as xr
-
-        return xr.Dataset(labelled(_LAYOUT, jax.tree.leaves(self)), attrs=kind_attributes(self.machines))
+        return dataset_of(_LAYOUT, jax.tree.leaves(self), **kind_attributes(self.machines))
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Trajectory | None:
