@@ -95,15 +95,17 @@ def test_intervals_hold_the_true_end_as_often_as_they_say(seeds, training):
     """Of machines that differ by nothing, a little, and far more than the chains can tell; one has its chains alone."""
     rng, runs, of_chains = np.random.default_rng(seeds), 1000, 0.05
     training = training if seeds > 1 else 0.0
-    offsets = training * rng.standard_normal((runs, seeds, 1, 1))
+    # A hundred machines at once, as starts: each has seeds of its own, and an end of its own.
+    offsets = training * rng.standard_normal((runs // 100, seeds, 100, 1))
     # The chains of one flow are so correlated that their error is that of a single iteration.
-    offsets = offsets + of_chains * rng.standard_normal((runs, seeds, 1, 1))
-    found = [end_of_flows(2.3 + one + np.zeros((seeds, 1, 9)), np.full((seeds, 1, 9), of_chains)) for one in offsets]
-    inside = np.mean([abs(one.end_temperature[0] - 2.3) <= one.end_interval[0] for one in found])
+    offsets = offsets + of_chains * rng.standard_normal(offsets.shape)
+    shape = (seeds, 100, 9)
+    found = [end_of_flows(2.3 + one + np.zeros(shape), np.full(shape, of_chains)) for one in offsets]
+    inside = np.mean([abs(one.end_temperature - 2.3) <= one.end_interval for one in found])
     assert inside > 0.95 - 5 * math.sqrt(0.95 * 0.05 / runs)
     # The standard error is no larger than it has to be.
     if training == 0.0:
-        errors = np.sqrt(np.mean([one.end_error[0] ** 2 for one in found]))
+        errors = np.sqrt(np.mean([one.end_error**2 for one in found]))
         assert errors < 1.5 * of_chains / math.sqrt(seeds)
 
 

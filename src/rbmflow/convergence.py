@@ -33,7 +33,7 @@ class FlowEnds:
     Parameters
     ----------
     end_temperature, end_error : [start]
-        Mean over the last quarter of the iterations, with the joined error.
+        Mean over the last quarter of the iterations, with the joined error of `mean_temperature`.
     end_interval : [start]
         Half width of its 95 % interval, by Student's t where the scatter of few seeds is the error.
     end_chain_error : [start]
@@ -47,7 +47,7 @@ class FlowEnds:
     doubts
         Which of `DOUBTS` there are.
     seeds
-        How many independent trainings these numbers come from, the n of their errors.
+        How many independent trainings these numbers come from.
     """
 
     end_temperature: Float[np.ndarray, " start"]
@@ -145,9 +145,8 @@ def end_of_flows(temperature: Numbers, error: Numbers, of_curve: Numbers = 0.0, 
         together, together_scatter = mean_and_error(drifts.mean(axis=1), 0)
     # Configurations of successive iterations are correlated, so the chain error of the mean is that of one iteration.
     at_end = np.where(was_read, error, np.nan)[:, :, last]
-    of_one = np.sqrt(_mean_of_some(at_end**2, (0, 2)))
-    curve = np.where(was_read, of_curve, np.nan)[:, :, last]
-    of_curve_at_end = _mean_of_some(curve, (0, 2))
+    of_one = np.sqrt(_mean_of_some(at_end**2))
+    of_curve_at_end = _mean_of_some(np.where(was_read, of_curve, np.nan)[:, :, last])
     end, scatter = mean_and_error(by_seed, 0)
     finite = np.isfinite(end)
     chain = np.where(finite, _shared_among(of_one, end, seeds), np.nan)
@@ -199,11 +198,9 @@ def _mean_of_read(values: np.ndarray, was_read: np.ndarray, stretch: slice) -> n
     return values[:, :, stretch][:, :, there].mean(axis=-1) if there.any() else np.full(values.shape[:2], np.nan)
 
 
-def _mean_of_some(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Mean over what is there; NaN where nothing is."""
-    there = np.isfinite(values)
-    with np.errstate(invalid="ignore"):
-        return np.where(there, values, 0.0).sum(axis=axes) / there.sum(axis=axes)
+def _mean_of_some(values: np.ndarray) -> np.ndarray:
+    """Mean by start over what is finite; NaN where nothing is."""
+    return np.ma.masked_invalid(values).mean(axis=(0, 2)).filled(np.nan)
 
 
 def _interval(scatter: np.ndarray, chain: np.ndarray, of_curve: np.ndarray, seeds: int) -> np.ndarray:
@@ -236,25 +233,14 @@ def _doubts(
     unresolved = chain > np.abs(end)
     by_seed = np.where(unresolved, np.maximum(by_seed, chain), by_seed)
     chain = np.where(unresolved, 0.0, chain)
-    found = set()
-    if not np.isfinite(end).all():
-        found.add("range")
-    else:
-        found |= {"drift"} if drifting.any() else set()
-        found |= {"apart"} if _apart(by_seed, chain) else set()
-    if not _both_sides(begin, by_seed, chain):
-        found.add("one_sided")
-    return frozenset(found)
-
-
-def _apart(by_seed: np.ndarray, chain: np.ndarray) -> bool:
-    """Whether two starts end apart; the same machines serve all, so the difference is taken seed by seed."""
+    readable = bool(np.isfinite(end).all())
+    # The same machines serve all starts, so the difference of two is taken seed by seed.
     first, second = np.triu_indices(chain.size, 1)
-    mean, scatter = mean_and_error(by_seed[:, first] - by_seed[:, second], 0)
-    return bool(np.any(np.abs(mean) > SIGMAS * np.fmax(scatter, np.hypot(chain[first], chain[second]))))
-
-
-def _both_sides(begin: np.ndarray, by_seed: np.ndarray, chain: np.ndarray) -> bool:
-    """Whether some start begins at or below the ends and some at or above: one side alone may just be slow."""
-    end, margin, begin = by_seed.mean(), SIGMAS * np.fmax.reduce(chain), begin.mean(axis=0)
-    return begin.size > 1 and bool(begin.min() <= end + margin and begin.max() >= end - margin)
+    with np.errstate(invalid="ignore"):
+        gap, scatter = mean_and_error(by_seed[:, first] - by_seed[:, second], 0)
+    apart = np.abs(gap) > SIGMAS * np.fmax(scatter, np.hypot(chain[first], chain[second]))
+    # Starts from one side alone may just be slow.
+    margin, begin = SIGMAS * np.fmax.reduce(chain), begin.mean(axis=0)
+    sides = begin.min() <= by_seed.mean() + margin, begin.max() >= by_seed.mean() - margin, begin.size > 1
+    found = (not readable, readable and drifting.any(), readable and apart.any(), not all(sides))
+    return frozenset(doubt for doubt, there in zip(DOUBTS, found, strict=True) if there)

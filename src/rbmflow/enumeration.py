@@ -26,11 +26,10 @@ def states(units: Units, count: int) -> Float[np.ndarray, "state unit"]:
     return units.low + units.span * bits
 
 
-def _fields(machine: RBM) -> tuple[Float[np.ndarray, "v h"], Float[np.ndarray, "v"], Float[np.ndarray, "h"]]:
+def _fields(machine: RBM) -> list[np.ndarray]:
+    """Weights and both biases."""
     own = machine_of(machine)
-    arrays = (own.weights, own.visible_bias, own.hidden_bias)
-    weights, visible_bias, hidden_bias = (np.asarray(array, np.float64) for array in arrays)
-    return weights, visible_bias, hidden_bias
+    return [np.asarray(array, np.float64) for array in (own.weights, own.visible_bias, own.hidden_bias)]
 
 
 def visible_log_probability(machine: RBM) -> Float[np.ndarray, " state"]:

@@ -21,26 +21,21 @@ SIGMAS = 5.0
 
 
 class Relaxation(NamedTuple):
-    """Where chains of a machine end that start cold and hot; energies and magnetizations are per site."""
+    """Where chains of a machine end that start cold and hot; [start] is from cold, then from hot, per site."""
 
     tau_energy: float
-    """Integrated autocorrelation time of the energy of the cold chains, second half, in Gibbs steps."""
     tau_magnetization: float
-    """The same of abs(m)."""
+    """Integrated autocorrelation times of E and abs(m) of the cold chains, second half, in Gibbs steps."""
     energy: Float64[np.ndarray, " start"]
-    """Mean energy of the last configurations, from cold and from hot."""
     energy_error: Float64[np.ndarray, " start"]
-    """Standard errors over chains."""
     abs_magnetization: Float64[np.ndarray, " start"]
-    """Mean abs(m) of the last configurations, from cold and from hot."""
     abs_magnetization_error: Float64[np.ndarray, " start"]
-    """Standard errors over chains."""
+    """Means over the last configurations, with standard errors over chains."""
     agree: bool
     """Whether cold and hot agree in both within five standard errors."""
     energy_overlap: float
-    """Overlap of the histogram of E of the last configurations with that of the true mixture."""
     abs_magnetization_overlap: float
-    """The same of abs(m)."""
+    """Overlaps of the histograms of the last configurations with those of the true mixture."""
 
 
 def overlap(counts: Numbers, probability: Numbers) -> float:
@@ -88,17 +83,14 @@ def relax(
     model
         The model of its training set, without field, with a shorter side of at most 12.
     temperatures
-        Temperatures of the mixture it was trained on, increasing.
-    chains
-        Chains of each start.
-    iterations
-        Gibbs steps of every chain; the second half is what autocorrelation times are taken from.
+        Those of the mixture it was trained on, increasing.
+    chains, iterations
+        Chains of each start, and the Gibbs steps of every chain; autocorrelation times are those of the second half.
 
     Raises
     ------
     InvalidInput
-        If there are fewer than 2 chains or 8 iterations, the model has a field, or the machine does not fit the
-        lattice or is not finite.
+        If there are fewer than 2 chains or 8 iterations, or machine and model do not fit.
 
     References
     ----------
@@ -124,41 +116,26 @@ def relax(
     hot = jax.random.rademacher(for_spins, shape, jnp.int8)
     second_half = tuple(range(iterations // 2, iterations + 1))
     series = iterate(for_cold, machine, cold, iterations, keep=second_half).configurations
-    ends = (series[-1], iterate(for_hot, machine, hot, iterations, keep=(iterations,)).spins)
-    energy, energy_error = mean_and_error(np.array([_of_sites(model.energy(end)) for end in ends]), 1)
-    size, size_error = mean_and_error(np.array([np.abs(_of_sites(model.magnetization(end))) for end in ends]), 1)
-    agree = [
-        abs(mean[0] - mean[1]) <= SIGMAS * np.hypot(*error)
-        for mean, error in ((energy, energy_error), (size, size_error))
-    ]
-    of_energy, of_magnetization = _overlaps(model, grid, np.concatenate(ends))
-    return Relaxation(
-        tau_int(_of_sites(model.energy(series)).T),
-        tau_int(np.abs(_of_sites(model.magnetization(series))).T),
-        energy,
-        energy_error,
-        size,
-        size_error,
-        all(agree),
-        of_energy,
-        of_magnetization,
-    )
+    last = np.stack([series[-1], iterate(for_hot, machine, hot, iterations, keep=(iterations,)).spins])
+    mean, error = mean_and_error(_energy_and_size(model, last), 2)
+    apart = np.abs(mean[:, 0] - mean[:, 1]) > SIGMAS * np.hypot(error[:, 0], error[:, 1])
+    tau_energy, tau_size = (tau_int(values.T) for values in _energy_and_size(model, series))
+    overlaps = _overlaps(model, grid, last.reshape(-1, *model.lattice.shape))
+    return Relaxation(tau_energy, tau_size, mean[0], error[0], mean[1], error[1], not apart.any(), *overlaps)
 
 
-def _of_sites(values: jax.Array) -> Float64[np.ndarray, "..."]:
-    return np.asarray(values, np.float64)
+def _energy_and_size(model: Ising, spins: Int8[np.ndarray, "... y x"]) -> Float64[np.ndarray, "2 ..."]:
+    values = np.array([model.energy(spins), model.magnetization(spins)], np.float64)
+    return np.stack([values[0], np.abs(values[1])])
 
 
 def _overlaps(model: Ising, temperatures: tuple[float, ...], spins: Int8[np.ndarray, "n y x"]) -> tuple[float, float]:
     """Overlaps of the histograms of E and abs(m) with those of the equal mixture."""
     levels, _ = exact.density_of_states(model)
-    energies = np.asarray(model.total_energy(spins))
-    counts = np.bincount(np.searchsorted(levels, energies), minlength=levels.size).astype(np.float64)
-    of_energy = overlap(counts, np.mean(exact.energy_distribution(model, temperatures), axis=0))
-    sizes = np.abs(np.asarray(model.total_magnetization(spins)))
-    sites = model.lattice.sites
-    found = np.bincount(sizes, minlength=sites + 1).astype(np.float64)
+    at = np.searchsorted(levels, np.asarray(model.total_energy(spins)))
+    of_energy = np.mean(exact.energy_distribution(model, temperatures), axis=0)
     values, probability = exact.magnetization_distribution(model, temperatures)
-    mixed = np.asarray(probability, np.float64).reshape(-1, len(values)).mean(axis=0)
-    truth = np.bincount(np.abs(np.asarray(values)).astype(int), mixed, minlength=sites + 1)
-    return of_energy, overlap(found, truth)
+    sizes, mixed = np.abs(np.asarray(values)).astype(int), np.asarray(probability, np.float64).mean(axis=0)
+    of_size = np.bincount(sizes, mixed)
+    found = np.bincount(np.abs(np.asarray(model.total_magnetization(spins))), minlength=of_size.size)
+    return overlap(np.bincount(at, minlength=levels.size), of_energy), overlap(found, of_size)

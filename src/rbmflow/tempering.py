@@ -14,21 +14,14 @@ from rbmflow.rbm import RBM
 
 
 class Replicas(eqx.Module):
-    """Chains of a ladder of machines. Chains of one number on all rungs swap with each other and with no others.
-
-    Parameters
-    ----------
-    machines : RBM
-        The machine of every rung, with a leading axis `rung` on every array.
-    visible : float32 [rung, chain, visible]
-        The chains, in the machines' units.
-    noise, swaps
-        Random numbers of the Gibbs steps and of the swaps; the count of `noise` is that of both.
-    """
+    """Chains of a ladder of machines. Chains of one number on all rungs swap with each other and with no others."""
 
     machines: RBM
+    """The machine of every rung, with a leading axis `rung` on every array."""
     visible: Float[Array, "rung chain visible"]
+    """The chains, in the machines' units."""
     noise: GibbsStreams
+    """Random numbers of the Gibbs steps, whose count is that of the swaps too."""
     swaps: Streams
 
     @classmethod
@@ -45,12 +38,14 @@ class Replicas(eqx.Module):
 
         Beside the chains it returns the mean acceptance of the swaps of each rung with the next, 0 without any.
         """
-        rungs = self.visible.shape[0]
+
+        def count(rung: Array) -> Array:
+            # Every rung has a count of its own.
+            return self.noise.count * self.visible.shape[0] + rung.astype(jnp.uint32)
 
         def moved(rung: Array, visible: Array) -> Array:
             machine, here = machine_at(self.machines, rung), visible[rung]
-            # Every rung has a count of its own.
-            noise = eqx.tree_at(lambda at: at.count, self.noise, self.noise.count * rungs + rung.astype(jnp.uint32))
+            noise = eqx.tree_at(lambda at: at.count, self.noise, count(rung))
             _, later, _ = gibbs_steps(machine, noise.now(), here, machine.hidden_fields(here), steps)
             return visible.at[rung].set(later)
 
@@ -59,14 +54,13 @@ class Replicas(eqx.Module):
             low, high = visible[rung], visible[rung + 1]
             below, above = machine_at(self.machines, rung), machine_at(self.machines, rung + 1)
             chance = swap_probability(below, above, low, high)
-            count = self.noise.count * rungs + rung.astype(jnp.uint32)
-            taken = (self.swaps.at(count).uniform()[1] < chance)[:, None]
+            taken = (self.swaps.at(count(rung)).uniform()[1] < chance)[:, None]
             visible = visible.at[rung].set(jnp.where(taken, high, low))
             visible = visible.at[rung + 1].set(jnp.where(taken, low, high))
             return visible, acceptance.at[rung].set(jnp.mean(chance))
 
         visible = jax.lax.fori_loop(0, active, moved, self.visible)
-        nothing = jnp.zeros(rungs)
+        nothing = jnp.zeros(self.visible.shape[0])
         visible, acceptance = jax.lax.fori_loop(0, jnp.asarray(active) - 1, swapped, (visible, nothing))
         return Replicas(self.machines, visible, self.noise.next(), self.swaps), acceptance
 
@@ -84,9 +78,6 @@ def swap_probability(
     .. math:: \min(1, e^{F_a(v_a) + F_b(v_b) - F_a(v_b) - F_b(v_a)}),
 
     with which :math:`p_a(v_a)\, p_b(v_b)` is in detailed balance, for a the low machine and b the high one.
-
-    References
-    ----------
     K. Hukushima, K. Nemoto, J. Phys. Soc. Jpn. 65, 1604 (1996), doi:10.1143/JPSJ.65.1604.
     """
     now = low.free_energy(of_low) + high.free_energy(of_high)

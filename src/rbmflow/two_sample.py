@@ -9,7 +9,7 @@ further assumption.
 
 References
 ----------
-G. J. Székely, M. L. Rizzo, J. Stat. Plan. Inference 143, 1249 (2013), doi:10.1016/j.jspi.2013.03.018.
+G. J. Székely, M. L. Rizzo, J. Stat. Plan. Inference 143, 1249 (2013), doi:10.1016/j.jspi.2013.03.018, eqs. (5), (6).
 """
 
 from typing import NamedTuple
@@ -37,22 +37,15 @@ class Comparison(NamedTuple):
 
 
 @own_settings
-def compare(
-    key: AnyKey,
-    one: Numbers,
-    other: Numbers,
-    permutations: int = PERMUTATIONS,
-) -> Comparison:
+def compare(key: AnyKey, one: Numbers, other: Numbers, permutations: int = PERMUTATIONS) -> Comparison:
     """Compare two samples of independent points by their energy distance.
 
     Features are divided by their standard deviation over both samples, which exchanging labels leaves alone.
 
     Parameters
     ----------
-    key
-        JAX random key, for the permutations.
     one, other : [sample, feature]
-        At least two points each, finite numbers read off configurations.
+        Numbers read off configurations.
     permutations
         Exchanges of labels.
 
@@ -60,10 +53,6 @@ def compare(
     ------
     InvalidInput
         If a sample has fewer than two points, the features do not fit, or a number is not finite.
-
-    References
-    ----------
-    G. J. Székely, M. L. Rizzo, doi:10.1016/j.jspi.2013.03.018, eqs. (5), (6).
 
     Examples
     --------
@@ -107,5 +96,4 @@ def _coefficient(
     between = np.sum(of_ones, axis=1) - inside
     outside = gaps.sum() - inside - 2 * between
     twice = 2 * between / (n * m)
-    with np.errstate(invalid="ignore"):
-        return np.where(twice > 0, (twice - inside / n**2 - outside / m**2) / np.where(twice > 0, twice, 1.0), 0.0)
+    return np.where(twice > 0, (twice - inside / n**2 - outside / m**2) / np.where(twice > 0, twice, 1.0), 0.0)

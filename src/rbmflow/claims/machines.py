@@ -28,10 +28,6 @@ class StartedFlow:
     """T(E) over the last quarter."""
     drift: Measured
     """Change of T(E) from the third quarter to the last."""
-    neural_class: float
-    """Class of the largest averaged probability of the neural thermometer at the last iteration."""
-    iterations: Measured
-    """Iterations until it stays at its end; whole numbers told from seeds together, so their error is not known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,20 +135,14 @@ class Machine:
     @cached_property
     def flows(self) -> tuple[StartedFlow, ...]:
         """Its flows, by start."""
-        return tuple(map(self._flow, self.results["start"].values.tolist()))
-
-    def _flow(self, start: str) -> StartedFlow:
-        neural = math.nan
-        if "neural" in self.results.get("classifier", xr.DataArray([])).values.tolist():
-            last = self.results["probability_mean"].sel(classifier="neural", start=start).isel(iteration=-1)
-            neural = float(self.results["bin"].values[int(np.argmax(last.values))])
-        return StartedFlow(
-            start=start,
-            begin=self.number("temperature_mean", start=start, iteration=0),
-            end=self.measured("end_temperature", start=start),
-            drift=self.measured("drift", start=start),
-            neural_class=neural,
-            iterations=Measured(self.number("iterations_needed", start=start), math.nan),
+        return tuple(
+            StartedFlow(
+                start=start,
+                begin=self.number("temperature_mean", start=start, iteration=0),
+                end=self.measured("end_temperature", start=start),
+                drift=self.measured("drift", start=start),
+            )
+            for start in self.results["start"].values.tolist()
         )
 
     @property

@@ -114,8 +114,9 @@ def from_every_start(sides: Sequence[bool]) -> Side:
 
 def neural_at_critical(machine: Machine) -> tuple[Side, str]:
     """Whether the paper's thermometer sees its T_c classes from every start."""
-    classes = [flow.neural_class for flow in machine.flows]
-    told = f"class {', '.join(f'{flow.start} {flow.neural_class:g}' for flow in machine.flows)}"
-    if any(map(math.isnan, classes)):
-        return "open", told
-    return from_every_start([one in NEURAL_CLASSES for one in classes]), told
+    if "neural" not in machine.results["classifier"].values:
+        return "open", "no neural thermometer"
+    last = machine.results["probability_mean"].sel(classifier="neural").isel(iteration=-1)
+    classes = dict(zip(last["start"].values, last["bin"].values[last.values.argmax(axis=-1)], strict=True))
+    told = f"class {', '.join(f'{start} {seen:g}' for start, seen in classes.items())}"
+    return from_every_start([seen in NEURAL_CLASSES for seen in classes.values()]), told
