@@ -56,6 +56,7 @@ class _Child[Task]:
     """The last lines that it wrote to its standard error."""
     listener: threading.Thread
     task: Task | None = None
+    call: tuple[Callable[..., object], tuple[object, ...]] | None = None
     since: float | None = None
     """When its call began; a process that is still starting has not begun."""
     silent: float = 0.0
@@ -68,7 +69,6 @@ class Children[Task]:
     def __init__(self, count: int, science: Science):
         self._count, self._science = count, science
         self._children: list[_Child[Task]] = []
-        self._calls: dict[Task, tuple[Callable[..., object], tuple[object, ...]]] = {}
         self._deaths: collections.Counter[Task] = collections.Counter()
         self._news: list[tuple[Task, Any]] = []
         self._looked = time.monotonic()
@@ -76,25 +76,21 @@ class Children[Task]:
     @property
     def free(self) -> bool:
         """Whether one more task can be started."""
-        return len(self._calls) < self._count
+        return sum(child.task is not None for child in self._children) < self._count
 
     @property
     def busy(self) -> bool:
         """Whether there is something to wait for."""
-        return bool(self._calls or self._news)
+        return bool(self._news) or any(child.task is not None for child in self._children)
 
     def start(self, task: Task, function: Callable[..., object], *arguments: object) -> None:
         """Have an idle process, or a new one, call `function(*arguments, tell)`; `tell` sends news from there."""
-        self._calls[task] = function, arguments
-        self._give(task)
-
-    def _give(self, task: Task) -> None:
         for dead in [child for child in self._children if child.task is None and child.process.poll() is not None]:
             self._bury(dead)
         child = next((child for child in self._children if child.task is None), None) or self._hire()
-        child.task, child.since, child.silent = task, None, 0.0
+        child.task, child.call, child.since, child.silent = task, (function, arguments), None, 0.0
         try:
-            child.channel.send(self._calls[task])
+            child.channel.send(child.call)
         except OSError:  # It died at this very moment.
             self._lose(child)
 
@@ -156,21 +152,19 @@ class Children[Task]:
             self._news.append((child.task, value))
         elif what in ("answer", "raised"):
             self._news.append((child.task, Answer(value) if what == "answer" else Lost(value, False)))
-            del self._calls[child.task]
             child.task = None
 
     def _lose(self, child: _Child[Task], reason: str = "") -> None:
         """Remove a child that has died, and give its task to another unless that was done often enough."""
-        task = child.task
-        assert task is not None
+        (task, call), child.task = (child.task, child.call), None
         died = self._bury(child)
+        assert task is not None
+        assert call is not None
         self._deaths[task] += 1
         again = self._deaths[task] < DEATHS
         self._news.append((task, Lost(f"{reason or died}{'' if again else f', as {DEATHS} processes were'}", again)))
         if again:
-            self._give(task)
-        else:
-            del self._calls[task]
+            self.start(task, call[0], *call[1])
 
     def _bury(self, child: _Child[Task]) -> str:
         """Remove a child that has died, and tell how it died."""
@@ -194,7 +188,6 @@ class Children[Task]:
         child = next(child for child in self._children if child.task == task)
         child.process.kill()
         self._bury(child)
-        del self._calls[task]
 
     def close(self) -> None:
         """End every process and wait for that."""
@@ -202,7 +195,6 @@ class Children[Task]:
             child.process.kill()
         for child in list(self._children):
             self._bury(child)
-        self._calls.clear()
 
 
 def _listen(process: subprocess.Popen[str], tail: collections.deque[str]) -> None:

@@ -86,10 +86,9 @@ def run(
         see the store's folder under this name, and must not be forks of one that computes with JAX. `Slurm` settings
         have jobs of a cluster compute groups of steps, under the same condition.
     science
-        Name of the module whose `compute(step, parents, work, progress)` computes a step.
+        Module that computes, see `Science`.
     limits
-        What one step may take. Limits have steps computed in other processes even with one worker; an executor and
-        a cluster have their own.
+        They have steps computed in other processes even with one worker; an executor and a cluster have their own.
     name
         The run is recorded under this name and the beginning of a hash of its results, so that `rbmflow store gc`
         keeps them; None where the caller records it.

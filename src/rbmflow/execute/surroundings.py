@@ -14,14 +14,12 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-from rbmflow._checks import InvalidInput, Problem
+from rbmflow._checks import Problems
 
 _PACKAGES = ("rbmflow", "jax", "jaxlib", "numpy", "scipy", "equinox", "optax", "xarray")
 
-
 THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Environment variables that bound the threads of XLA and NumPy."""
-
 
 _PINNED = {
     "JAX_DEFAULT_PRNG_IMPL": "threefry2x32",
@@ -70,18 +68,14 @@ def one_thread() -> dict[str, str]:
     It must be set before JAX or NumPy is imported. `NPROC` is the size of XLA's thread pools on the CPU: its flags
     alone leave them as large as the machine.
     """
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {_ONE_THREAD}".strip()
-    return (
-        dict.fromkeys(THREADS, "1")
-        | _PINNED
-        | {
-            "XLA_FLAGS": flags,
-            # Several processes share a GPU only if none takes all of its memory at the start.
-            "XLA_PYTHON_CLIENT_PREALLOCATE": os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
-            "JAX_COMPILATION_CACHE_DIR": os.environ.get("JAX_COMPILATION_CACHE_DIR", str(_compiled())),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
-        }
-    )
+    return dict.fromkeys(THREADS, "1") | {
+        **_PINNED,
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {_ONE_THREAD}".strip(),
+        # Several processes share a GPU only if none takes all of its memory at the start.
+        "XLA_PYTHON_CLIENT_PREALLOCATE": os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
+        "JAX_COMPILATION_CACHE_DIR": os.environ.get("JAX_COMPILATION_CACHE_DIR", str(_compiled())),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    }
 
 
 @functools.cache
@@ -99,8 +93,7 @@ def compute_in_one_thread() -> bool:
 
 def threads() -> dict[str, str]:
     """Settings of this process that decide how many threads compute; "unset" where the library chooses."""
-    names = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "XLA_FLAGS")
-    return {name: os.environ.get(name, "unset") for name in names}
+    return {name: os.environ.get(name, "unset") for name in (*THREADS, "XLA_FLAGS")}
 
 
 def home() -> Path:
@@ -141,10 +134,9 @@ def versions() -> dict[str, str]:
 @functools.cache
 def revision() -> str | None:
     """Git revision of the package's source, "+changes" behind it where files differ; None without a repository."""
-    here = Path(__file__).parent.parent
 
     def git(*words: str) -> str:
-        command = ["git", "-C", str(here), *words]
+        command = ["git", "-C", str(Path(__file__).parent.parent), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
     try:
@@ -156,20 +148,14 @@ def revision() -> str | None:
 
 
 def own_flags() -> dict[str, str]:
-    """Variables of JAX and XLA that this process did not set itself and that may move the last bits.
-
-    Raises
-    ------
-    InvalidInput
-        If they ask for fast mathematics, which gives other numbers under the same hashes.
-    """
+    """Variables of JAX and XLA that this process did not set itself and that may move the last bits."""
     found = {}
     for name, value in sorted(os.environ.items()):
         if name == "XLA_FLAGS":
             flags = [flag for flag in value.split() if flag != _ONE_THREAD]
-            if any("fast_math" in flag and not flag.endswith("=false") for flag in flags):
-                allowed = "it must not ask for fast mathematics, which gives other numbers under the same hashes"
-                raise InvalidInput(Problem(name, value, allowed))
+            fast = any("fast_math" in flag and not flag.endswith("=false") for flag in flags)
+            told = "it must not ask for fast mathematics, which gives other numbers under the same hashes"
+            Problems.only(not fast, name, value, told)
             value = " ".join(dict.fromkeys(flags))
         elif not name.startswith(("JAX_", "XLA_", "TF_")) or name in _PINNED or _HARMLESS.fullmatch(name):
             continue
@@ -207,17 +193,14 @@ def forget_peak_memory() -> None:
 
 def peak_memory() -> int:
     """Largest resident memory of this process in bytes, since `forget_peak_memory` where that works."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return resident_memory(os.getpid(), "VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def resident_memory(process: int) -> int:
-    """Bytes of memory that another process has in use now; 0 where the system does not tell."""
-    try:
-        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0
+def resident_memory(process: int, which: str = "VmRSS") -> int:
+    """Bytes of memory that a process has in use now, or Linux's number `which`; 0 where the system does not tell."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
+            if line.startswith(f"{which}:"):
+                return int(line.split()[1]) * 1024
+    return 0
