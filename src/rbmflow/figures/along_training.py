@@ -36,7 +36,7 @@ MEASURES = {
 @figure(
     section="training",
     padded=1,
-    needs=("reconstruction", "weight_norm"),
+    needs="reconstruction weight_norm",
     caption="Reconstruction error and norm of the weights against the epoch of training, one line for each of {n}. "
     "Look whether the curves have become level.",
 )
@@ -54,7 +54,7 @@ def training_curves(results: xr.Dataset) -> Figure:
 @figure(
     section="along-training",
     padded=1,
-    needs=("weight_measure_mean", "weight_measure_error", "weight_update"),
+    needs="weight_measure_mean weight_measure_error weight_update",
     caption="The numbers of the table at every checkpoint, against the gradient updates so far (0 is the untrained "
     "machine; logarithmic beyond 1). {seed_band} Look whether a number has become level, and how far it is from that "
     "of the untrained machine.",
@@ -86,23 +86,9 @@ def weights_along_training(results: xr.Dataset) -> Figure:
 @figure(
     section="training-time",
     padded=1,
-    needs=(
-        *(
-            "checkpoint_end_temperature",
-            "checkpoint_end_error",
-            "checkpoint_end_chain_error",
-            "checkpoint_converged",
-            "checkpoint_end_update",
-        ),
-        *(
-            "checkpoint_excess_update",
-            "checkpoint_excess_mean",
-            "checkpoint_excess_mean_error",
-            "null_energy",
-            "null_temperature",
-        ),
-        *("critical_temperature", "specific_heat_peak_temperature"),
-    ),
+    needs="checkpoint_end_temperature checkpoint_end_error checkpoint_end_chain_error checkpoint_converged "
+    "checkpoint_end_update checkpoint_excess_update checkpoint_excess_mean checkpoint_excess_mean_error null_energy "
+    "null_temperature critical_temperature specific_heat_peak_temperature",
     caption="Every checkpoint of the training is a machine that is iterated from the same starts. Above: T(E) at the "
     "end of its flows, mean over the last quarter; filled where the machine of that checkpoint has converged, open "
     "where it has no T*. Full line T_c, dashed the maximum of the specific heat, dotted the mixture of what the "
@@ -164,10 +150,8 @@ def _draw_excess(axes: Axes, here: xr.Dataset) -> None:
     section="study",
     page="sweep",
     by="run",
-    needs=(
-        *("checkpoint_end", "checkpoint_end_error", "checkpoint_update"),
-        *("critical_temperature", "specific_heat_peak_temperature", "mixture_temperature"),
-    ),
+    needs="checkpoint_end checkpoint_end_error checkpoint_update critical_temperature specific_heat_peak_temperature "
+    "mixture_temperature",
     caption="T(E) at the end of the flows of every checkpoint, mean over all starts, against gradient updates "
     "(logarithmic beyond 1, 0 is the untrained machine). Error bars are one standard error, of seeds and chains "
     "joined. Full line T_c, dashed the maximum of the specific heat of the machine's size, dotted its training "

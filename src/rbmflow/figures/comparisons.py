@@ -15,10 +15,7 @@ TEMPERATURES = ("#08306b", "#5e3c99", "#222222", "#e66101", "#8c2d04", "#0072B2"
 
 @figure(
     section="manifold",
-    needs=(
-        *("off_distance_mean", "off_distance_error", "off_floor", "off_p_value"),
-        *("temperature_mean", "temperature_error"),
-    ),
+    needs="off_distance_mean off_distance_error off_floor off_p_value temperature_mean temperature_error",
     caption="Upper rows: what each thermometer reads minus T(E), against the iteration. The band is the errors of "
     "both readings together, each one standard error of {n} and the chains joined. A triangle is a difference beyond "
     "the axis or infinite; a gap, one that cannot be had. Last row: energy distance between configurations of the "
@@ -66,11 +63,8 @@ def _draw_distance(axes: Axes, here: xr.Dataset, top: float) -> None:
     section="renormalization",
     by="run",
     padded=1,
-    needs=(
-        *("blocked_read", "blocked_read_error", "blocked_energy", "blocked_energy_error"),
-        *("blocked_abs_magnetization", "blocked_abs_magnetization_error"),
-        *("temperature_mean", "temperature_error", "critical_temperature"),
-    ),
+    needs="blocked_read blocked_read_error blocked_energy blocked_energy_error blocked_abs_magnetization "
+    "blocked_abs_magnetization_error temperature_mean temperature_error critical_temperature",
     caption="T(E) of Ising configurations on large lattices under block-spin transformations of 2 × 2 blocks, read at "
     "every size, and beside it T(E) along the flow of the first machine. Bands in the first two panels: one standard "
     "error over configurations; in the last: {bar}. Level line: T_c. A triangle is a reading beyond the axis. The "

@@ -24,7 +24,7 @@ SMALLEST_PROJECTION = 1e-6
 @figure(
     section="vectors",
     padded=1,
-    needs=("mode_power", "wavenumber"),
+    needs="mode_power wavenumber",
     caption="Share of every wavenumber |k| in every mode, mean over {n}; each column adds up to one. The data are "
     "invariant under translations, so ideal modes are waves, and those of one |k| mix freely: a pure mode has one "
     "bright cell. Look whether short wavenumbers come first.",
@@ -53,7 +53,7 @@ def fourier_content(results: xr.Dataset) -> Figure:
 @figure(
     section="projections",
     padded=1,
-    needs=("projection_mean", "projection_error", "critical_temperature"),
+    needs="projection_mean projection_error critical_temperature",
     caption="Mean squared projection of configurations on each of the leading modes against their temperature, exact, "
     "logarithmic axis. {seed_band} Independent spins have 1 (line), aligned ones the number of sites on the uniform "
     "vector. Look which modes tell temperatures apart, and where each is largest. Projections below 10⁻⁶ are not "
@@ -84,7 +84,7 @@ def projections(results: xr.Dataset) -> Figure:
 @figure(
     section="growth",
     padded=1,
-    needs=("growth_sampled", "growth_mean_field", "predicted_gain", "gain", "gain_error"),
+    needs="growth_sampled growth_mean_field predicted_gain gain gain_error",
     caption="The mean-field map of the flow, v → tanh(W tanh(Wᵀv)), linearised at v = 0 multiplies mode k by its "
     "predicted gain, the eigenvalue σ_k² if there are no biases; one symbol for each mode and seed. Above: the gain "
     "of the first sampled iteration from T = ∞ (1000 chains), with the line of the prediction. Middle: mean squared "

@@ -1,5 +1,8 @@
 """Figures of lattices: the leading modes of the weights, the weights of hidden units, configurations along a flow."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -12,52 +15,68 @@ from rbmflow.figures import panels, style
 from rbmflow.figures.plot import figure
 
 
-def _image_rows(results: xr.Dataset, rows: int, most: float, left: float) -> tuple[Figure, NDArray]:
-    """A figure of images of the lattice, so many rows of the leading ones, each at most so wide."""
-    count = results.sizes["leading"]
-    side = min(7.8 / count, most)
-    height = side * results.sizes["y"] / results.sizes["x"] * 0.94 + 0.28
-    drawn = panels.new_figure(0.1 + rows * height, left + side * count)
-    return drawn, drawn.subplots(rows, count, squeeze=False)
+def _table(
+    images: NDArray[np.generic], names: Sequence[str], side: float, above: float, **look: Any
+) -> tuple[Figure, Axes, NDArray[np.float64]]:
+    """Draw images [row, column, y, x], each `side` inches wide and with so many inches above it.
 
-
-def _image(axes: Axes, values: NDArray[np.float64], title: str, otherwise: str) -> None:
-    """Draw one image of the lattice with a scale of its own, symmetric about zero."""
-    axes.set(xticks=[], yticks=[])
+    All stand in one panel, as panels take long. The corners [row, column, (x, y)] are in widths of a lattice.
+    """
+    height = images.shape[2] / images.shape[3]
+    left, top = 1.1 * np.arange(images.shape[1]), (height + above / side) * np.arange(images.shape[0])
+    drawn = panels.new_figure(0.35 + side * (top[-1] + height) + above, 0.5 + side * (left[-1] + 1.1))
+    axes = drawn.subplots()
+    corners = np.stack(np.meshgrid(left, top), axis=-1)
+    for row, of_row in zip(images, corners, strict=True):
+        for image, (x, y) in zip(row, of_row, strict=True):
+            axes.imshow(image, extent=(x, x + 1, y + height, y), **look)
+    axes.set_xlim(-0.01, left[-1] + 1.01)
+    axes.set_ylim(top[-1] + height + 0.01, -0.01)
+    axes.set_xticks([])
+    axes.set_yticks(top + height / 2, names, rotation=90, va="center", ma="center")
+    axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    if not np.isfinite(values).all():
-        axes.text(0.5, 0.5, otherwise, ha="center", va="center", color="#999999", fontsize=7)
-        return
-    scale = float(np.abs(values).max()) or 1.0
-    axes.imshow(values, cmap=style.DIVERGING, vmin=-scale, vmax=scale)
-    axes.set_title(title, fontsize=7.5)
+    return drawn, axes, corners
+
+
+def _weights(images: NDArray[np.float64], names: Sequence[str], titles: NDArray, most: float, otherwise: str) -> Figure:
+    """Draw images, each with a scale of its own that is symmetric about zero, and its title above."""
+    scale = np.nanmax(np.abs(images), axis=(2, 3), keepdims=True, initial=0.0)
+    scaled = images / np.where(scale > 0, scale, 1.0)
+    side = min(7.8 / images.shape[1], most)
+    drawn, axes, corners = _table(scaled, names, side, 0.22, cmap=style.DIVERGING, vmin=-1, vmax=1)
+    for place in np.ndindex(titles.shape):
+        x, y = corners[place]
+        if np.isfinite(images[place]).all():
+            axes.text(x, y - 0.04, str(titles[place]), fontsize=7.5)
+        else:
+            middle = y + 0.5 * images.shape[2] / images.shape[3]
+            axes.text(x + 0.5, middle, otherwise, ha="center", va="center", color=style.FAINT, fontsize=7)
+    return drawn
 
 
 @figure(
     section="vectors",
     padded=1,
-    needs=("leading_vector", "singular_value"),
+    needs="leading_vector singular_value",
     caption="The leading visible singular vectors of W, first seed, as images of the lattice, with their squared "
     "singular values. Each has its own colour scale about zero (white); the sign of a vector is free. Look whether "
     "the first is uniform (the magnetization) and the next are long waves.",
 )
 def leading_vectors(results: xr.Dataset) -> Figure:
     """Leading visible singular vectors of every machine's first seed, as images of the lattice."""
-    machines = panels.by_machine(results)
-    drawn, grid = _image_rows(results, len(machines), 2.0, 0.3)
-    for row, (name, here) in zip(grid, machines, strict=True):
-        values = here["singular_value"].isel(seed=0).values
-        for k, axes in enumerate(row):
-            vector = here["leading_vector"].isel(leading=k).transpose("y", "x").values
-            _image(axes, vector, f"k = {k + 1}, σ² = {values[k] ** 2:.3g}" if k < len(values) else "", "no such mode")
-        row[0].set_ylabel(name)
-    return drawn
+    images = results["leading_vector"].transpose("machine", "leading", "y", "x").values
+    squares = results["singular_value"].isel(seed=0).transpose("machine", "mode").values[:, : images.shape[1]] ** 2
+    titles = np.full(images.shape[:2], "", object)
+    for (machine, k), square in np.ndenumerate(squares):
+        titles[machine, k] = f"k = {k + 1}, σ² = {square:.3g}"
+    return _weights(images, [name for name, _ in panels.by_machine(results)], titles, 2.0, "no such mode")
 
 
 @figure(
     section="hidden",
     padded=1,
-    needs=("receptive_field", "receptive_correlator"),
+    needs="receptive_field receptive_correlator",
     caption="The hidden units with the largest weights, first seed: above their weights W, below their correlators ⟨v "
     "h⟩ with the visible units over the training configurations, as images of the lattice. Each has its own colour "
     "scale, symmetric about zero, whose end stands above. Look whether a unit watches a single site, a block, or the "
@@ -65,47 +84,32 @@ def leading_vectors(results: xr.Dataset) -> Figure:
 )
 def receptive_fields(results: xr.Dataset) -> Figure:
     """Weights of the strongest hidden units (largest norm) of every machine's first seed, and their correlators."""
-    names = {"receptive_field": "$W$", "receptive_correlator": "$\\langle v h\\rangle$"}
-    rows = [(machine, here[one], told) for machine, here in panels.by_machine(results) for one, told in names.items()]
-    drawn, grid = _image_rows(results, len(rows), 1.15, 0.5)
-    for row, (machine, images, told) in zip(grid, rows, strict=True):
-        for axes, values in zip(row, images.transpose("leading", "y", "x").values, strict=True):
-            _image(axes, values, f"± {np.abs(values).max():.2g}", "no such unit")
-        row[0].set_ylabel(f"{machine}\n{told}")
-    return drawn
+    told = {"receptive_field": "$W$", "receptive_correlator": "$\\langle v h\\rangle$"}
+    rows = [(f"{name}\n{what}", here[one]) for name, here in panels.by_machine(results) for one, what in told.items()]
+    images = np.array([values.transpose("leading", "y", "x").values for _, values in rows])
+    titles = np.array([[f"± {np.abs(image).max():.2g}" for image in row] for row in images])
+    return _weights(images, [name for name, _ in rows], titles, 1.15, "no such unit")
 
 
 @figure(
     section="examples",
     by="machine",
-    needs=("example",),
+    needs="example",
     caption="One chain of the first seed, the same whatever it does. Dark is spin up, light spin down; rows are "
     "starts, columns iterations.",
 )
 def configurations(results: xr.Dataset) -> Figure:
     """One chain of a machine's first seed along the flow: one row a start, one column a snapshot."""
-    [(_, here)] = panels.by_machine(results)[:1]
+    spins = results["example"].isel(machine=0).transpose("start", "snapshot", "y", "x").values
     looks, snapshots = style.start_looks(results), [int(s) for s in results["snapshot"].values]
-    pitch = 1.1  # from one lattice to the next, in widths of a lattice
-    columns, rows = pitch * np.arange(len(snapshots)), pitch * np.arange(len(looks))
-    height = results.sizes["y"] / results.sizes["x"]
-    side = min(9.5 / (pitch * len(snapshots)), 1.2)
-    drawn = panels.new_figure(0.35 + side * height * pitch * len(looks), 0.4 + side * pitch * len(snapshots))
-    axes = drawn.subplots()
-    colours = ListedColormap(style.SPIN_COLOURS)
-    for row, (_, look, flow) in zip(rows, panels.by_start(here), strict=True):
-        for column, spins in zip(columns, flow["example"].transpose("snapshot", "y", "x").values, strict=True):
-            corner = column, row * height
-            extent = (column, column + 1, corner[1] + height, corner[1])
-            axes.imshow(spins, cmap=colours, vmin=-1, vmax=1, extent=extent)
-            axes.add_patch(Rectangle(corner, 1, height, fill=False, edgecolor=look.colour, linewidth=1.0))
-    axes.set_xlim(-0.01, columns[-1] + 1.01)
-    axes.set_ylim((rows[-1] + 1.01) * height, -0.01 * height)
+    side, colours = min(9.5 / (1.1 * len(snapshots)), 1.2), ListedColormap(style.SPIN_COLOURS)
+    names = [f"from {start}" for start in looks]
+    drawn, axes, corners = _table(spins, names, side, 0.1 * side, cmap=colours, vmin=-1, vmax=1)
+    height = spins.shape[2] / spins.shape[3]
+    for row, label, look in zip(corners, axes.get_yticklabels(), looks.values(), strict=True):
+        label.set_color(look.colour)
+        for corner in row:
+            axes.add_patch(Rectangle(tuple(corner), 1, height, fill=False, edgecolor=look.colour, linewidth=1.0))
     axes.xaxis.tick_top()
-    axes.set_xticks(columns + 0.5, [f"iteration {snapshots[0]}", *map(str, snapshots[1:])])
-    axes.set_yticks((rows + 0.5) * height, [f"from {s}" for s in looks], rotation=90, va="center")
-    for text, look in zip(axes.get_yticklabels(), looks.values(), strict=True):
-        text.set_color(look.colour)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
+    axes.set_xticks(corners[0, :, 0] + 0.5, [f"iteration {snapshots[0]}", *map(str, snapshots[1:])])
     return drawn

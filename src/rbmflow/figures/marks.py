@@ -1,22 +1,19 @@
 """Axes that know temperatures: reference lines with labels, infinity, readings outside the range."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
 
-from rbmflow.figures.style import INK, Look
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike, NDArray
+from rbmflow.figures.style import FAINT, INK, Look
 
 CRITICAL = {"color": INK, "linewidth": 0.8, "linestyle": "-", "zorder": 1.5}
 PEAK = {"color": INK, "linewidth": 0.8, "linestyle": (0, (5, 3)), "zorder": 1.5}
 NULL = {"color": INK, "linewidth": 1.1, "linestyle": (0, (1, 1.6)), "zorder": 1.6}
 T_C, C_MAX = "$T_c$", "$C_{max}$"
+
+BEYOND = 1.1
+"""Where infinite temperature stands, in lengths of the axis."""
 
 THERMOMETERS = {
     "neural": "neural network",
@@ -55,36 +52,26 @@ def top_temperature(results: xr.Dataset) -> float:
 def positions(temperatures: ArrayLike, top: float) -> NDArray[np.float64]:
     """Return where temperatures stand on an axis that ends at `top`: infinity stands a little beyond."""
     values = np.asarray(temperatures, float)
-    return np.where(np.isposinf(values), infinity(top), values)
-
-
-def infinity(top: float) -> float:
-    """Return where infinite temperature stands on an axis that ends at `top`."""
-    return 1.1 * top
+    return np.where(np.isposinf(values), BEYOND * top, values)
 
 
 def temperature_axis(axes: Axes, top: float, along: str = "x", *, infinite: bool = False) -> None:
     """Give one axis the range from 0 to `top`, a little margin, and a tick for infinity if it is needed."""
-    end = infinity(top) if infinite else top
+    end = BEYOND * top if infinite else top
     ticks = [float(t) for t in range(0, int(top) + 1, 1 if top <= 8 else int(np.ceil(top / 8)))]
     names = [f"{t:g}" for t in ticks]
     if infinite:
         ticks, names = [*ticks, end], [*names, "∞"]
     margin = 0.025 * end
-    if along == "x":
-        axes.set_xlim(-margin, end + margin)
-        axes.set_xticks(ticks, names)
-    else:
-        axes.set_ylim(-margin, end + margin)
-        axes.set_yticks(ticks, names)
+    axes.set(**{f"{along}lim": (-margin, end + margin)})
+    (axes.set_xticks if along == "x" else axes.set_yticks)(ticks, names)
 
 
 def spread(wanted: ArrayLike, gap: float) -> NDArray[np.float64]:
     """Return positions at least `gap` apart, in the wanted order and as near to the wanted ones as that allows."""
-    wanted = np.asarray(wanted, float)
     order = np.argsort(wanted, kind="stable")
     groups: list[tuple[float, int]] = []  # centre and size of each cluster of labels that touch
-    for value in wanted[order]:
+    for value in np.asarray(wanted, float)[order]:
         groups.append((float(value), 1))
         while len(groups) > 1:
             (low, few), (high, more) = groups[-2:]
@@ -92,9 +79,7 @@ def spread(wanted: ArrayLike, gap: float) -> NDArray[np.float64]:
                 break
             groups[-2:] = [((low * few + high * more) / (few + more), few + more)]
     placed = [centre + gap * (i - (size - 1) / 2) for centre, size in groups for i in range(size)]
-    result = np.empty_like(wanted)
-    result[order] = placed
-    return result
+    return np.array(placed)[np.argsort(order)]
 
 
 def side_labels(axes: Axes, values: dict[str, float], along: str = "y", gap: float = 0.1) -> None:
@@ -109,7 +94,7 @@ def side_labels(axes: Axes, values: dict[str, float], along: str = "y", gap: flo
         line, text = ([1.0, 1.05], [at, placed]), (1.06, placed)
         if along == "x":
             line, text = (line[1], [1.0, 1.045]), (placed, 1.06)
-        axes.plot(*line, transform=axes.transAxes, color="#999999", linewidth=0.5, clip_on=False)
+        axes.plot(*line, transform=axes.transAxes, color=FAINT, linewidth=0.5, clip_on=False)
         ha, va = ("left", "center") if along == "y" else ("center", "bottom")
         axes.text(*text, name, transform=axes.transAxes, fontsize=7, color=INK, ha=ha, va=va)
 
@@ -137,4 +122,4 @@ def draw_readings(axes: Axes, x: ArrayLike, mean: ArrayLike, error: ArrayLike, l
 def say_empty(axes: Axes, *values: ArrayLike) -> None:
     """Write "no reading" into a panel in which nothing could be drawn."""
     if not any(np.isfinite(np.asarray(v, float)).any() for v in values):
-        axes.text(0.5, 0.5, "no reading", transform=axes.transAxes, ha="center", va="center", color="#999999")
+        axes.text(0.5, 0.5, "no reading", transform=axes.transAxes, ha="center", va="center", color=FAINT)

@@ -15,7 +15,7 @@ LEAST_EDGE = 1e-6
 
 @figure(
     section="product",
-    needs=("weight_product",),
+    needs="weight_product",
     caption="The matrix product W Wᵀ of the first seed, by pairs of visible units; units count the sites row by row "
     "(of more than 1024 sites the first ones are shown). Each panel has its own scale, symmetric about zero, which "
     "ends at the 99.5th percentile of the absolute entries. "
@@ -47,10 +47,7 @@ def weight_products(results: xr.Dataset) -> Figure:
 
 @figure(
     section="product",
-    needs=(
-        *("product_profile_mean", "product_profile_error", "two_point_profile", "distance"),
-        *("weight_final_mean", "weight_final_error"),
-    ),
+    needs="product_profile_mean product_profile_error two_point_profile distance weight_final_mean weight_final_error",
     caption="Above: W Wᵀ averaged over all pairs of sites at one displacement (and over displacements that a symmetry "
     "of the torus makes the same), against the distance. {seed_bars} Below: the two-point function ⟨s_i s_j⟩ of the "
     "machine's training mixture, exact, on the same axis. Distance 0 is left out of both. ρ is the correlation "
@@ -80,7 +77,7 @@ def product_profiles(results: xr.Dataset) -> Figure:
 @figure(
     section="spectrum",
     padded=2,
-    needs=("singular_value", "data_eigenvalue", "initial_edge_lower", "initial_edge_upper"),
+    needs="singular_value data_eigenvalue initial_edge_lower initial_edge_upper",
     caption="Eigenvalues of W Wᵀ against their index, largest first, logarithmic axis; one line for each of {n}. "
     "Crosses: the eigenvalues of the exact covariance of the training mixture (the structure factor), whose sum is "
     "the number of sites. Dotted lines: the edges between which the eigenvalues of the untrained weights lie "

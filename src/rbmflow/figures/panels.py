@@ -8,6 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from rbmflow.figures.marks import C_MAX, CRITICAL, NULL, PEAK, T_C, draw_readings, plain
 from rbmflow.figures.style import WIDTH, start_looks, tints
@@ -33,38 +34,39 @@ def by_start(here: xr.Dataset) -> Iterator[tuple[str, Any, xr.Dataset]]:
         yield start, look, here.isel(start=row)
 
 
+def panel_grid(
+    tops: Sequence[str], sides: Sequence[str], xlabel: str, height: float, width: float = WIDTH, **shared: Any
+) -> tuple[Figure, NDArray[np.object_]]:
+    """Panels with shared axes, the names of the columns above and those of the rows at the left."""
+    figure = new_figure(height, width)
+    options: dict[str, Any] = {"sharex": True, "sharey": "row", **shared}
+    grid = figure.subplots(len(sides), len(tops), squeeze=False, **options)
+    for axes, name in zip(grid[0], tops, strict=True):
+        axes.set_title(name)
+    for axes, name in zip(grid[:, 0], sides, strict=True):
+        axes.set_ylabel(name)
+    for axes in grid[-1]:
+        axes.set_xlabel(xlabel)
+    return figure, grid
+
+
 def machine_columns(
     results: xr.Dataset, names: Sequence[str], xlabel: str, height: float, least: float = 2.2, **shared: Any
 ) -> tuple[Figure, list[tuple[Any, xr.Dataset]]]:
-    """One column a machine, one row a quantity with its name at the left; the columns, from top to bottom.
-
-    A column is at least `least` inches wide.
-    """
+    """One column a machine, at least so many inches wide, one row a quantity; the columns, from top to bottom."""
     machines = by_machine(results)
-    figure = new_figure(height, max(WIDTH, least * len(machines)))
-    options: dict[str, Any] = {"sharex": True, "sharey": "row", **shared}
-    grid = figure.subplots(len(names), len(machines), squeeze=False, **options)
-    for axes, (name, _) in zip(grid[0], machines, strict=True):
-        axes.set_title(name)
-    for axes in grid[-1]:
-        axes.set_xlabel(xlabel)
-    for axes, name in zip(grid[:, 0], names, strict=True):
-        axes.set_ylabel(name)
+    width = max(WIDTH, least * len(machines))
+    figure, grid = panel_grid([name for name, _ in machines], names, xlabel, height, width, **shared)
     return figure, [(column, here) for column, (_, here) in zip(grid.T, machines, strict=True)]
 
 
 def machine_rows(
-    results: xr.Dataset, columns: int, ylabel: str, xlabel: str, each: float, width: float = WIDTH, **shared: Any
+    results: xr.Dataset, columns: int, ylabel: str, xlabel: str, each: float, width: float = WIDTH
 ) -> tuple[Figure, list[tuple[Any, xr.Dataset]]]:
-    """One row a machine with its name at the left, as many columns as asked for; the rows, from left to right."""
+    """One row a machine, so many inches high, as many columns as asked for; the rows, from left to right."""
     machines = by_machine(results)
-    figure = new_figure(0.9 + each * len(machines), width)
-    options: dict[str, Any] = {"sharex": True, "sharey": True, **shared}
-    grid = figure.subplots(len(machines), columns, squeeze=False, **options)
-    for axes, (name, _) in zip(grid[:, 0], machines, strict=True):
-        axes.set_ylabel(f"{name}\n{ylabel}")
-    for axes in grid[-1]:
-        axes.set_xlabel(xlabel)
+    names = [f"{name}\n{ylabel}" for name, _ in machines]
+    figure, grid = panel_grid([""] * columns, names, xlabel, 0.9 + each * len(machines), width)
     return figure, [(row, here) for row, (_, here) in zip(grid, machines, strict=True)]
 
 
@@ -80,26 +82,10 @@ def machine_panels(
     pad: float | None = None,
     bare: bool = True,
 ) -> tuple[Figure, list[tuple[Axes, xr.Dataset]]]:
-    """One panel a machine, row by row, with shared axes; spare places of the last row stay free.
+    """One panel a machine, `most` in a row, with shared axes; spare places of the last row stay free.
 
-    Parameters
-    ----------
-    results
-        What is drawn.
-    height
-        Inches of the figure, and of each row of panels beside them.
-    xlabel, ylabel
-        Names of the axes; the upright one is named in the first column.
-    most
-        Columns that there may be.
-    width
-        Inches of the figure.
-    share_x
-        Whether the level axes are shared.
-    pad
-        Points between a panel and its title.
-    bare
-        Whether the upright axis has its numbers in the first column alone.
+    `height` is that of the figure and of each row beside it, `pad` points are between a panel and its title, and if
+    `bare` the upright axis has its numbers in the first column alone.
     """
     machines = by_machine(results)
     columns = min(len(machines), most)
@@ -149,15 +135,11 @@ def reference_lines(axes: Axes, values: dict[str, float], along: str = "y") -> N
 
 def start_legend(figure: Figure, results: xr.Dataset, *, markers: bool = False) -> None:
     """Write the names of the starts in their colours above a figure."""
-    looks = start_looks(results)
-    handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, linewidth=1)
-        if markers
-        else Line2D([], [], color=look.colour, linewidth=1.8)
-        for look in looks.values()
-    ]
-    names = [f"from {start}" for start in looks]
-    figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 8))
+    handles = []
+    for start, look in start_looks(results).items():
+        shown_as: dict[str, Any] = {"marker": look.marker, "linewidth": 1} if markers else {"linewidth": 1.8}
+        handles.append(Line2D([], [], color=look.colour, label=f"from {start}", **shown_as))
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 8))
 
 
 def iteration_legend(figure: Figure, iterations: Sequence[int]) -> None:

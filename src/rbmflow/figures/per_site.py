@@ -17,10 +17,7 @@ MOMENTS = {
 
 @figure(
     section="energy",
-    needs=(
-        *("energy_mean", "energy_error", "null_energy"),
-        *("abs_magnetization_mean", "abs_magnetization_error", "null_abs_magnetization"),
-    ),
+    needs="energy_mean energy_error null_energy abs_magnetization_mean abs_magnetization_error null_abs_magnetization",
     caption="Energy per site (in units of J) and absolute magnetization per site, averaged over {chains} chains, "
     "against the iteration. {band} Dotted: the null. These need no thermometer. A triangle at the edge is a value "
     "beyond the axis.",

@@ -1,22 +1,18 @@
 """What a figure is: its drawing, its place in a report, its caption, and the variables that it needs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
 
 from rbmflow._checks import InvalidInput, Problem, listed
 from rbmflow._registry import Registry
-from rbmflow.figures.style import STYLE_FILE
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import xarray as xr
-    from matplotlib.figure import Figure
+from rbmflow.figures.style import STYLE
 
 MACHINES_IN_A_FIGURE = 4
 """More machines than this make further figures, so that each fits a screen and a printed page."""
@@ -33,7 +29,7 @@ class Plot:
     name
         What it is called by, in claims, in anchors and in names of files.
     draw
-        From labelled results to a matplotlib figure; it computes nothing but layout.
+        It computes nothing but layout.
     section
         Id of a section of the report, or the title of a new one at its end.
     shows
@@ -76,7 +72,7 @@ class Plot:
     def __call__(self, results: xr.Dataset, **chosen: Any) -> Figure:
         """Draw it, of all that the results have or of what is chosen."""
         part = self._part(results, chosen)
-        with matplotlib.rc_context(fname=STYLE_FILE):
+        with matplotlib.rc_context(STYLE):
             return self.draw(part)
 
     def missing(self, results: xr.Dataset) -> str:
@@ -112,11 +108,15 @@ class Plot:
 
         Parts in which the first variable is missing altogether are left out.
         """
-        axis = {"machines": "", "run": ""}.get(self.by, self.by)
+        axis = "" if self.by in ("machines", "run") else self.by
+        grouped = self.by not in ("run", "machine") and "machine" in results.sizes
+        machines = results.sizes["machine"] if grouped else 1
+        # As even as can be: five machines make figures of three and two.
+        each = -(-machines // -(-machines // MACHINES_IN_A_FIGURE))
         for entry in range(results.sizes[axis] if axis else 1):
             of_entry = results.isel({axis: [entry]}) if axis else results
-            grouped = self.by not in ("run", "machine") and "machine" in results.sizes
-            for part in _groups(of_entry) if grouped else [of_entry]:
+            for first in range(0, machines, each):
+                part = of_entry.isel(machine=slice(first, first + each)) if grouped else of_entry
                 if bool(part[self.needs[0]].notnull().any()):
                     yield str(part[axis].values[0]) if axis else "", part
 
@@ -137,34 +137,23 @@ class Plot:
         return self.of(results) if self.of else results
 
 
-def _groups(results: xr.Dataset) -> Iterator[xr.Dataset]:
-    """Cut the machines into groups of even size, each small enough for one figure."""
-    count = results.sizes["machine"]
-    size = -(-count // -(-count // MACHINES_IN_A_FIGURE))
-    for first in range(0, count, size):
-        yield results.isel(machine=slice(first, first + size))
-
-
 FIGURES: Registry[Plot] = Registry("figure", ("rbmflow.figures",))
 """Every figure by its name, those of this package and those that others register."""
 
 
 def figure(
-    *, section: str, caption: str, needs: tuple[str, ...], shows: str = "", **further: Any
+    *, section: str, caption: str, needs: str | tuple[str, ...], shows: str = "", **further: Any
 ) -> Callable[[Callable[[xr.Dataset], Figure]], Plot]:
     """Declare a figure beside its drawing: it is in every report from then on, with its numbers.
 
     Parameters
     ----------
-    section, shows, caption, needs
+    section, shows, caption
         As of `Plot`; `shows` is the first line of the drawing's docstring if it is not given.
+    needs
+        Names of variables, in one text or as a tuple.
     further
         `by`, `padded`, `of` and `page` of `Plot`, where they differ from the usual.
-
-    Returns
-    -------
-    Callable
-        The decorator, which makes a `Plot` of a function from results to a matplotlib figure.
 
     Raises
     ------
@@ -174,7 +163,7 @@ def figure(
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> @figure(section="energy", caption="Where it ends.", needs=("mean_end",))
+    >>> @figure(section="energy", caption="Where it ends.", needs="mean_end")
     ... def ends_alone(results):
     ...     '''Draw nothing but the ends.'''
     ...     drawn = Figure()
@@ -186,8 +175,7 @@ def figure(
 
     def declared(draw: Callable[[xr.Dataset], Figure]) -> Plot:
         told = shows or (draw.__doc__ or "").partition("\n")[0]
-        needed = (needs,) if isinstance(needs, str) else tuple(needs)
-        plot = Plot(draw.__name__, draw, section, told, caption, needed, **further)
-        return FIGURES.add(plot.name, plot)
+        needed = tuple(needs.split() if isinstance(needs, str) else needs)
+        return FIGURES.add(draw.__name__, Plot(draw.__name__, draw, section, told, caption, needed, **further))
 
     return declared

@@ -13,10 +13,7 @@ from rbmflow.figures.plot import figure
     section="probabilities",
     by="classifier",
     of=panels.few_iterations,
-    needs=(
-        *("probability_mean", "probability_error", "null_probability"),
-        *("critical_temperature", "specific_heat_peak_temperature"),
-    ),
+    needs="probability_mean probability_error null_probability critical_temperature specific_heat_peak_temperature",
     caption="Class probabilities by {classifier}, averaged over {chains} chains, against the temperature of the "
     "class, at several iterations from light to dark. {band} Dotted: the same average for the exact mixture of the "
     "machine's training temperatures (null). Upright lines: T_c solid, C_max dashed. Look where the peak of the "
@@ -34,7 +31,7 @@ def class_probabilities(results: xr.Dataset) -> Figure:
     results, looks = results.isel(classifier=0), style.start_looks(results)
     width = max(style.WIDTH, 2.0 * len(looks))
     xlabel = "temperature of the class $(J/k_B)$"
-    drawn, rows = panels.machine_rows(results, len(looks), "class probability", xlabel, 1.7, width, sharey="row")
+    drawn, rows = panels.machine_rows(results, len(looks), "class probability", xlabel, 1.7, width)
     bins, top = results["bin"].values, marks.top_temperature(results)
     few, infinite = "." if len(bins) < 10 else "", bool(np.isinf(bins).any())
     lines, x = panels.references(results), marks.positions(bins, top)
@@ -57,7 +54,7 @@ def class_probabilities(results: xr.Dataset) -> Figure:
 @figure(
     section="correlations",
     of=panels.few_iterations,
-    needs=("correlation_mean", "correlation_error", "null_correlation"),
+    needs="correlation_mean correlation_error null_correlation",
     caption="Two-point function along an axis of the lattice, averaged over {chains} chains, at several iterations "
     "from light to dark. {seed_band} Dotted: the mixture of what the machine was trained on (null).",
 )

@@ -76,7 +76,7 @@ def _temperature_range(axes: Axes, study: xr.Dataset) -> None:
     section="study",
     page="sweep",
     by="run",
-    needs=("excess", "excess_error", "energy_from_mixture", "energy_from_mixture_error", "converged"),
+    needs="excess excess_error energy_from_mixture energy_from_mixture_error converged",
     caption="Energy per site at the end of the flow, minus that of the training mixture, against the excess nats of "
     "the machine: how far the flow ends from its data, and how well the machine has learnt them. Filled: converged. "
     "Error bars are one standard error, of seeds and chains joined. A perfect machine at rest has no excess and no "

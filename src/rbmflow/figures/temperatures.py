@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from rbmflow.figures import marks, panels, style
 from rbmflow.figures.plot import figure
 
-REFERENCES = ("critical_temperature", "specific_heat_peak_temperature")
+REFERENCES = "critical_temperature specific_heat_peak_temperature"
 
 
 @figure(
     section="temperatures",
-    needs=("temperature_mean", "temperature_error", "null_temperature", *REFERENCES),
+    needs=f"temperature_mean temperature_error null_temperature {REFERENCES}",
     caption="Temperature read by each thermometer from {chains} chains, against the iteration of the flow. {band} "
     "Solid line T_c, dashed C_max, dotted the null of the machine and thermometer. A triangle at the edge is a "
     "reading beyond the axis or infinite; a gap, one that the thermometer cannot give. Look whether the curves from "
@@ -42,11 +42,8 @@ def temperature_flow(results: xr.Dataset) -> Figure:
 
 @figure(
     section="summary",
-    needs=(
-        *("end_temperature", "end_error", "end_interval", "end_chain_error", "drift", "drift_error", "converged"),
-        *("fixed_point", "fixed_point_error", "fixed_point_chain_error", "iterations_needed", "null_temperature"),
-        *REFERENCES,
-    ),
+    needs="end_temperature end_error end_interval end_chain_error drift drift_error converged fixed_point "
+    f"fixed_point_error fixed_point_chain_error iterations_needed null_temperature {REFERENCES}",
     caption="Ends of the flows, one panel a machine, with a range of its own. Error bars: {bar}. Filled symbols: the "
     "flows of this machine have converged by this thermometer; open symbols: they have not, so there is no T*. The "
     "null is drawn row by row, because each thermometer has its own. A triangle pointing right at the edge is an "
@@ -98,7 +95,7 @@ def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
 @figure(
     section="thermometers",
     by="run",
-    needs=("calibration", "calibration_error", "usable_from", "usable_to", "critical_temperature"),
+    needs="calibration calibration_error usable_from usable_to critical_temperature",
     caption="Readings from held-out exact configurations against their true temperature, with one standard error. "
     "Upper row: the reading and the line of a perfect thermometer; lower row: the difference. A triangle is a reading "
     "beyond the axis. Shaded: the range in which the thermometer can be used, where deviation and error together are "
