@@ -16,30 +16,13 @@ from rbmflow.diagnostics import mean_and_error
 
 
 def structure_factor(spins: Configurations) -> Float[Array, "*batch ky kx"]:
-    r"""Structure factor :math:`S(k) = |\sum_r s_r e^{-ik \cdot r}|^2 / N` of each configuration, a float32.
-
-    Parameters
-    ----------
-    spins : [..., y, x]
-        Configurations of -1/+1 in any form.
-
-    Raises
-    ------
-    InvalidInput
-        If a value is neither -1 nor +1.
-    """
+    r"""Structure factor :math:`S(k) = |\sum_r s_r e^{-ik \cdot r}|^2 / N` of configurations [..., y, x], a float32."""
     wave = jnp.fft.fft2(jnp.asarray(spins_of(spins), jnp.float32))
     return (wave.real**2 + wave.imag**2) / (wave.shape[-2] * wave.shape[-1])
 
 
 def longest_wave(factor: Float[Array, "*batch ky kx"]) -> Float[Array, "*batch"]:
-    """Structure factor at the smallest wave vector, the mean over the two directions.
-
-    Raises
-    ------
-    InvalidInput
-        If there is no such wave vector.
-    """
+    """Structure factor at the smallest wave vector, the mean over the two directions; of sides above 1."""
     fits = np.ndim(factor) >= 2 and min(np.shape(factor)[-2:]) > 1
     Problems.only(fits, "shape of factor", np.shape(factor), "it must be [..., ky, kx] with sides above 1")
     return (factor[..., 1, 0] + factor[..., 0, 1]) / 2
@@ -54,22 +37,7 @@ class TwoPoint(NamedTuple):
 
 
 def two_point(spins: Configurations) -> TwoPoint:
-    r"""Two-point function of ensembles, :math:`G(r) = \frac1N \sum_{r'} \langle s_{r'} s_{r' + r} \rangle`.
-
-    Parameters
-    ----------
-    spins : [..., n, y, x]
-        Ensembles of n configurations of -1/+1 on a torus, in any form.
-
-    Raises
-    ------
-    InvalidInput
-        If a value is neither -1 nor +1, or there is no axis of configurations.
-
-    Returns
-    -------
-    TwoPoint
-        The mean over each ensemble and its standard error, float64 [..., y, x] in the order of `exact.two_point`.
+    r"""Two-point function of ensembles [..., n, y, x] of configurations, in the order of `exact.two_point`.
 
     Examples
     --------

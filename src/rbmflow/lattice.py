@@ -9,22 +9,10 @@ from rbmflow._checks import Problems
 
 @dataclass(frozen=True)
 class Square:
-    """Square lattice of `ly` rows and `lx` columns on a torus.
+    """Square lattice of `ly` rows and `lx` columns on a torus, at least 2 of each, as many if `lx` is not given.
 
     Site `(y, x)` has number `y * lx + x`. Every site has one bond to the right and one downwards, so there are
     `2 * sites` bonds; on a side of length 2 the two bonds between a pair both count.
-
-    Parameters
-    ----------
-    ly
-        Rows, at least 2.
-    lx
-        Columns, at least 2; the same as `ly` when not given.
-
-    Raises
-    ------
-    InvalidInput
-        If a side is not a whole number of at least 2.
 
     Examples
     --------

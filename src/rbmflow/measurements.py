@@ -43,24 +43,7 @@ _LAYOUT = {
 class Measurements(Record):
     """Numbers along a flow, chain by chain; the two-point function is averaged over the chains.
 
-    Parameters
-    ----------
-    energy : int32 [iteration, chain]
-        Total energy in units of J.
-    magnetization : int32 [iteration, chain]
-        Total magnetization.
-    long_wave : float32 [iteration, chain]
-        Structure factor at the smallest wave vector.
-    domains : int32 [iteration, chain]
-        Sets of connected equal spins.
-    overturned : int32 [iteration, chain]
-        Spins that differ from the iteration before, -1 at the start.
-    correlation : float32 [iteration, dy, dx]
-        Two-point function at displacements from 0 to half the sides; it is even in both.
-    correlation_error : float32 [iteration, dy, dx]
-        Standard error over the chains.
-    sites
-        Number of sites.
+    Displacements go from 0 to half the sides, since it is even in both; `overturned` is -1 at the start of a flow.
     """
 
     energy: Int32[np.ndarray, "iteration chain"]
@@ -102,19 +85,10 @@ class Measurements(Record):
 
 
 def observe(spins: Configurations, before: Configurations = None) -> Measurements:
-    """Measure configurations of successive iterations.
+    """Measure configurations [iteration, chain, y, x] of successive iterations, such as a `Flow`.
 
-    Parameters
-    ----------
-    spins : [iteration, chain, y, x]
-        Configurations of -1/+1 on a torus, in any form, such as a `Flow`.
-    before : [chain, y, x]
-        The configurations one iteration before the first; the start of a flow has none.
-
-    Raises
-    ------
-    InvalidInput
-        If a value is neither -1 nor +1, or an axis is missing or does not fit.
+    The ones `before` the first [chain, y, x] tell its overturned spins; the start of a flow has none. What is no such
+    array of -1/+1 is refused (`InvalidInput`).
 
     Examples
     --------
@@ -192,17 +166,7 @@ def _sums(spins: Spins) -> tuple[Array, ...]:
 
 
 def domains(spins: Configurations) -> Int[np.ndarray, "*batch"]:
-    """Number of domains of each configuration: sets of equal spins connected by bonds of the torus.
-
-    Parameters
-    ----------
-    spins : [..., y, x]
-        Configurations of -1/+1 in any form.
-
-    Raises
-    ------
-    InvalidInput
-        If a value is neither -1 nor +1.
+    """Number of domains of configurations [..., y, x]: sets of equal spins connected by bonds of the torus.
 
     Examples
     --------

@@ -17,17 +17,8 @@ class Ising:
 
     .. math:: E(s) = -\sum_{\langle ij \rangle} s_i s_j - h \sum_i s_i, \qquad s_i = \pm 1.
 
-    Parameters
-    ----------
-    lattice
-        The lattice; its bonds are the pairs of the sum.
-    field
-        The field h in units of J; 0 unless given.
-
-    Raises
-    ------
-    InvalidInput
-        If the lattice is none or the field is not a finite number.
+    The sum is over the bonds of `lattice`, and `field` is h in units of J. Configurations are [..., y, x] of -1/+1 in
+    any form (an array, lists, `Draws`, `Flow`); other values and other shapes are refused (`InvalidInput`).
 
     Examples
     --------
@@ -48,18 +39,7 @@ class Ising:
         object.__setattr__(self, "field", float(self.field))
 
     def total_energy(self, spins: Configurations) -> Int[Array, "*batch"] | Float[Array, "*batch"]:
-        """Energy of each configuration in units of J: an int32 without field, else a float32.
-
-        Parameters
-        ----------
-        spins : [..., y, x]
-            Configurations of -1/+1 on this lattice, in any form: an array, lists, `Draws`, `Flow`.
-
-        Raises
-        ------
-        InvalidInput
-            If a value is neither -1 nor +1, or the shape is not that of the lattice.
-        """
+        """Energy of each configuration in units of J: an int32 without field, else a float32."""
         own = self._own(spins)
         bonds = -_bonds(own)
         if self.field == 0:
@@ -67,15 +47,15 @@ class Ising:
         return bonds - self.field * jnp.sum(own, axis=(-2, -1), dtype=jnp.int32)
 
     def total_magnetization(self, spins: Configurations) -> Int[Array, "*batch"]:
-        """Sum of the spins of each configuration, an int32; it takes and refuses what `total_energy` does."""
+        """Sum of the spins of each configuration, an int32."""
         return jnp.sum(self._own(spins), axis=(-2, -1), dtype=jnp.int32)
 
     def energy(self, spins: Configurations) -> Float[Array, "*batch"]:
-        """Energy per site of each configuration; it takes and refuses what `total_energy` does."""
+        """Energy per site of each configuration."""
         return self.total_energy(spins) / self.lattice.sites
 
     def magnetization(self, spins: Configurations) -> Float[Array, "*batch"]:
-        """Magnetization per site of each configuration; it takes and refuses what `total_energy` does."""
+        """Magnetization per site of each configuration."""
         return self.total_magnetization(spins) / self.lattice.sites
 
     def _own(self, spins: Configurations) -> Int8[Array, "*batch y x"]:
@@ -91,13 +71,7 @@ def _bonds(spins: Int8[Array, "*batch y x"]) -> Int[Array, "*batch"]:
 
 
 def model_of(given: Ising, name: str = "model") -> Ising:
-    """A model, and nothing else that stands in its place.
-
-    Raises
-    ------
-    InvalidInput
-        If it is no model.
-    """
+    """A model; anything else that stands in its place is refused."""
     problems = Problems()
     problems.kind(name, given, Ising, "model, such as Ising(Square(10))")
     problems.done()
@@ -105,13 +79,7 @@ def model_of(given: Ising, name: str = "model") -> Ising:
 
 
 def free_lattice(model: Ising) -> Square:
-    """Lattice of a model without a field: every exact formula, and what rests on one, gets its lattice here.
-
-    Raises
-    ------
-    InvalidInput
-        If there is a field, of which the exact formulas know nothing, or it is no model.
-    """
+    """Lattice of a model without a field, others being refused: every exact formula gets its lattice here."""
     field = model_of(model).field
     Problems.only(field == 0, "field", field, "the exact formulas are those of the model without a field")
     return model.lattice

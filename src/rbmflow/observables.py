@@ -55,11 +55,6 @@ class Observable:
         Function of the model to how much a single event, such as an overturned spin, changes the number. The mean of n
         chains that all agree is known to jump / n; without it its error is not known.
 
-    Raises
-    ------
-    InvalidInput
-        If a name, label or unit is no text, or a function is none.
-
     Examples
     --------
     >>> import numpy as np, rbmflow as rf
@@ -93,10 +88,7 @@ class Observable:
     def values(self, model: Ising, spins: Configurations) -> Values:
         """The numbers of each configuration, float64 [part, ...], of a few configurations at a time.
 
-        Raises
-        ------
-        InvalidInput
-            If the configurations are not those of the lattice, or the function does not return one number for each.
+        A function that does not return one number for each is refused with the name of the observable (`InvalidInput`).
         """
         lattice = model_of(model).lattice
         own = np.asarray(spins_of(spins, lattice.shape))
@@ -148,19 +140,9 @@ def average(values: Values) -> tuple[np.ndarray, np.ndarray]:
 def observable(
     *, label: str, unit: str = "1", name: str | None = None, over: Reads | None = None
 ) -> Callable[[Reads], Observable]:
-    """Decorator that makes a function of model and configurations [n, y, x] an observable, and registers it.
+    """Decorator that makes a function of model and configurations [n, y, x] an `Observable`, and registers it.
 
-    Parameters
-    ----------
-    label, unit, over
-        As for `Observable`.
-    name
-        The name of the function unless given.
-
-    Raises
-    ------
-    InvalidInput
-        If the name is taken, or what `Observable` refuses.
+    Its name is that of the function unless given; one that is taken is refused.
 
     Examples
     --------

@@ -24,27 +24,11 @@ def _blocks(spins: Configurations, block: int) -> Int8[Array, "*batch block_y in
 
 @own_settings
 def majority_rule(key: AnyKey, spins: Configurations, block: int = 2) -> Int8[Array, "*batch block_y block_x"]:
-    r"""Block-spin transformation: each block becomes the sign of its sum, ties drawn at random.
+    r"""Block-spin transformation: each block becomes the sign of its sum, ties drawn at random by the key.
+
+    It gives int8 [..., y / block, x / block] and refuses blocks that do not divide both sides (`InvalidInput`).
 
     .. math:: s'_B = \mathrm{sgn} \sum_{i \in B} s_i
-
-    Parameters
-    ----------
-    key
-        JAX random key, for the ties.
-    spins : [..., y, x]
-        Configurations of -1/+1 in any form.
-    block
-        Side of a block; it must divide both sides of the lattice.
-
-    Returns
-    -------
-    int8 [..., y / block, x / block]
-
-    Raises
-    ------
-    InvalidInput
-        If the block does not divide the lattice, or a value is neither -1 nor +1.
 
     References
     ----------
@@ -63,13 +47,7 @@ def majority_rule(key: AnyKey, spins: Configurations, block: int = 2) -> Int8[Ar
 
 @own_settings
 def decimate(spins: Configurations, block: int = 2) -> Int8[Array, "*batch block_y block_x"]:
-    """Decimation: keep one spin of every block, int8 [..., y / block, x / block].
-
-    Raises
-    ------
-    InvalidInput
-        As `majority_rule`.
-    """
+    """Decimation: keep one spin of every block, int8 [..., y / block, x / block]."""
     return _blocks(spins, block)[..., :, 0, :, 0]
 
 

@@ -4,10 +4,9 @@ One face, three sources: `exact` where formulas are known, `enumerated` for tiny
 """
 
 from rbmflow.equilibrium.closed_forms import exact
-from rbmflow.equilibrium.covering import covering
 from rbmflow.equilibrium.curve import Curve
 from rbmflow.equilibrium.enumerated import enumerated
-from rbmflow.equilibrium.measured import MeasuredDraws, measured
+from rbmflow.equilibrium.measured import MeasuredDraws, covering, measured
 from rbmflow.equilibrium.reweighted import reweighted
 from rbmflow.equilibrium.source import Equilibrium
 

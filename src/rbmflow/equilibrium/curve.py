@@ -9,6 +9,8 @@ grows smoothly with K = 1/T, in the end along a straight line, so K is interpola
 temperatures only is interpolated in y itself.
 """
 
+import functools
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float64
@@ -26,12 +28,17 @@ _NOISE = 3.0
 
 def couplings(side: int, strongest: float, knots: int = KNOTS) -> Float64[np.ndarray, " knot"]:
     """Values of K from 0 up, close together around the transition, whose width goes as 1/L."""
-    start, stop = np.arcsinh((np.array([0, strongest]) - 1 / critical_temperature()) / (0.5 / side))
+    start, stop = stretched(np.array([0, strongest]), side)
     return np.append(0.0, coupling_at(np.linspace(start, stop, knots)[1:], side))
 
 
+def stretched(coupling: Float64[np.ndarray, " knot"], side: int) -> Float64[np.ndarray, " knot"]:
+    r"""The variable :math:`u = \sinh^{-1}((K - K_c) / w)`, in which curves are smooth at every size."""
+    return np.arcsinh((coupling - 1 / critical_temperature()) / (0.5 / side))
+
+
 def coupling_at(u: Float64[np.ndarray, " knot"], side: int) -> Float64[np.ndarray, " knot"]:
-    r"""K at :math:`u = \sinh^{-1}((K - K_c) / w)`, a variable in which curves are smooth at every size."""
+    """K at such a u."""
     return np.maximum(1 / critical_temperature() + 0.5 / side * np.sinh(u), 1e-12)
 
 
@@ -66,44 +73,46 @@ class Curve(eqx.Module):
         the curve is flat, and beyond the ends of a curve that reaches neither.
         """
         mean = numbers_of(mean, "mean", nan=True)
-        known = np.isfinite(self.mean) | np.isposinf(self.mean)
-        with np.errstate(divide="ignore"):
-            # From T = inf on, as K grows.
-            coupling, y, error = (1 / self.temperature)[known][::-1], self.mean[known][::-1], self.error[known][::-1]
-        none = np.full_like(mean, np.nan)
-        if y.size < 3:
-            return none
-        first, last = _longest_stretch(y, error)
-        hot, cold = coupling[first] == 0, np.isinf(coupling[last])
-        stretch = slice(first, last + 1)
-        if cold and hot:
-            x, asked = depth(y[stretch], float(y[last]), float(y[first])), depth(mean, float(y[last]), float(y[first]))
-            steep = x <= -np.log(_DEEPEST)
-        else:
-            sign = np.sign(y[last] - y[first])
-            x, asked = sign * (y[stretch] - y[first]), sign * (mean - y[first])
-            steep = np.isfinite(coupling[stretch])
-        x, k = x[steep], coupling[stretch][steep]
-        highest = np.maximum.accumulate(x)
-        rises = np.append(True, highest[1:] > highest[:-1] + 1e-12 * max([1.0, *highest[-1:]]))[: x.size]
-        x, k = x[rises], k[rises]
-        if x.size < 2:
-            return none
-        found = _between(x, k, asked)
-        if cold and hot:
-            slope = (k[-1] - k[-2]) / (x[-1] - x[-2])
-            with np.errstate(invalid="ignore"):
-                found = np.where(asked > x[-1], k[-1] + (asked - x[-1]) * slope, found)
-        else:
-            found = np.where(asked > x[-1], np.inf if cold else np.nan, found)
+        if self._inverse is None:
+            return np.full_like(mean, np.nan)
+        y, outside, hot, cold, x, k, smooth = self._inverse
+        asked = _along(mean, y, hot and cold)
+        inside = np.clip(np.where(np.isnan(asked), x[0], asked), x[0], x[-1])
+        above = np.clip(np.searchsorted(x, inside), 1, x.size - 1)
+        # Smooth, but between the neighbouring knots, so that it is monotone as they are.
+        found = np.clip(smooth(inside), k[above - 1], k[above])
+        deep = k[-1] + (asked - x[-1]) * (k[-1] - k[-2]) / (x[-1] - x[-2]) if hot else np.inf
+        found = np.where(asked > x[-1], deep if cold else np.nan, found)
         found = np.where(asked <= x[0], 0.0 if hot else np.where(asked == x[0], k[0], np.nan), found)
-        outside = np.concatenate([y[:first], y[last + 1 :]])
         if outside.size:
             # What the rest of the curve reaches as well belongs to more than one temperature, and beyond it to none.
             told = (asked >= x[0]) & (asked <= x[-1]) & ((mean < outside.min()) | (mean > outside.max()))
             found = np.where(told, found, np.nan)
         with np.errstate(divide="ignore"):
             return np.where(np.isnan(mean), np.nan, 1 / found)
+
+    @functools.cached_property
+    def _inverse(self) -> tuple | None:
+        """Of the longest monotone stretch: its means and those outside, which ends it has, x, K and a spline of K."""
+        known = np.isfinite(self.mean) | np.isposinf(self.mean)
+        with np.errstate(divide="ignore"):
+            # From T = inf on, as K grows.
+            coupling, y, error = (1 / self.temperature)[known][::-1], self.mean[known][::-1], self.error[known][::-1]
+        if y.size < 3:
+            return None
+        first, last = _longest_stretch(y, error)
+        hot, cold = bool(coupling[first] == 0), bool(np.isinf(coupling[last]))
+        within, k = y[first : last + 1], coupling[first : last + 1]
+        x = _along(within, within, hot and cold)
+        steep = x <= -np.log(_DEEPEST) if hot and cold else np.isfinite(k)
+        x, k = x[steep], k[steep]
+        highest = np.maximum.accumulate(x)
+        rises = np.append(True, highest[1:] > highest[:-1] + 1e-12 * max([1.0, *highest[-1:]]))[: x.size]
+        x, k = x[rises], k[rises]
+        if x.size < 2:
+            return None
+        smooth = make_interp_spline(x, k, k=min(5, max(1, (x.size - 2) // 2 * 2 + 1)))
+        return within, np.concatenate([y[:first], y[last + 1 :]]), hot, cold, x, k, smooth
 
     def mean_at(self, temperature: Float64[np.ndarray, "*batch"]) -> Float64[np.ndarray, "*batch"]:
         """The mean at temperatures between those of the curve, NaN beyond them."""
@@ -119,12 +128,9 @@ class Curve(eqx.Module):
         return np.asarray(np.interp(at, knots, values, left=np.nan, right=np.nan))
 
 
-def _between(x: np.ndarray, k: np.ndarray, asked: np.ndarray) -> Float64[np.ndarray, "*batch"]:
-    """Smooth interpolation that stays between the neighbouring knots, so that it is monotone as they are."""
-    inside = np.clip(np.where(np.isnan(asked), x[0], asked), x[0], x[-1])
-    above = np.clip(np.searchsorted(x, inside), 1, x.size - 1)
-    smooth = make_interp_spline(x, k, k=min(5, max(1, (x.size - 2) // 2 * 2 + 1)))(inside)
-    return np.asarray(np.clip(smooth, k[above - 1], k[above]))
+def _along(mean: np.ndarray, y: np.ndarray, whole: bool) -> Float64[np.ndarray, "*batch"]:
+    """How far means lie along a stretch y of a curve: their depth, if it is known as a whole."""
+    return depth(mean, float(y[-1]), float(y[0])) if whole else np.sign(y[-1] - y[0]) * (mean - y[0])
 
 
 def _longest_stretch(y: np.ndarray, error: np.ndarray) -> tuple[int, int]:

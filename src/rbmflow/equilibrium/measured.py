@@ -1,8 +1,9 @@
-"""What curves are made of: the energy and some observables of equilibrium draws, without their configurations."""
+"""What curves are made of: the energy and some observables of equilibrium draws at temperatures that tell them."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Temperatures, key_of, temperatures_of
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_order
 from rbmflow.dataset import Draws
+from rbmflow.exact.kaufman import log_excitations
 from rbmflow.lattice import Square
-from rbmflow.model import Ising, model_of
+from rbmflow.model import Ising, free_lattice, model_of
 from rbmflow.observables import Observable
 from rbmflow.sampler import sample
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 DRAWS = 400
 """Draws at each temperature, unless told otherwise: at L = 128 some 26 000 configurations in all."""
+SPACING = 2.0
+"""Standard deviations of the energy between the means of neighbours."""
 
 _LAYOUT = {
     "drawn_energy": Held("temperature draw", "total energy", "J", "float64"),
@@ -57,13 +61,7 @@ class MeasuredDraws(Record):
 
     @classmethod
     def of(cls, model: Ising, draws: Draws, observables: Sequence[Observable]) -> MeasuredDraws:
-        """Measure draws, such as those of `sample`; those without measured chains count as independent.
-
-        Raises
-        ------
-        InvalidInput
-            If the draws are none, or their configurations not those of the lattice.
-        """
+        """Measure draws, such as those of `sample`; those without measured chains count as independent."""
         problems = Problems()
         problems.kind("draws", draws, Draws, "draws, such as those of `sample`")
         problems.done()
@@ -104,21 +102,7 @@ def measured(
 ) -> MeasuredDraws:
     """Draw and measure, one temperature at a time, so that the configurations of one are all that is ever held.
 
-    Parameters
-    ----------
-    key
-        JAX random key; the draws are those of `sample`.
-    model, observables, temperatures
-        What is drawn and measured; `covering` gives temperatures that tell whole curves.
-    draws
-        Configurations at each temperature.
-    progress
-        Called after each temperature with the fraction done.
-
-    Raises
-    ------
-    InvalidInput
-        As `sample`.
+    There are `draws` of them, those of `sample`, and `progress` is told the fraction done after each.
 
     Examples
     --------
@@ -137,3 +121,26 @@ def measured(
     energy, ess = (np.concatenate([getattr(one, name) for one in parts]) for name in ("energy", "ess"))
     value = np.concatenate([one.value for one in parts], axis=2)
     return MeasuredDraws(energy, value, ess, model, grid, [one.name for one in observables])
+
+
+def covering(model: Ising, spacing: float = SPACING) -> tuple[float, ...]:
+    r"""Temperatures from 0 to inf whose distributions of the energy overlap.
+
+    With the spacing d neighbours are :math:`\Delta K = d / \sigma_E` apart, so there are as many as L: 13 at L = 16, 43
+    at 64, 83 at 128.
+
+    Examples
+    --------
+    >>> from rbmflow.lattice import Square
+    >>> [round(t, 2) for t in covering(Ising(Square(4)))]
+    [0.0, 0.99, 1.77, 2.83, inf]
+    """
+    lattice, coupling = free_lattice(model), 0.0
+    found = []
+    while True:
+        found.append(1 / coupling if coupling else math.inf)
+        excited = log_excitations(lattice, np.array(coupling))
+        # Less than one excitation in ten configurations.
+        if -excited.slope < 0.8:
+            return (0.0, *found[::-1])
+        coupling += min(0.5, spacing / math.sqrt(excited.curvature))

@@ -218,11 +218,6 @@ def reweighted(measured: MeasuredDraws, known: Equilibrium | None = None, *, ris
     rising
         Whether observables are known to rise with the energy, as the class of a good classifier does.
 
-    Raises
-    ------
-    InvalidInput
-        If there are too few draws, or neighbouring temperatures do not overlap.
-
     Examples
     --------
     >>> import rbmflow as rf

@@ -43,10 +43,8 @@ def mean_class(probabilities: Float[np.ndarray, "*batch bin"]) -> Float64[np.nda
 class Equilibrium(abc.ABC):
     """A model at every temperature; the three kinds are `exact`, `enumerated` and `reweighted`.
 
-    Attributes
-    ----------
-    model
-        The model.
+    Observables that are not known here, temperatures that are negative, NaN or, as classes, not increasing, and
+    configurations and energies that the model cannot have are refused (`InvalidInput`).
     """
 
     model: Ising
@@ -91,20 +89,11 @@ class Equilibrium(abc.ABC):
         return boltzmann(energy, log_count, inverse_temperature(temperature))
 
     def parts(self, observable: Observable, temperature: Numbers) -> Float64[np.ndarray, "part *batch"]:
-        """Means of the number of an observable, or of the two numbers of a ratio, at temperatures.
-
-        Raises
-        ------
-        InvalidInput
-            If the observable is not known here, or a temperature is negative or NaN.
-        """
+        """Means of the number of an observable, or of the two numbers of a ratio, at temperatures."""
         return self._means(observable, temperature)[0]
 
     def mean(self, observable: Observable, temperature: Numbers) -> tuple[np.ndarray, np.ndarray]:
-        """Mean of an observable at temperatures, and its standard error, 0 of what is exact.
-
-        Both are NaN where draws do not tell them. It refuses what `parts` does.
-        """
+        """Mean of an observable and its standard error, 0 of what is exact; both NaN where draws do not tell them."""
         with np.errstate(divide="ignore", invalid="ignore"):
             means = [one[0] / one[1] if len(one) == 2 else one[0] for one in self._means(observable, temperature)]
             error = np.sqrt(len(means) - 2) * np.std(means[1:], axis=0) if means[1:] else np.zeros_like(means[0])
@@ -133,7 +122,7 @@ class Equilibrium(abc.ABC):
             raise InvalidInput(Problem("observable", observable.name, told))
 
     def curve(self, observable: Observable) -> Curve:
-        """The mean of an observable against temperature, which is made once; it refuses what `parts` does."""
+        """The mean of an observable against temperature, which is made once."""
         if observable not in self._curves:
             self.check(observable)
             self._curves[observable] = self._curve(observable)
@@ -149,8 +138,7 @@ class Equilibrium(abc.ABC):
         """The observable of the equal mixture of what the model is at several temperatures.
 
         A perfectly trained machine that samples its training set at equilibrium draws from it: what its thermometers
-        then show is no sign of a flow towards the critical point. It refuses what `parts` does, and temperatures that
-        are not increasing.
+        then show is no sign of a flow towards the critical point.
 
         Examples
         --------
@@ -165,34 +153,16 @@ class Equilibrium(abc.ABC):
             return float(parts[0] / parts[1] if len(parts) == 2 else parts[0])
 
     def posterior(self, spins: Configurations, temperatures: Numbers) -> Float64[np.ndarray, "*batch bin"]:
-        """Probability of each temperature given a configuration, see `posterior_of_energy`.
-
-        Raises
-        ------
-        InvalidInput
-            If a value is neither -1 nor +1, the shape is not that of the lattice, or temperatures are not increasing.
-        """
+        """Probability of each temperature given a configuration, see `posterior_of_energy`."""
         own = spins_of(spins, self.model.lattice.shape)
         return self.posterior_of_energy(np.asarray(self.model.total_energy(own)), temperatures)
 
     def posterior_of_energy(self, total: Numbers, temperatures: Numbers) -> Float64[np.ndarray, "*batch bin"]:
-        r"""Probability of each temperature given the total energy, with equal prior weights: no classifier does better.
+        r"""Probability of each temperature given total energies, with equal prior weights: no classifier does better.
 
         .. math:: p(T_k | s) = \frac{e^{-E(s)/T_k} / Z(T_k)}{\sum_j e^{-E(s)/T_j} / Z(T_j)}
 
         Only ground states are compatible with T = 0. An energy that no temperature can reach gives equal probabilities.
-
-        Parameters
-        ----------
-        total
-            Total energies of any shape.
-        temperatures
-            Increasing; 0 and inf allowed.
-
-        Raises
-        ------
-        InvalidInput
-            If the temperatures are not increasing, or an energy is none that the model can have.
         """
         coupling = inverse_temperature(np.array(temperatures_of(temperatures)))
         values, which = np.unique(self.totals(total), return_inverse=True)
@@ -219,7 +189,7 @@ class Equilibrium(abc.ABC):
 
         The mean of the probabilities themselves is drawn towards the prior, so it is no temperature; nor is
         :math:`\sum_k p_k T_k`, which is infinite when a class is. As p(E|T) grows with T in likelihood ratio, the curve
-        of the mean class rises with T. It refuses what `posterior` does.
+        of the mean class rises with T.
         """
         grid = temperatures_of(temperatures)
         if grid not in self._classes:

@@ -70,7 +70,7 @@ def correlation_length(model: Ising, temperature: Reals) -> PerTemperature:
     --------
     >>> from rbmflow.lattice import Square
     >>> round(float(correlation_length(Ising(Square(10)), 2.269185314213022) / 10), 3)
-    0.91
+    0.918
     """
     uniform, wave = structure_factors(model, temperature)
     return np.sqrt(np.maximum(uniform / wave - 1, 0)) / (2 * np.sin(np.pi / model.lattice.shape[0]))

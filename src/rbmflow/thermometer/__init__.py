@@ -7,9 +7,8 @@ mean class has a curve that was measured on draws.
 All of them have `temperature(spins [..., chain, y, x]) -> Reading`.
 """
 
-from rbmflow.thermometer.classes import accuracy, cross_entropy
 from rbmflow.thermometer.ensemble import Reading, Thermometer
-from rbmflow.thermometer.neural import NeuralThermometer
+from rbmflow.thermometer.neural import NeuralThermometer, accuracy, cross_entropy
 from rbmflow.thermometer.neural_training import ThermometerHistory, train_thermometer
 
 __all__ = [

@@ -41,13 +41,7 @@ class Reading(NamedTuple):
 
 
 def ensembles_of(model: Ising, spins: Configurations) -> Int8[Array | np.ndarray, "*batch chain y x"]:
-    """Configurations on the lattice of a thermometer; a single one is an ensemble of one chain.
-
-    Raises
-    ------
-    InvalidInput
-        If a value is neither -1 nor +1, or the shape is not that of the lattice.
-    """
+    """Configurations on the lattice of a thermometer; a single one is an ensemble of one chain."""
     own = spins_of(spins, model.lattice.shape)
     return own if own.ndim > 2 else own[None]
 
@@ -101,7 +95,8 @@ def through_curve(
 class Thermometer:
     """Reads the temperature at which equilibrium has the mean of an observable over an ensemble.
 
-    It reads where the curve of the observable is monotone, and says NaN elsewhere.
+    It reads where the curve of the observable is monotone, and says NaN elsewhere. An observable that the equilibrium
+    does not know is refused (`InvalidInput`), and so are configurations of another lattice.
 
     Parameters
     ----------
@@ -110,11 +105,6 @@ class Thermometer:
         the exact posterior is `Equilibrium.mean_class`.
     equilibrium
         Where its curve is known from.
-
-    Raises
-    ------
-    InvalidInput
-        If the name is unknown, or the equilibrium does not know the observable.
 
     Examples
     --------
@@ -151,23 +141,11 @@ class Thermometer:
         return self.equilibrium.curve(self.observable)
 
     def temperature(self, spins: Ensembles) -> Reading:
-        """Temperature and its error for each ensemble of chains.
-
-        Raises
-        ------
-        InvalidInput
-            If a value is neither -1 nor +1, or the shape is not that of the lattice.
-        """
+        """Temperature and its error for each ensemble of chains."""
         return self.of_values(self.observable.values(self.model, ensembles_of(self.model, spins)))
 
     def of_values(self, values: Numbers) -> Reading:
-        """The same from what the observable reads off each configuration, [part, ..., chain].
-
-        Raises
-        ------
-        InvalidInput
-            If they are no numbers, or too many or few parts.
-        """
+        """The same from what the observable reads off each configuration, [part, ..., chain]: two parts of a ratio."""
         parts = 1 if self.observable.over is None else 2
         numbers = self.observable.checked(self.model, values)
         allowed = f"it must be [part, ..., chain] with {parts} part{'s' * (parts - 1)}"

@@ -8,10 +8,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Float64, Int8
+from jaxtyping import Array, Float, Float32, Float64, Int, Int8
 
 from rbmflow._checks import Problems
-from rbmflow._doors import Configurations, Temperatures, spins_of, temperatures_of
+from rbmflow._doors import Configurations, Numbers, Temperatures, numbers_of, spins_of, temperatures_of
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_order
 from rbmflow._types import Key, Spins
 from rbmflow.equilibrium import Curve, exact
@@ -28,19 +28,7 @@ CONFIGURATIONS_AT_ONCE = 4096
 
 
 class Network(eqx.Module):
-    r"""Logits of the classes, :math:`z = A^T \tanh(W^T s + b) + a`.
-
-    Parameters
-    ----------
-    hidden_weights : float32 [visible, hidden]
-        W.
-    hidden_bias : float32 [hidden]
-        b.
-    class_weights : float32 [hidden, bin]
-        A.
-    class_bias : float32 [bin]
-        a.
-    """
+    r"""Logits of the classes, :math:`z = A^T \tanh(W^T s + b) + a`, with the fields W, b, A and a."""
 
     hidden_weights: Float32[Array, "visible hidden"]
     hidden_bias: Float32[Array, " hidden"]
@@ -107,13 +95,7 @@ class NeuralThermometer(Record):
     temperatures: tuple[float, ...] = eqx.field(static=True, converter=temperatures_of)
 
     def read(self, spins: Configurations) -> Float32[Array, "*batch bin"]:
-        """Probabilities of the classes for each configuration.
-
-        Raises
-        ------
-        InvalidInput
-            If a value is neither -1 nor +1, or the shape is not that of the lattice.
-        """
+        """Probabilities of the classes for each configuration."""
         return class_probabilities(self.network, spins_of(spins, self.model.lattice.shape))
 
     def temperature(self, spins: Ensembles) -> Reading:
@@ -173,3 +155,35 @@ def class_probabilities(network: Network, spins: Spins) -> Float[Array, "*batch 
         return jax.nn.softmax(network(sample.astype(jnp.float32)[None])[0])
 
     return jax.lax.map(one, visible, batch_size=CONFIGURATIONS_AT_ONCE).reshape(*batch, -1)
+
+
+def cross_entropy(probabilities: Numbers, true_class: Numbers) -> float:
+    r"""Mean of :math:`-\ln p_k` at the true class k, in nats; infinite if it was ever held impossible.
+
+    It takes probabilities [..., bin] as given by `read` and the numbers [...] of the true classes; what is neither is
+    refused (`InvalidInput`).
+    """
+    given = np.take_along_axis(*_classified(probabilities, true_class), axis=-1)
+    with np.errstate(divide="ignore"):
+        return float(-np.mean(np.log(given)))
+
+
+def accuracy(probabilities: Numbers, true_class: Numbers) -> float:
+    """Fraction of configurations whose most probable class is the true one; it takes what `cross_entropy` takes."""
+    given, classes = _classified(probabilities, true_class)
+    return float(np.mean(np.argmax(given, axis=-1) == classes[..., 0]))
+
+
+def _classified(
+    probabilities: Numbers, true_class: Numbers
+) -> tuple[Float64[np.ndarray, "*batch bin"], Int[np.ndarray, "*batch 1"]]:
+    given = numbers_of(probabilities, "probabilities", ("...", "bin"), lowest=0.0, highest=1 + 1e-5)
+    Problems.only(given.size > 0, "shape of probabilities", given.shape, "no axis may be empty")
+    sums = given.sum(axis=-1)
+    odd = sums[np.abs(sums - 1) > 1e-4]
+    allowed = "those of one configuration must add up to 1"
+    Problems.only(odd.size == 0, "sum of probabilities", odd.flat[0].item() if odd.size else None, allowed)
+    classes = numbers_of(true_class, "true_class", given.shape[:-1], lowest=0, highest=given.shape[-1] - 1)
+    odd = classes[classes % 1 != 0]
+    Problems.only(odd.size == 0, "true_class", odd.flat[0].item() if odd.size else None, "it must be a whole number")
+    return given, classes.astype(np.int64)[..., None]

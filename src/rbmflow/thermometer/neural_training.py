@@ -37,15 +37,7 @@ _LAYOUT = {"cross_entropy": Held("epoch", "cross-entropy", "nat"), "accuracy": H
 
 
 class ThermometerHistory(Record):
-    """What was seen along the training of a neural thermometer, one number an epoch.
-
-    Parameters
-    ----------
-    cross_entropy : float32 [epoch]
-        Mean over the batches of the epoch, in nats.
-    accuracy : float32 [epoch]
-        Fraction of configurations whose most probable class was the true one.
-    """
+    """What was seen along the training of a neural thermometer: means over the batches of each epoch, in nats."""
 
     cross_entropy: Float32[Array | np.ndarray, "*epoch"]
     accuracy: Float32[Array | np.ndarray, "*epoch"]
@@ -116,7 +108,9 @@ def train_thermometer(
     r"""Train a neural thermometer to name the temperature of configurations, and calibrate it.
 
     It minimises the cross-entropy :math:`-\langle \ln p_k(s) \rangle` of the true class k with Adam. Its draws are its
-    own; every batch is taken under a random symmetry of the model. The calibration takes further draws.
+    own; every batch is taken under a random symmetry of the model. The calibration takes further draws. On Ctrl-C it
+    raises `Interrupted` with the thermometer of the epochs that were done, calibrated. A model in a field, and fewer
+    draws than in one batch, are refused (`InvalidInput`).
 
     Parameters
     ----------
@@ -130,18 +124,6 @@ def train_thermometer(
         Size of the network, draws and optimiser.
     progress
         Called between chunks with the fraction of the epochs done.
-
-    Returns
-    -------
-    thermometer, history
-        The trained thermometer and one number an epoch.
-
-    Raises
-    ------
-    InvalidInput
-        If the model or the temperatures cannot be used, or there are fewer draws than in one batch.
-    Interrupted
-        On Ctrl-C, with the thermometer of the epochs that were done, calibrated.
 
     References
     ----------
@@ -185,18 +167,10 @@ def train_thermometer(
 def calibrated(key: Key, model: Ising, network: Network, draws: int = CALIBRATION_DRAWS) -> Curve:
     """Measure the curve of a network's mean class, with its error, on draws that cover all energies.
 
+    There are so many draws at each of `CALIBRATION_TEMPERATURES`, or as many in all where a larger lattice has more.
+
     At equilibrium all configurations of one energy are equally probable whatever the temperature, so the draws of all
     temperatures are taken together; as of the ideal classifier, the class rises with the energy.
-
-    Parameters
-    ----------
-    key
-        JAX random key.
-    model, network
-        What is calibrated.
-    draws
-        Configurations at each of `CALIBRATION_TEMPERATURES`, or as many in all at the more temperatures that cover a
-        larger lattice.
     """
     seen = network_class(network)
     temperatures = CALIBRATION_TEMPERATURES
