@@ -17,7 +17,7 @@ import pytest
 import fake_science
 from rbmflow import execute, spec
 from rbmflow._checks import InvalidInput
-from rbmflow.execute import Limits, manifest, scheduling, surroundings
+from rbmflow.execute import Limits, estimate, manifest, scheduling, surroundings
 from rbmflow.store import Step, Store, ancestry
 
 TESTS = Path(__file__).parent
@@ -200,6 +200,13 @@ def test_a_plan_of_ten_thousand_steps_is_fast(store):
     start = time.process_time()
     assert len(execute.missing(graph, lambda step: store.state(step) == "done")) == 10_002
     assert time.process_time() - start < 5
+
+
+def test_the_time_of_a_plan_is_that_of_its_longest_way_and_its_workers():
+    steps = small(seeds=3)
+    seconds = {step: {"draws": 5.0, "machine": 4.0, "flow": 1.0, "results": 2.0}[step.kind] for step in steps}
+    assert [estimate.makespan(steps, seconds, workers) for workers in (1, 2, 3, 9)] == [22.0, 16.0, 12.0, 12.0]
+    assert estimate.makespan(steps[1:], seconds, 3) == 7.0
 
 
 def test_a_failure_does_not_stop_the_others(store, monkeypatch):

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from rbmflow import execute, spec, steps
+from rbmflow._registry import forget_files, load_files
+from rbmflow.execute import Slurm
 from rbmflow.store import Store
 
 pytestmark = [
@@ -146,6 +148,18 @@ def test_a_sweep_survives_what_slurm_does_to_its_jobs(slurm, tmp_path):
     submitted = list(jobs.glob("*_submission.sh"))
     assert 5 < len(submitted) < len(there) / 2
     assert list((store.path / "work").iterdir()) == []
+
+
+def test_jobs_run_the_files_that_were_handed_over(slurm, tmp_path, request):
+    file = Path(__file__).parents[1] / "docs" / "extending" / "shuffled.py"
+    request.addfinalizer(lambda: forget_files([file.name]))
+    load_files([file])
+    types = {"S": {"data": "shuffled"}}
+    study = spec.parse({"name": "shuffled", "model": {"length": 4}, "sampling": {"draws": 20}, "types": types})
+    [draws] = [step for step in steps.graph(study) if step.kind == "draws" and "source" in step.settings]
+    store, cluster = Store(tmp_path / "store"), Slurm("main", memory_gb=1.5, folder=str(tmp_path / "jobs"))
+    execute.run([draws], store, cluster, files=[file])
+    assert store.state(draws) == "done"
 
 
 def test_a_job_that_slurm_refuses_is_a_failure(slurm, tmp_path):

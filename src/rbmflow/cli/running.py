@@ -131,7 +131,7 @@ def plan(arguments: argparse.Namespace) -> int:
     if not sweep.single:
         print(f"sweep of {len(sweep.points)} points; steps that they share are computed once")
     if wanted:
-        _print_estimate(counts[-1], store)
+        _print_estimate(wanted, sweep, graphs, store)
     for step in wanted[:_MOST_NAMES]:
         print(f"to compute: {step.name}{' (under way)' if states[step] == 'running' else ''}")
     if len(wanted) > _MOST_NAMES:
@@ -147,16 +147,19 @@ def plan(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _print_estimate(compute: Counter[str], store: Store) -> None:
+def _print_estimate(wanted: Sequence[Step], sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store) -> None:
     """Tell what the steps to be computed will take, and what that is taken from."""
-    workers = default_workers()
-    costs = estimate.costs(compute, store)
-    seconds = estimate.told_duration(sum(compute[kind] * cost.seconds for kind, cost in costs.items()) / workers)
-    size = estimate.told_size(sum(compute[kind] * cost.size for kind, cost in costs.items()))
-    print(f"estimate: {seconds} on {workers} worker{'s' if workers > 1 else ''}, {size} of disk")
-    if unknown := [kind for kind, cost in costs.items() if not cost.known]:
-        default = f"{estimate.UNKNOWN_SECONDS:g} s and {estimate.told_size(estimate.UNKNOWN_BYTES)}"
-        print(f"  taken as {default} a step, since the store has none to go by: {', '.join(unknown)}")
+    workers, costs = default_workers(), estimate.costs((step.kind for step in wanted), store)
+    seconds = {step: costs[step.kind].seconds for step in wanted}
+    unknown = [kind for kind, cost in costs.items() if not cost.known]
+    for point, steps in zip(sweep.points, graphs, strict=True) if unknown else ():
+        modelled = {kind: each for kind, each in estimate.modelled(point.spec).items() if kind in unknown}
+        seconds |= {step: modelled[step.kind] for step in steps if step in seconds and step.kind in modelled}
+    took = estimate.told_duration(estimate.makespan(wanted, seconds, workers))
+    size = estimate.told_size(sum(costs[step.kind].size for step in wanted))
+    print(f"estimate: {took} on {workers} worker{'s' if workers > 1 else ''}, {size} of disk")
+    if unknown:
+        print(f"  by the work in the settings, since the store has none to go by: {', '.join(unknown)}")
 
 
 def step(arguments: argparse.Namespace) -> int:

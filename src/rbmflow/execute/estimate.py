@@ -1,28 +1,46 @@
-"""Estimates: what steps will take, from the provenance of steps of their kind that the store has."""
+"""Estimates: what steps will take, from the steps of their kind that the store has, or from counts of their work."""
 
+import heapq
 import itertools
-from collections.abc import Iterable
-from statistics import median
+from collections.abc import Iterable, Mapping, Sequence
+from graphlib import TopologicalSorter
+from statistics import mean
 from typing import NamedTuple
 
-from rbmflow.store import Damaged, Store
+from rbmflow.spec import Spec
+from rbmflow.store import Damaged, Step, Store
 
 UNKNOWN_SECONDS = 10.0
-"""Taken for a step of a kind that the store has no artifact of."""
+"""Taken for a step that nothing else is known of."""
 
 UNKNOWN_BYTES = 1_000_000
-"""Taken for the artifact of such a step."""
+"""Taken for the artifact of a step of a kind that the store has none of."""
 
 _SAMPLE = 20
 
+_ON_ONE_CORE = {
+    "draws": (2.9, 430.0),
+    "correlation": (0.07, 25.0),
+    "thermometer": (4.0, 0.13),
+    "calibration": (2.0, 7.5),
+    "null": (0.5, 1.1),
+    "machine": (1.0, 0.08),
+    "likelihood": (2.5, 7900.0),
+    "spectrum": (0.6, 1e4),
+    "flow": (0.3, 0.4),
+    "checkpoint_flow": (0.3, 0.4),
+    "reading": (0.26, 0.6),
+    "renormalization": (7.0, 630.0),
+    "results": (0.5, 2.7e8),
+}
+"""Seconds of the first call, and those of 1e9 units of the count in `modelled`: fitted to two runs on one core."""
+
 
 class Cost(NamedTuple):
-    """What one step of a kind takes."""
+    """What one step of a kind takes on the average: seconds, bytes on disk."""
 
     seconds: float
-    """Median of the time."""
     size: float
-    """Median of the bytes on disk."""
     known: int
     """Number of artifacts that this comes from; 0 where the stated defaults stand in."""
 
@@ -31,13 +49,6 @@ def costs(kinds: Iterable[str], store: Store) -> dict[str, Cost]:
     """Estimate what a step of each kind takes, from up to 20 artifacts of it.
 
     Settings are not compared: where a sweep changes the size of machines, this is the middle of what is there.
-
-    Parameters
-    ----------
-    kinds
-        Kinds of steps.
-    store
-        Where artifacts are looked for.
     """
     return {kind: _cost(kind, store) for kind in dict.fromkeys(kinds)}
 
@@ -46,13 +57,55 @@ def _cost(kind: str, store: Store) -> Cost:
     rows = []
     for artifact in itertools.islice(store.artifacts(kind), _SAMPLE):
         try:
-            seconds = float(store.provenance(artifact)["seconds"])
-            rows.append((seconds, store.size(artifact)))
+            rows.append((float(store.provenance(artifact)["seconds"]), store.size(artifact)))
         except (Damaged, KeyError, TypeError, ValueError):
             continue
     if not rows:
         return Cost(UNKNOWN_SECONDS, UNKNOWN_BYTES, 0)
-    return Cost(median(row[0] for row in rows), median(row[1] for row in rows), len(rows))
+    return Cost(mean(row[0] for row in rows), mean(row[1] for row in rows), len(rows))
+
+
+def modelled(spec: Spec) -> dict[str, float]:
+    """Seconds of a step of each kind by the work that the spec has for it, on a core of the kind that was measured."""
+    model, sampling, training, flow, neural = spec.model, spec.sampling, spec.training, spec.flow, spec.thermometer
+    sites, blocks = model.length**2, spec.renormalization
+    drawn = sites * len(sampling.temperatures) * sampling.draws
+    sizes = [(len(spec.type_temperatures(name)), hidden) for name in spec.types for hidden in spec.hidden_units(name)]
+    hidden, passed = mean(hidden for _, hidden in sizes), mean(grid * hidden for grid, hidden in sizes)
+    iterated, seen = flow.chains * flow.iterations * sites, neural.hidden * sites
+    counts = {
+        "draws": drawn,
+        "correlation": drawn,
+        "thermometer": neural.epochs * neural.draws * len(sampling.temperatures) * seen,
+        "equilibrium": spec.reading.draws * len(sampling.temperatures) * sites,
+        "calibration": len(sampling.temperatures) * sampling.draws * seen,
+        "null": iterated * neural.hidden,
+        "machine": training.epochs * passed * sampling.draws * sites * (1 + training.steps),
+        "likelihood": (training.checkpoints + 12) * hidden * sites,
+        "spectrum": sites * hidden,
+        "flow": iterated * hidden,
+        "checkpoint_flow": iterated * hidden * training.checkpoints,
+        "reading": iterated * neural.hidden,
+        "renormalization": blocks.length**2 * len(blocks.temperatures) * blocks.draws,
+        "results": len(sizes) * spec.seeds * len(flow.starts),
+    }
+    return {kind: start + rate * counts[kind] / 1e9 for kind, (start, rate) in _ON_ONE_CORE.items()}
+
+
+def makespan(steps: Sequence[Step], seconds: Mapping[Step, float], workers: int) -> float:
+    """Seconds until all steps are done, each after its parents, by so many workers that take them as `run` does."""
+    among, now = set(steps), 0.0
+    order = TopologicalSorter({step: among.intersection(step.parents) for step in steps})
+    order.prepare()
+    numbers, ready, at_work = itertools.count(), list[Step](), list[tuple[float, int, Step]]()
+    while order.is_active():
+        ready += order.get_ready()
+        while ready and len(at_work) < workers:
+            step = ready.pop(0)
+            heapq.heappush(at_work, (now + seconds[step], next(numbers), step))
+        now, _, step = heapq.heappop(at_work)
+        order.done(step)
+    return now
 
 
 def told_duration(seconds: float) -> str:

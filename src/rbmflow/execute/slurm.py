@@ -41,7 +41,7 @@ class Slurm:
     gpus: int = 0
     """GPUs of a job."""
     group_minutes: float = 10.0
-    """Computing time that the steps of one job shall have together, by the estimate of `rbmflow plan`."""
+    """Computing time that the steps of one job shall have together, by what their kinds take in the store."""
     jobs: int = 200
     """Jobs that are submitted at a time; an array is never longer."""
     tries: int = 3
