@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable, Sequence
 
 from rbmflow.claims.declaration import claim
-from rbmflow.claims.judgement import SIGNIFICANCE, Judgement, Side, within
+from rbmflow.claims.judgement import LEVEL, Judgement, Side, within
 from rbmflow.claims.machines import Machine
 from rbmflow.claims.rules import MIXTURE, NARROW, WINDOW, about_ends, alike_but_for, each, end_at, paper_machines
+from rbmflow.convergence import SIGMAS
 
 PERFECT = 0.05
 """Excess nats up to which a machine counts as perfect."""
@@ -46,7 +47,7 @@ def _rank(machines: Sequence[Machine]) -> Judgement:
     excess = [machine.number("excess_mean") for machine in machines]
     distance = [abs(machine.energy_from_mixture.value) for machine in machines]
     rank, probability = map(float, stats.spearmanr(excess, distance))  # pyright: ignore[reportArgumentType]
-    significant = probability < SIGNIFICANCE
+    significant = probability < LEVEL.get()
     side: Side = "supports" if significant and rank > 0 else "contradicts" if significant else "open"
     of = f"rank correlation over {len(machines)} machines"
     return Judgement(of, side, f"excess nats with distance from the mixture {rank:.2f}, p = {probability:.1e}")
@@ -90,8 +91,10 @@ def follows_mixture(machines: Sequence[Machine]) -> list[Judgement]:
     source="this study",
 )
 def follows_specific_heat(machines: Sequence[Machine]) -> list[Judgement]:
-    """T* of each size. Supports: T* within 0.02 and its error of T_C(L). Contradicts: outside by more than that."""
+    """T* of each size. Supports: T* within 0.02 and three errors of T_C(L). Contradicts: outside 0.02 by more than its
+    error.
+    """
     chosen = [m for m in paper_machines(machines) if abs(m.hidden / m.length**2 - 0.64) < 0.01]
     alike = alike_but_for(chosen, "model.length", "machine.hidden", "temperatures", "seed")
     sizes = _most(alike, lambda machine: machine.length, 2)
-    return each(sizes, end_at("specific_heat_peak_temperature", NARROW, narrow=True))
+    return each(sizes, end_at("specific_heat_peak_temperature", NARROW, SIGMAS))

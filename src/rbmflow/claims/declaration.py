@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import update_wrapper
 
 from rbmflow._registry import Registry
-from rbmflow.claims.judgement import Judgement, Verdict, weigh
+from rbmflow.claims.judgement import LEVEL, SIGNIFICANCE, Judgement, Verdict, weigh
 from rbmflow.claims.machines import Machine
 
 type Judge = Callable[[Sequence[Machine]], list[Judgement]]
@@ -44,12 +44,13 @@ class Claim:
     def __post_init__(self):
         update_wrapper(self, self.judge)
 
-    def __call__(self, machines: Sequence[Machine]) -> Verdict:
-        """Apply the rule; `not tested` where there is nothing that it could decide on."""
+    def __call__(self, machines: Sequence[Machine], level: float = SIGNIFICANCE) -> Verdict:
+        """Apply the rule with tests at a level; `not tested` where there is nothing that it could decide on."""
         lacking = [[name for name in self.needs if name not in machine.results.variables] for machine in machines]
         judged = [machine for machine, names in zip(machines, lacking, strict=True) if not names]
         told = ", ".join(f"`{name}`" for name in dict.fromkeys(name for names in lacking for name in names))
         note = f"{len(judged)} of {len(machines)} machines judged: the others have no {told}" if told else ""
+        before = LEVEL.set(level)
         try:
             found = tuple(self.judge(judged))
             verdict = weigh(found)
@@ -58,8 +59,10 @@ class Claim:
             if self.judge.__module__.startswith("rbmflow."):
                 raise
             found, verdict, note = (), "not tested", f"its rule failed: {type(error).__name__}: {error}"
+        finally:
+            LEVEL.reset(before)
         figures = (self.figure,) if isinstance(self.figure, str) else tuple(self.figure)
-        return Verdict(self.id, self.words, self.source, self.in_full[1], verdict, found, figures, note)
+        return Verdict(self.id, self.words, self.source, self.in_full[1], verdict, found, figures, note, level)
 
     @property
     def in_full(self) -> tuple[str, str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,11 +12,15 @@ import numpy as np
 from scipy.special import fdtrc, stdtrit
 
 from rbmflow._format import with_error
+from rbmflow.convergence import SIGMAS
 
 type Side = Literal["supports", "contradicts", "open"]
 
 SIGNIFICANCE = 0.0027
-"""Probability at which a test decides wrongly: that of three standard errors, two-sided."""
+"""Probability that any claim of a report is decided wrongly by chance: that of three standard errors, two-sided."""
+
+LEVEL = ContextVar("level", default=SIGNIFICANCE)
+"""Level of every single test; a claim sets it while its rule is applied."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Verdict:
     """Figures that show it; a page links the first that it has."""
     note: str = ""
     """What of the results was missing."""
+    level: float = SIGNIFICANCE
+    """Level of its tests."""
 
     def of(self, side: Side) -> tuple[Judgement, ...]:
         """The judgements on one side."""
@@ -84,12 +91,12 @@ class Measured:
 
     @property
     def margin(self) -> float:
-        """What a deviation must exceed to count: the two-sided quantile of Student's t in errors, 3 of a known error.
+        """What a deviation must exceed to count: the two-sided quantile of Student's t, in errors.
 
         It is infinite where nothing is known of the error, as of a single seed, for then nothing can be told apart.
         """
         known = math.isfinite(self.error) and self.freedom > 0
-        return float(stdtrit(self.freedom, 1 - SIGNIFICANCE / 2)) * self.error if known else math.inf
+        return float(stdtrit(self.freedom, 1 - LEVEL.get() / 2)) * self.error if known else math.inf
 
     def minus(self, other: Measured) -> Measured:
         """Difference of two independent numbers; its error is not known where one of theirs is not."""
@@ -100,6 +107,11 @@ class Measured:
     def differs(self) -> bool:
         """Whether it differs from 0 by more than its margin, as an infinite number does."""
         return abs(self.value) > self.margin or math.isinf(self.value)
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether it is within three errors of 0; a wider margin makes nothing more equal, and no error nothing."""
+        return math.isfinite(self.margin) and abs(self.value) <= SIGMAS * self.error
 
 
 def joined(*errors: tuple[float, float]) -> tuple[float, float]:
@@ -135,18 +147,20 @@ def equality(numbers: Sequence[Measured]) -> float:
     return float(fdtrc(len(numbers) - 1, left, between / scatter**2))
 
 
-def within(number: Measured, target: float, window: float) -> Side:
-    """Which side a number is on that should be within a window of a target: in it, out by more than its error, between.
+def within(number: Measured, target: float, window: float, errors: float = 0.0) -> Side:
+    """Which side a number is on that should be within a window, widened by some errors, of a target.
+
+    It is refuted by more than its margin beyond the window itself.
 
     Examples
     --------
     >>> [within(Measured(t, 0.01), 2.27, 0.125) for t in (2.2, 2.41, 2.6)]
     ['supports', 'open', 'contradicts']
     """
-    distance = abs(number.value - target)
+    distance = abs(number.value - target) - window
     if math.isinf(number.margin):
         return "open"
-    return "supports" if distance <= window else "contradicts" if distance > window + number.margin else "open"
+    return "supports" if distance <= errors * number.error else "contradicts" if distance > number.margin else "open"
 
 
 def above(number: Measured, least: float, below: float) -> Side:

@@ -67,8 +67,8 @@ def alike_but_for(machines: Iterable[Machine], *names: str) -> list[list[Machine
     return list(groups.values())
 
 
-def end_at(target: str, window: float, narrow: bool = False) -> Rule:
-    """Whether T* of a machine is in a window about a variable of its results; of a narrow one the error is a part.
+def end_at(target: str, window: float, errors: float = 0.0) -> Rule:
+    """Whether T* of a machine is in a window, widened by some errors, about a variable of its results.
 
     A machine that has not converged contradicts if all its starts ended on one side of the window, and going on for
     as many iterations again at their present drift would not bring one of them in.
@@ -78,9 +78,7 @@ def end_at(target: str, window: float, narrow: bool = False) -> Rule:
         star, at = machine.end, machine.number(target)
         if star is None:
             return _heading(machine, at, window), f"no T*, {machine.told_ends}"
-        if narrow and math.isfinite(star.margin):
-            return "supports" if abs(star.value - at) <= window + star.margin else "contradicts", f"T* = {star}"
-        return within(star, at, window), f"T* = {star}"
+        return within(star, at, window, errors), f"T* = {star}"
 
     return rule
 
