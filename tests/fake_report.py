@@ -20,7 +20,8 @@ def write(path, results, run, verdicts):
 
 
 def summary(results, run):
-    return {"run": run["run"], "value": float(results["value"][0]), "references": {"critical_temperature": 2.269}}
+    found = {"run": run["run"], "value": float(results["value"][0]), "flags": flags(results, run)}
+    return found | {"references": {"critical_temperature": 2.269}}
 
 
 def ends_table(results):

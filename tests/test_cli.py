@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import re
 import shutil
@@ -68,11 +69,65 @@ def test_planning_and_asking_import_no_jax(tmp_path):
     script = (
         "import sys\nfrom rbmflow.cli import main\n"
         "assert main(['plan']) == main(['status']) == main(['cite']) == 0\n"
-        "print('jax' in sys.modules)\n"
+        "print(sorted({'jax', 'xarray', 'pydantic', 'matplotlib'}.intersection(sys.modules)))\n"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert ended.stdout.splitlines()[-1] == "False"
+    assert ended.stdout.splitlines()[-1] == "[]"
     assert not (tmp_path / "rbmflow-store").exists()
+
+
+FINISHED = """
+import sys
+sys.path.insert(0, %r)
+import fake_report, xarray as xr
+from datetime import UTC, datetime
+from rbmflow import spec, steps
+from rbmflow.cli import points
+from rbmflow.execute import recording
+from rbmflow.store import Store
+sys.modules["rbmflow.report"] = fake_report
+sweep, store = spec.load_sweep("quick", {}), Store("rbmflow-store")
+graph = steps.graph(sweep.points[0].spec)
+store.prepare()
+results = xr.Dataset({"value": ("n", [1.0])}, attrs={"flags": "[]"})
+store.publish(graph[-1], results, {})
+record = recording.begin(sweep, [graph], store, datetime.now(UTC))
+record = recording.finish(sweep.points[0].spec, graph, store, datetime.now(UTC), 1.0, ())
+(store.run_folder(record["run"]) / "report.html").write_text("x")
+points.note(results, record, store)
+"""
+
+TOLD_AGAIN = """
+import sys
+from rbmflow.cli import main
+assert main(["run"]) == main(["show", "quick"]) == main(["show", "quick", "--json"]) == main(["status"]) == 0
+print(sorted({"jax", "numpy", "scipy", "xarray", "pandas", "h5py", "matplotlib"}.intersection(sys.modules)))
+"""
+
+
+def test_a_finished_run_is_told_without_the_libraries_that_compute(tmp_path):
+    # With the real steps. The numbers stand beside the record, the results are only compared with their checksums.
+    for script in (FINISHED % str(Path(__file__).parent), TOLD_AGAIN):
+        ended = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        assert ended.returncode == 0, ended.stderr
+    assert "nothing to compute" in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_numbers_that_are_not_of_these_results_and_this_record_are_not_told(call, monkeypatch):
+    folder = Path(call("run", *SMALL)[1].splitlines()[-1]).parent
+    told, text = call("show", "quick"), (folder / "numbers.json").read_text()
+    row = json.loads(text)
+    for false in ("", "{", json.dumps(row | {"of": 64 * "0"}), json.dumps(row | {"summary": {"seeds": math.nan}})):
+        (folder / "numbers.json").write_text(false)
+        assert call("show", "quick") == told
+    assert call("report", "quick")[0] == 0
+    assert (folder / "numbers.json").read_text() == text
+    monkeypatch.setattr("rbmflow.cli.points.__version__", "0.0.9")
+    (folder / "numbers.json").write_text(text.replace("2.269", "9.999"))
+    assert call("show", "quick") == told
 
 
 def test_run_writes_the_run_and_ends_with_its_report(call, tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 from rbmflow._checks import plain
 from rbmflow._files import filled
 from rbmflow.cli.fitting import default_workers
-from rbmflow.cli.points import bring, points_of, results_of
+from rbmflow.cli.points import bring, note, points_of, results_of
 from rbmflow.execute.children import Children, Lost
 from rbmflow.execute.performing import Science
 from rbmflow.store import Step, Store
@@ -66,12 +66,13 @@ def write_page(
 
 
 def _write_run(page: Path, record: dict[str, Any], store: Store) -> None:
-    """Write the report of one run with a verdict on every claim."""
+    """Write the report of one run, with a verdict on every claim, and note its numbers."""
     from rbmflow import report
     from rbmflow.steps import verdicts_of
 
     results = results_of(record, store)
     report.write(page, results, record, verdicts_of(results))
+    note(results, record, store)
 
 
 def _draw(records: dict[Path, dict[str, Any]], store: Store, processes: int, science: Science) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rbmflow import __version__
 from rbmflow._checks import InvalidInput, Problem, Problems, plain
+from rbmflow._files import read_bytes, to_json, write_text
 from rbmflow._registry import load_files
 from rbmflow.execute import manifest, recording
-from rbmflow.store import Address, Damaged, Step, Store, ancestry
+from rbmflow.store import Address, Damaged, Step, Store, ancestry, parse_record
+from rbmflow.store.records import Numbers, read_record
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,6 +45,44 @@ def results_of(record: dict[str, Any], store: Store) -> xr.Dataset:
     except Damaged as damage:
         allowed = f"its results must be there ({damage.reason}); `rbmflow run` with its spec computes them"
         raise InvalidInput(Problem("run", record["run"], allowed)) from damage
+
+
+_NUMBERS = "numbers.json"
+"""Note in the folder of a run: reading results takes the libraries of labelled data, which take a second to import."""
+
+
+def numbers_of(record: dict[str, Any], store: Store) -> Numbers:
+    """What is told of a run: as it was noted, else from its results; `InvalidInput` if they are not there."""
+    return noted(record, store) or _numbers(results_of(record, store), record, store)
+
+
+def noted(record: dict[str, Any], store: Store) -> Numbers | None:
+    """The numbers of a run that `note` has written, if they are of its results and record as they are now."""
+    found = read_record(Numbers, store.run_folder(record["run"]) / _NUMBERS)
+    try:
+        return found if isinstance(found, dict) and found["of"] == _sources(record, store) else None
+    except (Damaged, OSError):
+        return None
+
+
+def note(results: xr.Dataset, record: dict[str, Any], store: Store) -> None:
+    """Write down what is told of a run."""
+    write_text(store.run_folder(record["run"]) / _NUMBERS, to_json(_numbers(results, record, store)))
+
+
+def _numbers(results: xr.Dataset, record: dict[str, Any], store: Store) -> Numbers:
+    from rbmflow import report
+
+    header, rows = report.ends_table(results)
+    found = {"of": _sources(record, store), "summary": report.summary(results, record), "ends": [header, *rows]}
+    return parse_record(Numbers, to_json(found))  # The same whether it was noted or not.
+
+
+def _sources(record: dict[str, Any], store: Store) -> str:
+    """Hash of what numbers come from: the results, the record, and the code that reads them."""
+    results = store.fingerprint(Address(record["steps"][-1]["kind"], record["steps"][-1]["hash"]))
+    written = read_bytes(store.run_folder(record["run"]) / "run.json")
+    return sha256(f"{__version__} {results} ".encode() + written).hexdigest()
 
 
 class Standing(NamedTuple):

@@ -19,7 +19,7 @@ from rbmflow._checks import InvalidInput, Problem, Problems, plain
 from rbmflow._files import filled
 from rbmflow._registry import load_files
 from rbmflow.cli.fitting import default_workers, refuse_what_does_not_fit
-from rbmflow.cli.points import bring
+from rbmflow.cli.points import bring, noted, numbers_of
 from rbmflow.cli.showing import print_ends
 from rbmflow.cli.telling import console
 from rbmflow.execute import estimate, manifest, recording
@@ -49,20 +49,22 @@ def run(arguments: argparse.Namespace) -> int:
     record = recording.begin(sweep, graphs, store, started)
     files = recording.files_of(record, store)
     page, watch, failure = store.run_folder(record["run"]) / "report.html", Watch(), None
+    numbers = noted(record, store) if sweep.single and filled(page) else None
     with watch.bars:
         try:
-            execute.run(steps, store, workers, watch, limits=limits, name=None, files=files)
+            if numbers is None:
+                execute.run(steps, store, workers, watch, limits=limits, name=None, files=files)
         except execute.ExecutionFailed as error:
             failure = error
     if not sweep.single:
         # Beside a cluster this is a login node, which many share.
         write_page(record, store, workers if isinstance(workers, int) else 2, files, watch.computed)
     elif failure is None:
-        if watch.computed or not recording.finished(record) or not filled(page):
+        if numbers is None and (watch.computed or not recording.finished(record) or not filled(page)):
             took = time.perf_counter() - clock
             record = recording.finish(sweep.points[0].spec, steps, store, started, took, watch.computed)
             write_page(record, store)
-        print_ends(store.read(steps[-1]), record)
+        print_ends(numbers or numbers_of(record, store))
     for step, reason in failure.failures if failure else ():
         print(plain(f"{step.name} failed: {reason}"), file=sys.stderr)
     if failure:

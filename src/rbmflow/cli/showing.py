@@ -1,57 +1,46 @@
 """`rbmflow show`: the numbers of a run, or of the points of a sweep."""
 
-from __future__ import annotations
-
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from rich.table import Table
 
 from rbmflow._checks import plain
-from rbmflow.cli.points import bring, points_of, results_of
+from rbmflow.cli.points import bring, numbers_of, points_of
 from rbmflow.cli.telling import cell, console
 from rbmflow.store import Store
-
-if TYPE_CHECKING:
-    import xarray as xr
+from rbmflow.store.records import Numbers
 
 
 def show(arguments: argparse.Namespace) -> int:
     """Print the numbers of a run."""
-    from rbmflow import report
-
     store = Store(arguments.store)
     record = store.find_run(arguments.run)
     bring(arguments.files, record, store)
     if "points" in record:
         return _show_sweep(record, store, arguments.json)
-    results = results_of(record, store)
-    summary = report.summary(results, record)
+    numbers = numbers_of(record, store)
     if arguments.json:
-        print(json.dumps(summary, indent=1, allow_nan=False))
+        print(json.dumps(numbers["summary"], indent=1, allow_nan=False))
         return 0
     print(f"{record['run']}, started {record['started']}, {record.get('compute_seconds', 0):.0f} s of computing")
-    for name, value in summary["references"].items():
-        print(f"{name.replace('_', ' ')}: {value:.4f}")
-    print_ends(results, record)
+    for name, value in numbers["summary"]["references"].items():
+        print(plain(f"{name.replace('_', ' ')}: {f'{value:.4f}' if isinstance(value, float) else value}"))
+    print_ends(numbers)
     return 0
 
 
-def print_ends(results: xr.Dataset, record: dict[str, Any]) -> None:
+def print_ends(numbers: Numbers) -> None:
     """Print where each flow ended, and the quality flags."""
-    from rbmflow import report
-
     print("Temperature at the end of the flows (J/k_B)")
-    console().print(_ends(results))
-    for flag in report.flags(results, record):
-        print(plain(f"flag: {flag['where']}: {flag['message']}"))
+    console().print(_table(*numbers["ends"]))
+    for flag in numbers["summary"]["flags"]:
+        print(plain(f"flag: {flag.get('where', 'run')}: {flag['message']}"))
 
 
-def _ends(results: xr.Dataset) -> Table:
-    from rbmflow import report
-
-    header, rows = report.ends_table(results)
+def _table(header: Sequence[str], *rows: Sequence[str]) -> Table:
     table = Table(*map(cell, header))
     for row in rows:
         table.add_row(*map(cell, row))
@@ -76,7 +65,8 @@ def _show_sweep(record: dict[str, Any], store: Store, as_json: bool) -> int:
         if point.results is None:
             print(f"  missing: {point.left} steps are left")
         else:
-            console().print(_ends(point.results))
+            header, rows = report.ends_table(point.results)
+            console().print(_table(header, *rows))
     there = sum(point.results is not None for point in points)
     print(f"{record['run']}: {there} of {len(points)} points are there")
     return 0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict
-
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from rbmflow._checks import plain
 from rbmflow._files import read_bytes
@@ -36,21 +35,37 @@ def _moment(text: str) -> str:
     return _line(text)
 
 
-type _Line = Annotated[str, AfterValidator(_line)]
+def _within(**limits: Any) -> Any:
+    from pydantic import Field
+
+    return Field(**limits)
+
+
+def _read_by(function: Callable[[Any], Any]) -> Any:
+    from pydantic import AfterValidator
+
+    return AfterValidator(function)
+
+
+# Aliases are looked into when the first record is read, and pydantic, which takes long to import, only then.
+type _Line = Annotated[str, _read_by(_line)]
 """One line for people; what a terminal would obey is written out."""
 
-type _Moment = Annotated[str, AfterValidator(_moment)]
-type _Run = Annotated[str, Field(pattern=rf"^{RUN.pattern}$")]
-type _Kind = Annotated[str, Field(pattern=rf"^{KIND.pattern}$")]
-type _Hash = Annotated[str, Field(pattern=rf"^{HASH.pattern}$")]
-type _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, le=1e15)]
-type _Count = Annotated[int, Field(ge=0, lt=2**63)]
+type _Moment = Annotated[str, _read_by(_moment)]
+type _Run = Annotated[str, _within(pattern=rf"^{RUN.pattern}$")]
+type _Kind = Annotated[str, _within(pattern=rf"^{KIND.pattern}$")]
+type _Hash = Annotated[str, _within(pattern=rf"^{HASH.pattern}$")]
+type _Seconds = Annotated[float, _within(ge=0, allow_inf_nan=False, le=1e15)]
+type _Count = Annotated[int, _within(ge=0, lt=2**63)]
+type _Process = Annotated[int, _within(gt=0, lt=2**31)]
+type _Fraction = Annotated[float, _within(ge=0, le=1)]
+type _Some[T] = Annotated[list[T], _within(min_length=1)]
 
 
 class _Record(TypedDict):
     """What the schema does not know is kept: records of a later version may have more."""
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # pyright: ignore[reportGeneralTypeIssues]
+    __pydantic_config__ = {"extra": "allow"}  # noqa: RUF012  # pyright: ignore[reportGeneralTypeIssues]
 
 
 class Flag(_Record):
@@ -88,8 +103,8 @@ class RunRecord(_Record):
     run: _Run
     spec_toml: NotRequired[str]
     started: _Moment
-    steps: Annotated[list[StepRow], Field(min_length=1)]
-    points: NotRequired[Annotated[list[PointRow], Field(min_length=1)]]
+    steps: _Some[StepRow]
+    points: NotRequired[_Some[PointRow]]
     seed: NotRequired[_Count]
     seconds: NotRequired[_Seconds]
     compute_seconds: NotRequired[_Seconds]
@@ -117,9 +132,9 @@ class ProgressNote(_Record):
 
     kind: _Kind
     name: _Line
-    fraction: Annotated[float, Field(ge=0, le=1)]
+    fraction: _Fraction
     host: str
-    pid: Annotated[int, Field(gt=0, lt=2**31)]
+    pid: _Process
 
 
 class FailureNote(_Record):
@@ -146,6 +161,30 @@ class Provenance(_Record):
     flags: NotRequired[list[Flag]]
 
 
+class _Printed(_Record):
+    """What people are told of the numbers of a run, which programs get as a whole."""
+
+    references: dict[str, float | str | None]
+    flags: list[Flag]
+
+
+def _summary(value: dict[str, Any]) -> dict[str, Any]:
+    json.dumps(value, allow_nan=False)  # Refuses numbers that could not be written for a program.
+    _schema(_Printed).validate_python(value, strict=True)
+    return value  # In its own order.
+
+
+type _Summary = Annotated[dict[str, Any], _read_by(_summary)]
+
+
+class Numbers(_Record):
+    """`numbers.json`: the numbers of a run, and the hash of what they were read from."""
+
+    of: _Hash
+    summary: _Summary
+    ends: _Some[list[_Line]]
+
+
 class Unreadable(NamedTuple):
     """A record that cannot be used, and why."""
 
@@ -157,12 +196,16 @@ class Unreadable(NamedTuple):
 
 
 @functools.cache
-def _schema(of: Any) -> TypeAdapter:
+def _schema(of: Any) -> Any:
+    from pydantic import TypeAdapter
+
     return TypeAdapter(of)
 
 
 def parse_record[T: Mapping[str, Any]](schema: type[T], content: bytes | str) -> T:
     """Read the JSON of a record; a `ValueError` says in one line what does not fit."""
+    from pydantic import ValidationError
+
     try:
         return _schema(schema).validate_json(content, strict=True)
     except ValidationError as error:
