@@ -75,21 +75,13 @@ def follows_tc(machines: Sequence[Machine]) -> list[Judgement]:
     return each(_grids(machines), end_at("critical_temperature", WINDOW))
 
 
-@about_ends(
-    id="follows-mixture",
-    words="T* is that of the training mixture of each grid",
-    source="this study",
-)
+@about_ends(id="follows-mixture", words="T* is that of the training mixture of each grid", source="this study")
 def follows_mixture(machines: Sequence[Machine]) -> list[Judgement]:
     """The same. Supports: T* within 0.125 of T_mix of its grid. Contradicts: outside by more than its error."""
     return each(_grids(machines), end_at("null_temperature", WINDOW))
 
 
-@about_ends(
-    id="follows-specific-heat",
-    words="T* follows T_C(L), L = 6, 8, 10, 12, 16",
-    source="this study",
-)
+@about_ends(id="follows-specific-heat", words="T* follows T_C(L), L = 6, 8, 10, 12, 16", source="this study")
 def follows_specific_heat(machines: Sequence[Machine]) -> list[Judgement]:
     """T* of each size. Supports: T* within 0.02 and three errors of T_C(L). Contradicts: outside 0.02 by more than its
     error.

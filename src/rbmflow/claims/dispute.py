@@ -14,6 +14,7 @@ from rbmflow.claims.rules import (
     NARROW,
     WINDOW,
     about_ends,
+    about_neural,
     alike_but_for,
     each,
     end_at,
@@ -29,11 +30,7 @@ ESTIMATION = ("training.estimator", "training.steps", "training.rungs", "trainin
 """Settings of the estimator of the gradient."""
 
 
-@about_ends(
-    id="some-cases",
-    words="T_c is reached in some cases only; parameters decide",
-    source="2111.11166",
-)
+@about_ends(id="some-cases", words="T_c is reached in some cases only; parameters decide", source="2111.11166")
 def some_cases(machines: Sequence[Machine]) -> list[Judgement]:
     """Verdict on `V-to-Tc` over all machines of the run whose data include T_c. Supports: some machines support, some
     contradict. Contradicts: all machines that decide agree.
@@ -48,11 +45,7 @@ def some_cases(machines: Sequence[Machine]) -> list[Judgement]:
     return [Judgement("all machines", side, told)] if sides else []
 
 
-@about_ends(
-    id="to-specific-heat",
-    words="The end is the maximum of the specific heat, not T_c",
-    source="1810.08179",
-)
+@about_ends(id="to-specific-heat", words="The end is the maximum of the specific heat, not T_c", source="1810.08179")
 def to_specific_heat(machines: Sequence[Machine]) -> list[Judgement]:
     """T* of type V. Supports: within 0.02 and three errors of T_C(L), and outside 0.02 of T_c by more than its error.
     Contradicts: outside 0.02 of T_C(L) by more than its error.
@@ -69,13 +62,11 @@ def to_specific_heat(machines: Sequence[Machine]) -> list[Judgement]:
     return each(paper_machines(machines), rule)
 
 
-@claim(
+@about_neural(
     id="topology-free",
     words="Machines trained on data without the lattice (T = 0 and T = infinity states only; mean-field "
     "configurations) reach T_c as well, by a neural thermometer",
     source="2006.10176",
-    needs=("probability_mean",),
-    figure="class_probabilities",
 )
 def topology_free(machines: Sequence[Machine]) -> list[Judgement]:
     """The neural class, as `V-to-Tc-neural`, of the controls. Supports: it is 2.25 or 2.5 from every start.
@@ -98,9 +89,10 @@ def neural_cannot_tell(machines: Sequence[Machine]) -> list[Judgement]:
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:
-        worst, best = np.nanmax(machine.results["off_p_of_seed"]), np.nanmin(machine.results["off_p_of_seed"])
+        seen = machine.results["off_p_of_seed"].values
+        worst, best = np.nanmax(seen), np.nanmin(seen)
         # Seeds are independent: that all of them are below the worst has that many factors of it.
-        every = worst ** int(machine.results["off_p_of_seed"].notnull().sum())
+        every = worst ** np.isfinite(seen).sum()
         rejected = worst < SIGNIFICANCE and every < LEVEL.get()
         side: Side = "supports" if rejected else "contradicts" if best > UNSUSPICIOUS else "open"
         return side, f"p from {best:.1e} to {worst:.1e}"
@@ -178,21 +170,13 @@ def small_k_is_off_equilibrium(machines: Sequence[Machine]) -> list[Judgement]:
     return found
 
 
-@claim(
-    id="other-models",
-    words="Potts and clock flows end at their critical points",
-    source="2102.05219",
-)
+@claim(id="other-models", words="Potts and clock flows end at their critical points", source="2102.05219")
 def other_models(machines: Sequence[Machine]) -> list[Judgement]:
     """-. Supports: not tested: the library has the Ising model only."""
     return []
 
 
-@claim(
-    id="field",
-    words="In an external field the flow follows the specific heat",
-    source="1810.08179",
-)
+@claim(id="field", words="In an external field the flow follows the specific heat", source="1810.08179")
 def in_field(machines: Sequence[Machine]) -> list[Judgement]:
     """-. Supports: not tested in these studies."""
     return []

@@ -97,7 +97,10 @@ def named(machines: Sequence[Machine]) -> list[Machine]:
     of_type: dict[str, list[Mapping[str, Any]]] = {}
     for machine in machines:
         of_type.setdefault(machine.kind, []).append(machine.recipe)
-    usual = {kind: _commonest(recipes) for kind, recipes in of_type.items()}
+    usual = {
+        kind: {name: Counter(str(recipe[name]) for recipe in recipes).most_common(1)[0][0] for name in recipes[0]}
+        for kind, recipes in of_type.items()
+    }
     told = [_told(machine.recipe, usual[machine.kind]) for machine in machines]
     names = [f"{machine.name} ({one})" if one else machine.name for machine, one in zip(machines, told, strict=True)]
     # Different machines have different names, whatever sets them apart.
@@ -106,12 +109,6 @@ def named(machines: Sequence[Machine]) -> list[Machine]:
         replace(machine, name=f"{name} #{machine.artifact[:6]}" if name in twice else name)
         for machine, name in zip(machines, names, strict=True)
     ]
-
-
-def _commonest(recipes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The value, as text, that most have; the first of several."""
-    columns = {name: [str(recipe[name]) for recipe in recipes] for name in recipes[0]}
-    return {name: max(dict.fromkeys(values), key=values.count) for name, values in columns.items()}
 
 
 _SYMBOLS = {
@@ -130,9 +127,8 @@ _UNTOLD = ("machine.hidden", "sampling.temperatures")
 def _told(recipe: Mapping[str, Any], usual: Mapping[str, str]) -> str:
     """What of a recipe is not usual, for people."""
     other = [name for name, value in recipe.items() if str(value) != usual[name] and name not in _UNTOLD]
-    return ", ".join(
-        _SYMBOLS.get(name, f"{name.rsplit('.', 1)[-1]} {{}}").format(_value(recipe[name])) for name in other
-    )
+    words = [_SYMBOLS.get(name, f"{name.rsplit('.', 1)[-1]} {{}}") for name in other]
+    return ", ".join(word.format(_value(recipe[name])) for word, name in zip(words, other, strict=True))
 
 
 def _value(value: Any) -> str:
@@ -168,7 +164,6 @@ def study(machines: Sequence[Machine]) -> xr.Dataset:
 
 def _row(machine: Machine) -> xr.Dataset:
     """One machine of a study."""
-    excess, away = machine.measured("excess_mean"), machine.energy_from_mixture
     training = [(update, end.value, end.error) for update, end in machine.checkpoints]
     update, checkpoint_end, checkpoint_error = np.reshape(training, (-1, 3)).T
     known = {
@@ -184,10 +179,10 @@ def _row(machine: Machine) -> xr.Dataset:
         "converged": machine.end is not None,
         "end_temperature": ("start", [flow.end.value for flow in machine.flows]),
         "end_error": ("start", [flow.end.error for flow in machine.flows]),
-        "excess": excess.value,
-        "excess_error": excess.error,
-        "energy_from_mixture": away.value,
-        "energy_from_mixture_error": away.error,
+        "excess": machine.number("excess_mean"),
+        "excess_error": machine.number("excess_mean_error"),
+        "energy_from_mixture": machine.energy_from_mixture.value,
+        "energy_from_mixture_error": machine.energy_from_mixture.error,
         "checkpoint_update": ("checkpoint", update),
         "checkpoint_end": ("checkpoint", checkpoint_end),
         "checkpoint_end_error": ("checkpoint", checkpoint_error),

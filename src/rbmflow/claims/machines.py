@@ -26,8 +26,6 @@ class StartedFlow:
     """T(E) of the start; infinite for a hot one."""
     end: Measured
     """T(E) over the last quarter."""
-    drift: Measured
-    """Change of T(E) from the third quarter to the last."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,15 +133,10 @@ class Machine:
     @cached_property
     def flows(self) -> tuple[StartedFlow, ...]:
         """Its flows, by start."""
-        return tuple(
-            StartedFlow(
-                start=start,
-                begin=self.number("temperature_mean", start=start, iteration=0),
-                end=self.measured("end_temperature", start=start),
-                drift=self.measured("drift", start=start),
-            )
-            for start in self.results["start"].values.tolist()
-        )
+        starts = self.results["start"].values.tolist()
+        begins = [self.number("temperature_mean", start=start, iteration=0) for start in starts]
+        ends = [self.measured("end_temperature", start=start) for start in starts]
+        return tuple(map(StartedFlow, starts, begins, ends))
 
     @property
     def told_ends(self) -> str:

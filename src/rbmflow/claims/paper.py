@@ -13,6 +13,7 @@ from rbmflow.claims.rules import (
     ENDS,
     WINDOW,
     about_ends,
+    about_neural,
     alike_but_for,
     at_least,
     each,
@@ -35,9 +36,7 @@ about_weights = partial(claim, source=RECALLED, needs=("weight_final_mean", "wei
 
 
 @about_ends(
-    id="V-to-Tc",
-    words="The flow of a machine trained on T = 0 to 6 goes to T_c, from both sides",
-    source=PAPER,
+    id="V-to-Tc", words="The flow of a machine trained on T = 0 to 6 goes to T_c, from both sides", source=PAPER
 )
 def v_to_tc(machines: Sequence[Machine]) -> list[Judgement]:
     """T* of type V. Supports: converged, and T* within 0.125 of T_c. Contradicts: T*, or all ends of a machine that is
@@ -46,13 +45,7 @@ def v_to_tc(machines: Sequence[Machine]) -> list[Judgement]:
     return each(paper_machines(machines), end_at("critical_temperature", WINDOW))
 
 
-@claim(
-    id="V-to-Tc-neural",
-    words="The same, as its own thermometer sees it",
-    source=PAPER,
-    needs=("probability_mean",),
-    figure="class_probabilities",
-)
+@about_neural(id="V-to-Tc-neural", words="The same, as its own thermometer sees it", source=PAPER)
 def v_to_tc_neural(machines: Sequence[Machine]) -> list[Judgement]:
     """Class of the largest averaged probability at the last iteration, all starts. Supports: it is 2.25 or 2.5 from
     every start. Contradicts: it is another class from every start.
@@ -61,9 +54,7 @@ def v_to_tc_neural(machines: Sequence[Machine]) -> list[Judgement]:
 
 
 @about_ends(
-    id="H-to-hot",
-    words="Trained on high temperatures only, the flow goes to high temperature",
-    source=RECALLED,
+    id="H-to-hot", words="Trained on high temperatures only, the flow goes to high temperature", source=RECALLED
 )
 def h_to_hot(machines: Sequence[Machine]) -> list[Judgement]:
     """T(E) at the end, type H. Supports: from every start above 4, the lowest training temperature. Contradicts: from
@@ -78,11 +69,7 @@ def h_to_hot(machines: Sequence[Machine]) -> list[Judgement]:
     return each(of_window(machines, 4), rule)
 
 
-@about_ends(
-    id="L-to-zero",
-    words="Trained on T = 0 only, the flow goes to T = 0",
-    source=RECALLED,
-)
+@about_ends(id="L-to-zero", words="Trained on T = 0 only, the flow goes to T = 0", source=RECALLED)
 def l_to_zero(machines: Sequence[Machine]) -> list[Judgement]:
     """T(E) at the end, type L. Supports: from every start at most 1.25 (five lowest classes, which configurations of
     this size hardly tell apart). Contradicts: from every start above 1.25.
@@ -114,11 +101,7 @@ def start_forgotten(machines: Sequence[Machine]) -> list[Judgement]:
     return each([m for m in machines if m.is_ising and len(m.flows) > 1], rule)
 
 
-@about_ends(
-    id="N_h-moves-end",
-    words="For N_h > N_v the flow is slower and its end moves",
-    source=RECALLED,
-)
+@about_ends(id="N_h-moves-end", words="For N_h > N_v the flow is slower and its end moves", source=RECALLED)
 def hidden_units_move_end(machines: Sequence[Machine]) -> list[Judgement]:
     """Iterations that the hot start needs; T(E) at the end, cold and hot averaged; N_h > N_v against N_h <= N_v.
     Supports: both means differ, the iterations upwards. Contradicts: both are within three errors, or the
@@ -211,9 +194,7 @@ def _approach(machine: Machine) -> tuple[bool, bool]:
 
 
 @about_weights(
-    id="WWt-correlations",
-    words="W Wᵀ of type V resembles the spin correlations of its data",
-    figure="weight_products",
+    id="WWt-correlations", words="W Wᵀ of type V resembles the spin correlations of its data", figure="weight_products"
 )
 def product_resembles_correlations(machines: Sequence[Machine]) -> list[Judgement]:
     """Pearson correlation, over lattice displacements other than 0, of the translation average of W Wᵀ with the exact
@@ -222,11 +203,7 @@ def product_resembles_correlations(machines: Sequence[Machine]) -> list[Judgemen
     return each(paper_machines(machines), at_least("resemblance", 0.9, 0.5, "correlation"))
 
 
-@about_weights(
-    id="spectrum-V",
-    words="The eigenvalues of V's W Wᵀ decay gradually",
-    figure="spectra",
-)
+@about_weights(id="spectrum-V", words="The eigenvalues of V's W Wᵀ decay gradually", figure="spectra")
 def spectrum_of_v(machines: Sequence[Machine]) -> list[Judgement]:
     """Share of the largest eigenvalue in the trace; eigenvalues above the Marchenko-Pastur edge of the initial weights.
     Supports: share below 1/2 and at least five above the edge. Contradicts: share above 1/2, or fewer than three above
@@ -245,11 +222,7 @@ def spectrum_of_v(machines: Sequence[Machine]) -> list[Judgement]:
     return each(paper_machines(machines), rule)
 
 
-@about_weights(
-    id="spectrum-H",
-    words="Those of H are flat",
-    figure="spectra",
-)
+@about_weights(id="spectrum-H", words="Those of H are flat", figure="spectra")
 def spectrum_of_h(machines: Sequence[Machine]) -> list[Judgement]:
     """Participation ratio of the eigenvalues, over that of a random W of the same shape. Supports: at least 0.8.
     Contradicts: below 0.5.
@@ -263,11 +236,7 @@ def spectrum_of_l(machines: Sequence[Machine]) -> list[Judgement]:
     return each(ground_state_machines(machines), at_least("first_share", 0.5, 0.25, "largest share"))
 
 
-@about_weights(
-    id="leading-magnetization",
-    words="The leading mode of V is the magnetization",
-    figure="leading_vectors",
-)
+@about_weights(id="leading-magnetization", words="The leading mode of V is the magnetization", figure="leading_vectors")
 def leading_is_magnetization(machines: Sequence[Machine]) -> list[Judgement]:
     """Overlap of the leading visible singular vector with the uniform one. Supports: at least 0.95. Contradicts: below
     0.8.

@@ -28,6 +28,9 @@ ENDS = (
 about_ends = partial(claim, needs=ENDS, figure=("flow_ends", "study_ends"))
 """Declares a claim on where flows end."""
 
+about_neural = partial(claim, needs=("probability_mean",), figure="class_probabilities")
+"""Declares a claim on what the paper's thermometer sees."""
+
 MIXTURE = ("energy_mean", "energy_error", "null_energy")
 """Those that say how far that is from the training mixture."""
 
@@ -85,12 +88,12 @@ def end_at(target: str, window: float, errors: float = 0.0) -> Rule:
 
 def _heading(machine: Machine, target: float, window: float) -> Side:
     sides = set()
-    for start in machine.flows:
+    for flow in machine.flows:
         # The drift is that over a quarter of the flow, so four of them make as many iterations again.
-        later = start.end.value + 4 * start.drift.value
-        for value in (start.end.value, later):
+        later = flow.end.value + 4 * machine.number("drift", start=flow.start)
+        for value in (flow.end.value, later):
             distance = value - target
-            outside = math.isfinite(distance) and abs(distance) > window + start.end.margin
+            outside = math.isfinite(distance) and abs(distance) > window + flow.end.margin
             sides.add(math.copysign(1, distance) if outside or math.isinf(distance) else 0.0)
     return "contradicts" if sides in ({1.0}, {-1.0}) else "open"
 
