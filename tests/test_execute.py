@@ -320,13 +320,15 @@ def test_workers_killed_in_the_middle_are_replaced_and_go_on_from_their_checkpoi
 
 
 def test_an_idle_worker_that_was_killed_is_replaced(store):
-    steps = small(seeds=2)
+    steps, done = small(seeds=2), []
 
     def kill(event):
-        # The others are idle when the last step starts.
-        if event.what == "done" and event.step.kind == "flow":
-            for pid in children():
-                os.kill(pid, signal.SIGKILL)
+        # All are idle between the last flow and the results.
+        if event.what == "done":
+            done.append(event.step.kind)
+            if done.count("flow") == 2 and "results" not in done:
+                for pid in children():
+                    os.kill(pid, signal.SIGKILL)
 
     execute.run(steps, store, 2, kill, "fake_science")
     assert [store.state(step) for step in steps] == ["done"] * len(steps)
@@ -493,11 +495,10 @@ def test_workers_compute_in_one_thread(store, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    steps = [Step("probe", str(number), {"number": number}) for number in range(2)]
-    before = dict(os.environ)
-    execute.run(steps, store, 2, science="probe_science")
+    step, before = Step("probe", "probe", {}), dict(os.environ)
+    execute.run([step], store, science="probe_science", limits=Limits(seconds=600))
     assert dict(os.environ) == before
-    attrs = store.read(steps[0]).attrs
+    attrs = store.read(step).attrs
     assert [attrs[name] for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")] == ["1", "1", "1"]
     assert attrs["JAX_COMPILATION_CACHE_DIR"].startswith(str(tmp_path / "cache" / "rbmflow" / "jax-"))
 
@@ -703,14 +704,14 @@ def test_a_step_that_takes_too_much_memory_fails_alone(store, tmp_path, monkeypa
         "import time, numpy as np, xarray as xr\n"
         "def compute(step, parents, work, progress):\n"
         "    kept = np.ones(step.settings['bytes'] // 8)\n"
-        "    time.sleep(60 if step.settings['bytes'] > 1e9 else 0)\n"
+        "    time.sleep(60 if step.settings['bytes'] > 1e6 else 0)\n"
         "    return xr.Dataset({'sum': kept.sum()})\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    steps = [Step("probe", str(size), {"bytes": size}) for size in (80, 1_200_000_000, 800)]
-    with pytest.raises(execute.ExecutionFailed, match="past its limit of 1000 MB, and was killed") as caught:
-        execute.run(steps, store, 1, science="greedy_science", limits=Limits(memory=1e9))
-    assert [step.name for step, _ in caught.value.failures] == ["1200000000"]
+    steps = [Step("probe", str(size), {"bytes": size}) for size in (80, 600_000_000, 800)]
+    with pytest.raises(execute.ExecutionFailed, match="past its limit of 500 MB, and was killed") as caught:
+        execute.run(steps, store, 1, science="greedy_science", limits=Limits(memory=5e8))
+    assert [step.name for step, _ in caught.value.failures] == ["600000000"]
     assert [store.state(step) for step in steps] == ["done", "missing", "done"]
 
 

@@ -1,11 +1,11 @@
 """Scheduling: which steps are computed, in which order, and what happens when something goes wrong."""
 
-import contextlib
 import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -17,7 +17,7 @@ from rbmflow.execute.performing import Perform, Science
 from rbmflow.execute.slurm import Slurm
 from rbmflow.execute.slurm_jobs import SlurmJobs
 from rbmflow.execute.surroundings import about_here, compute_in_one_thread, has_gpu
-from rbmflow.execute.workers import Executor, Limits, Processes, Submitted, ThisProcess, Workers
+from rbmflow.execute.workers import Executor, Limits, Processes, Submitted, Tell, ThisProcess, Workers
 from rbmflow.store import Artifact, Damaged, Step, Store, Unreachable
 
 _POLL = 0.2
@@ -111,11 +111,8 @@ def run(
     work, this, again = Perform(str(store.path), Science(science, told)), _Run(store, on_event), True
     while again and (todo := this.possible(missing(steps, this.usable))):
         on_event(Event("planned", count=len(todo)))
-        with (
-            _interrupts() as check,
-            contextlib.closing(_crew(workers, len(todo), work, on_event, limits, check)) as crew,
-        ):
-            again = this.round(todo, crew, check)
+        with _interrupts() as this.check, closing(_crew(workers, len(todo), work, limits, this.tell)) as crew:
+            again = this.round(todo, crew)
     if this.failures:
         raise ExecutionFailed(list(this.failures.items()), len(missing(steps, this.usable)) - len(this.failures))
 
@@ -146,6 +143,14 @@ class _Run:
         self._store, self._on_event = store, on_event
         self.failures: dict[Step, str] = {}
         self._damages: Counter[str] = Counter()
+        self.check: Callable[[], None] = lambda: None
+        """Raises `KeyboardInterrupt` where there was a Ctrl-C."""
+
+    def tell(self, step: Step, news: float | str) -> None:
+        """Pass on what workers tell of a step."""
+        self.check()
+        warning = isinstance(news, str)
+        self._on_event(Event("warning", step, message=news) if warning else Event("progress", step, news))
 
     def usable(self, step: Step) -> bool:
         """Tell whether the result of a step is there and whole; what is damaged is moved aside, if that can be."""
@@ -189,7 +194,7 @@ class _Run:
                 impossible.add(step)
         return [step for step in wanted if step not in impossible]
 
-    def round(self, todo: Sequence[Step], crew: Workers, check: Callable[[], None]) -> bool:
+    def round(self, todo: Sequence[Step], crew: Workers) -> bool:
         """Compute what can be computed; tell whether a damaged artifact was met, so that another round is due."""
         among, met_damage = set(todo), False
         order = TopologicalSorter({step: among.intersection(step.parents) for step in todo})
@@ -201,7 +206,7 @@ class _Run:
             if not crew.busy:
                 time.sleep(_POLL if ready else 0)
             outcomes = crew.wait(_POLL)
-            check()
+            self.check()
             for step, outcome in outcomes:
                 if outcome.what == "done":
                     order.done(step)
@@ -231,7 +236,7 @@ class _Run:
                 crew.start(step)
 
 
-@contextlib.contextmanager
+@contextmanager
 def _interrupts() -> Iterator[Callable[[], None]]:
     """Yield a function that raises `KeyboardInterrupt` where there was a Ctrl-C.
 
@@ -260,18 +265,7 @@ def _interrupts() -> Iterator[Callable[[], None]]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _crew(
-    workers: int | Slurm | Executor,
-    steps: int,
-    work: Perform,
-    on_event: OnEvent,
-    limits: Limits,
-    check: Callable[[], None],
-) -> Workers:
-    def tell(step: Step, news: float | str) -> None:
-        check()
-        on_event(Event("warning", step, message=news) if isinstance(news, str) else Event("progress", step, news))
-
+def _crew(workers: int | Slurm | Executor, steps: int, work: Perform, limits: Limits, tell: Tell) -> Workers:
     if isinstance(workers, Slurm):
         return SlurmJobs(workers, work)
     if not isinstance(workers, int):
