@@ -1,5 +1,7 @@
 """The bit generator against the published algorithm, and the quality of its lanes."""
 
+import zlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from scipy import stats
 
 import rbmflow as rf
-from rbmflow.random import Generator, Shuffles, Streams
+from rbmflow.random import Generator, Shuffles, Streams, key_for, random_spins, split, threefry_words
 
 ONES = 0xFFFFFFFF
 
@@ -37,6 +39,19 @@ def draw(generator, count):
         return at.words()
 
     return np.asarray(jax.lax.scan(step, generator, length=count)[1])
+
+
+@pytest.mark.parametrize("most", [0, 2**20])
+def test_the_host_makes_the_words_of_jax(monkeypatch, most):
+    monkeypatch.setattr("rbmflow.random.MOST_ON_HOST", most)
+    for key in (jax.random.key(0), jax.random.key(2**32 - 1), jax.random.key(1, impl="rbg")):
+        np.testing.assert_array_equal(threefry_words(key, (4, 5, 3)), jax.random.bits(key, (4, 5, 3)))
+        np.testing.assert_array_equal(random_spins(key, (4, 50)), jax.random.rademacher(key, (4, 50), np.int8))
+        folded = jax.random.fold_in(key, zlib.crc32(b"purpose"))
+        pairs = [*zip(split(key, 3), jax.random.split(key, 3), strict=True), (key_for(key, "purpose"), folded)]
+        for one, other in pairs:
+            assert one.dtype == other.dtype == key.dtype
+            np.testing.assert_array_equal(jax.random.key_data(one), jax.random.key_data(other))
 
 
 def test_words_are_those_of_the_published_algorithm():

@@ -149,7 +149,7 @@ def test_checkpoints_hold_the_machines_of_shorter_trainings():
 def test_diagnostics_of_checkpoints_are_those_of_its_machines():
     data = draws()
     _, history = train(jax.random.key(0), data, hidden=4, epochs=5, batch=40, held_out=0.2, checkpoints=3, biases=True)
-    seen, out = held_out(jnp.asarray(rows_of(data)), 0.2)
+    seen, out = held_out(np.asarray(rows_of(data)), 0.2)
     assert (len(seen), len(out)) == (160, 40)
     kept = history.checkpoints
     for number in range(3):
@@ -184,7 +184,7 @@ def test_pseudo_likelihood_is_that_of_the_enumerated_conditionals(units):
 @pytest.mark.parametrize(("size", "fraction", "out"), [(100, 0.2, 20), (10, 0.0, 0), (7, 0.5, 3), (1000, 0.1, 100)])
 def test_held_out_part_is_spread_evenly(size, fraction, out):
     data = np.arange(size, dtype=np.int8)[:, None]
-    kept, unseen = held_out(jnp.asarray(data), fraction)
+    kept, unseen = held_out(data, fraction)
     assert len(unseen) == out
     assert sorted([*kept[:, 0].tolist(), *unseen[:, 0].tolist()]) == sorted(data[:, 0].tolist())
     if out > 1 and size <= 100:

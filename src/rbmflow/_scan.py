@@ -6,6 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 type Step = Callable[[Any], tuple[Any, Any]]
 """One iteration: state to (state, info), pure, a hashable function or an `equinox.Module`."""
@@ -17,7 +18,6 @@ class Interrupted(KeyboardInterrupt):
     It ends a script as every Ctrl-C does. Who catches it has `result`, of the kind that the call returns but shorter;
     in a notebook it is `sys.last_value.result` afterwards. A second Ctrl-C, or one before anything was done, leaves
     nothing.
-
     """
 
     def __init__(self, message: str, result: Any):
@@ -41,29 +41,17 @@ def _run(step: Step, state: Any, count: jax.Array, size: int) -> tuple[Any, Any]
 
 
 def chunks(step: Step, state: Any, total: int, size: int, done: int = 0) -> Iterator[tuple[int, Any, Any]]:
-    """Iterate `step` from `done` to `total`, handing over after every chunk.
+    """Iterate `step` from `done` to `total` in chunks of `size`, of which the states do not depend.
 
-    Between chunks the caller may show progress, write a checkpoint, or stop; nothing of the kind happens inside
-    the compiled loop. The states do not depend on `size`.
-
-    Parameters
-    ----------
-    step, state
-        `step(state) -> (state, info)` of a pytree of arrays (random generators included).
-    total, size, done
-        Iterations in all, in a chunk, and those that `state` has already gone through.
-
-    Yields
-    ------
-    done, state, info
-        Iterations so far, the state after them, and the infos of this chunk stacked along a new first axis.
+    After each comes (iterations so far, the state after them, the infos of this chunk along a new first axis): then the
+    caller may show progress, write a checkpoint, or stop, as nothing can inside the compiled loop.
     """
     while done < total:
         count = min(size, total - done)
         # Waited for, so that progress is true and a Ctrl-C is heard within a chunk.
-        state, info = jax.block_until_ready(_run(step, state, jnp.asarray(count), size))
+        state, info = jax.block_until_ready(_run(step, state, jax.device_put(np.int32(count)), size))
         done += count
-        yield done, state, jax.tree.map(lambda leaf, count=count: leaf[:count], info)
+        yield done, state, info if count == size else jax.tree.map(lambda leaf, count=count: leaf[:count], info)
 
 
 def gathered[R](
@@ -72,13 +60,7 @@ def gathered[R](
     finish: Callable[[Any, list[Any]], R],
     progress: Callable[[float], None] | None,
 ) -> R:
-    """What `finish(state, infos)` makes of all chunks.
-
-    Raises
-    ------
-    Interrupted
-        On Ctrl-C, with what it makes of those that are done.
-    """
+    """What `finish(state, infos)` makes of all chunks; on Ctrl-C `Interrupted` with what it makes of those done."""
     done, state, infos = 0, None, []
     try:
         for later, now, info in chunks:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, get_args
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Int8
 
@@ -48,11 +47,6 @@ class Flow(Record):
 
     NumPy's functions take it as the array of its spins. Those are int8, whose products of matrices wrap beyond 127:
     formulas are for `floats`.
-
-    Raises
-    ------
-    InvalidInput
-        If the shape does not fit, a value is neither -1 nor +1, or the iterations are not increasing.
     """
 
     iterations: tuple[int, ...] = eqx.field(static=True, converter=_increasing)
@@ -71,13 +65,7 @@ class Flow(Record):
         return self.configurations[-1]
 
     def at(self, iteration: int) -> Int8[np.ndarray, "chain y x"]:
-        """The configurations of one iteration, int8 [chain, y, x].
-
-        Raises
-        ------
-        InvalidInput
-            If that iteration was not kept.
-        """
+        """The configurations of one iteration, int8 [chain, y, x]; one that was not kept is refused."""
         kept = iteration in self.iterations
         Problems.only(kept, "iteration", iteration, f"it must be one of those kept, {list(self.iterations)}")
         return self.configurations[self.iterations.index(iteration)]
@@ -144,14 +132,11 @@ def iterate(
 
     Parameters
     ----------
-    key, machine
-        JAX random key, or a whole number. Flows of other starts or other machines have other random numbers, also
-        with the same key.
+    key
+        JAX random key, or a whole number. Flows of other starts or machines have other random numbers with it.
     start : [chain, y, x]
         Configurations of -1/+1 on the lattice of the machine in any form, one a chain, such as `cold(...)` or
         `hot(...)`; [y, x] is one chain.
-    iterations
-        Number of steps.
     keep
         Iterations to keep (0 is the start); all of them by default.
     halves
@@ -162,11 +147,6 @@ def iterate(
         first, whether they are kept or not; `measurements.observe` is made for it.
     progress
         Called between chunks with the fraction done.
-
-    Returns
-    -------
-    Flow
-        `flow.spins` is the last step kept, `flow.configurations` has all that were kept.
 
     Raises
     ------
@@ -202,7 +182,7 @@ def iterate(
     problems.done()
     wanted = tuple(sorted(set(kept_ones)))
     spins, visible = spins_of(start, machine.sides, "start"), machine.weights.shape[0]
-    spins = jnp.asarray(spins if spins.ndim > 2 else spins[None])
+    spins = np.asarray(spins if spins.ndim > 2 else spins[None])
     fits = spins.ndim == 3 and spins.shape[1] * spins.shape[2] == visible
     allowed = f"it must be [chain, y, x] with y * x = {visible}, such as flow.spins or draws.spins[0]"
     Problems.only(fits, "shape of start", spins.shape, allowed)
@@ -217,7 +197,7 @@ def iterate(
         nonlocal done, stretch
         inside = [(row, at) for row, at in enumerate(wanted) if done < at <= now]
         for row, at in inside:
-            kept[row] = after[at - done - 1]
+            kept[row] = np.asarray(after)[at - done - 1]
         done, stretch = now, after
         if watch is not None:
             watch(after)

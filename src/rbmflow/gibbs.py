@@ -6,11 +6,11 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, UInt32
 
 from rbmflow._types import Key
-from rbmflow.random import Generator, Streams
+from rbmflow.random import Generator, Streams, split
 from rbmflow.rbm import RBM
 
 
@@ -22,15 +22,12 @@ class GibbsNoise(eqx.Module):
 
     @classmethod
     def seeded(cls, key: Key, machine: RBM, chains: int) -> GibbsNoise:
-        """Generators for `chains` chains of a machine."""
+        """Generators of so many chains of a machine."""
         return cls(*_of_layers(Generator, key, machine, chains))
 
 
 class GibbsStreams(eqx.Module):
-    """The random numbers of a batch of chains as a function of a count: nothing is carried but the count.
-
-    The states of `GibbsNoise` would be read and written in each update of a training; see `Streams`.
-    """
+    """The random numbers of a batch of chains as a function of a count, all that is carried; see `Streams`."""
 
     hidden: Streams
     visible: Streams
@@ -38,8 +35,8 @@ class GibbsStreams(eqx.Module):
 
     @classmethod
     def seeded(cls, key: Key, machine: RBM, chains: int) -> GibbsStreams:
-        """Streams for `chains` chains of a machine, at count 0."""
-        return cls(*_of_layers(Streams, key, machine, chains), jnp.zeros((), jnp.uint32))
+        """Streams of so many chains of a machine, at count 0."""
+        return cls(*_of_layers(Streams, key, machine, chains), jax.device_put(np.uint32(0)))
 
     def now(self) -> GibbsNoise:
         """Generators of this count."""
@@ -52,7 +49,7 @@ class GibbsStreams(eqx.Module):
 
 def _of_layers[R: (Generator, Streams)](kind: type[R], key: Key, machine: RBM, chains: int) -> tuple[R, R]:
     """Random numbers for the hidden and the visible units of every chain."""
-    for_hidden, for_visible = jax.random.split(key)
+    for_hidden, for_visible = split(key)
     visible, hidden = machine.weights.shape
     return kind.seeded(for_hidden, (chains, hidden)), kind.seeded(for_visible, (chains, visible))
 

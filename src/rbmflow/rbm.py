@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 class Units:
     r"""The two values a unit can take, `low` and `low + span`, and what follows from them.
 
-    A unit `x` in a local field `f` has :math:`p(x) \propto e^{f x}`. With `low = -1, span = 2` the mean is
-    :math:`\tanh f`; with `low = 0, span = 1` it is the logistic function :math:`(1 + \tanh(f/2)) / 2`.
-
+    A unit x in a field f has :math:`p(x) \propto e^{f x}`; its mean is :math:`\tanh f` in units -1/+1 and the logistic
+    function :math:`(1 + \tanh(f/2)) / 2` in units 0/1.
     """
 
     name: UnitsName
@@ -56,8 +55,9 @@ class Units:
         return fields * self.low + jax.nn.softplus(self.span * fields)
 
     def from_spins(self, spins: Visible) -> Float[Array, "*batch visible"]:
-        """Units (float32) of spins -1/+1."""
-        return self.low + self.span * 0.5 * (jnp.asarray(spins, jnp.float32) + 1)
+        """Units (float32) of spins -1/+1; those of NumPy are turned there, where nothing is compiled."""
+        own = np if isinstance(spins, np.ndarray) else jnp
+        return jax.device_put(self.low + self.span * 0.5 * (own.asarray(spins, np.float32) + 1))
 
     def to_spins(self, units: Float[Array, "*batch visible"]) -> Visible:
         """Spins -1/+1 (int8) of units."""
@@ -109,12 +109,8 @@ class RBM(Record):
 
     Parameters
     ----------
-    weights : float32 [visible, hidden]
-        W.
-    visible_bias : float32 [visible]
-        b.
-    hidden_bias : float32 [hidden]
-        c.
+    weights, visible_bias, hidden_bias : float32 [visible, hidden], [visible], [hidden]
+        W, b and c; those of several machines in one, such as checkpoints, have one more axis in front.
     units
         The values of the units of both layers.
     sides
@@ -131,14 +127,14 @@ class RBM(Record):
     P. Smolensky (1986); G. Hinton, Neural Comput. 14, 1771 (2002), doi:10.1162/089976602760128018.
     """
 
-    weights: Float[Array, "visible hidden"]
-    visible_bias: Float[Array, " visible"]
-    hidden_bias: Float[Array, " hidden"]
+    weights: Float[Array, "*several visible hidden"]
+    visible_bias: Float[Array, "*several visible"]
+    hidden_bias: Float[Array, "*several hidden"]
     units: Units = eqx.field(static=True, default=PLUS_MINUS)
     sides: tuple[int, int] | None = eqx.field(static=True, default=None, converter=sides_of)
 
     def __check_init__(self):
-        visible = self.weights.shape[0]
+        visible = self.weights.shape[-2]
         fits = self.sides is None or math.prod(self.sides) == visible
         Problems.only(fits, "sides", self.sides, f"the lattice of the machine must have {visible} sites")
 
@@ -151,8 +147,8 @@ class RBM(Record):
         problems.done()
         shape = (visible, settings.hidden)
         weights = settings.initial_scale * jax.random.normal(key_of(key), shape, jnp.float32)
-        units = units_named(settings.units)
-        return cls(weights, jnp.zeros(visible, jnp.float32), jnp.zeros(settings.hidden, jnp.float32), units)
+        biases = (np.zeros(units, np.float32) for units in shape)
+        return of_arrays((weights, *biases), units_named(settings.units))
 
     @classmethod
     def from_weights(
@@ -173,15 +169,9 @@ class RBM(Record):
         Parameters
         ----------
         weights : [visible, hidden] or [hidden, visible]
-            W; the biases tell which.
-        visible_bias : [visible]
-            b; None for a machine that has none.
-        hidden_bias : [hidden]
-            c; None for a machine that has none.
-        units
-            "-1/+1" or "0/1".
-        axes
-            "visible, hidden" or "hidden, visible"; needed only where the biases leave it open.
+            W; the biases tell which, or `axes` where they leave it open.
+        visible_bias, hidden_bias : [visible], [hidden]
+            b and c; None for a machine that has none.
         sides
             Rows and columns of its lattice; configurations of others are refused then.
 
@@ -210,13 +200,11 @@ class RBM(Record):
         Problems.only(bool(fitting), "sizes of visible_bias and hidden_bias", sizes, allowed)
         Problems.only(len(fitting) == 1, "axes", axes, f"{says}, since the shape {matrix.shape} fits both ways")
         filled = [np.zeros(n, np.float32) if b is None else b for n, b in zip(fitting[0].shape, biases, strict=True)]
-        return cls(jnp.asarray(fitting[0]), jnp.asarray(filled[0]), jnp.asarray(filled[1]), of_units, sides)
+        return of_arrays((fitting[0], *filled), of_units, sides)
 
     @classmethod
     def from_rbms(cls, path: str | Path, update: int | None = None) -> RBM:
-        """Machine of a checkpoint file of the package rbms (HDF5).
-
-        Its "BBRBM" has units 0/1, its "IIRBM" -1/+1; weights and signs are as here.
+        """Machine of a checkpoint file of the package rbms (HDF5), whose "BBRBM" has units 0/1 and "IIRBM" -1/+1.
 
         The checkpoint is that of `update` gradient updates, the last one that is whole if not given.
 
@@ -240,9 +228,8 @@ class RBM(Record):
         names = ("weight_matrix", "vbias", "hbias")
         # A program that was killed has left its last checkpoint without some of its parts.
         whole = [name for name, group in groups.items() if set(names) <= set(group.variables)]
-        found = sorted(
-            int(match[1]) for match in map(re.compile(r"/update_(\d{1,18})/params").fullmatch, whole) if match
-        )
+        matches = map(re.compile(r"/update_(\d{1,18})/params").fullmatch, whole)
+        found = sorted(int(match[1]) for match in matches if match)
         chosen = update if update is not None else max(found, default=None)
         problems.unless(chosen in found, "update", chosen, f"the file has checkpoints at {found}")
         problems.done()
@@ -261,7 +248,7 @@ class RBM(Record):
     @property
     def finite(self) -> bool:
         """Whether all weights and biases are finite numbers, as they are not after a training that diverged."""
-        return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(self))
+        return all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(self))
 
     def or_free(self) -> RBM:
         """The machine, or free units in the place of one that diverged, of which nothing must be read then."""
@@ -297,13 +284,6 @@ class RBM(Record):
         .. math:: W' = a^2 W, \qquad b' = a b + a d\, W 1, \qquad c' = a c + a d\, W^T 1.
 
         Z changes by a factor. Without biases a machine of one kind has biases in the other.
-
-        Examples
-        --------
-        >>> import jax
-        >>> machine = RBM.random(jax.random.key(0), 4, MachineSettings(hidden=2, units="0/1"))
-        >>> machine.in_units("-1/+1").units.name
-        '-1/+1'
         """
         units = units_named(name)
         if units == self.units:
@@ -320,13 +300,12 @@ class RBM(Record):
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled weights and biases."""
-        return dataset_of(_LAYOUT, (self.weights, self.visible_bias, self.hidden_bias), **kind_attributes(self))
+        return dataset_of(_LAYOUT, jax.tree.leaves(self), **kind_attributes(self))
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> RBM:
         """Machine from the data written by `to_dataset`."""
-        weights, visible_bias, hidden_bias = map(jnp.asarray, arrays_of(dataset, _LAYOUT))
-        return cls(weights, visible_bias, hidden_bias, *kind_of(dataset))
+        return of_arrays(arrays_of(dataset, _LAYOUT), *kind_of(dataset))
 
 
 def machine_of(given: RBM, name: str = "machine") -> RBM:
@@ -348,22 +327,16 @@ def kind_of(dataset: xr.Dataset) -> tuple[Units, tuple[int, int] | None]:
     return units_named(attribute(dataset, "units_of_both_layers")), sides_of(dataset.attrs.get("sides"))
 
 
-def stacked(arrays: Sequence[Array], units: Units, sides: tuple[int, int] | None = None) -> RBM:
-    """Machines with a leading axis on weights and biases, which the shapes of one machine's fields do not allow."""
-    weights, visible_bias, hidden_bias = arrays
-    one = RBM(weights[0], visible_bias[0], hidden_bias[0], units, sides)
-    return jax.tree.unflatten(jax.tree.structure(one), [weights, visible_bias, hidden_bias])
+def of_arrays(arrays: Iterable[Any], units: Units, sides: tuple[int, int] | None = None) -> RBM:
+    """Machine, or several in one, of its weights, visible and hidden biases."""
+    weights, visible_bias, hidden_bias = map(jax.device_put, arrays)
+    return RBM(weights, visible_bias, hidden_bias, units, sides)
 
 
 def on_lattice[M](machines: M, sides: tuple[int, int] | None) -> M:
     """The same with every machine in it known to be of a lattice of these sides; None leaves them as they are."""
 
     def known(part: Any) -> Any:
-        if not isinstance(part, RBM):
-            return part
-        weights, visible_bias, hidden_bias = jax.tree.leaves(part)
-        if weights.ndim == 3:
-            return stacked((weights, visible_bias, hidden_bias), part.units, sides)
-        return RBM(weights, visible_bias, hidden_bias, part.units, sides)
+        return of_arrays(jax.tree.leaves(part), part.units, sides) if isinstance(part, RBM) else part
 
     return machines if sides is None else jax.tree.map(known, machines, is_leaf=lambda part: isinstance(part, RBM))

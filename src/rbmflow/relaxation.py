@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64, Int8
 
@@ -14,7 +13,7 @@ from rbmflow._own_settings import own_settings
 from rbmflow.diagnostics import mean_and_error, tau_int
 from rbmflow.flow import iterate
 from rbmflow.model import Ising, free_lattice
-from rbmflow.random import key_for
+from rbmflow.random import key_for, random_spins, split
 from rbmflow.rbm import RBM, machine_of
 
 SIGMAS = 5.0
@@ -109,11 +108,11 @@ def relax(
     problems.done()
     machine_of(machine).require_lattice("model", free_lattice(model).shape)
     grid = temperatures_of(temperatures)
-    for_starts, for_cold, for_hot = jax.random.split(key_for(key, "equilibrium", machine), 3)
-    for_sign, for_spins = jax.random.split(for_starts)
+    for_starts, for_cold, for_hot = split(key_for(key, "equilibrium", machine), 3)
+    for_sign, for_spins = split(for_starts)
     shape = (chains, *model.lattice.shape)
-    cold = jnp.broadcast_to(jax.random.rademacher(for_sign, (chains, 1, 1), jnp.int8), shape)
-    hot = jax.random.rademacher(for_spins, shape, jnp.int8)
+    cold = np.broadcast_to(np.asarray(random_spins(for_sign, (chains, 1, 1))), shape)
+    hot = random_spins(for_spins, shape)
     second_half = tuple(range(iterations // 2, iterations + 1))
     series = iterate(for_cold, machine, cold, iterations, keep=second_half).configurations
     last = np.stack([series[-1], iterate(for_hot, machine, hot, iterations, keep=(iterations,)).spins])

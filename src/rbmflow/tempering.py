@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from rbmflow._types import Key
 from rbmflow.gibbs import GibbsStreams, gibbs_steps
-from rbmflow.random import Streams
+from rbmflow.random import Streams, random_spins, split
 from rbmflow.rbm import RBM
 
 
@@ -27,9 +27,9 @@ class Replicas(eqx.Module):
     @classmethod
     def uniform(cls, key: Key, machines: RBM, chains: int) -> Replicas:
         """Chains at independent uniform configurations on every rung."""
-        for_noise, for_swaps, for_start = jax.random.split(key, 3)
+        for_noise, for_swaps, for_start = split(key, 3)
         rungs, visible, _ = machines.weights.shape
-        spins = jax.random.rademacher(for_start, (rungs, chains, visible), jnp.int8)
+        spins = random_spins(for_start, (rungs, chains, visible))
         noise = GibbsStreams.seeded(for_noise, machine_at(machines, 0), chains)
         return cls(machines, machines.units.from_spins(spins), noise, Streams.seeded(for_swaps, (chains,)))
 

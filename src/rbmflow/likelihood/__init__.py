@@ -14,8 +14,6 @@ from rbmflow.likelihood.partition import (
     bennett as bennett,
     exact_log_partition as exact_log_partition,
     free_energy as free_energy,
-)
-from rbmflow.likelihood.probability import (
     log_mixture_probability as log_mixture_probability,
     log_probability as log_probability,
 )

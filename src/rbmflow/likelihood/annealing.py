@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int8
+from jaxtyping import Array, Float, Int, Int8
 
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey
@@ -12,7 +12,7 @@ from rbmflow._own_settings import own_settings
 from rbmflow._types import Key
 from rbmflow.gibbs import GibbsNoise, sample_hidden, sample_visible
 from rbmflow.likelihood.partition import LogPartition, bennett, effective_share, free_energy, log_mean
-from rbmflow.random import key_for
+from rbmflow.random import key_for, random_spins, split
 from rbmflow.rbm import RBM, machine_of
 
 FEWEST_FAMILIES = 20
@@ -41,7 +41,9 @@ def _anneal(
 
 
 @eqx.filter_jit
-def _moved(machine: RBM, noise: GibbsNoise, visible: Array, steps: int) -> Array:
+def _moved(machine: RBM, noise: GibbsNoise, visible: Array, steps: Array) -> Array:
+    """Chains after so many Gibbs steps; their number is an argument, so that it needs no other compilation."""
+
     def step(_, carry: tuple[GibbsNoise, Array]) -> tuple[GibbsNoise, Array]:
         noise, visible = carry
         noise, hidden = sample_hidden(machine, noise, machine.hidden_fields(visible))
@@ -50,12 +52,20 @@ def _moved(machine: RBM, noise: GibbsNoise, visible: Array, steps: int) -> Array
     return jax.lax.fori_loop(0, steps, step, (noise, visible))[1]
 
 
+@jax.jit
+def _resampled(key: Key, log_weights: Float[Array, " chain"]) -> Int[Array, " chain"]:
+    """Numbers of chains drawn with these weights, as many as there are."""
+    count = len(log_weights)
+    return jax.random.choice(key, count, (count,), p=jax.nn.softmax(log_weights))
+
+
 def flow_ends(
     key: Key, machine: RBM, starts: Int8[np.ndarray, "chain visible"], steps: int
 ) -> Int8[np.ndarray, "chain visible"]:
     """Configurations -1/+1 that Gibbs steps of a machine lead to, one chain from every start."""
     noise = GibbsNoise.seeded(key, machine, len(starts))
-    return np.asarray(machine.units.to_spins(_moved(machine, noise, machine.units.from_spins(starts), steps)))
+    ends = _moved(machine, noise, machine.units.from_spins(starts), jax.device_put(np.int32(steps)))
+    return np.where(np.asarray(ends) > machine.units.low, 1, -1).astype(np.int8)
 
 
 @own_settings
@@ -85,11 +95,6 @@ def annealed_log_partition(
     equilibration
         Gibbs steps before the reverse chains.
 
-    Raises
-    ------
-    InvalidInput
-        If a number is not a whole number of at least 2 (chains), 1 (levels) or 0 (equilibration).
-
     References
     ----------
     R. M. Neal, Stat. Comput. 11, 125 (2001), arXiv:physics/9803008; R. Salakhutdinov, I. Murray, ICML 2008,
@@ -99,16 +104,17 @@ def annealed_log_partition(
     chains, levels = problems.whole("chains", chains, 2), problems.whole("levels", levels, 1)
     equilibration = problems.whole("equilibration", equilibration, 0)
     problems.done()
-    keys = jax.random.split(key_for(key, "annealed_log_partition", machine), 5)
+    keys = split(key_for(key, "annealed_log_partition", machine), 5)
     written = machine_of(machine).in_units("-1/+1")
     visible, hidden = written.weights.shape
-    uniform = jax.random.rademacher(keys[0], (chains, visible), jnp.float32)
-    powers = jnp.linspace(0, 1, levels + 1)
-    end, forward = _anneal(written, GibbsNoise.seeded(keys[1], written, chains), uniform, powers)
-    ancestors = np.asarray(jax.random.choice(keys[2], chains, (chains,), p=jax.nn.softmax(forward)))
-    middle = flow_ends(keys[3], written, np.asarray(written.units.to_spins(end))[ancestors], equilibration)
+    uniform = written.units.from_spins(random_spins(keys[0], (chains, visible)))
+    # As jnp.linspace(0, 1, levels + 1), which would be compiled for every number of levels.
+    powers = np.append(np.arange(levels, dtype=np.float32) * (np.float32(1) / np.float32(levels)), np.float32(1))
+    end, forward = _anneal(written, GibbsNoise.seeded(keys[1], written, chains), uniform, jax.device_put(powers))
+    ancestors = np.asarray(_resampled(keys[2], forward))
+    middle = flow_ends(keys[3], written, np.asarray(end, np.int8)[ancestors], equilibration)
     noise = GibbsNoise.seeded(keys[4], written, chains)
-    _, backward = _anneal(written, noise, written.units.from_spins(middle), powers[::-1])
+    _, backward = _anneal(written, noise, written.units.from_spins(middle), jax.device_put(powers[::-1]))
     # Z of the machine in its own units differs by a factor that any one configuration shows.
     spins = np.ones((1, visible))
     own = machine.units.low + 0.5 * machine.units.span * (spins + 1)

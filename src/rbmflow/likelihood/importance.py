@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
@@ -20,11 +19,12 @@ from rbmflow.likelihood.partition import (
     effective_share,
     exact_log_partition,
     log_mean,
+    log_mixture_probability,
+    log_probability,
     stratified,
 )
-from rbmflow.likelihood.probability import log_mixture_probability, log_probability
 from rbmflow.model import Ising
-from rbmflow.random import key_for
+from rbmflow.random import key_for, split
 from rbmflow.rbm import RBM, machine_of
 from rbmflow.settings import LARGEST_SUMMED_LAYER
 
@@ -96,8 +96,6 @@ def log_partition(
 
     Parameters
     ----------
-    key
-        JAX random key; not used where Z is exact.
     model, draws
         Draws of the mixture that the machine was trained on, made anew, and their model.
     chains
@@ -118,7 +116,7 @@ def log_partition(
     problems.done()
     if min(machine_of(machine).weights.shape) <= LARGEST_SUMMED_LAYER:
         return exact_log_partition(machine)
-    for_flows, for_annealing = jax.random.split(key_for(key, "log_partition", machine))
+    for_flows, for_annealing = split(key_for(key, "log_partition", machine))
     if model is None or draws is None:
         return annealed_log_partition(for_annealing, machine, chains=chains, levels=steps)
     weights = log_weights(machine, model, draws)
@@ -156,12 +154,10 @@ def excess_nats(machine: RBM, model: Ising, held_out: Draws, partition: LogParti
 
     Parameters
     ----------
-    model
-        The model that the configurations come from, without field.
     held_out
-        Independent configurations that were not trained on, as many at each temperature of the training mixture.
+        Independent configurations of the model that were not trained on, as many at each temperature of the mixture.
     partition
-        ln Z of the machine, from `log_partition`, whose error and flags come in.
+        From `log_partition`; its error and flags come in.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The partition function of a machine: the record of it, the sum over the smaller layer, Bennett's ratio."""
+"""Log-probabilities of machines and of the exact mixtures they learn from; partition functions by a sum or a ratio."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,8 +9,11 @@ from jaxtyping import Float, Int
 from scipy.optimize import brentq
 from scipy.special import expit, logsumexp
 
-from rbmflow._checks import InvalidInput, Problem
+from rbmflow import exact
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._doors import Configurations, Temperatures, rows_of, sides_in, temperatures_of
 from rbmflow._own_settings import own_settings
+from rbmflow.model import Ising, free_lattice
 from rbmflow.rbm import RBM, machine_of
 from rbmflow.settings import LARGEST_SUMMED_LAYER
 
@@ -20,15 +23,10 @@ STATES_IN_A_BLOCK = 12
 
 @dataclass(frozen=True)
 class LogPartition:
-    """Logarithm of a partition function.
+    """Logarithm of a partition function, its standard error (0 if it is exact), and how it was found.
 
     Parameters
     ----------
-    value, error
-        ln Z and its standard error, 0 if it is exact.
-    method
-        How it was found: "exact", the sum over the smaller layer; "draws", weighted draws of the training mixture;
-        "annealed"; or "trajectory".
     forward, reverse
         Estimates of the two directions alone, towards the machine and away from it; from below and from above on
         average.
@@ -65,18 +63,7 @@ def exact_log_partition(machine: RBM) -> LogPartition:
 
     .. math:: \ln Z = \ln \sum_s e^{c^T s} \prod_i \sum_{x_i} e^{x_i (b + W s)_i}
 
-    Raises
-    ------
-    InvalidInput
-        If both layers have more than 20 units.
-
-    Examples
-    --------
-    >>> import jax, rbmflow as rf
-    >>> from rbmflow.settings import MachineSettings
-    >>> machine = rf.RBM.random(jax.random.key(0), 9, MachineSettings(hidden=3, initial_scale=0.0))
-    >>> round(exact_log_partition(machine).value / 12, 6)
-    0.693147
+    A machine both of whose layers have more than 20 units is refused.
     """
     visible, hidden = machine_of(machine).weights.shape
     if visible < hidden:
@@ -95,6 +82,48 @@ def exact_log_partition(machine: RBM) -> LogPartition:
     return LogPartition(float(np.asarray(logsumexp(parts))))
 
 
+@own_settings
+def log_probability(machine: RBM, data: Configurations, partition: LogPartition) -> Float[np.ndarray, " sample"]:
+    r"""Log-probability of every configuration, :math:`\ln p(v) = -F(v) - \ln Z`, in float64.
+
+    The configurations [..., y, x] or [sample, visible] of -1/+1 may have any form; those that do not fit the machine
+    are refused.
+    """
+    problems = Problems()
+    problems.kind("partition", partition, LogPartition, "LogPartition, as log_partition returns")
+    problems.done()
+    machine_of(machine).require_lattice("data", sides_in(data))
+    spins = np.asarray(rows_of(data, machine.weights.shape[0]), np.float64)
+    own = machine.units.low + 0.5 * machine.units.span * (spins + 1)
+    return -free_energy(machine, own) - partition.value
+
+
+@own_settings
+def log_mixture_probability(
+    model: Ising, temperatures: Temperatures, data: Configurations
+) -> Float[np.ndarray, " sample"]:
+    r"""Exact log-probability of configurations in the equal mixture of temperatures.
+
+    .. math:: \ln p(v) = \ln \frac1K \sum_{k=1}^K \frac{e^{-E(v) / T_k}}{Z(T_k)}
+
+    T = 0 is the equal mixture of the two ground states. The configurations are as for `log_probability`, those of
+    another lattice are refused, and so is a model in a field.
+    """
+    lattice = free_lattice(model)
+    sites, grid = lattice.sites, temperatures_of(temperatures)
+    spins = rows_of(data, sites, shape=lattice.shape)
+    energies = np.asarray(model.total_energy(spins.reshape(-1, *lattice.shape)), np.float64)
+    # There are far fewer levels than configurations.
+    energy, level = np.unique(energies, return_inverse=True)
+    rows = []
+    for temperature in grid:
+        if temperature == 0:
+            rows.append(np.where(energy == -2.0 * sites, -np.log(2), -np.inf))
+        else:
+            rows.append(-energy / temperature - float(exact.log_partition(model, temperature)))
+    return (np.asarray(logsumexp(rows, axis=0)) - np.log(len(rows)))[level]
+
+
 def bennett(
     forward: Float[np.ndarray, " up"],
     reverse: Float[np.ndarray, " down"],
@@ -110,18 +139,9 @@ def bennett(
     or over families of a forward chain and the reverse chains that come from it.
 
     Log weights are minus infinity where the other side has no such configuration; `ancestors` are the numbers of the
-    forward chains that the reverse chains come from, if any.
-
-    References
-    ----------
-    C. H. Bennett, J. Comput. Phys. 22, 245 (1976), doi:10.1016/0021-9991(76)90078-4; M. R. Shirts et al.,
-    Phys. Rev. Lett. 91, 140601 (2003), doi:10.1103/PhysRevLett.91.140601.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> bennett(np.array([1.5, 1.5]), np.array([-1.5, -1.5]))
-    (1.5, 0.0)
+    forward chains that the reverse chains come from, if any. C. H. Bennett, J. Comput. Phys. 22, 245 (1976),
+    doi:10.1016/0021-9991(76)90078-4; M. R. Shirts et al., Phys. Rev. Lett. 91, 140601 (2003),
+    doi:10.1103/PhysRevLett.91.140601.
     """
     met = np.concatenate([forward[np.isfinite(forward)], -reverse[np.isfinite(reverse)]])
     if not (np.isfinite(forward).any() and np.isfinite(reverse).any()):
@@ -147,14 +167,7 @@ def bennett(
 
 
 def effective_share(weights: Float[np.ndarray, "..."]) -> float:
-    r"""Effective share :math:`(\sum e^w)^2 / n \sum e^{2w}` of draws with these log weights, from 1/n to 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> effective_share(np.log([[1.0, 1.0], [0.0001, 0.0001]])) < 0.51
-    True
-    """
+    r"""Effective share :math:`(\sum e^w)^2 / n \sum e^{2w}` of draws with these log weights, from 1/n to 1."""
     return float(np.exp(np.asarray(2 * logsumexp(weights)) - np.asarray(logsumexp(2 * weights)))) / weights.size
 
 

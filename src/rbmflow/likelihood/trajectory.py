@@ -51,10 +51,9 @@ def trajectory_log_partition(
         The ladder, with a leading axis on every array, such as `History.trajectory.machines` of a training by "PTT".
     chains
         Independent chains of every rung.
-    sweeps
-        Sweeps that are averaged over: one Gibbs step of every chain and one swap of every pair of neighbours.
-    burn_in
-        Sweeps before.
+    sweeps, burn_in
+        Sweeps that are averaged over, one Gibbs step of every chain and one swap of every pair of neighbours; and those
+        before.
 
     Raises
     ------

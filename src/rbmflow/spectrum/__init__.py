@@ -1,7 +1,4 @@
-"""The weights of a machine taken apart: W W^T, singular values and vectors, and what the flow makes of them.
-
-All speak of the machine in units -1/+1, into which one of units 0/1 is converted.
-"""
+"""The weights of a machine, in units -1/+1, taken apart: W W^T, singular vectors, and what the flow makes of them."""
 
 from rbmflow.spectrum.decomposition import Spectrum as Spectrum, decompose as decompose
 from rbmflow.spectrum.linear import (
@@ -13,15 +10,13 @@ from rbmflow.spectrum.linear import (
 from rbmflow.spectrum.measures import MEASURES as MEASURES, measures as measures
 from rbmflow.spectrum.modes import (
     covariance_eigenvalues as covariance_eigenvalues,
+    displacement_classes as displacement_classes,
     field_correlators as field_correlators,
     fourier_power as fourier_power,
     marchenko_pastur_edges as marchenko_pastur_edges,
     participation as participation,
     projections as projections,
-    shells as shells,
-)
-from rbmflow.spectrum.product import (
-    displacement_classes as displacement_classes,
     resemblance as resemblance,
+    shells as shells,
     translation_average as translation_average,
 )

@@ -30,12 +30,10 @@ class Spectrum(Record):
 
     Parameters
     ----------
-    singular_values : float64 [mode]
+    singular_values
         In decreasing order; their squares are the eigenvalues of W W^T.
-    visible_vectors : float64 [visible, mode]
-        u, columns of unit length; the sign makes the sum of each positive.
-    hidden_vectors : float64 [hidden, mode]
-        w, with the sign that goes with it.
+    visible_vectors, hidden_vectors
+        u and w, columns of unit length; the sign makes the sum of each u positive.
     sides
         Rows and columns of the lattice of the machine, None if it knows none.
     """
@@ -68,13 +66,7 @@ class Spectrum(Record):
 
 
 def vectors_on(given: Numbers, ly: int, lx: int) -> Float[np.ndarray, "mode y x"]:
-    """Visible vectors of a spectrum, or any [visible, mode] as columns, as functions on a lattice.
-
-    Raises
-    ------
-    InvalidInput
-        If they are those of another lattice.
-    """
+    """Visible vectors of a spectrum, or any [visible, mode] as columns, as functions on the lattice; no other fits."""
     ly, lx = Square(ly, lx).shape
     if isinstance(given, Spectrum):
         fits = given.sides in (None, (ly, lx))
@@ -85,11 +77,6 @@ def vectors_on(given: Numbers, ly: int, lx: int) -> Float[np.ndarray, "mode y x"
 
 def decompose(machine: RBM) -> Spectrum:
     """Take the weights of a machine, in units -1/+1, apart; all is NaN where a training has diverged.
-
-    Raises
-    ------
-    InvalidInput
-        If it is no machine.
 
     Examples
     --------

@@ -19,13 +19,6 @@ def mean_field_jacobian(machine: RBM) -> Float[np.ndarray, "visible visible"]:
               J = \mathrm{diag}(1 - \tanh^2 f)\, W\, \mathrm{diag}(1 - \tanh^2 c)\, W^T, \quad f = b + W \tanh c
 
     Without biases v = 0 is a fixed point and :math:`J = W W^T`: a mode grows if its singular value exceeds 1.
-
-    The machine is taken in units -1/+1.
-
-    Examples
-    --------
-    >>> mean_field_jacobian(RBM.from_weights([[2.0], [1.0]], [0, 0], [0], units="-1/+1")).tolist()
-    [[4.0, 2.0], [2.0, 1.0]]
     """
     arrays = _arrays(machine)
     return _response(arrays, np.eye(len(arrays[0])))
@@ -81,8 +74,7 @@ def _arrays(machine: RBM) -> list[Float[np.ndarray, "..."]]:
 def mean_field_map(machine: RBM, visible: Numbers) -> Float[np.ndarray, "chain visible"]:
     r"""One iteration of the flow with the mean of every unit, :math:`v \mapsto \tanh(b + W \tanh(c + W^T v))`.
 
-    The machine is taken in units -1/+1; means [chain, visible] that are not between -1 and 1, or of another number of
-    units, are refused.
+    Means [chain, visible] that are not between -1 and 1, or of another number of units, are refused.
     """
     arrays = _arrays(machine)
     return _mapped(arrays, numbers_of(visible, "visible", ("chain", len(arrays[0])), lowest=-1, highest=1))
@@ -112,22 +104,7 @@ def mode_growth(key: AnyKey, machine: RBM, start: Configurations, iterations: in
     .. math:: \langle a_{t+1}^2 \rangle = \sigma^4 \langle a_t^2 \rangle + \sigma^2 + 1,
 
     so that modes with :math:`\sigma > 1` grow until saturation and others settle at :math:`1 / (1 - \sigma^2)`.
-
-    Parameters
-    ----------
-    key
-        JAX random key.
-    machine
-        The machine, taken in units -1/+1.
-    start : [chain, y, x]
-        Independent configurations of random spins, as `sampler.hot` draws them.
-    iterations
-        Iterations v -> h -> v.
-
-    Raises
-    ------
-    InvalidInput
-        As `iterate`.
+    The start [chain, y, x] is independent random spins, as `sampler.hot` draws them.
     """
     vectors = decompose(machine).visible_vectors
     # Of a machine that diverged the vectors are NaN, and so is all that follows.

@@ -6,8 +6,13 @@ from rbmflow._checks import Problems
 from rbmflow._doors import Numbers, numbers_of
 from rbmflow.rbm import RBM
 from rbmflow.spectrum.decomposition import decompose
-from rbmflow.spectrum.modes import fourier_power, marchenko_pastur_edges, participation
-from rbmflow.spectrum.product import resemblance, translation_average
+from rbmflow.spectrum.modes import (
+    fourier_power,
+    marchenko_pastur_edges,
+    participation,
+    resemblance,
+    translation_average,
+)
 
 MEASURES = {
     "resemblance": "correlation of W W^T with the two-point function over displacements",
@@ -38,28 +43,9 @@ def measures(machine: RBM, two_point: Numbers, initial_scale: float) -> dict[str
     1 for a single eigenvalue and their number if all are equal. For independent Gaussian weights its mean is
     :math:`N_v N_h / (N_v + N_h + 1)` for large matrices. Spectra that decay gradually lie in between.
 
-    There is a number for every name of `MEASURES`; all are NaN for weights that are zero or not finite.
-
-    Parameters
-    ----------
-    machine
-        The machine, taken in units -1/+1; biases play no part.
-    two_point : [y, x]
-        G of what it was trained on.
-    initial_scale
-        Standard deviation of its initial weights, in its own units.
-
-    Raises
-    ------
-    InvalidInput
-        If the two-point function is not that of the machine's lattice, or the scale is negative.
-
-    Examples
-    --------
-    >>> machine = RBM.from_weights(np.ones((4, 2)), np.zeros(4), None, units="-1/+1")
-    >>> found = measures(machine, np.ones((2, 2)), 0.1)
-    >>> [round(found[name], 3) for name in ("effective_modes", "leading_uniformity", "largest_gain")]
-    [1.0, 1.0, 8.0]
+    There is a number for every name of `MEASURES`; all are NaN for weights that are zero or not finite. Biases play no
+    part. `two_point` [y, x] is G of what the machine was trained on, of no other lattice; `initial_scale` is the
+    standard deviation of its initial weights, in its own units.
     """
     spectrum, correlation = decompose(machine), numbers_of(two_point, "two_point", ("y", "x"))
     visible, hidden = machine.weights.shape

@@ -1,4 +1,4 @@
-"""Singular vectors as functions on the lattice: their waves, their extent, and what they see of the data."""
+"""Singular vectors and W W^T as functions on the lattice: their waves, their extent, and what they see of the data."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from rbmflow._checks import Problems
 from rbmflow._doors import Configurations, Numbers, numbers_of, rows_of
 from rbmflow.lattice import Square
 from rbmflow.rbm import RBM, machine_of
-from rbmflow.spectrum.decomposition import vectors_on
+from rbmflow.spectrum.decomposition import Spectrum, vectors_on
 
 NUMBERS_IN_A_BLOCK = 2**25
 """Visible units that are turned into floating point at once."""
@@ -25,13 +25,7 @@ class Shells(NamedTuple):
 
 
 def shells(ly: int, lx: int) -> Shells:
-    """Shells of equal wavenumber of a torus of so many rows and columns.
-
-    Examples
-    --------
-    >>> (shells(4, 4).wavenumber / np.pi).round(3).tolist()
-    [0.0, 0.5, 0.707, 1.0, 1.118, 1.414]
-    """
+    """Shells of equal wavenumber of a torus of so many rows and columns."""
     ly, lx = Square(ly, lx).shape
     squares = np.add.outer((np.fft.fftfreq(ly)) ** 2, (np.fft.fftfreq(lx)) ** 2)
     # The same length comes out of different sums; whole numbers would not do on a torus of unequal sides.
@@ -53,19 +47,8 @@ def fourier_power(vectors: Numbers, ly: int, lx: int) -> Float[np.ndarray, "mode
     .. math:: p(|k|) = \frac1N \sum_{k' : |k'| = |k|} \left| \sum_r u(r) e^{-i k' r} \right|^2
 
     The data are invariant under translations, so the modes of a perfect average are single waves; those of one shell
-    are degenerate and mix freely. The largest of the powers is the *purity* of the mode.
-
-    Parameters
-    ----------
-    vectors
-        A spectrum, or vectors of unit length as columns [visible, mode].
-    ly, lx
-        Rows and columns of the lattice.
-
-    Examples
-    --------
-    >>> fourier_power(np.ones((16, 1)) / 4, 4, 4).round(12).tolist()
-    [[1.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
+    are degenerate and mix freely. The largest of the powers is the *purity* of the mode. The vectors are a spectrum, or
+    columns [visible, mode] of unit length.
     """
     power, index = wave_power(vectors, ly, lx), shells(ly, lx).number.ravel()
     return np.stack([np.bincount(index, weights=one.ravel()) for one in power])
@@ -95,14 +78,8 @@ def projections(vectors: Numbers, two_point: Numbers) -> Float[np.ndarray, "*bat
 
     .. math:: \langle (u \cdot s)^2 \rangle = \sum_{ij} u_i\, G(r_i - r_j)\, u_j = \sum_k |\hat u(k)|^2 S(k)
 
-    It is exact where G is. Independent spins have 1 on every vector; all spins aligned have N on the uniform one.
-
-    Parameters
-    ----------
-    vectors
-        A spectrum, or vectors of unit length as columns [visible, mode].
-    two_point : float64 [..., y, x]
-        G of the ensembles, on the lattice of the spectrum.
+    It is exact where G [..., y, x] of the ensembles is. Independent spins have 1 on every vector; all spins aligned
+    have N on the uniform one. The vectors are as for `fourier_power`.
     """
     correlation = _two_point_of(two_point)
     ly, lx = correlation.shape[-2:]
@@ -130,9 +107,6 @@ def marchenko_pastur_edges(visible: int, hidden: int, scale: float) -> tuple[flo
 
     for large matrices; the largest eigenvalue of a finite one scatters about the upper edge by a relative amount of
     order :math:`N^{-2/3}`. Where there are fewer hidden than visible units, the other eigenvalues are zero.
-
-    References
-    ----------
     V. A. Marchenko, L. A. Pastur, Math. USSR Sb. 1, 457 (1967), doi:10.1070/SM1967v001n04ABEH001994.
     """
     problems = Problems()
@@ -147,10 +121,7 @@ def field_correlators(machine: RBM, spins: Configurations) -> Float[np.ndarray, 
 
     .. math:: \langle v_i h_j \rangle = \langle v_i\, \tanh(c_j + \sum_l v_l W_{lj}) \rangle
 
-    The machine is taken in units -1/+1; configurations that do not fit it are refused.
-
-    References
-    ----------
+    Configurations that do not fit the machine are refused.
     E. de Mello Koch, R. de Mello Koch, L. Cheng, arXiv:1906.05212.
     """
     own = machine_of(machine).in_units("-1/+1")
@@ -161,3 +132,73 @@ def field_correlators(machine: RBM, spins: Configurations) -> Float[np.ndarray, 
         visible = rows[begin : begin + size].astype(np.float32)
         total += visible.T @ np.tanh(visible @ weights + bias)
     return total / len(rows)
+
+
+def translation_average(vectors: Numbers, ly: int, lx: int) -> Float[np.ndarray, "y x"]:
+    r"""Mean of W W^T over all pairs of sites at one displacement on the torus.
+
+    .. math:: P(r) = \frac1N \sum_i (W W^T)_{i,\, i + r} = \frac1{N^2} \sum_k \sum_j |\hat W_j(k)|^2 e^{i k r}
+
+    It needs no matrix of pairs of sites: the sum over k is that of the powers of the columns. The vectors are the
+    spectrum of W, or W itself.
+    """
+    power = wave_power(vectors, ly, lx)
+    weight = vectors.singular_values**2 if isinstance(vectors, Spectrum) else np.ones(len(power))
+    return np.fft.ifft2(np.tensordot(weight, power, 1)).real
+
+
+class Resemblance(NamedTuple):
+    """How alike two functions of the displacement are."""
+
+    correlation: float
+    """Pearson correlation; NaN where one of them is constant, as G of the ground states is."""
+    cosine: float
+    """Normalised scalar product, which counts a common constant as likeness."""
+
+
+def resemblance(product: Numbers, two_point: Numbers) -> Resemblance:
+    r"""Likeness of W W^T and the two-point function G over all displacements but zero.
+
+    .. math:: \rho = \frac{\sum_{r \ne 0} (P(r) - \bar P)(G(r) - \bar G)}
+                          {\sqrt{\sum_{r \ne 0} (P(r) - \bar P)^2 \sum_{r \ne 0} (G(r) - \bar G)^2}}, \qquad
+              \cos = \frac{\sum_{r \ne 0} P(r)\, G(r)}{\sqrt{\sum_{r \ne 0} P(r)^2 \sum_{r \ne 0} G(r)^2}}
+    """
+    average = numbers_of(product, "product", ("y", "x"), nan=True)
+    one, other = average.ravel()[1:], numbers_of(two_point, "two_point", average.shape).ravel()[1:]
+    return Resemblance(_cosine(one - one.mean(), other - other.mean()), _cosine(one, other))
+
+
+def _cosine(one: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> float:
+    lengths = np.linalg.norm(one), np.linalg.norm(other)
+    # A constant leaves rounding errors once its mean is taken away.
+    if min(lengths) <= 1e-12 * np.sqrt(one.size):
+        return float("nan")
+    return float(one @ other / (lengths[0] * lengths[1]))
+
+
+class DisplacementClasses(NamedTuple):
+    """Displacements that reflections of the torus, and on a square the exchange of its axes, make the same."""
+
+    distance: Float[np.ndarray, " displacement"]
+    """Shortest Euclidean distance on the torus, in lattice spacings, increasing from 0."""
+    number: Int[np.ndarray, "y x"]
+    """Class of every displacement."""
+
+    def average(self, values: Numbers) -> Float[np.ndarray, " displacement"]:
+        """Mean of a function of the displacement over each class."""
+        flat = self.number.ravel()
+        whole = numbers_of(values, "values", self.number.shape, nan=True)
+        return np.bincount(flat, weights=whole.ravel()) / np.bincount(flat)
+
+
+def displacement_classes(ly: int, lx: int) -> DisplacementClasses:
+    """Classes of the displacements of a torus of so many rows and columns."""
+    ly, lx = Square(ly, lx).shape
+    y, x = np.minimum(np.arange(ly), -np.arange(ly) % ly), np.minimum(np.arange(lx), -np.arange(lx) % lx)
+    down, across = np.meshgrid(y, x, indexing="ij")
+    if ly == lx:
+        down, across = np.maximum(down, across), np.minimum(down, across)
+    named, index = np.unique(
+        np.stack([down**2 + across**2, down, across], axis=-1).reshape(-1, 3), axis=0, return_inverse=True
+    )
+    return DisplacementClasses(np.sqrt(named[:, 0]), index.reshape(ly, lx))

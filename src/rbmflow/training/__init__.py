@@ -1,12 +1,7 @@
 """Training: one loop of epochs, the ascent of the likelihood in it, one file for each estimator of its gradient."""
 
-from rbmflow.training.ascent import Training as Training
+from rbmflow.training.ascent import Training as Training, optimiser_of as optimiser_of
 from rbmflow.training.cd import CD as CD, contrastive_divergence as contrastive_divergence
-from rbmflow.training.checkpoints import (
-    Checkpoints as Checkpoints,
-    held_out as held_out,
-    pseudo_likelihood as pseudo_likelihood,
-)
 from rbmflow.training.estimator import (
     Estimator as Estimator,
     centred as centred,
@@ -19,8 +14,13 @@ from rbmflow.training.fit import (
     Objective as Objective,
     checkpoint_updates as checkpoint_updates,
 )
-from rbmflow.training.history import Epochs as Epochs, History as History
-from rbmflow.training.optimisers import optimiser_of as optimiser_of
+from rbmflow.training.history import (
+    Checkpoints as Checkpoints,
+    Epochs as Epochs,
+    History as History,
+    held_out as held_out,
+    pseudo_likelihood as pseudo_likelihood,
+)
 from rbmflow.training.pcd import PCD as PCD
 from rbmflow.training.ptt import PTT as PTT, Trajectory as Trajectory
 from rbmflow.training.summed import Exact as Exact

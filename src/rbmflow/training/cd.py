@@ -18,15 +18,9 @@ def contrastive_divergence(
 
     .. math:: \Delta W = \langle v\, E[h|v]^T \rangle_{data} - \langle v'\, E[h|v']^T \rangle_{k},
 
-    where v' is drawn by k Gibbs steps from the data. Both phases use the mean of the hidden units given the very
-    configuration beside it.
-
-    The batch is in the machine's units and `noise` has as many chains. Returned are the advanced generators, the
+    where v' is drawn by k Gibbs steps from the data; G. Hinton, Neural Comput. 14, 1771 (2002),
+    doi:10.1162/089976602760128018. The batch is in the machine's units. Returned are the advanced generators, the
     gradient in the shape of a machine, and the fraction of units that differ between v' and the data.
-
-    References
-    ----------
-    G. Hinton, Neural Comput. 14, 1771 (2002), doi:10.1162/089976602760128018.
     """
     fields = machine.hidden_fields(visible)
     positive = machine.units.mean(fields)

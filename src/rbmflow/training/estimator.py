@@ -1,4 +1,4 @@
-"""What an estimator of the gradient of the log-likelihood is, and the names of those that there are."""
+"""What an estimator of the gradient of the log-likelihood is."""
 
 import abc
 from collections.abc import Callable
@@ -74,8 +74,6 @@ def centred(machine: RBM, gradient: RBM, visible: Float[Array, "sample visible"]
         \Delta b_c = \Delta b - \Delta W_c \lambda, \qquad
         \Delta c_c = \Delta c - \Delta W_c^T \mu.
 
-    References
-    ----------
     J. Melchior, A. Fischer, L. Wiskott, J. Mach. Learn. Res. 17(99), 1 (2016), arXiv:1311.1354 (centring as an
     update rule of the plain machine).
     """

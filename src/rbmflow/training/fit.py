@@ -21,13 +21,7 @@ UPDATES_IN_A_CHUNK = 4000
 
 
 def checkpoint_updates(updates: int, count: int) -> tuple[int, ...]:
-    """Updates at which a checkpoint is kept: 0, then at most `count - 1` spaced evenly in the logarithm.
-
-    Examples
-    --------
-    >>> checkpoint_updates(1000, 5)
-    (0, 1, 10, 100, 1000)
-    """
+    """Updates at which a checkpoint is kept: 0, then at most `count - 1` spaced evenly in the logarithm."""
     spaced = np.rint(np.geomspace(updates, 1, count - 1)).astype(int)
     return (0, *sorted(set(spaced.tolist())))
 
@@ -69,25 +63,16 @@ class FitState(eqx.Module):
 
 
 class Epoch[O: Objective](eqx.Module):
-    """One pass through the samples, a step of the chunked driver; a last batch that is incomplete is left out.
-
-    Parameters
-    ----------
-    samples
-        A pytree of arrays with the leading axis sample.
-    objective
-        What is learned from them.
-    batch, epochs
-        Samples of an update, and passes of the whole fit.
-    checkpoints
-        Learners that are kept at most, at `kept_at`; none if 0.
-    """
+    """One pass through the samples, a step of the chunked driver; a last batch that is incomplete is left out."""
 
     samples: Any
+    """A pytree of arrays with the leading axis sample."""
     objective: O
     batch: int = eqx.field(static=True)
     epochs: int = eqx.field(static=True)
+    """Passes of the whole fit."""
     checkpoints: int = eqx.field(static=True, default=0)
+    """Learners that are kept at most, at `kept_at`; none if 0."""
 
     def __check_init__(self):
         if self.batch > self.size:
@@ -118,8 +103,8 @@ class Epoch[O: Objective](eqx.Module):
         """State before the first update."""
         optimiser = self.objective.optimiser(self.updates).init(eqx.filter(learner, eqx.is_array))
         rows = len(self.kept_at)
-        kept = jax.tree.map(lambda leaf: jnp.repeat(leaf[None], rows, axis=0), learner) if rows else None
-        return FitState(learner, optimiser, chains, Shuffles.seeded(key), jnp.zeros((), jnp.int32), kept)
+        kept = jax.tree.map(lambda leaf: jax.device_put(np.repeat(leaf[None], rows, axis=0)), learner) if rows else None
+        return FitState(learner, optimiser, chains, Shuffles.seeded(key), jax.device_put(np.int32(0)), kept)
 
     def chunks(self, state: FitState, done: int = 0, step: _scan.Step | None = None) -> Iterator[tuple[int, Any, Any]]:
         """Fit on from a state that has gone through `done` epochs; `step` is what an epoch is, if not this one."""

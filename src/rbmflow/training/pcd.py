@@ -1,16 +1,14 @@
 """Persistent contrastive divergence."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rbmflow._types import Key
 from rbmflow.gibbs import GibbsStreams, gibbs_steps
+from rbmflow.random import random_spins, split
 from rbmflow.rbm import RBM
 from rbmflow.training.estimator import Estimator, difference, recipe
 
@@ -21,13 +19,6 @@ class PersistentChains(eqx.Module):
     noise: GibbsStreams
     visible: Float[Array, "chain visible"]
 
-    @classmethod
-    def random(cls, key: Key, machine: RBM, count: int) -> PersistentChains:
-        """Chains that start from independent uniform configurations."""
-        for_noise, for_start = jax.random.split(key)
-        spins = jax.random.rademacher(for_start, (count, machine.weights.shape[0]), jnp.int8)
-        return cls(GibbsStreams.seeded(for_noise, machine, count), machine.units.from_spins(spins))
-
 
 @recipe("PCD")
 class PCD(Estimator):
@@ -36,17 +27,16 @@ class PCD(Estimator):
     .. math:: \Delta W = \langle v\, E[h|v]^T \rangle_{data} - \langle v'\, E[h|v']^T \rangle_{chains}
 
     There are as many chains as configurations in a batch; they start from uniform configurations.
-
-    References
-    ----------
     T. Tieleman, ICML 2008, doi:10.1145/1390156.1390290.
     """
 
     steps: int = 1
 
     def start(self, key: Key, machine: RBM, batch: int) -> PersistentChains:
-        """Chains at uniform configurations."""
-        return PersistentChains.random(key, machine, batch)
+        """Chains at independent uniform configurations."""
+        for_noise, for_start = split(key)
+        spins = random_spins(for_start, (batch, machine.weights.shape[0]))
+        return PersistentChains(GibbsStreams.seeded(for_noise, machine, batch), machine.units.from_spins(spins))
 
     def gradient(self, machine: RBM, chains: Any, visible: Array) -> tuple[Any, RBM, Array]:
         """PCD-k gradient; the fraction is that of units which k steps of the chains changed."""

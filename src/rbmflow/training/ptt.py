@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from rbmflow._record import Held, arrays_of, dataset_of
 from rbmflow._types import Key
-from rbmflow.rbm import RBM, kind_attributes, kind_of, stacked
+from rbmflow.rbm import RBM, kind_attributes, kind_of, of_arrays
 from rbmflow.tempering import Replicas
 from rbmflow.training.estimator import Estimator, difference, recipe
 
@@ -35,18 +35,12 @@ _LAYOUT = {
 
 
 class Trajectory(eqx.Module):
-    """The ladder of machines that chains were tempered with, from the uniform one to the last.
-
-    Parameters
-    ----------
-    machines : RBM
-        All of them, with a leading axis `rung` on every array.
-    acceptance : float32 [rung]
-        Running mean of the acceptance of swaps of each rung with the next, NaN for the last.
-    """
+    """The ladder of machines that chains were tempered with, from the uniform one to the last."""
 
     machines: RBM
+    """All of them, with a leading axis `rung` on every array."""
     acceptance: Float[np.ndarray, " rung"]
+    """Running mean of the acceptance of swaps of each rung with the next, NaN for the last."""
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy with the axis `rung`."""
@@ -58,7 +52,7 @@ class Trajectory(eqx.Module):
         if not _LAYOUT.keys() & dataset.variables:
             return None
         *arrays, acceptance = arrays_of(dataset, _LAYOUT)
-        return cls(stacked([jnp.asarray(array) for array in arrays], *kind_of(dataset)), acceptance)
+        return cls(of_arrays(arrays, *kind_of(dataset)), acceptance)
 
 
 class TemperedChains(eqx.Module):
@@ -71,10 +65,10 @@ class TemperedChains(eqx.Module):
     @classmethod
     def start(cls, key: Key, machine: RBM, chains: int, rungs: int) -> TemperedChains:
         """Ladder of powers of the untrained machine, with chains at uniform configurations."""
-        powers = jnp.asarray([*FIRST_POWERS, *[1.0] * (rungs - len(FIRST_POWERS))], jnp.float32)
-        leaves = [powers.reshape(-1, *[1] * leaf.ndim) * leaf[None] for leaf in jax.tree.leaves(machine)]
-        replicas = Replicas.uniform(key, stacked(leaves, machine.units), chains)
-        return cls(replicas, jnp.asarray(len(FIRST_POWERS), jnp.int32), jnp.ones(rungs))
+        powers = np.array([*FIRST_POWERS, *[1.0] * (rungs - len(FIRST_POWERS))], np.float32)
+        leaves = (np.multiply.outer(powers, leaf) for leaf in jax.tree.leaves(machine))
+        replicas = Replicas.uniform(key, of_arrays(leaves, machine.units), chains)
+        return cls(replicas, *map(jax.device_put, (np.int32(len(FIRST_POWERS)), np.ones(rungs, np.float32))))
 
     def advance(self, machine: RBM, steps: int, target: float) -> TemperedChains:
         """Sweep with the machine as it is now on the top; leave it there for good where swaps have become rare."""
@@ -112,9 +106,6 @@ class PTT(Estimator):
     each pair of neighbours, see `tempering.swap_probability`. Where the swaps of the top with the rung below are
     accepted less often than `swap_acceptance`, the machine of that update stays for good, until the ladder has as many
     as `rungs`. The gradient is that of `PCD` with the chains of the top.
-
-    References
-    ----------
     N. Béreux, A. Decelle, C. Furtlehner, L. Rosset, B. Seoane, arXiv:2405.15376; arXiv:2607.27077 (as an estimator
     during training).
     """

@@ -24,13 +24,7 @@ class Exact(Estimator):
     """
 
     def start(self, key: Key, machine: RBM, batch: int) -> tuple[()]:
-        """Nothing: there are no chains.
-
-        Raises
-        ------
-        InvalidInput
-            If both layers have more than 20 units.
-        """
+        """Nothing: there are no chains."""
         del key, batch
         smaller = min(machine.weights.shape)
         if smaller > LARGEST_SUMMED_LAYER:
@@ -53,14 +47,10 @@ class Exact(Estimator):
 
 
 def model_moments(machine: RBM) -> RBM:
-    r"""Exact moments of a machine, :math:`\langle v h^T \rangle, \langle v \rangle, \langle h \rangle`.
+    r"""Exact moments :math:`\langle v h^T \rangle, \langle v \rangle, \langle h \rangle` in the places of W, b, c.
 
-    The states s of the smaller layer are summed in float32 with a running maximum; the other layer is summed in
-    closed form,
-
-    .. math:: p(s) \propto e^{c^T s} \prod_i \sum_{x_i} e^{x_i (b + W s)_i}.
-
-    The moments stand in the places of the weights and biases that they are conjugate to.
+    The states s of the smaller layer are summed in float32 with a running maximum, the other layer in closed form,
+    :math:`p(s) \propto e^{c^T s} \prod_i \sum_{x_i} e^{x_i (b + W s)_i}`.
     """
     visible, hidden = machine.weights.shape
     if hidden > visible:

@@ -5,7 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Configurations, keys_of
@@ -47,8 +47,8 @@ def train(
     Parameters
     ----------
     key
-        JAX random key; the same key gives the same machine, bit for bit, on the same device. Machines of other data or
-        settings that are trained with one key share their first weights and random numbers; take a key for each.
+        The same key gives the same machine, bit for bit, on the same device. Machines of other data or settings that
+        are trained with one key share their first weights and random numbers; take a key for each.
     data : [..., y, x] or [sample, visible]
         Configurations of -1/+1 in any form, such as `Draws`, whose lattice the machine remembers, or rows; draws of all
         temperatures are taken together.
@@ -64,8 +64,7 @@ def train(
     Returns
     -------
     machine, history
-        The trained machine; one number an epoch, and the machines along the training. `history.flags` says
-        whether the weights diverged or saturated, or the training was interrupted.
+        `history.flags` says whether the weights diverged or saturated, or the training was interrupted.
 
     Raises
     ------
@@ -86,11 +85,10 @@ def train(
     problems = Problems()
     problems.function("progress", progress, "the fraction done")
     problems.done()
-    of_machine = MachineSettings(hidden, units, biases, initial_scale)
     own = estimator if isinstance(estimator, Estimator) else None
     named: dict[str, Any] = {"estimator": estimator, "steps": steps, "rungs": rungs, "swap_acceptance": swap_acceptance}
     if own is not None:
-        named = {**named, "estimator": "CD", **own.settings}
+        named |= {"estimator": "CD", **own.settings}
     of_training = TrainingSettings(
         **named,
         epochs=epochs,
@@ -103,7 +101,7 @@ def train(
         held_out=held_out,
         checkpoints=checkpoints,
     )
-    training = Training.of(data, of_machine, of_training, own)
+    training = Training.of(data, MachineSettings(hidden, units, biases, initial_scale), of_training, own)
     return training.epoch.fit(training.start(key), training.finished, progress)
 
 
@@ -127,7 +125,8 @@ def _axes_of(states: FitState) -> FitState:
 
 def together(states: Sequence[FitState]) -> FitState:
     """States of one shape in one, with a leading axis on every array but the number of updates."""
-    whole = jax.tree.map(lambda *leaves: jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0], *states)
+    stack = lambda *leaves: jax.device_put(np.stack(leaves)) if eqx.is_array(leaves[0]) else leaves[0]  # noqa: E731
+    whole = jax.tree.map(stack, *states)
     return eqx.tree_at(lambda at: at.updates, whole, states[0].updates)
 
 
@@ -144,9 +143,7 @@ def train_ensemble(
 
     The machines differ from those of `train` by rounding alone, which training amplifies: they are the same for some
     tens of updates, and draws from the same distribution of machines after that. On a CPU nothing is gained over one
-    process a core.
-
-    Data, machine and training are the same for all, and what is returned is in the order of the keys.
+    process a core. Data, machine and training are the same for all; what is returned is in the order of the keys.
 
     Raises
     ------
@@ -180,6 +177,8 @@ def train_ensemble(
         return trained.finished(state, [jax.tree.map(lambda leaf: leaf[:, number], part) for part in seen])
 
     def finish(states: FitState, seen: list[Epochs]) -> list[tuple[RBM, History]]:
-        return [alone(number, states, seen) for number in range(states.order.keys.shape[0])]
+        # On the host a row of an array costs nothing.
+        states, seen = jax.device_get((states, seen))
+        return [alone(number, states, seen) for number in range(len(states.order.keys))]
 
     return trained.epoch.fit(states, finish, progress, AllEpochs(trained.epoch))
