@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float32, Float64, Int, Int8, Int32
+from jaxtyping import Array, Float32, Float64, Int, Int8, Int32
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -18,6 +18,7 @@ from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of
 from rbmflow._types import Spins
 from rbmflow.correlations import longest_wave, structure_factor
 from rbmflow.diagnostics import mean_and_error
+from rbmflow.model import bond_sums
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -143,26 +144,16 @@ def _over_blocks(sums: list[tuple[Array, ...]]) -> list[np.ndarray]:
 
 @jax.jit
 def _sums(spins: Spins) -> tuple[Array, ...]:
-    right = jnp.sum(spins * jnp.roll(spins, -1, axis=-1), axis=(-2, -1), dtype=jnp.int32)
-    down = jnp.sum(spins * jnp.roll(spins, -1, axis=-2), axis=(-2, -1), dtype=jnp.int32)
     factor = structure_factor(spins)
-    # The inverse transform of S is G; S is even, so the real transform of half of it is enough.
-    ly, lx = spins.shape[-2:]
-    one = jnp.fft.ifft2(factor).real[..., : ly // 2 + 1, : lx // 2 + 1]
-    # A displacement (dy, -dx) is as good as (dy, dx).
-    other = jnp.roll(jnp.fft.ifft2(factor).real[..., ::-1], 1, axis=-1)[..., : ly // 2 + 1, : lx // 2 + 1]
+    # The inverse transform of S is G; a displacement (dy, -dx) is as good as (dy, dx).
+    whole, (ly, lx), chains = jnp.fft.ifft2(factor).real, spins.shape[-2:], spins.shape[1]
+    both = whole, jnp.roll(whole[..., ::-1], 1, axis=-1)
+    one, other = (half[..., : ly // 2 + 1, : lx // 2 + 1] for half in both)
     correlation = (one + other) / 2
-    chains = spins.shape[1]
-    error = (
-        jnp.std(correlation, axis=1, ddof=1) / jnp.sqrt(float(chains)) if chains > 1 else correlation[:, 0] * jnp.nan
-    )
-    return (
-        -(right + down),
-        jnp.sum(spins, axis=(-2, -1), dtype=jnp.int32),
-        longest_wave(factor),
-        jnp.mean(correlation, axis=1),
-        error,
-    )
+    scatter = jnp.std(correlation, axis=1, ddof=1) if chains > 1 else correlation[:, 0] * jnp.nan
+    magnetization = jnp.sum(spins, axis=(-2, -1), dtype=jnp.int32)
+    means = jnp.mean(correlation, axis=1), scatter / jnp.sqrt(float(chains))
+    return -bond_sums(spins), magnetization, longest_wave(factor), *means
 
 
 def domains(spins: Configurations) -> Int[np.ndarray, "*batch"]:
@@ -184,8 +175,7 @@ def domains(spins: Configurations) -> Int[np.ndarray, "*batch"]:
 def _domains(stack: Int8[np.ndarray, "n y x"]) -> Int[np.ndarray, " n"]:
     inside = np.zeros((3, 3, 3), int)
     inside[1] = ndimage.generate_binary_structure(2, 1)
-    up, count = _labels(stack > 0, inside)
-    down, more = _labels(stack < 0, inside)
+    (up, count), (down, more) = (cast(tuple, ndimage.label(there, inside)) for there in (stack > 0, stack < 0))
     label = np.where(stack > 0, up, down + count) - 1
     # What is left to join are the bonds round the torus.
     rounds = (
@@ -201,8 +191,3 @@ def _domains(stack: Int8[np.ndarray, "n y x"]) -> Int[np.ndarray, " n"]:
     lattice = np.empty(found, np.int64)
     lattice[component[label.ravel()]] = np.repeat(np.arange(len(stack)), stack[0].size)
     return np.bincount(lattice, minlength=len(stack))
-
-
-def _labels(there: Bool[np.ndarray, "n y x"], inside: Int[np.ndarray, "3 3 3"]) -> tuple[np.ndarray, int]:
-    labelled, count = ndimage.label(there, inside)  # pyright: ignore[reportGeneralTypeIssues]
-    return labelled, int(count)

@@ -41,7 +41,7 @@ class Ising:
     def total_energy(self, spins: Configurations) -> Int[Array, "*batch"] | Float[Array, "*batch"]:
         """Energy of each configuration in units of J: an int32 without field, else a float32."""
         own = self._own(spins)
-        bonds = -_bonds(own)
+        bonds = -bond_sums(own)
         if self.field == 0:
             return bonds
         return bonds - self.field * jnp.sum(own, axis=(-2, -1), dtype=jnp.int32)
@@ -63,7 +63,7 @@ class Ising:
 
 
 @jax.jit
-def _bonds(spins: Int8[Array, "*batch y x"]) -> Int[Array, "*batch"]:
+def bond_sums(spins: Int8[Array, "*batch y x"]) -> Int[Array, "*batch"]:
     """Sum over bonds; compiled, so that no products of all spins are kept."""
     products = (spins * jnp.roll(spins, -1, axis) for axis in (-1, -2))
     right, down = (jnp.sum(product, axis=(-2, -1), dtype=jnp.int32) for product in products)

@@ -1,7 +1,6 @@
 """Equilibrium where it is known exactly: ln g(E) and Kaufman's sum at any size, transfer matrices on narrow tori."""
 
 import functools
-from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float64
@@ -21,29 +20,18 @@ _STRONGEST = 2.4
 """Beyond it (T < 0.42) the longest wave and 1 - |m| are lost in rounding."""
 
 
-def _structure_factors(model: Ising, coupling: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, "2 k"]:
+def _structure_factors(model: Ising, temperature: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, "2 k"]:
     """S at 0 and at the smallest wave vector; ground states have no waves."""
-    warm = np.isfinite(coupling)
-    found = np.stack([np.full(coupling.size, float(model.lattice.sites)), np.zeros(coupling.size)])
+    warm = temperature > 0
+    found = np.stack([np.full(temperature.size, float(model.lattice.sites)), np.zeros(temperature.size)])
     if warm.any():
-        with np.errstate(divide="ignore"):
-            found[:, warm] = formulas.structure_factors(model, 1 / coupling[warm])
+        found[:, warm] = formulas.structure_factors(model, temperature[warm])
     return found
 
 
-def _with(function: Callable) -> Callable[[Ising, Float64[np.ndarray, " k"]], np.ndarray]:
-    """A formula of model and temperature as one of model and coupling."""
-
-    def of_coupling(model: Ising, coupling: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, "1 k"]:
-        with np.errstate(divide="ignore"):
-            return np.asarray(function(model, 1 / coupling))[None]
-
-    return of_coupling
-
-
 _FORMS = {
-    ENERGY: (lambda model: True, _with(formulas.energy)),
-    MAGNETIZATION: (formulas.magnetization_known, _with(formulas.abs_magnetization)),
+    ENERGY: (lambda model: True, formulas.energy),
+    MAGNETIZATION: (formulas.magnetization_known, formulas.abs_magnetization),
     CORRELATION: (formulas.correlations_known, _structure_factors),
 }
 """Where the parts of an observable are known in closed form, and these."""
@@ -85,7 +73,8 @@ class ClosedForms(Equilibrium):
             return super()._means(observable, temperature)
         coupling = inverse_temperature(temperature)
         _, form = _FORMS[observable]
-        return [form(self.model, coupling.reshape(-1)).reshape(-1, *coupling.shape)]
+        with np.errstate(divide="ignore"):
+            return [np.asarray(form(self.model, 1 / coupling.reshape(-1))).reshape(-1, *coupling.shape)]
 
     def _curve(self, observable: Observable) -> Curve:
         """Closed forms of transfer matrices take long: they are interpolated by a Chebyshev series of their depth."""

@@ -56,13 +56,12 @@ class Reweighted(Equilibrium):
         else:
             self.energy = known.levels().energy
             self.level = np.searchsorted(self.energy, measured.energy)
-        self.block = np.arange(draws) * BLOCKS // draws
         self.weight = measured.ess / draws
-        everything = np.ones(draws, bool)
-        self.met = self._counts(everything).sum(axis=0) > 0
+        block = np.arange(draws) * BLOCKS // draws
+        self._kept = [np.ones(draws, bool), *(block != one for one in range(BLOCKS))]
+        self.met = self._counts(self._kept[0]).sum(axis=0) > 0
         self._log_z: np.ndarray | None = None
-        kept = [everything, *(self.block != one for one in range(BLOCKS))]
-        self._kept, self._log_counts = kept, [self._log_count(some) for some in kept]
+        self._log_counts = [self._log_count(some) for some in self._kept]
 
     def __str__(self) -> str:
         return f"draws in which {', '.join(self.measured.names) or 'the energy alone'} was measured"
@@ -116,23 +115,18 @@ class Reweighted(Equilibrium):
     def _levels(self, observable: Observable, copy: int) -> Levels:
         if observable.of_energy is not None:
             parts = np.asarray(observable.of_energy(self.model, self.energy), np.float64)[None]
-        else:
-            parts = self._means_of_levels(observable, self._kept[copy])
-        return Levels(self.energy, self._log_counts[copy], parts)
-
-    def _means_of_levels(
-        self, observable: Observable, kept: Bool[np.ndarray, " draw"]
-    ) -> Float64[np.ndarray, "part level"]:
-        level: Int[np.ndarray, " n"] = self.level[:, kept].ravel()
-        weight = np.broadcast_to(self.weight[:, None], self.level[:, kept].shape).ravel()
-        count = np.bincount(level, weight, self.energy.size)
+            return Levels(self.energy, self._log_counts[copy], parts)
+        level: Int[np.ndarray, "temperature draw"] = self.level[:, self._kept[copy]]
+        weight = np.broadcast_to(self.weight[:, None], level.shape).ravel()
+        count = np.bincount(level.ravel(), weight, self.energy.size)
         met = np.flatnonzero(count)
         found, parts = [], 1 if observable.over is None else 2
         for values in self.measured.value[self.measured.names.index(observable.name)][:parts]:
-            mean = np.bincount(level, weight * values[:, kept].ravel(), self.energy.size)[met] / count[met]
+            sums = np.bincount(level.ravel(), weight * values[:, self._kept[copy]].ravel(), self.energy.size)
+            mean = sums[met] / count[met]
             mean = isotonic_regression(mean, weights=count[met]).x if self.rising else mean
             found.append(np.interp(self.energy, self.energy[met], mean))
-        return np.stack(found)
+        return Levels(self.energy, self._log_counts[copy], np.stack(found))
 
     def _means(self, observable: Observable, temperature: Numbers) -> list[Float64[np.ndarray, "part *batch"]]:
         unknown = ~self.told(observable, temperature)

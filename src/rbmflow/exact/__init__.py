@@ -9,13 +9,15 @@ from rbmflow.exact import infinite
 from rbmflow.exact.energy_levels import density_of_states, energy_distribution, log_density_of_states
 from rbmflow.exact.infinite import critical_temperature
 from rbmflow.exact.kaufman import energy, log_partition, specific_heat, specific_heat_peak
-from rbmflow.exact.row_correlations import correlation_length, correlations_known, structure_factors
 from rbmflow.exact.row_transfer import (
     abs_magnetization,
     binder,
+    correlation_length,
+    correlations_known,
     magnetization_distribution,
     magnetization_known,
     magnetization_moment,
+    structure_factors,
     two_point,
 )
 

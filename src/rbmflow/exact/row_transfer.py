@@ -1,4 +1,4 @@
-r"""The exact distribution of the magnetization and the two-point function, by a row transfer matrix.
+r"""The exact distribution of the magnetization, two-point function and structure factors, by a row transfer matrix.
 
 Rows run along the shorter side. Weights are polynomials :math:`\sum_n w_n z^n` in the number n of up spins and every
 broken bond costs :math:`y = e^{-2K}`. Half the torus is built row by row from each first row s,
@@ -11,7 +11,12 @@ and the two halves are joined: :math:`\sum_M Z(M) z^{(M + N)/2} = \sum_{st} D_{s
 a + b rows. With :math:`T = D(1) V` the two-point function, averaged over x, is
 
 .. math:: \langle s_{0,0}\, s_{\Delta y, \Delta x} \rangle = \frac1Z \sum_{st} s_x\, t_{x + \Delta x}\,
-          (T^{\Delta y})_{st}\, (T^{L_y - \Delta y})_{ts}.
+          (T^{\Delta y})_{st}\, (T^{L_y - \Delta y})_{ts},
+
+and from the row magnetizations m, as :math:`\sum_y \cos ky = 0`, the structure factor at k along y is
+
+.. math:: S(k) = \frac1L \sum_y e^{iky} \langle m_0 m_y \rangle
+               = -\frac1{2L} \sum_y \cos(ky)\, \langle (m_0 - m_y)^2 \rangle.
 
 First rows that are related by translation, reflection or reversal of all spins are done once, and V is a product over
 sites, so that only thin matrices are ever made. All terms are positive, so even the smallest probability has full
@@ -20,6 +25,8 @@ relative precision.
 References
 ----------
 H. A. Kramers and G. H. Wannier, Phys. Rev. 60, 252 (1941), doi:10.1103/PhysRev.60.252 (the transfer matrix).
+F. Cooper, B. Freedman, D. Preston, Nucl. Phys. B 210, 210 (1982), doi:10.1016/0550-3213(82)90240-1 (the second-moment
+correlation length).
 K. Binder, Z. Phys. B 43, 119 (1981), doi:10.1007/BF01293604 (the distribution of M and its cumulant U4).
 """
 
@@ -121,6 +128,50 @@ def two_point(model: Ising, temperature: Reals) -> Float64[np.ndarray, "*batch y
     return found.reshape(*coupling.shape, *lattice.shape)
 
 
+def correlations_known(model: Ising) -> bool:
+    """Whether the lattice is a square with a side from 3 to 12 and there is no field."""
+    ly, lx = model_of(model).lattice.shape
+    return ly == lx and 3 <= ly <= WIDEST and model.field == 0
+
+
+def structure_factors(model: Ising, temperature: Reals) -> tuple[PerTemperature, PerTemperature]:
+    r"""Structure factors :math:`S(k) = \langle |\sum_r s_r e^{-ik \cdot r}|^2 \rangle / N` at k = 0 and 2 pi / L.
+
+    They are known above T = 0, where `correlations_known`.
+
+    Examples
+    --------
+    >>> from rbmflow.lattice import Square
+    >>> [round(float(s), 12) for s in structure_factors(Ising(Square(4)), float("inf"))]
+    [1.0, 1.0]
+    """
+    lattice, coupling = free_lattice(model), inverse_temperature(temperature)
+    problems = Problems()
+    allowed = f"it must be a square torus with a side from 3 to {WIDEST}"
+    problems.unless(correlations_known(model), "lattice", lattice, allowed)
+    problems.unless(bool(np.isfinite(coupling).all()), "temperature", temperature, "it must be above 0")
+    problems.done()
+    found = np.array([_structure_factors(lattice, k) for k in coupling.ravel().tolist()]).reshape(*coupling.shape, 2)
+    return found[..., 0][()], found[..., 1][()]
+
+
+def correlation_length(model: Ising, temperature: Reals) -> PerTemperature:
+    r"""Second-moment correlation length of the torus, in lattice spacings.
+
+    .. math:: \xi = \frac{1}{2 \sin(\pi / L)} \sqrt{\frac{S(0)}{S(2\pi/L)} - 1}
+
+    S(0) is that of the full two-point function, so that the length goes on growing below T_c.
+
+    Examples
+    --------
+    >>> from rbmflow.lattice import Square
+    >>> round(float(correlation_length(Ising(Square(10)), 2.269185314213022) / 10), 3)
+    0.918
+    """
+    uniform, wave = structure_factors(model, temperature)
+    return np.sqrt(np.maximum(uniform / wave - 1, 0)) / (2 * np.sin(np.pi / model.lattice.shape[0]))
+
+
 def _known_lattice(model: Ising, what: str) -> Square:
     lattice = free_lattice(model)
     allowed = f"the exact {what} is known up to a shorter side of {WIDEST} and {LARGEST_SITES} sites"
@@ -203,11 +254,10 @@ def _join(
 
 
 @vanishing
-def _two_point(lattice: Square, coupling: float) -> Float64[np.ndarray, "y x"]:
+def _row_pairs(lattice: Square, coupling: float) -> tuple[np.ndarray, list[Float64[np.ndarray, "state first"]]]:
+    """One row of each class, and the probabilities of class and row that stand 0, 1, ... rows apart."""
     width, length = sorted(lattice.shape)
     rows, (first, orbit) = _Rows(width, coupling), _first_rows(width)
-    spins = ((rows.states[:, None] >> np.arange(width)) & 1) * 2.0 - 1
-    columns = np.add.outer(np.arange(width), np.arange(width)) % width  # [displacement, x] -> x + displacement
     every, sizes = np.arange(first.size), orbit * rows.inside[first]
     start = np.zeros((rows.states.size, first.size))
     start[first, every] = 1
@@ -216,13 +266,32 @@ def _two_point(lattice: Square, coupling: float) -> Float64[np.ndarray, "y x"]:
     for _ in range(length - 1):
         powers.append(rows.times_between(rows.inside[:, None] * powers[-1]))
     returned = powers[-1][first, every] * sizes
-    joined = [start * returned]
-    joined += [rows.inside[:, None] * one * other * sizes for one, other in zip(powers, powers[-2::-1], strict=False)]
-    pairs = [spins[first].T @ one.T @ spins for one in joined]  # [x, x']: spin x of the first row, x' of the other
-    found = np.stack([one[np.arange(width), columns].mean(axis=1) for one in pairs]) / returned.sum()
+    sizes = sizes / returned.sum()
+    apart = [rows.inside[:, None] * one * other * sizes for one, other in zip(powers, powers[-2::-1], strict=False)]
+    return first, [start * (returned / returned.sum()), *apart]
+
+
+def _two_point(lattice: Square, coupling: float) -> Float64[np.ndarray, "y x"]:
+    first, pairs = _row_pairs(lattice, coupling)
+    width, length = sorted(lattice.shape)
+    spins = ((np.arange(2**width)[:, None] >> np.arange(width)) & 1) * 2.0 - 1
+    columns = np.add.outer(np.arange(width), np.arange(width)) % width  # [displacement, x] -> x + displacement
+    together = [spins[first].T @ one.T @ spins for one in pairs]  # [x, x']: spin x of the first row, x' of the other
+    found = np.stack([one[np.arange(width), columns].mean(axis=1) for one in together])
     # Both directions along a row are the same; one row of a reflected pair stands for both.
     found = (found + found[:, -np.arange(width)]) / 2
     return found if lattice.shape == (length, width) else found.T
+
+
+def _structure_factors(lattice: Square, coupling: float) -> tuple[float, float]:
+    """S at 0 and at the smallest wave vector, from squares of differences, so that no digits are lost."""
+    first, pairs = _row_pairs(lattice, coupling)
+    side = len(pairs)
+    magnetization = 2.0 * np.bitwise_count(np.arange(2**side)) - side
+    squares = (magnetization[:, None] - magnetization[first]) ** 2 / 2
+    apart = np.array([np.sum(squares * one) for one in pairs])
+    same = pairs[0].sum(axis=0) @ magnetization[first] ** 2
+    return float(same - apart.sum() / side), float(-np.cos(2 * np.pi * np.arange(side) / side) @ apart / side)
 
 
 def _by_up_spins(rows: Int64[np.ndarray, " row"]) -> list[Int64[np.ndarray, " member"]]:
