@@ -15,6 +15,7 @@ import runpy
 import shutil
 import urllib.parse
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib.figure
 import numpy as np
@@ -26,9 +27,12 @@ from rbmflow import report
 from rbmflow._checks import InvalidInput
 from rbmflow._format import with_error
 from rbmflow.claims import Judgement, Verdict
+from rbmflow.cli import pages
+from rbmflow.execute.children import Answer, Lost
 from rbmflow.figures import FIGURES, Plot
 from rbmflow.report import document, illustrations
 from rbmflow.report.explorer import explorer_data
+from rbmflow.store import Store
 
 CHROMIUM = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else shutil.which("chromium")
 MACHINES = ("V-9", "</script>-4")
@@ -244,6 +248,27 @@ def test_a_figure_that_lacks_a_variable_or_fails_is_left_out_with_a_sentence(res
     assert 'id="further-my-numbers"' in page
     assert "By 3 seeds as {x}: T<sub>c</sub>." in page
     assert page.count("<figure ") == 2
+
+
+def test_figures_that_another_process_could_not_draw_are_drawn_here(results, tmp_path, monkeypatch):
+    def drawn(data, plots, words):
+        return [illustrations.Drawing(p.name, p.name, p.section, "<svg/>", "", None, 0) for p in plots], []
+
+    plots = report.plots_of("run")[1::2]
+    whole = Answer(([plot.name for plot in plots], drawn(results, plots, {})))
+    crew = SimpleNamespace(start=lambda *_: None, close=lambda: None, busy=True)
+    monkeypatch.setattr(pages, "Children", lambda *_: crew)
+    monkeypatch.setattr(pages, "results_of", lambda *_: results)
+    monkeypatch.setattr(pages, "note", lambda *_: None)
+    monkeypatch.setattr(report, "draw_all", drawn)
+    monkeypatch.setattr("rbmflow.steps.verdicts_of", lambda *_: [])
+    written = set()
+    for news in (whole, Answer((["another"], ([], []))), Lost("it died", False)):
+        crew.busy, crew.wait = True, lambda _, news=news: setattr(crew, "busy", False) or [("page", news)]
+        pages._write_run(tmp_path / "page.html", synthetic_results.run(), Store(tmp_path), 2)
+        written.add((tmp_path / "page.html").read_text("utf-8"))
+    [page] = written
+    assert page.count("<figure ") == len(report.plots_of("run"))
 
 
 def test_writing_replaces_the_file_at_once_or_not_at_all(results, page, tmp_path, monkeypatch):

@@ -1,19 +1,27 @@
 """Reports of runs, and of sweeps with their points, as HTML: `rbmflow report`, and the end of `rbmflow run`."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rbmflow._checks import plain
 from rbmflow._files import filled
 from rbmflow.cli.fitting import default_workers
 from rbmflow.cli.points import bring, note, points_of, results_of
-from rbmflow.execute.children import Children, Lost
+from rbmflow.execute.children import Answer, Children, Lost
 from rbmflow.execute.performing import Science
 from rbmflow.store import Step, Store
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rbmflow.figures import Plot
+    from rbmflow.report import Drawing
 
 MOST_REPORTS = 40
 """Points of a sweep up to which each has its report drawn; that takes as long as a small machine."""
@@ -65,14 +73,50 @@ def write_page(
     return page
 
 
-def _write_run(page: Path, record: dict[str, Any], store: Store) -> None:
-    """Write the report of one run, with a verdict on every claim, and note its numbers."""
+def _write_run(
+    page: Path, record: dict[str, Any], store: Store, processes: int = 1, files: tuple[str, ...] = ()
+) -> None:
+    """Write the report of one run, with a verdict on every claim, and note its numbers.
+
+    A second process may draw every other figure.
+    """
+    science = Science("rbmflow.report", files)
+    with contextlib.closing(Children(1, science)) as crew:
+        if processes > 1:  # Before anything heavy is imported here: it takes its time to begin.
+            crew.start(page, _draw_there, science, record, store)
+        from rbmflow import report
+        from rbmflow.steps import verdicts_of
+
+        def draw(
+            results: xr.Dataset, plots: Sequence[Plot], words: Mapping[str, str]
+        ) -> tuple[list[Drawing], list[str]]:
+            if not crew.busy:
+                return report.draw_all(results, plots, words)
+            drawn, left_out = report.draw_all(results, plots[::2], words)
+            order = [plot.name for plot in plots]
+            news = []
+            while crew.busy:
+                news = crew.wait(1.0)
+            match news:
+                case [(_, Answer((names, theirs)))] if names == order[1::2]:
+                    pass
+                case _:  # What has kept it from drawing is told here, if it was the figures.
+                    theirs = report.draw_all(results, plots[1::2], words)
+            return sorted(drawn + theirs[0], key=lambda one: order.index(one.figure)), left_out + theirs[1]
+
+        results = results_of(record, store)
+        report.write(page, results, record, verdicts_of(results), draw=draw)
+        note(results, record, store)
+
+
+def _draw_there(science: Science, record: dict[str, Any], store: Store, _: object) -> tuple[list[str], Any]:
+    """Draw every other figure of a run in a child; their names, and what came of them."""
+    science.load()
     from rbmflow import report
-    from rbmflow.steps import verdicts_of
 
     results = results_of(record, store)
-    report.write(page, results, record, verdicts_of(results))
-    note(results, record, store)
+    plots = report.plots_of("run")[1::2]
+    return [plot.name for plot in plots], report.draw_all(results, plots, report.sayings(results))
 
 
 def _draw(records: dict[Path, dict[str, Any]], store: Store, processes: int, science: Science) -> None:

@@ -1,8 +1,21 @@
 """The report of a run: one HTML page for people, one summary for programs, one table for both."""
 
 from rbmflow.report.document import render, write
+from rbmflow.report.illustrations import Drawing, draw_all, plots_of, sayings
 from rbmflow.report.summary import flags, summary
 from rbmflow.report.sweep_page import sweep_table, write_sweep
 from rbmflow.report.tables import ends_table
 
-__all__ = ["ends_table", "flags", "render", "summary", "sweep_table", "write", "write_sweep"]
+__all__ = [
+    "Drawing",
+    "draw_all",
+    "ends_table",
+    "flags",
+    "plots_of",
+    "render",
+    "sayings",
+    "summary",
+    "sweep_table",
+    "write",
+    "write_sweep",
+]

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import xarray as xr
 
 from rbmflow._checks import Problems
 from rbmflow._files import write_text
 from rbmflow.report import tables
 from rbmflow.report.explorer import explorer_data
-from rbmflow.report.illustrations import Drawing, draw_all, sayings
+from rbmflow.report.illustrations import Drawing, draw_all, plots_of, sayings
 from rbmflow.report.page import TEMPLATES, page
 from rbmflow.report.summary import flags
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from rbmflow.claims import Verdict
     from rbmflow.figures import Plot
 
@@ -50,19 +50,20 @@ def render(
     run: Mapping[str, Any],
     verdicts: Sequence[Verdict] = (),
     figures: Iterable[Plot] | None = None,
+    draw: Callable[..., tuple[list[Drawing], list[str]]] = draw_all,
 ) -> str:
     """Return the report of a run as one self-contained HTML page.
 
     Parameters
     ----------
-    results
-        The results of a run.
-    run
-        The record kept beside them: names, times, steps, versions, the resolved spec.
+    results, run
+        The results of a run and the record kept beside them: names, times, steps, versions, the resolved spec.
     verdicts
         What the run says of claims, see `claims.judge`.
     figures
         What is drawn; all that are registered if not given.
+    draw
+        What draws them.
 
     Raises
     ------
@@ -73,15 +74,10 @@ def render(
     --------
     >>> page = render(results, run, judge(results))  # doctest: +SKIP
     """
-    from rbmflow.figures import FIGURES
-
-    problems = Problems()
     missing = sorted(set(NEEDS) - set(map(str, results.variables)))
-    problems.unless(not missing, "results without", missing, "a report needs all of these variables")
-    problems.done()
-    plots = FIGURES.values() if figures is None else figures
+    Problems.only(not missing, "results without", missing, "a report needs all of these variables")
     words = sayings(results)
-    drawn, left_out = draw_all(results, [plot for plot in plots if plot.page == "run"], words)
+    drawn, left_out = draw(results, plots_of("run", figures), words)
     sections: dict[str, list[Drawing]] = {name: [] for name in SECTIONS}
     for drawing in drawn:
         sections.setdefault(drawing.section, []).append(drawing)
@@ -129,22 +125,13 @@ def places(drawn: Iterable[Drawing]) -> dict[str, str]:
 
 
 def write(
-    path: str | Path,
-    results: xr.Dataset,
-    run: Mapping[str, Any],
-    verdicts: Sequence[Verdict] = (),
-    figures: Iterable[Plot] | None = None,
+    path: str | Path, results: xr.Dataset, run: Mapping[str, Any], verdicts: Sequence[Verdict] = (), **further: Any
 ) -> None:
-    """Write the report of a run, as `render` makes it; a reader sees the old file or the whole new one.
+    """Write the report of a run into this HTML file, as `render` makes it of the same arguments.
 
-    Parameters
-    ----------
-    path
-        The HTML file; its folder must be there.
-    results, run, verdicts, figures
-        As for `render`.
+    A reader sees the old file or the whole new one.
     """
-    write_text(Path(path), render(results, run, verdicts, figures))
+    write_text(Path(path), render(results, run, verdicts, **further))
 
 
 def _kinds(steps: list[Mapping[str, Any]]) -> list[dict[str, Any]]:

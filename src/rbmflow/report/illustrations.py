@@ -6,14 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+import xarray as xr
 
 from rbmflow.report.page import identifier
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from rbmflow.figures import Plot
 
 LARGEST_LINK = 1_900_000
@@ -55,21 +55,20 @@ def sayings(results: xr.Dataset) -> dict[str, str]:
     }
 
 
+def plots_of(page: str, plots: Iterable[Plot] | None = None) -> list[Plot]:
+    """Those of the figures, of all that are registered by default, that stand in such a page."""
+    from rbmflow.figures import FIGURES
+
+    return [plot for plot in (FIGURES.values() if plots is None else plots) if plot.page == page]
+
+
 def draw_all(
     data: xr.Dataset, plots: Iterable[Plot], words: Mapping[str, str] | None = None
 ) -> tuple[list[Drawing], list[str]]:
-    """Draw figures, a part each; a sentence for each that is left out, because it lacks something or fails.
+    """Draw figures of a run or sweep, a part each; a sentence for each left out, as it lacks something or fails.
 
-    Only figures from outside this package may fail: they shall not cost the others.
-
-    Parameters
-    ----------
-    data
-        The results of a run, or the machines of a sweep side by side.
-    plots
-        What to draw.
-    words
-        What `{...}` in a caption stands for.
+    Only figures from outside this package may fail: they shall not cost the others. `words` are what `{...}` in a
+    caption stands for.
     """
     drawn: list[Drawing] = []
     left_out: list[str] = []
@@ -91,6 +90,8 @@ def draw_all(
 
 
 def _drawings(plot: Plot, data: xr.Dataset, words: Mapping[str, str]) -> list[Drawing]:
+    from rbmflow.figures import to_svg
+
     counted: Counter[str] = Counter()
     found = []
     for entry, part in plot.parts(data):
@@ -101,19 +102,11 @@ def _drawings(plot: Plot, data: xr.Dataset, words: Mapping[str, str]) -> list[Dr
         caption = plot.caption if counted[stem] == 1 else "As above, further machines."
         if plot.by == "machine":
             caption = f"Machine {entry}: {caption}" if counted[stem] == 1 else f"Machine {entry}, as above."
-        found.append(_drawing(plot, name, part, _filled(caption, told)))
+        caption = re.sub(r"\{(\w+)\}", lambda word, told=told: str(told.get(word[1], word[0])), caption).strip()
+        table = plot.table(part)
+        csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        address = "data:text/csv;charset=utf-8," + quote(csv, safe=",.-+|=()/:")
+        link = address if len(address) <= LARGEST_LINK else None
+        svg = to_svg(plot(part), name)
+        found.append(Drawing(name, plot.name, plot.section, svg, caption, link, len(table)))
     return found
-
-
-def _filled(caption: str, words: Mapping[str, Any]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda name: str(words.get(name[1], name[0])), caption).strip()
-
-
-def _drawing(plot: Plot, name: str, part: xr.Dataset, caption: str) -> Drawing:
-    from rbmflow.figures import to_svg
-
-    table = plot.table(part)
-    csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    address = "data:text/csv;charset=utf-8," + quote(csv, safe=",.-+|=()/:")
-    data = address if len(address) <= LARGEST_LINK else None
-    return Drawing(name, plot.name, plot.section, to_svg(plot(part), name), caption, data, len(table))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rbmflow._files import write_text
 from rbmflow._format import with_error
 from rbmflow.report.document import places
-from rbmflow.report.illustrations import draw_all
+from rbmflow.report.illustrations import draw_all, plots_of
 from rbmflow.report.page import page
 from rbmflow.report.tables import HEADINGS
 
@@ -105,15 +105,12 @@ def write_sweep(
     machines
         These machines side by side, for the figures; None where there are none yet.
     """
-    from rbmflow.figures import FIGURES
-
     header, rows = sweep_table(points)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([header, *(["" if cell is None else cell for cell in row] for row in rows)])
     write_text(path.with_name("table.csv"), text.getvalue())
-    plots = [plot for plot in FIGURES.values() if plot.page == "sweep"]
-    drawn, left_out = draw_all(machines, plots) if machines is not None else ([], [])
+    drawn, left_out = draw_all(machines, plots_of("sweep")) if machines is not None else ([], [])
     written = page(
         "sweep.html.j2",
         run=record,
