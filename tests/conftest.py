@@ -1,6 +1,7 @@
 """Every test runs on one thread a process, with shapes checked and rank promotion an error."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,10 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 # Compiled programs are shared between the processes of a test run and with the next run.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "rbmflow-test-compilations")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+# So is bytecode where none may be kept beside the libraries: without it jax takes three times as long to import.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "rbmflow-test-bytecode")
 
 import pytest
 from jaxtyping import config, install_import_hook

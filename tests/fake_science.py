@@ -15,7 +15,8 @@ import numpy as np
 import xarray as xr
 
 import rbmflow.steps
-from rbmflow.store import Step, write_text
+from rbmflow._files import write_text
+from rbmflow.store import Step
 
 __path__ = rbmflow.steps.__path__
 """Where this stands in for the real steps, the store still asks their kinds what data must hold."""

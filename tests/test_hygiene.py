@@ -12,8 +12,9 @@ import pytest
 import xarray as xr
 
 from rbmflow._checks import InvalidInput
+from rbmflow._files import to_json
 from rbmflow.cli import main
-from rbmflow.store import Damaged, Step, Store, hygiene, layout, to_json
+from rbmflow.store import Damaged, Step, Store, hygiene, layout
 
 DATA = xr.Dataset({"x": ("n", np.arange(9.0))})
 DRAWS = Step("draws", "draws", {"seed": 0})

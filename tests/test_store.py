@@ -13,7 +13,8 @@ import pytest
 import xarray as xr
 
 from rbmflow._checks import InvalidInput
-from rbmflow.store import STALE_AFTER, Address, Damaged, Step, Store, to_json, write_text
+from rbmflow._files import to_json, write_text
+from rbmflow.store import STALE_AFTER, Address, Damaged, Step, Store
 
 DATA = xr.Dataset({"spins": (("draw", "x"), np.ones((40, 5), np.int8)), "energy": ("draw", np.linspace(0, 1, 40))})
 

@@ -10,7 +10,7 @@ import math
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +104,18 @@ def make_folder(path: Path) -> None:
 
 def to_json(value: Any) -> str:
     """Write JSON that every program reads: numbers that are not finite become text."""
-    return json.dumps(_finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(mapped(value, finite), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
+def finite(value: Any) -> Any:
+    """Text in place of a number that JSON lacks."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def mapped(value: Any, change: Callable[[Any], Any], sequence: type = list) -> Any:
+    """Tables and lists, however deep, with every other value in them changed."""
+    if isinstance(value, Mapping):
+        return {key: mapped(entry, change, sequence) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return sequence(mapped(entry, change, sequence) for entry in value)
+    return change(value)

@@ -4,17 +4,7 @@ import math
 
 
 def with_error(value: float, error: float) -> str:
-    """Write a value with its error in parentheses, two digits of it: 2.412(15) is 2.412 ± 0.015.
-
-    Examples
-    --------
-    >>> with_error(2.4123, 0.0153)
-    '2.412(15)'
-    >>> with_error(2.4123, math.nan)
-    '2.412(n/a)'
-    >>> with_error(math.nan, 0.1)
-    'no reading'
-    """
+    """Write a value with its error in parentheses, two digits of it: 2.412(15) is 2.412 ± 0.015."""
     if math.isnan(value):
         return "no reading"
     if math.isinf(value):

@@ -11,7 +11,7 @@ from rbmflow._checks import InvalidInput, Problem, Problems, plain
 from rbmflow.cli.pages import write_page
 from rbmflow.cli.telling import cell, console
 from rbmflow.execute.estimate import told_duration, told_size
-from rbmflow.store import Address, Damaged, Store, Unreachable, hygiene
+from rbmflow.store import Address, Damaged, Store, Unreachable, hygiene, layout
 
 
 def ls(arguments: argparse.Namespace) -> int:
@@ -21,7 +21,7 @@ def ls(arguments: argparse.Namespace) -> int:
         counts, sizes = Counter[str](), Counter[str]()
         for artifact in store.artifacts():
             counts[artifact.kind] += 1
-            sizes[artifact.kind] += store.size(artifact)
+            sizes[artifact.kind] += layout.size(store.folder(artifact))
         table = Table("kind", "artifacts", "disk")
         for kind, count in counts.items():
             table.add_row(kind, str(count), told_size(sizes[kind]))
@@ -37,7 +37,7 @@ def ls(arguments: argparse.Namespace) -> int:
                 cells = [name, about.get("started", ""), told_duration(seconds)]
             except Damaged as damage:
                 cells = [f"DAMAGED: {cell(damage.reason)}", "", ""]
-            table.add_row(artifact.hash[:12], *cells, told_size(store.size(artifact)))
+            table.add_row(artifact.hash[:12], *cells, told_size(layout.size(store.folder(artifact))))
     console().print(table)
     return 0
 

@@ -8,7 +8,7 @@ from statistics import mean
 from typing import NamedTuple
 
 from rbmflow.spec import Spec
-from rbmflow.store import Damaged, Step, Store
+from rbmflow.store import Damaged, Step, Store, layout
 
 UNKNOWN_SECONDS = 10.0
 """Taken for a step that nothing else is known of."""
@@ -57,7 +57,7 @@ def _cost(kind: str, store: Store) -> Cost:
     rows = []
     for artifact in itertools.islice(store.artifacts(kind), _SAMPLE):
         try:
-            rows.append((float(store.provenance(artifact)["seconds"]), store.size(artifact)))
+            rows.append((float(store.provenance(artifact)["seconds"]), layout.size(store.folder(artifact))))
         except (Damaged, KeyError, TypeError, ValueError):
             continue
     if not rows:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rbmflow._checks import InvalidInput, Problem
-from rbmflow.store import Step, Store, parse_record, write_text
+from rbmflow._files import write_text
+from rbmflow.store import Step, Store, parse_record
 from rbmflow.store.records import ManifestRow
 
 FILE = "steps.jsonl"

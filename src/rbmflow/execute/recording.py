@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rbmflow._checks import Problems
-from rbmflow._files import filled, make_folder, write_bytes
+from rbmflow._files import filled, make_folder, to_json, write_bytes, write_text
 from rbmflow._registry import loaded_files
 from rbmflow.execute import manifest
 from rbmflow.execute.surroundings import available_cores, revision, versions
 from rbmflow.spec import to_toml
-from rbmflow.store import Damaged, Step, Store, to_json, write_text
+from rbmflow.store import Damaged, Step, Store
 
 if TYPE_CHECKING:
     from rbmflow.spec import Spec, Sweep

@@ -3,7 +3,6 @@
 See `rbmflow.store.artifacts` for the layout.
 """
 
-from rbmflow._files import to_json, write_text
 from rbmflow.store.artifacts import STALE_AFTER, Damaged, Failure, Progress, Store, Unreachable
 from rbmflow.store.records import Unreadable, parse_record
 from rbmflow.store.step import Address, Artifact, Step, ancestry
@@ -21,6 +20,4 @@ __all__ = [
     "Unreadable",
     "ancestry",
     "parse_record",
-    "to_json",
-    "write_text",
 ]

@@ -20,20 +20,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow._files import filled, make_folder, read_bytes, sync, to_json, unused, write_new, write_text
-from rbmflow.store import layout
+from rbmflow.store import layout, records
 from rbmflow.store.expected import OF_STEP, believe
-from rbmflow.store.records import (
-    HASH,
-    KIND,
-    RUN,
-    FailureNote,
-    ProgressNote,
-    Provenance,
-    RunRecord,
-    Unreadable,
-    parse_record,
-    read_record,
-)
+from rbmflow.store.records import Unreadable, parse_record, read_record
 from rbmflow.store.step import Address, Artifact, Step, hash_of
 
 if TYPE_CHECKING:
@@ -115,8 +104,9 @@ class Store:
     def artifacts(self, kind: str | None = None) -> Iterator[Address]:
         """Artifacts that are there, of one kind or of all, as their folders are named; nothing is verified."""
         kinds = _names(self.path / "artifacts") if kind is None else [kind]
-        for each in filter(KIND.fullmatch, kinds):
-            yield from (Address(each, name) for name in _names(self.path / "artifacts" / each) if HASH.fullmatch(name))
+        for each in filter(records.KIND.fullmatch, kinds):
+            hashes = filter(records.HASH.fullmatch, _names(self.path / "artifacts" / each))
+            yield from (Address(each, name) for name in hashes)
 
     def published(self) -> dict[str, float]:
         """Hash of every artifact, with the time when it was published by the clock of the file system."""
@@ -125,10 +115,6 @@ class Store:
             with contextlib.suppress(OSError):
                 found[artifact.hash] = self.folder(artifact).stat().st_mtime
         return found
-
-    def size(self, artifact: Artifact) -> int:
-        """Bytes that the files of an artifact hold."""
-        return layout.size(self.folder(artifact))
 
     def read(self, artifact: Artifact) -> xr.Dataset:
         """Read the record of an artifact.
@@ -151,7 +137,7 @@ class Store:
         """Where an artifact comes from: versions, device, seconds, flags, settings, parents; raises as `read` does."""
         return dict(self._verified(artifact, "provenance.json")[0])
 
-    def _verified(self, artifact: Artifact, *names: str) -> tuple[Provenance, dict[str, bytes]]:
+    def _verified(self, artifact: Artifact, *names: str) -> tuple[records.Provenance, dict[str, bytes]]:
         folder = self.folder(artifact)
         try:
             lines = read_bytes(folder / layout.CHECKSUMS).splitlines(keepends=True)
@@ -163,7 +149,7 @@ class Store:
         if wrong := [name for name in names if _line(name, contents[name]) not in lines]:
             raise Damaged(artifact, f"{' and '.join(wrong)} and {layout.CHECKSUMS} do not agree")
         try:
-            about = parse_record(Provenance, contents["provenance.json"])
+            about = parse_record(records.Provenance, contents["provenance.json"])
         except ValueError as error:
             raise Damaged(artifact, f"provenance.json cannot be used ({error})") from error
         parents = [parent["hash"] for parent in about["parents"]]
@@ -234,8 +220,8 @@ class Store:
 
     def report_progress(self, step: Step, fraction: float) -> None:
         """Note how far a step has come; the note's time of change is the step's sign of life."""
-        note = {"kind": step.kind, "name": step.name, "fraction": fraction, "host": socket.gethostname()}
-        note["pid"] = os.getpid()
+        note = {"kind": step.kind, "name": step.name, "fraction": fraction}
+        note |= {"host": socket.gethostname(), "pid": os.getpid()}
         write_text(self.work(step) / "progress.json", to_json(note), synced=False)
 
     def end_progress(self, artifact: Artifact) -> None:
@@ -248,7 +234,7 @@ class Store:
     def progress(self, artifact: Artifact) -> Progress | None:
         """How far a step has come, or None where nobody works on it, as far as can be told from here."""
         path = self._note(artifact, "progress.json")
-        note = read_record(ProgressNote, path)
+        note = read_record(records.ProgressNote, path)
         if not isinstance(note, dict):
             return None
         try:
@@ -281,8 +267,8 @@ class Store:
 
     def _failures(self, pattern: str) -> Iterator[Failure]:
         for path in sorted(self.path.glob(f"work/{pattern}/failure.json")):
-            note = read_record(FailureNote, path)
-            if isinstance(note, dict) and HASH.fullmatch(path.parent.name):
+            note = read_record(records.FailureNote, path)
+            if isinstance(note, dict) and records.HASH.fullmatch(path.parent.name):
                 yield Failure(note["kind"], note["name"], path.parent.name, note["reason"], note["when"], note["tries"])
 
     def run_folder(self, run: str) -> Path:
@@ -310,9 +296,9 @@ class Store:
     def _record(self, folder: Path) -> dict[str, Any] | Unreadable:
         """The record of a run, whose id is the name of its folder whatever stands in it."""
         path = folder / "run.json"
-        if not RUN.fullmatch(folder.name):
+        if not records.RUN.fullmatch(folder.name):
             return Unreadable(path, "its folder has a name that no run has")
-        record = read_record(RunRecord, path) or Unreadable(path, "it is missing")
+        record = read_record(records.RunRecord, path) or Unreadable(path, "it is missing")
         if isinstance(record, Unreadable):
             return record
         return dict(record) if record["run"] == folder.name else Unreadable(path, f"it is that of {record['run']}")

@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from rbmflow._checks import InvalidInput
+from rbmflow._files import mapped
 from rbmflow._netcdf import load
 from rbmflow._registry import Registry
 
@@ -82,16 +83,8 @@ KINDS: Registry[Any] = Registry("kind of step", ("rbmflow.steps.kinds",))
 
 def expected_of(kind: str, settings: Mapping[str, Any]) -> Expected:
     """What is expected of the data of a kind of step by settings as a provenance has them."""
-    return KINDS[kind].holds(_revived(settings))
-
-
-def _revived(value: Any) -> Any:
-    """JSON has no infinity, which was written as text, and no tuples."""
-    if isinstance(value, Mapping):
-        return {key: _revived(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return tuple(_revived(entry) for entry in value)
-    return math.inf if value == "inf" else value
+    # JSON has no infinity, which was written as text, and no tuples.
+    return KINDS[kind].holds(mapped(settings, lambda value: math.inf if value == "inf" else value, tuple))
 
 
 def believe(kind: str, settings: Mapping[str, Any], of_step: str, content: bytes) -> xr.Dataset:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from rbmflow._files import finite, mapped
 
 
 class Address(NamedTuple):
@@ -23,31 +24,18 @@ def hash_of(kind: str, version: int, settings: Mapping[str, Any], parents: Seque
     Keys are sorted, 1.0 is written as 1, and numbers that are not finite are text, so that settings have the same
     hash after they were written and read back.
     """
-    content = {"kind": kind, "version": version, "settings": _plain(settings), "parents": list(parents)}
+    content = {"kind": kind, "version": version, "settings": mapped(settings, _plain), "parents": list(parents)}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float):
-        return (int(value) if value.is_integer() else value) if math.isfinite(value) else str(value)
-    return value
+    return int(value) if isinstance(value, float) and value.is_integer() else finite(value)
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One step of a run, as data; two steps are the same step when their hashes, see `hash_of`, are equal.
-
-    Examples
-    --------
-    >>> draws = Step("draws", "configurations", {"length": 4, "seed": 0})
-    >>> draws == Step("draws", "another label", {"seed": 0, "length": 4})
-    True
-    """
+    """One step of a run, as data; two steps are the same step when their hashes, see `hash_of`, are equal."""
 
     kind: str
     name: str
