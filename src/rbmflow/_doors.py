@@ -1,8 +1,7 @@
 """What comes in through a public call: configurations, keys, temperatures and numbers, each read in one place.
 
-People bring spins as -1/+1 of any type, as lists, as `Draws` or `Flow`, one configuration or many. What can be read in
-one way only is read; anything else is refused in a sentence, since 0/1 data or another lattice would otherwise give a
-plausible temperature. Inside a function that JAX traces there are no values yet, so only shape and type are looked at.
+What can be read in one way only is read; anything else is refused in a sentence, since 0/1 data or another lattice
+would otherwise give a plausible temperature. Where JAX traces there are no values yet: shape and type are looked at.
 """
 
 from collections.abc import Iterable, Iterator

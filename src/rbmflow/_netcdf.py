@@ -35,10 +35,9 @@ _DIMENSION_ONLY = b"This is a netCDF dimension but not a netCDF variable"
 
 
 def to_bytes(dataset: xr.Dataset) -> bytes:
-    """Return a dataset as one netCDF-4 file; the same data give the same bytes.
+    """A dataset as one netCDF-4 file, integers (spins above all) compressed; the same data give the same bytes.
 
-    Integer arrays (spins above all) are compressed. The file is made in memory, since HDF5 does not survive a write
-    that fails.
+    It is made in memory, since HDF5 does not survive a write that fails.
     """
     encoding = {
         name: {"zlib": True, "complevel": 1}
@@ -169,10 +168,9 @@ def growing_variable(
     chunks: tuple[int, ...],
     attributes: dict[str, str],
 ) -> Iterator[tuple[Any, Callable[[int], None]]]:
-    """Make a netCDF-4 file with one packed int8 variable, to be filled part by part inside the context.
+    """Make a netCDF-4 file with one packed int8 variable, to be filled part by part, whole chunks fastest.
 
-    Chunks are packed each for itself, so filling them whole is fastest. Yields the variable and a function `shorten`,
-    which keeps so many entries of its first axis.
+    Yields the variable and a function `shorten`, which keeps so many entries of its first axis.
     """
     import h5netcdf
 

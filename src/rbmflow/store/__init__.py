@@ -1,7 +1,4 @@
-"""The store: steps as data and their results as content-addressed artifacts.
-
-See `rbmflow.store.artifacts` for the layout.
-"""
+"""The store: steps as data and their results as content-addressed artifacts."""
 
 from rbmflow.store.artifacts import STALE_AFTER, Damaged, Failure, Progress, Store, Unreachable
 from rbmflow.store.records import Unreadable, parse_record

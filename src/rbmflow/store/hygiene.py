@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rbmflow._checks import InvalidInput, Problem
+from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._files import make_folder, replacing, unused
 from rbmflow.store import layout
 from rbmflow.store.artifacts import STALE_AFTER, Damaged, Store
@@ -58,7 +58,8 @@ def waste(store: Store, older: float = DAY) -> Iterator[Waste]:
     What has changed within `older` seconds, by the clock of the file system, is left: it may belong to a run, or an
     import, that is about to write its record.
     """
-    layout.require(store.path)
+    allowed = f"it must be a store, which has the file {layout.MARKER}; `rbmflow run` writes it into an older one"
+    Problems.only(layout.marked(store.path), "store", str(store.path), allowed)
     if unreadable := store.unreadable_runs():
         allowed = "its record must be readable, or what it needs is not known; `rbmflow run` with its spec mends it"
         raise InvalidInput(*(Problem("run", fault.path.parent.name, f"{allowed} ({fault})") for fault in unreadable))
@@ -114,8 +115,7 @@ def pack(store: Store, record: dict[str, Any], parcel: Path) -> tuple[int, int]:
 
     Returns the number of artifacts that were packed, and of steps of the run; raises `Damaged` if one of them is.
     """
-    if parcel.exists():
-        raise InvalidInput(Problem("file", str(parcel), "it must be a new file, and this one is there"))
+    Problems.only(not parcel.exists(), "file", str(parcel), "it must be a new file, and this one is there")
     artifacts = [Address(row["kind"], row["hash"]) for row in record["steps"]]
     there = [artifact for artifact in artifacts if os.path.lexists(store.folder(artifact))]
     runs = [record["run"], *(point["run"] for point in record.get("points", ()))]
@@ -177,8 +177,8 @@ def _check_records(staged: Store, parcel: Path) -> None:
                 parse_record(ManifestRow, line)
         except (OSError, ValueError) as error:
             faults.append(f"{record['run']}: {error.strerror if isinstance(error, OSError) else error}")
-    if faults:
-        raise InvalidInput(Problem("file", str(parcel), f"its records must be whole ({faults[0]}); nothing was taken"))
+    told = f"its records must be whole ({', '.join(faults[:1])}); nothing was taken"
+    Problems.only(not faults, "file", str(parcel), told)
 
 
 def _extract(parcel: Path, stage: Path) -> None:
@@ -190,8 +190,8 @@ def _extract(parcel: Path, stage: Path) -> None:
                 known = _ENTRY.fullmatch(entry.name) or _PAGE.fullmatch(entry.name)
                 # A sparse entry of kilobytes may stand for a file of terabytes.
                 plain_file = entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not entry.issparse()
-                if not known or not plain_file or not 0 <= entry.size <= size:
-                    raise InvalidInput(Problem("file", str(parcel), f"a parcel has no entry like {entry.name!r}"))
+                fits = known and plain_file and 0 <= entry.size <= size
+                Problems.only(bool(fits), "file", str(parcel), f"a parcel has no entry like {entry.name!r}")
                 if _PAGE.fullmatch(entry.name):
                     continue
                 content = file.extractfile(entry)

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from rbmflow._checks import InvalidInput, Problem
+from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._files import make_folder, read_bytes, sync, to_json, unused, write_text
 
 MARKER = "rbmflow-store.json"
@@ -32,8 +32,7 @@ def marked(path: Path) -> bool:
         raise InvalidInput(Problem("store", str(path), f"{known} ({error.strerror})")) from error
     except (ValueError, LookupError, TypeError, RecursionError):
         layout = None
-    if layout != LAYOUT:
-        raise InvalidInput(Problem("store", str(path), known))
+    Problems.only(layout == LAYOUT, "store", str(path), known)
     return True
 
 
@@ -44,9 +43,8 @@ def claim(path: Path) -> None:
         make_folder(path)
         known = marked(path)
         foreign = () if known else sorted(name for name in os.listdir(path) if name not in _TOP and name[0] != ".")
-        if foreign:
-            allowed = f"it must be a store, or a new or an empty folder, and {foreign[0]!r} is in it"
-            raise InvalidInput(Problem("store", str(path), allowed))
+        allowed = f"it must be a store, or a new or an empty folder, and {', '.join(foreign[:1])!r} is in it"
+        Problems.only(not foreign, "store", str(path), allowed)
         tried: set[int] = set()
         kinds = [*path.glob("artifacts/*")]
         for folder in (path, *(path / name for name in ("artifacts", "runs", "work", "damaged")), *kinds):
@@ -77,13 +75,6 @@ def _try(folder: Path, tried: set[int]) -> None:
         for path in (probe, renamed):
             shutil.rmtree(path, ignore_errors=True)
     tried.add(device)
-
-
-def require(path: Path) -> None:
-    """Refuse a folder that is not marked as a store: nothing may be deleted in it."""
-    if not marked(path):
-        allowed = f"it must be a store, which has the file {MARKER}; `rbmflow run` writes it into an older one"
-        raise InvalidInput(Problem("store", str(path), allowed))
 
 
 def now(path: Path) -> float:

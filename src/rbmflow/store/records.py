@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict
 
@@ -36,15 +37,11 @@ def _moment(text: str) -> str:
 
 
 def _within(**limits: Any) -> Any:
-    from pydantic import Field
-
-    return Field(**limits)
+    return import_module("pydantic").Field(**limits)
 
 
 def _read_by(function: Callable[[Any], Any]) -> Any:
-    from pydantic import AfterValidator
-
-    return AfterValidator(function)
+    return import_module("pydantic").AfterValidator(function)
 
 
 # Aliases are looked into when the first record is read, and pydantic, which takes long to import, only then.
@@ -197,9 +194,7 @@ class Unreadable(NamedTuple):
 
 @functools.cache
 def _schema(of: Any) -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(of)
+    return import_module("pydantic").TypeAdapter(of)
 
 
 def parse_record[T: Mapping[str, Any]](schema: type[T], content: bytes | str) -> T:
