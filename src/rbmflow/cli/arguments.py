@@ -149,56 +149,36 @@ _HASH = _argument("hash", metavar="HASH", help="hash of the step in steps.jsonl 
 _WORKERS = _argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
 _SLURM = _argument("--slurm", metavar="FILE", help="have jobs of the cluster described in FILE do it")
 _SECONDS = _argument("--step-seconds", type=float, default=inf, metavar="S", help="kill a step that takes longer")
-_MEMORY = _argument(
-    "--step-memory", type=_bytes, default=inf, metavar="BYTES", help="kill a step that takes more: 800M"
-)
+_MEMORY = _argument("--step-memory", type=_bytes, default=inf, metavar="BYTES", help="kill one that takes more: 800M")
 _RECORD = _argument("--record", action="store_true", help="write the run down, so that `rbmflow step` finds it")
 _WATCH = _argument("--watch", action="store_true", help="tell it again and again until everything is done")
 _EVERY = _argument("--every", type=_pause, default=2.0, metavar="S", help="seconds between (default: %(default)g)")
 _JSON = _argument("--json", action="store_true", help="print them as JSON, for programs")
 _KIND = _argument("kind", nargs="?", metavar="KIND", help="kind of step, such as machine")
 _DELETE = _argument("--delete", action="store_true", help="take it away")
-_OLDER = _argument(
-    "--older-than", type=float, default=1.0, metavar="DAYS", help="leave what is younger (default: %(default)g)"
-)
+_OLDER = _argument("--older-than", type=float, default=1.0, metavar="DAYS", help="leave younger (default: %(default)g)")
 
 _COMMANDS: dict[str, tuple[str, str, tuple[_Argument, ...]]] = {
     "run": (
         "running.run",
         "compute what a spec asks for, as far as it is not there yet, and write its report",
-        (_STORE, _SPEC, _WITH, _WORKERS, _SLURM, _SECONDS, _MEMORY),
+        (_SPEC, _WITH, _WORKERS, _SLURM, _SECONDS, _MEMORY),
     ),
-    "plan": ("running.plan", "tell what `run` would compute, and write nothing", (_STORE, _SPEC, _WITH, _RECORD)),
-    "step": (
-        "running.step",
-        "compute one step of a recorded run in this process; its parents must be there",
-        (_STORE, _HASH, _WITH),
-    ),
-    "status": (
-        "standing.status",
-        "tell how runs stand, what is being computed and what failed, from the store alone",
-        (_STORE, _WATCH, _EVERY),
-    ),
-    "show": ("showing.show", "print the numbers of a run", (_STORE, _RUN, _WITH, _JSON)),
-    "report": ("pages.report", "write the HTML report of a run anew and print its path", (_STORE, _RUN, _WITH)),
+    "plan": ("running.plan", "tell what `run` would compute, and write nothing", (_SPEC, _WITH, _RECORD)),
+    "step": ("running.step", "compute one step of a recorded run here; its parents must be there", (_HASH, _WITH)),
+    "status": ("standing.status", "tell how runs stand, what is being computed and what failed", (_WATCH, _EVERY)),
+    "show": ("showing.show", "print the numbers of a run", (_RUN, _WITH, _JSON)),
+    "report": ("pages.report", "write the HTML report of a run anew and print its path", (_RUN, _WITH)),
     "store": ("", "list, verify, clean, export and import artifacts", ()),
-    "store ls": ("storing.ls", "list how much there is of each kind, or every artifact of one", (_STORE, _KIND)),
-    "store verify": ("storing.verify", "check the checksums of everything and name what is damaged", (_STORE,)),
-    "store gc": ("storing.gc", "name what no run needs", (_STORE, _DELETE, _OLDER)),
-    "store export": ("storing.export", "write a run with its artifacts to one tar file", (_STORE, _RUN, _FILE)),
-    "store import": (
-        "storing.take_in",
-        "take in the runs and artifacts of such a file, after verifying them",
-        (_STORE, _FILE),
-    ),
-    "doctor": ("installation.doctor", "check this installation against known numbers", (_STORE,)),
-    "cite": (
-        "installation.cite",
-        "print BibTeX entries of this package and of the work it starts from",
-        (_STORE,),
-    ),
+    "store ls": ("storing.ls", "list how much there is of each kind, or every artifact of one", (_KIND,)),
+    "store verify": ("storing.verify", "check the checksums of everything and name what is damaged", ()),
+    "store gc": ("storing.gc", "name what no run needs", (_DELETE, _OLDER)),
+    "store export": ("storing.export", "write a run with its artifacts to one tar file", (_RUN, _FILE)),
+    "store import": ("storing.take_in", "take in the runs and artifacts of such a file, once verified", (_FILE,)),
+    "doctor": ("installation.doctor", "check this installation against known numbers", ()),
+    "cite": ("installation.cite", "print BibTeX entries of this package and of the work it starts from", ()),
 }
-"""Commands with the function of this package that answers, their meaning, and their arguments."""
+"""Commands with the function of this package that answers, their meaning, and their arguments besides the store."""
 
 _WITH_FIELDS = [name for name, (_, _, arguments) in _COMMANDS.items() if _SPEC in arguments]
 """Commands on whose line fields of a spec can be given."""
@@ -206,18 +186,17 @@ _WITH_FIELDS = [name for name, (_, _, arguments) in _COMMANDS.items() if _SPEC i
 
 def _parser() -> argparse.ArgumentParser:
     top = _Parser("rbmflow", description="A laboratory for RBM flows on lattice spin models.", allow_abbrev=False)
-    top.add_argument(
-        "--version", action="version", version=f"%(prog)s {__version__}", help="print the version and exit"
-    )
+    top.add_argument("--version", action="version", version=f"rbmflow {__version__}", help="print it and exit")
     groups = {"": top.add_subparsers(required=True, metavar="COMMAND")}
     for name, (answer, meaning, arguments) in _COMMANDS.items():
         group, _, verb = name.rpartition(" ")
         told = meaning[0].upper() + meaning[1:] + "."
         parser = groups[group].add_parser(verb, help=meaning, description=told, allow_abbrev=False)
-        if not answer:
-            groups[name] = parser.add_subparsers(required=True, metavar="TASK")
         parser.set_defaults(answer=answer)
         parser.with_fields = name in _WITH_FIELDS
-        for add_to in arguments:
+        if not answer:
+            groups[name] = parser.add_subparsers(required=True, metavar="TASK")
+            continue
+        for add_to in (_STORE, *arguments):
             add_to(parser)
     return top

@@ -77,28 +77,22 @@ def _row(
     record: Mapping[str, Any], store: Store, published: Mapping[str, float], running: list[Progress]
 ) -> tuple[bool, list[str]]:
     """Whether a run is complete, and its row."""
-    steps = record.get("steps", [])
+    steps, points = record.get("steps", []), record.get("points", [])
     left = Counter(row["kind"] for row in steps if row["hash"] not in published)
-    own = {row["hash"] for row in steps}
     done = f"{len(steps) - left.total()} of {len(steps)}"
-    points = record.get("points", [])
     there = f"{sum(point['results'] in published for point in points)} of {len(points)}" if points else ""
     cells = [record["run"], record["started"], done, there, "", ""]
     if not left:
         return True, cells
-    under_way = [progress for progress in running if progress.hash in own]
+    own = {row["hash"] for row in steps}
     since = max(time.time() - _WINDOW, datetime.fromisoformat(record["started"]).timestamp())
     window = time.time() - since
     recent = sum(published.get(hash_, 0.0) >= since for hash_ in own)
     if window > 0 and recent:  # A clock that was set back shows no rate.
         cells[4] = f"{60 * recent / window:.3g}"
-    if under_way:
-        cells[5] = "about " + estimate.told_duration(_seconds_left(left, under_way, store) / len(under_way))
+    if under_way := [progress for progress in running if progress.hash in own]:
+        seconds = {kind: cost.seconds for kind, cost in estimate.costs(left, store).items()}
+        whole = sum(count * seconds[kind] for kind, count in left.items())
+        done_of_them = sum(step.fraction * seconds.get(step.kind, 0.0) for step in under_way)
+        cells[5] = "about " + estimate.told_duration((whole - done_of_them) / len(under_way))
     return False, cells
-
-
-def _seconds_left(left: Counter[str], under_way: list[Progress], store: Store) -> float:
-    """Computing time of the steps that are missing, less what is done of those under way."""
-    costs = estimate.costs(left, store)
-    whole = sum(count * costs[kind].seconds for kind, count in left.items())
-    return whole - sum(step.fraction * costs[step.kind].seconds for step in under_way if step.kind in costs)
