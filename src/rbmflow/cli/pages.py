@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rbmflow._checks import plain
 from rbmflow._files import filled
 from rbmflow.cli.fitting import default_workers
-from rbmflow.cli.points import bring, note, points_of, results_of
+from rbmflow.cli.points import bring, note, noted, points_of, results_of
 from rbmflow.execute.children import Answer, Children, Lost
 from rbmflow.execute.performing import Science
 from rbmflow.store import Step, Store
@@ -50,7 +50,7 @@ def write_page(
     """
     page = store.run_folder(record["run"]) / "report.html"
     if "points" not in record:
-        _write_run(page, record, store)
+        _write_run(page, record, store, processes, files)
         return page
     from rbmflow import report
     from rbmflow.steps import machines_side_by_side, verdicts_of
@@ -64,7 +64,7 @@ def write_page(
             there.append(point.results)
             of_point = store.run_folder(point.record["run"]) / "report.html"
             row["report"] = few or filled(of_point)
-            if few and not filled(of_point):
+            if few and not (filled(of_point) and noted(point.record, store)):
                 wanted[of_point] = point.record
         rows.append(row)
     _draw(wanted, store, processes, Science("rbmflow.report", files))

@@ -60,9 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
         # Beside a cluster this is a login node, which many share.
         write_page(record, store, workers if isinstance(workers, int) else 2, files, watch.computed)
     elif failure is None:
-        if numbers is None and (watch.computed or not recording.finished(record) or not filled(page)):
-            took = time.perf_counter() - clock
-            record = recording.finish(sweep.points[0].spec, steps, store, started, took, watch.computed)
+        if numbers is None:
+            if watch.computed or not recording.finished(record):
+                took = time.perf_counter() - clock
+                record = recording.finish(sweep.points[0].spec, steps, store, started, took, watch.computed)
             write_page(record, store)
         print_ends(numbers or numbers_of(record, store))
     for step, reason in failure.failures if failure else ():
