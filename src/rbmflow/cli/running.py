@@ -50,10 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
     files = recording.files_of(record, store)
     page, watch, failure = store.run_folder(record["run"]) / "report.html", Watch(), None
     numbers = noted(record, store) if sweep.single and filled(page) else None
+    todo = steps if numbers is None else []
     with watch.bars:
         try:
-            if numbers is None:
-                execute.run(steps, store, workers, watch, limits=limits, name=None, files=files)
+            execute.run(todo, store, workers, watch, limits=limits, name=None, files=files)
         except execute.ExecutionFailed as error:
             failure = error
     if not sweep.single:
@@ -66,9 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
                 record = recording.finish(sweep.points[0].spec, steps, store, started, took, watch.computed)
             write_page(record, store)
         print_ends(numbers or numbers_of(record, store))
-    for step, reason in failure.failures if failure else ():
-        print(plain(f"{step.name} failed: {reason}"), file=sys.stderr)
     if failure:
+        for step, reason in failure.failures:
+            print(plain(f"{step.name} failed: {reason}"), file=sys.stderr)
         print(f"{failure.left} further steps build on what failed; the same command tries again.", file=sys.stderr)
     done = f"{len(watch.computed)} of {len(steps)} steps computed" if watch.computed else "nothing to compute"
     print(f"{record['run']}: {done}, {time.perf_counter() - clock:.1f} s")
