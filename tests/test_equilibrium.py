@@ -156,8 +156,14 @@ def test_a_field_is_told_by_all_configurations_and_by_draws():
     signed = rf.Observable("signed", "m", of=lambda model, spins: model.magnetization(spins))
     assert float(counted.log_partition(2.5)) == pytest.approx(16.582274669, abs=1e-8)
     assert float(counted.mean(signed, 2.5)[0]) == pytest.approx(0.888748823, abs=1e-8)
-    drawn = equilibrium.measured(3, model, [signed], [2.0, 3.0, 5.0, np.inf], 400)
-    found = equilibrium.reweighted(drawn)
+    # Exact draws: the sampler has tests of its own.
+    temperatures, random = np.array([2.0, 3.0, 5.0, np.inf]), np.random.default_rng(3)
+    spins = counted.spins  # pyright: ignore
+    energy = np.asarray(model.total_energy(spins), np.float64)
+    weight = np.exp(-(energy - energy.min()) / temperatures[:, None])
+    rows = [random.choice(energy.size, 400, p=one / one.sum()) for one in weight]
+    draws = rf.Draws(spins[np.stack(rows)], temperatures)
+    found = equilibrium.reweighted(equilibrium.MeasuredDraws.of(model, draws, [signed]))
     for one in (signed, ENERGY):
         mean, error = found.mean(one, [2.3, 2.5, 4.0])
         assert np.all(np.abs(mean - counted.mean(one, [2.3, 2.5, 4.0])[0]) < 5 * error)
@@ -171,7 +177,9 @@ def drawn(side: int) -> equilibrium.MeasuredDraws:
     model = rf.Ising(rf.Square(side))
     if side == 10:
         return equilibrium.measured(10, model, [MAGNETIZATION, CORRELATION], equilibrium.covering(model), 1000)
-    return equilibrium.measured(side, model, [], [2.5, 2.6, 2.7], 100)
+    known, grid, random = equilibrium.exact(model), [2.5, 2.6, 2.7], np.random.default_rng(side)
+    energy = np.stack([random.choice(known.levels().energy, 100, p=one) for one in known.distribution(grid)])
+    return equilibrium.MeasuredDraws(energy, np.empty((0, 2, 3, 100)), np.full(3, 100.0), model, grid, [])
 
 
 def _squared(model, total):

@@ -14,8 +14,8 @@ from rbmflow._checks import InvalidInput
 from rbmflow.equilibrium.source import mean_class
 from rbmflow.settings import PAPER_GRID, ThermometerSettings
 from rbmflow.thermometer import NeuralThermometer, Reading, accuracy, cross_entropy
-from rbmflow.thermometer.neural import Network, class_probabilities
-from rbmflow.thermometer.neural_training import _moved, calibrated
+from rbmflow.thermometer.neural import Network, class_probabilities, network_class
+from rbmflow.thermometer.neural_training import CALIBRATION_TEMPERATURES, _moved
 
 TEN = rf.Ising(rf.Square(10))
 KNOWN_TEN = rf.equilibrium.exact(TEN)
@@ -295,7 +295,7 @@ def test_a_field_is_refused():
 
 
 def test_the_error_of_a_measured_curve_is_the_scatter_of_its_calibrations():
-    """Forty calibrations of one network, on few draws, against its exact curve over all configurations."""
+    """Forty calibrations of one network, on few draws each, against its exact curve over all configurations."""
     model, spins = rf.Ising(rf.Square(3)), jnp.asarray(all_configurations(3, 3))
     # Units that see whether a bond is satisfied, and random ones, so that the class differs at one energy.
     bonds = [(site, other) for site in range(9) for other in (site // 3 * 3 + (site + 1) % 3, (site + 3) % 9)]
@@ -309,7 +309,10 @@ def test_the_error_of_a_measured_curve_is_the_scatter_of_its_calibrations():
     )
     read = mean_class(np.asarray(class_probabilities(network, spins)))
     energies = np.asarray(model.total_energy(spins))
-    curves = [calibrated(jax.random.key(n), model, network, 40) for n in range(40)]
+    seen, grid = network_class(network), CALIBRATION_TEMPERATURES
+    drawn = rf.sample(jax.random.key(0), model, grid, 40 * 40).spins.reshape(len(grid), 40, 40, 3, 3)
+    sets = [rf.equilibrium.MeasuredDraws.of(model, rf.Draws(drawn[:, n], grid), [seen]) for n in range(40)]
+    curves = [rf.equilibrium.reweighted(one, rf.equilibrium.exact(model), rising=True).curve(seen) for one in sets]
     for at in (130, 160, 200):
         weight = np.exp(-energies / curves[0].temperature[at])
         away = [(one.mean[at] - read @ weight / weight.sum()) / one.error[at] for one in curves]

@@ -50,16 +50,9 @@ def depth(mean: Float64[np.ndarray, "*batch"], ground: float, free: float) -> Fl
 
 
 class Curve(eqx.Module):
-    """Equilibrium mean of an observable against temperature.
+    """Equilibrium mean of an observable, with its standard error (0 of an exact one), against increasing temperatures.
 
-    Parameters
-    ----------
-    temperature : float64 [temperature]
-        Increasing, in J/k_B; 0 and inf stand at the ends of a curve that is known as a whole.
-    mean : float64 [temperature]
-        The mean of the observable, NaN where it is not known.
-    error : float64 [temperature]
-        Its standard error: 0 of an exact curve.
+    T = 0 and T = inf stand at the ends of a curve that is known as a whole; a mean that is not known is NaN.
     """
 
     temperature: Float64[np.ndarray, " temperature"]

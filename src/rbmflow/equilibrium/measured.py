@@ -38,18 +38,9 @@ _LAYOUT = {
 
 
 class MeasuredDraws(Record):
-    """Energies and observables of draws at several temperatures.
+    """Total energies in J and numbers of observables of draws at several temperatures.
 
-    Parameters
-    ----------
-    energy : float64 [temperature, draw]
-        Total energy in units of J.
-    value : float64 [observable, part, temperature, draw]
-        Numbers of the observables; the second part is 1 where the observable is no ratio.
-    ess : float64 [temperature]
-        How many independent draws these are worth.
-    model, temperatures, names
-        What was drawn, where, and the names of the observables.
+    `ess` is how many independent draws these are worth at each. The second part of a `value` is 1 where the observable is no ratio; `names` are those of the observables.
     """
 
     energy: Float64[np.ndarray, "temperature draw"]

@@ -17,7 +17,6 @@ P. D. Beale, Phys. Rev. Lett. 76, 78 (1996), doi:10.1103/PhysRevLett.76.78 (the 
 
 import functools
 import math
-from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float64, Int64, Shaped
@@ -196,17 +195,11 @@ def _primitive_root_of_unity(p: int, order: int) -> int:
 
 def _primes(bits: int, order: int) -> Int64[np.ndarray, " prime"]:
     """Primes congruent to 1 modulo `order`, with a product above 2^bits."""
-
-    def descending() -> Iterator[int]:
-        for p in range(2**30 // order * order + 1 - order, order, -order):
-            if all(p % q for q in range(2, math.isqrt(p) + 1)):
-                yield p
-
-    primes, product = [], 1
-    for p in descending():
-        primes.append(p)
-        product *= p
-        if product > 2**bits:
+    primes, candidates = [], range(2**30 // order * order + 1 - order, order, -order)
+    for p in candidates:
+        if all(p % q for q in range(2, math.isqrt(p) + 1)):
+            primes.append(p)
+        if math.prod(primes) > 2**bits:
             break
     return np.array(primes, np.int64)
 

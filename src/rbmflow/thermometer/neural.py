@@ -71,18 +71,8 @@ class NeuralThermometer(Record):
     .. math:: p_k(s) = \mathrm{softmax}_k\left(A^T \tanh(W^T s + b) + a\right).
 
     It cannot do better than `Equilibrium.posterior`, and it knows nothing of the energy but what it learnt; away from
-    equilibrium the two may disagree.
-
-    Parameters
-    ----------
-    network
-        The trained network.
-    curve
-        Equilibrium mean of its mean class against temperature, measured on draws it was not trained on.
-    model
-        The model.
-    temperatures
-        The classes, increasing; 0 and inf allowed.
+    equilibrium the two may disagree. The `curve` of its mean class was measured on draws that it was not trained on;
+    the `temperatures` are its classes, increasing, 0 and inf allowed.
 
     References
     ----------

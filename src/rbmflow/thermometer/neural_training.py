@@ -108,22 +108,11 @@ def train_thermometer(
     r"""Train a neural thermometer to name the temperature of configurations, and calibrate it.
 
     It minimises the cross-entropy :math:`-\langle \ln p_k(s) \rangle` of the true class k with Adam. Its draws are its
-    own; every batch is taken under a random symmetry of the model. The calibration takes further draws. On Ctrl-C it
-    raises `Interrupted` with the thermometer of the epochs that were done, calibrated. A model in a field, and fewer
-    draws than in one batch, are refused (`InvalidInput`).
-
-    Parameters
-    ----------
-    key
-        JAX random key; the same key gives the same thermometer, bit for bit, on the same device.
-    model
-        The model without a field.
-    temperatures
-        The classes, increasing; 0 and inf allowed.
-    settings
-        Size of the network, draws and optimiser.
-    progress
-        Called between chunks with the fraction of the epochs done.
+    own; every batch is taken under a random symmetry of the model. The calibration takes further draws. The same key
+    gives the same thermometer, bit for bit, on the same device. The `temperatures` are its classes, increasing, 0 and
+    inf allowed; `progress` is told the fraction of the epochs done. On Ctrl-C it raises `Interrupted` with the
+    thermometer of the epochs that were done, calibrated. A model in a field, and fewer draws than in one batch, are
+    refused (`InvalidInput`).
 
     References
     ----------
