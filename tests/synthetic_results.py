@@ -105,7 +105,7 @@ def _weights_in_depth(weights, singular, length, temperature):
         "weight_measure_error": _labelled(
             "machine checkpoint measure", np.full(along.shape, 0.02 if seeds > 1 else np.nan)
         ),
-        "weight_update": _labelled("machine checkpoint", np.ones((machines, 1)) * [0, 1, 10, 100, 1000, 10000]),
+        "checkpoint_update": _labelled("machine checkpoint", np.ones((machines, 1)) * [0, 1, 10, 100, 1000, 10000]),
         "weight_final_mean": _labelled("machine final_measure", rng.uniform(0.2, 0.9, (machines, last))),
         "weight_final_error": _labelled(
             "machine final_measure", np.full((machines, last), 0.02 if seeds > 1 else np.nan)

@@ -188,6 +188,19 @@ def test_science_works_on_a_bare_machine():
     assert done.returncode == 0, done.stderr
 
 
+PLAN = """
+import sys
+from rbmflow import spec, steps
+steps.graph(spec.load("quick"))
+print(*sorted({"jax", "numpy", "scipy", "xarray"} & set(sys.modules)))
+"""
+
+
+def test_planning_imports_nothing_heavy():
+    done = subprocess.run([sys.executable, "-c", PLAN], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_the_pins_of_uv_are_those_of_the_constraints_file():
     root = PACKAGE.parents[1]
     settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))

@@ -85,7 +85,6 @@ def machine(
         "machine_type": kind,
         "recipe": json.dumps(recipe),
         "chains": 1000,
-        "weight_update": ("epoch", [50_000]),
         "critical_temperature": critical,
         "specific_heat_peak_temperature": peak,
         "null_temperature": ("thermometer", [mixture]),
@@ -108,10 +107,9 @@ def machine(
         "weight_final_error": ("final_measure", [0.0] * len(measures or {})),
         "off_p_of_seed": ("comparison", list(two_sample)),
     }
-    names = ("checkpoint_end_update", "checkpoint_mean_end", "checkpoint_mean_end_error")
-    values |= {
-        one: ("checkpoint", column) for one, column in zip(names, np.reshape(checkpoints, (-1, 3)).T, strict=True)
-    }
+    names = ("checkpoint_update", "checkpoint_mean_end", "checkpoint_mean_end_error")
+    known = [*np.reshape(checkpoints, (-1, 3)), (50_000, math.nan, math.nan)]
+    values |= {one: ("checkpoint", column) for one, column in zip(names, np.transpose(known), strict=True)}
     coordinates = {"start": starts, "iteration": range(flow + 1), "thermometer": ["energy"], "bin": CLASSES}
     coordinates |= {"classifier": ["neural"], "final_measure": list(measures or {})}
     if blocks:

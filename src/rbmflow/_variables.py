@@ -31,12 +31,9 @@ RESULTS, STUDY = _declared()
 
 
 def described(dataset: xr.Dataset, declared: dict[str, Variable]) -> xr.Dataset:
-    """Return a dataset with the axes of every variable in their order, and its units, name and meaning beside it.
+    """A dataset with the axes of every variable in their order, and its units, name and meaning beside it.
 
-    Raises
-    ------
-    InvalidInput
-        If a variable is not declared, or has other axes.
+    Refused is a variable that is not declared, or has other axes.
     """
     for name, variable in dataset.variables.items():
         known = declared.get(str(name))
@@ -50,11 +47,13 @@ def described(dataset: xr.Dataset, declared: dict[str, Variable]) -> xr.Dataset:
 
 
 def labelled(
-    values: Mapping[str, Any], coordinates: Mapping[Any, Any] | None = None, declared: dict[str, Variable] = RESULTS
+    values: Mapping[str, Any], coordinates: Mapping[Any, Any] | None = None, declared: Mapping[str, Any] = RESULTS
 ) -> xr.Dataset:
-    """Return arrays, in the declared order of their axes, as labelled data; labelled arrays are put in that order."""
+    """Arrays on the declared axes, `dims`, as labelled data; what is not declared is the coordinate of its own axis."""
     found = {}
     for name, value in values.items():
-        dims = declared[name].dims
+        dims = declared[name].dims if name in declared else (name,)
+        # Of a tuple xarray would think that it tells axes.
+        value = list(value) if isinstance(value, tuple) else value
         found[name] = (dims, value.transpose(*dims).values if isinstance(value, xr.DataArray) else value)
     return xr.Dataset(found, coordinates)

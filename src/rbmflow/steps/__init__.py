@@ -5,24 +5,38 @@ A kind of step is a module of `rbmflow.steps.kinds`, made with `rbmflow.steps.ki
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rbmflow.steps.graph import graph
 from rbmflow.steps.kind import compute, compute_together, group
 
 if TYPE_CHECKING:
-    from rbmflow.steps.checkup import doctor
-    from rbmflow.steps.verdicts import machines_side_by_side, verdicts_of
+    import xarray as xr
+
+    from rbmflow.claims import Verdict
+    from rbmflow.steps.checkup import Check
 
 __all__ = ["compute", "compute_together", "doctor", "graph", "group", "machines_side_by_side", "verdicts_of"]
 
-_PLACES = {"doctor": "checkup", "verdicts_of": "verdicts", "machines_side_by_side": "verdicts"}
+# Planning needs the graph alone, so what imports jax is imported on first use.
 
 
-def __getattr__(name: str) -> Any:
-    # Planning needs the graph alone, so what imports jax is imported on first use.
-    if name in _PLACES:
-        from importlib import import_module
+def doctor() -> list[Check]:
+    """Compare this device with exact answers: what was checked, expected and measured, and whether they agree."""
+    from rbmflow.steps.checkup import doctor
 
-        return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return doctor()
+
+
+def verdicts_of(*results: xr.Dataset) -> list[Verdict]:
+    """A verdict on every claim by the machines of a run, or of all points of a sweep."""
+    from rbmflow.claims import judge
+
+    return judge(*results)
+
+
+def machines_side_by_side(*results: xr.Dataset) -> xr.Dataset:
+    """The machines of all points of a sweep side by side, each once, for the figures of its page."""
+    from rbmflow.claims import distinct, machines_of, named, study
+
+    return study(named(distinct(machines_of(*results))))

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rbmflow.steps.kinds.calibration_step import calibration_of
-from rbmflow.steps.kinds.checkpoint_flow_step import checkpoint_flow_of
-from rbmflow.steps.kinds.control_step import control_of
-from rbmflow.steps.kinds.correlation_step import correlation_of_run, correlation_of_type
-from rbmflow.steps.kinds.draws_step import draws_of_run, draws_of_type
-from rbmflow.steps.kinds.equilibrium_step import instruments_of
-from rbmflow.steps.kinds.flow_step import flow_of
-from rbmflow.steps.kinds.likelihood_step import likelihood_of
-from rbmflow.steps.kinds.machine_step import machine_of
-from rbmflow.steps.kinds.null_step import null_of
-from rbmflow.steps.kinds.reading_step import reading_of
-from rbmflow.steps.kinds.renormalization_step import renormalization_of
-from rbmflow.steps.kinds.results_step import results_of
-from rbmflow.steps.kinds.spectrum_step import spectrum_of
+from rbmflow._registry import Registry
+from rbmflow.settings import CONTROLS, OBSERVABLES, RECIPES, SOURCES, THERMOMETERS, TypeSettings, start_label
+from rbmflow.steps.kinds.calibration_step import calibration
+from rbmflow.steps.kinds.checkpoint_flow_step import checkpoint_flow
+from rbmflow.steps.kinds.control_step import control
+from rbmflow.steps.kinds.correlation_step import correlation
+from rbmflow.steps.kinds.draws_step import UNSEEN, draws
+from rbmflow.steps.kinds.equilibrium_step import equilibrium
+from rbmflow.steps.kinds.flow_step import flow
+from rbmflow.steps.kinds.likelihood_step import likelihood
+from rbmflow.steps.kinds.machine_step import machine
+from rbmflow.steps.kinds.null_step import null
+from rbmflow.steps.kinds.reading_step import reading
+from rbmflow.steps.kinds.renormalization_step import renormalization
+from rbmflow.steps.kinds.results_step import results
+from rbmflow.steps.kinds.spectrum_step import spectrum
+from rbmflow.steps.kinds.thermometer_step import thermometer
 from rbmflow.store import Step
 
 if TYPE_CHECKING:
@@ -27,66 +31,121 @@ if TYPE_CHECKING:
 def graph(spec: Spec) -> tuple[Step, ...]:
     """All steps of a run, parents before children; the last one is its results.
 
-    Parameters
-    ----------
-    spec
-        What to run.
-
-    Returns
-    -------
-    tuple of Step
-        Draws (a type with data of its own has its own), the neural thermometer, equilibrium draws if a curve is not
-        known exactly, the check of all thermometers, two-point functions, a mixture
-        null for each type, for every machine (type, size, seed) its training, the control that stands in for it if
-        its type is one, its spectrum, its likelihood if it was trained on Ising configurations, one flow a start and
-        one reading a flow, and block spins.
+    Draws (a type with data of its own has its own), the neural thermometer, equilibrium draws if a curve is not known
+    exactly, the check of all thermometers, two-point functions, a mixture null for each type, for every machine (type,
+    size, seed) its training, the control that stands in for it if its type is one, its spectrum, its likelihood if it
+    was trained on Ising configurations, one flow a start and one reading a flow, and block spins.
     """
-    draws, instruments = draws_of_run(spec), instruments_of(spec)
-    calibration, correlation = calibration_of(spec, *instruments), correlation_of_run(spec, draws)
-    steps = [draws, *instruments, calibration, correlation]
-    gathered = [calibration]
+    instruments, read_by = _instruments(spec), _read_by(spec)
+    check = calibration.of(spec, "thermometer check", *instruments, **read_by)
+    drawn = draws.of(spec, "draws")
+    two_points = correlation.of(spec, "two-point functions", drawn)
+    steps, gathered = [drawn, *instruments, check, two_points], [check]
     machines: dict[tuple[str, ...], dict[str, Any]] = {}
-    for name in spec.types:
-        null, data = null_of(spec, name, *instruments), draws_of_type(spec, name)
-        steps += [null, data]
+    for name, kind in spec.types.items():
+        data, mixture = _data_of(kind), spec.type_temperatures(name)
+        expected = null.of(spec, f"mixture null {name}", *instruments, mixture=mixture, **data, **read_by)
+        learnt = _draws_of_type(spec, name, drawn)
+        steps += [expected, learnt]
         for hidden in spec.hidden_units(name):
-            gathered.append(null)
+            gathered.append(expected)
             artifacts = []
             for seed in range(spec.seeds):
-                branch = _machine_branch(spec, name, hidden, seed, data, correlation, instruments)
+                branch = _machine_branch(spec, name, hidden, seed, learnt, two_points, instruments)
                 steps += branch
                 # Configurations are shown for the first seed only, so only its flows are read again.
                 gathered += [step for step in branch if step.kind != "flow" or seed == 0]
                 artifacts += [step.parents[0].hash for step in branch if step.kind == "spectrum"]
             # A machine is its artifacts: types that share one have one row, with both names.
-            row = machines.setdefault(tuple(artifacts), {"null": null.hash, "artifacts": artifacts})
+            row = machines.setdefault(tuple(artifacts), {"null": expected.hash, "artifacts": artifacts})
             for key, own in (("type", name), ("label", f"{name}-{hidden}")):
                 row[key] = f"{row[key]} = {own}" if key in row else own
     if spec.renormalization.length:
-        gathered.append(renormalization_of(spec, *instruments))
-        steps.append(gathered[-1])
+        classes = spec.sampling.temperatures
+        steps.append(renormalization.of(spec, "block spins", *instruments, classes=classes, **read_by))
+        gathered.append(steps[-1])
     # Types that differ in their weights alone share their trained machines.
     once: dict[str, Step] = {}
     for step in steps:
         once.setdefault(step.hash, step)
-    return (*once.values(), results_of(spec, list(machines.values()), gathered))
+    starts = list(map(start_label, spec.flow.starts))
+    whole = results.of(spec, "results", *dict.fromkeys(gathered), machines=list(machines.values()), starts=starts)
+    return (*once.values(), whole)
 
 
 def _machine_branch(
-    spec: Spec, name: str, hidden: int, seed: int, draws: Step, correlation: Step, instruments: tuple[Step, ...]
+    spec: Spec, name: str, hidden: int, seed: int, drawn: Step, two_points: Step, instruments: tuple[Step, ...]
 ) -> list[Step]:
     """Training, spectrum, likelihood, and flow and reading for every start, of one machine."""
-    label, kind = f"{name}-{hidden} seed {seed}", spec.types[name]
-    branch = [machine := machine_of(spec, name, hidden, seed, label, draws)]
-    if kind.weights != "trained":
-        branch.append(machine := control_of(kind.weights, label, machine))
-    mixture = correlation_of_type(spec, name, draws)
-    branch += [mixture, spectrum_of(spec, name, label, machine, correlation, mixture, draws)]
-    if kind.weights == "trained" and kind.data == "ising":
-        branch += likelihood_of(spec, name, label, machine)
-    if kind.weights == "trained" and spec.flow.along_training:
-        branch.append(checkpoint_flow_of(spec, label, machine))
+    label, kind, grid = f"{name}-{hidden} seed {seed}", spec.types[name], spec.type_temperatures(name)
+    trained, about = kind.weights == "trained", replace(spec.machine, hidden=hidden)
+    learning = {"temperatures": grid, "machine": about, **_source_of(RECIPES, spec.training.estimator)}
+    branch = [one := machine.of(spec, f"machine {label}", drawn, replica=seed, **learning)]
+    if not trained:
+        own = {"machine": about, "weights": kind.weights, **_source_of(CONTROLS, kind.weights)}
+        branch.append(one := control.of(spec, f"{kind.weights} weights {label}", one, **own))
+    mixture = correlation.of(spec, f"two-point functions {name}", drawn, temperatures=grid, **_data_of(kind))
+    branch += [mixture, spectrum.of(spec, f"spectrum {label}", one, two_points, mixture, drawn, temperatures=grid)]
+    if trained and kind.data == "ising":
+        unseen = _unseen_draws(spec, name)
+        branch += [unseen, likelihood.of(spec, f"likelihood {label}", one, unseen, mixture=grid)]
+    if trained and spec.flow.along_training:
+        asked = spec.flow.differing("along_training", "halves", "keep")
+        branch.append(checkpoint_flow.of(spec, f"flows of checkpoints {label}", one, flow=asked))
+    # The record names what is kept wherever that is not all.
+    kept = spec.flow.kept(spec.model.length**2)
+    named = replace(spec.flow, keep=() if len(kept) > spec.flow.iterations else kept)
     for start in spec.flow.starts:
-        branch.append(flow := flow_of(spec, label, start, machine))
-        branch.append(reading_of(spec, label, start, flow, *instruments))
+        of_start, asked = f"{label} {start_label(start)}", named.differing("along_training", "starts")
+        branch.append(flowed := flow.of(spec, f"flow {of_start}", one, start=start, flow=asked))
+        branch.append(reading.of(spec, f"reading {of_start}", flowed, *instruments, **_read_by(spec)))
     return branch
+
+
+def _draws_of_type(spec: Spec, name: str, drawn: Step) -> Step:
+    """Draws that a type learns from: those of the run, unless its training configurations are not among them."""
+    kind, temperatures = spec.types[name], spec.type_temperatures(name)
+    if kind.data == "ising" and set(temperatures) <= set(spec.sampling.temperatures):
+        return drawn
+    sampling = replace(spec.sampling, temperatures=temperatures)
+    return draws.of(spec, f"draws {name}", sampling=sampling, **_data_of(kind))
+
+
+def _unseen_draws(spec: Spec, name: str) -> Step:
+    """Configurations that no machine is trained on; all types share those of the run's temperatures."""
+    grid, own = spec.sampling.temperatures, spec.type_temperatures(name)
+    among = set(own) <= set(grid)
+    sampling = replace(spec.sampling, temperatures=grid if among else own, draws=UNSEEN)
+    return draws.of(spec, "unseen draws" if among else f"unseen draws {name}", sampling=sampling, purpose="unseen")
+
+
+def _instruments(spec: Spec) -> tuple[Step, ...]:
+    """The steps that a thermometer may need: the neural one, and draws for curves that are not known exactly."""
+    neural, names = thermometer.of(spec, "thermometer"), spec.reading.measured(spec.model.length)
+    if not names:
+        return (neural,)
+    return neural, equilibrium.of(spec, "equilibrium draws", observables=names, **_sources_of(names))
+
+
+def _data_of(kind: TypeSettings) -> dict[str, str]:
+    """What has to be said of the data of a type: nothing, if they are the usual ones."""
+    return {} if kind.data == "ising" else {"data": kind.data, **_source_of(SOURCES, kind.data)}
+
+
+def _read_by(spec: Spec) -> dict[str, Any]:
+    """What has to be said of the thermometers of a run: nothing, if they are the usual ones."""
+    asked = spec.reading.differing("draws")
+    return ({"reading": asked} if asked else {}) | _sources_of(spec.reading.thermometers)
+
+
+def _sources_of(names: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Hashes of the files that define observables of others."""
+    found = {name: _source_of(OBSERVABLES, name) for name in names if name not in THERMOMETERS}
+    known = {name: source["source"] for name, source in found.items() if source}
+    return {"sources": known} if known else {}
+
+
+def _source_of(registry: Registry[Any], name: str) -> dict[str, str]:
+    """The hash of the file that registers a thing of an extension."""
+    source = registry.source(name)
+    return {} if source is None else {"source": source}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,24 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """One step while it is computed.
+    """One step while it is computed, with the data of its parents in its order.
 
-    Parameters
-    ----------
-    step
-        What to compute.
-    parents
-        The data of its parents, in its order.
-    work
-        Folder for what a later try goes on from; what is written there depends on the step alone.
-    progress
-        Called now and then with the fraction done.
+    `work` is a folder for what a later try goes on from; what is written there depends on the step alone. `progress` is
+    called now and then with the fraction done. What is doubtful is noted in `flags`, each the kind of doubt and a
+    sentence without names of people's making: the same step is called otherwise in other runs.
     """
 
     step: Step
     parents: tuple[xr.Dataset, ...]
     work: Path
     progress: Callable[[float], None]
+    flags: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -51,6 +46,10 @@ class Task:
     def asked[T: Settings](self, of: type[T]) -> T:
         """Settings of one class, see `asked`."""
         return asked(self.settings, of)
+
+    def flag(self, what: str, *messages: str) -> None:
+        """Note doubts of one kind."""
+        self.flags.extend({"what": what, "message": message} for message in messages)
 
     @property
     def key(self) -> jax.Array:
@@ -63,44 +62,25 @@ class Task:
         return key
 
     def named[T](self, registry: Registry[T], field: str, default: str = "") -> T:
-        """What the settings name in a registry, if it is as it was when the step was planned.
-
-        Raises
-        ------
-        InvalidInput
-            If there is no such thing, or its file is another here.
-        """
-        name = self.settings.get(field, default)
+        """What the settings name in a registry; refused if its file is another than when the step was planned."""
+        name, planned = self.settings.get(field, default), self.settings.get("source")
         found, source = registry[name], registry.source(name)
-        told = (
-            f"the file that registers it here (sha256 {source}) is not that of the step: {self.settings.get('source')}"
-        )
-        Problems.only(source == self.settings.get("source"), field, name, told)
+        told = f"the file that registers it here (sha256 {source}) is not that of the step: {planned}"
+        Problems.only(source == planned, field, name, told)
         return found
 
     @property
     def model(self) -> Ising:
         """Spin model."""
-        return model_of(self.step)
+        from rbmflow.lattice import Square
+        from rbmflow.model import Ising
+
+        return Ising(Square(self.asked(ModelSettings).length))
 
 
 def asked[T: Settings](settings: Mapping[str, Any], of: type[T]) -> T:
     """Settings of one class among those of a step, under their section's name; what is left out has its default."""
     return of(**settings[of.__name__.removesuffix("Settings").lower()])
-
-
-def source_of(registry: Registry[Any], name: str) -> dict[str, str]:
-    """What the settings of a step hold that computes with a thing of an extension: the hash of its file."""
-    source = registry.source(name)
-    return {} if source is None else {"source": source}
-
-
-def model_of(step: Step) -> Ising:
-    """Spin model of a step."""
-    from rbmflow.lattice import Square
-    from rbmflow.model import Ising
-
-    return Ising(Square(asked(step.settings, ModelSettings).length))
 
 
 type Compute = Callable[[Task], Any]
@@ -112,26 +92,42 @@ type Along = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 class Kind:
     """A kind of step, as `step` makes it."""
 
-    name: str
-    version: int
     compute: Compute
+    version: int
+    takes: str
     rows: str
     along: Along
     together: Together | None
     apart: str | None
 
-    def step(self, name: str, settings: Mapping[str, Any], *parents: Step) -> Step:
-        """Return a step of this kind under a name for people."""
-        return Step(self.name, name, settings, parents, self.version)
+    def of(self, spec: Spec, name: str, *parents: Step, **own: Any) -> Step:
+        """A step of a run under a name for people: its settings are what it takes of the spec, and those given."""
+        settings = {path.rpartition(".")[2]: attrgetter(path)(spec) for path in self.takes.split()} | own
+        plain = {name: value.differing() if isinstance(value, Settings) else value for name, value in settings.items()}
+        return Step(self.compute.__name__, name, plain, parents, self.version)
 
     def holds(self, settings: Mapping[str, Any]) -> Expected:
         """What the data of a step with these settings must hold."""
-        return Expected(self.rows, {**lattice_sizes(settings), **self.along(settings)})
+        side = asked(settings, ModelSettings).length
+        half = side // 2 + 1
+        sizes = {"y": side, "x": side, "dy": half, "dx": half, "visible": side**2}
+        return Expected(self.rows, {**sizes, **self.along(settings)})
+
+    def told(self, task: Task, found: Any) -> xr.Dataset:
+        """What was computed as labelled data, with their units and the flags."""
+        from rbmflow._variables import RESULTS, labelled
+
+        if isinstance(found, dict):
+            found = labelled(found, declared=self.holds(task.settings).declared())
+            for name in set(found.variables) & set(RESULTS):
+                found[name].attrs.update(long_name=RESULTS[name].long_name, units=RESULTS[name].units)
+        return found.assign_attrs(flags=json.dumps(task.flags))
 
 
 def step(
     *,
     version: int,
+    takes: str,
     holds: str,
     along: Along = lambda settings: {},
     together: Together | None = None,
@@ -139,13 +135,15 @@ def step(
 ) -> Callable[[Compute], Kind]:
     """Make a function a kind of step, which has its name.
 
-    The function takes the labelled data of the parents and gives labelled data. Data hold no names for people: the same
-    step is called otherwise in other runs.
+    The function gives labelled data, or arrays by name on the axes that `holds` declares; what is not declared is the
+    coordinate of its own axis.
 
     Parameters
     ----------
     version
         Number of its code, a part of the hash: raised whenever the same settings give other numbers.
+    takes
+        Dotted names of the parts of a spec that are its settings, of sections what differs from the defaults.
     holds, along
         What the data must hold, as `Expected` says it, besides the lengths that the lattice decides.
     together
@@ -155,29 +153,23 @@ def step(
     """
 
     def register(compute: Compute) -> Kind:
-        return KINDS.add(compute.__name__, Kind(compute.__name__, version, compute, holds, along, together, apart))
+        return KINDS.add(compute.__name__, Kind(compute, version, takes, holds, along, together, apart))
 
     return register
 
 
 def compute(step: Step, parents: tuple[xr.Dataset, ...], work: Path, progress: Callable[[float], None]) -> xr.Dataset:
-    """Run one step; see `Task` for what it takes.
-
-    Returns
-    -------
-    xr.Dataset
-        The result; quality flags are in `attrs["flags"]`, a JSON list of {"what", "message"}.
-    """
-    return KINDS[step.kind].compute(Task(step, parents, work, progress))
+    """Run one step, see `Task`; quality flags are in `attrs["flags"]`, a JSON list of {"what", "message"}."""
+    kind, task = KINDS[step.kind], Task(step, parents, work, progress)
+    return kind.told(task, kind.compute(task))
 
 
 def compute_together(
     steps: Sequence[Step], parents: tuple[xr.Dataset, ...], progress: Callable[[float], None]
 ) -> list[xr.Dataset]:
     """Run steps of one `group` at once; they share the data of their parents, and cannot go on after a kill."""
-    together = KINDS[steps[0].kind].together
-    assert together is not None, f"steps of the kind {steps[0].kind} stand alone"
-    return together([Task(step, parents, Path(), progress) for step in steps])
+    kind, tasks = KINDS[steps[0].kind], [Task(step, parents, Path(), progress) for step in steps]
+    return [kind.told(task, found) for task, found in zip(tasks, kind.together(tasks), strict=True)]
 
 
 def group(step: Step) -> str | None:
@@ -187,22 +179,3 @@ def group(step: Step) -> str | None:
         return None
     shared = {name: value for name, value in step.settings.items() if name != kind.apart}
     return json.dumps([step.kind, step.version, shared, [parent.hash for parent in step.parents]], sort_keys=True)
-
-
-def flagged(dataset: xr.Dataset, *flags: tuple[str, str]) -> xr.Dataset:
-    """Data with quality flags, each the kind of doubt and a sentence."""
-    return dataset.assign_attrs(flags=json.dumps([{"what": what, "message": text} for what, text in flags]))
-
-
-def lattice_sizes(settings: Mapping[str, Any]) -> dict[str, int]:
-    """Lengths of the dimensions that the lattice of a step decides."""
-    if "model" not in settings:
-        return {}
-    side = asked(settings, ModelSettings).length
-    half = side // 2 + 1
-    return {"y": side, "x": side, "dy": half, "dx": half, "visible": side**2}
-
-
-def of_run(spec: Spec) -> dict[str, Any]:
-    """The settings that every step has which draws random numbers: the root seed and the spin model."""
-    return {"seed": spec.seed, "model": spec.model.differing()}

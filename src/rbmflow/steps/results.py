@@ -14,7 +14,7 @@ from rbmflow._variables import RESULTS, described, labelled
 from rbmflow.convergence import DOUBTS, FlowEnds, end_of_flows, mean_temperature
 from rbmflow.diagnostics import mean_and_error, mean_and_joined_error, root_mean_square
 from rbmflow.settings import MachineSettings, ModelSettings, SamplingSettings, TrainingSettings, start_label
-from rbmflow.steps.kind import model_of
+from rbmflow.steps.kind import Task
 from rbmflow.steps.weights import weights_of_all
 from rbmflow.store import Step
 
@@ -24,24 +24,15 @@ AVERAGED = ("energy", "abs_magnetization", "magnetization_2", "magnetization_4",
 type Found = dict[tuple[str, ...], xr.Dataset]
 
 
-def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
+def gather(task: Task) -> xr.Dataset:
     """Put the data of all steps of a run side by side and average over seeds.
 
-    Parameters
-    ----------
-    step
-        The results step; its settings have for every machine its label and its artifacts, by seed.
-    parents
-        Data of the steps that it is made of. Whose they are is told by their own parents: the hash of the machine,
-        and the start; never by their names or their order.
-
-    Returns
-    -------
-    xr.Dataset
-        With the axes machine, seed, start, iteration, thermometer, classifier, bin, mode, and those of `weights`.
-        The coordinates `artifact` and `recipe` say which machines these are and what they were made with.
+    Whose the data of a parent are is told by its own parents, the hash of the machine and the start, and never by their
+    names or their order. The coordinates `artifact` and `recipe` say which machines these are and what they were made
+    with; the settings have for every machine its label and its artifacts, by seed.
     """
-    found = {_whose(parent): dataset for parent, dataset in zip(step.parents, parents, strict=True)}
+    step = task.step
+    found = {_whose(parent): dataset for parent, dataset in zip(step.parents, task.parents, strict=True)}
     steps = {parent.hash: parent for parent in step.parents}
     machines, starts = step.settings["machines"], step.settings["starts"]
     hashes = [machine["artifacts"] for machine in machines]
@@ -58,29 +49,30 @@ def gather(step: Step, parents: tuple[xr.Dataset, ...]) -> xr.Dataset:
     every = [found["reading", one, start] for row in hashes for one in row for start in starts]
     shape = (len(machines), len(hashes[0]), len(starts))
     read = _unflatten(xr.concat(every, "flat"), ("machine", "seed", "start"), shape)
+    weights = weights_of_all(
+        [[found["spectrum", one] for one in row] for row in hashes],
+        [found[steps[row[0]].kind, row[0]] for row in hashes],
+    )
     parts = [
         found["calibration",],
         xr.concat([found["null", machine["null"]] for machine in machines], "machine"),
         _averages(read),
         _ends(read),
         _off_manifold(read),
-        _training(found, hashes),
-        weights_of_all(
-            [[found["spectrum", one] for one in row] for row in hashes],
-            [found[steps[row[0]].kind, row[0]] for row in hashes],
-        ),
+        _of_all(found, "machine", hashes, ["reconstruction", "weight_norm"]),
+        weights,
         _likelihood(_of_all(found, "likelihood", hashes)),
         _along_training(_of_all(found, "checkpoint_flow", hashes), starts),
         _examples([[found["flow", row[0], start] for start in starts] for row in hashes]),
-        _references(step),
+        _references(task),
         *(data for whose, data in found.items() if whose == ("renormalization",)),
     ]
     dataset = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="drop").assign_coords(coordinates)
     dataset = dataset.drop_vars(["visible", "visible_other"], errors="ignore")
-    length = model_of(step).lattice.shape[0]
+    length = task.model.lattice.shape[0]
     lattice = f"square torus {length} x {length}"
-    dataset = dataset.assign_attrs(title="RBM flows", model="Ising", lattice=lattice, length=length)
-    return described(dataset.assign_attrs(flags=json.dumps(_flags(step, parents, dataset))), RESULTS)
+    task.flags.extend(_flags(task, dataset))
+    return described(dataset.assign_attrs(title="RBM flows", model="Ising", lattice=lattice, length=length), RESULTS)
 
 
 def _whose(step: Step) -> tuple[str, ...]:
@@ -125,14 +117,13 @@ def _unflatten(dataset: xr.Dataset, dims: tuple[str, ...], shape: tuple[int, ...
     return xr.Dataset(split, {name: dataset[name] for name in dataset.coords if "flat" not in dataset[name].dims})
 
 
-def _of_all(found: Found, kind: str, hashes: list[list[str]]) -> xr.Dataset | None:
+def _of_all(found: Found, kind: str, hashes: list[list[str]], names: list[str] | None = None) -> xr.Dataset | None:
     """Data of a kind of step that not every machine has, with the axes machine and seed; NaN for those without."""
-    some = next((data for whose, data in found.items() if whose[0] == kind), None)
-    if some is None:
+    had = {whose[1]: data[names] if names else data for whose, data in found.items() if whose[0] == kind}
+    if not had:
         return None
-    nothing = xr.full_like(some.astype(float), np.nan)
-    every = [found.get((kind, one), nothing) for row in hashes for one in row]
-    whole = xr.concat(every, "flat", join="outer")
+    nothing = xr.full_like(next(iter(had.values())).astype(float), np.nan)
+    whole = xr.concat([had.get(one, nothing) for row in hashes for one in row], "flat", join="outer")
     return _unflatten(whole, ("machine", "seed"), (len(hashes), len(hashes[0])))
 
 
@@ -192,26 +183,13 @@ def _off_manifold(read: xr.Dataset) -> xr.Dataset:
     return labelled(found, {name: read[name] for name in ("compared", "feature")})
 
 
-def _training(found: Found, hashes: Sequence[Sequence[str]]) -> xr.Dataset:
-    """Training curves; a machine that was not trained has none."""
-    curves = ["reconstruction", "weight_norm"]
-    trained = {whose[1]: data[curves] for whose, data in found.items() if whose[0] == "machine"}
-    nothing = xr.full_like(next(iter(trained.values())), np.nan)
-    every = [trained.get(one, nothing) for row in hashes for one in row]
-    return _unflatten(xr.concat(every, "flat", join="outer"), ("machine", "seed"), (len(hashes), len(hashes[0])))
-
-
 def _along_training(flows: xr.Dataset | None, starts: Sequence[str]) -> xr.Dataset:
     """Where the flows of every checkpoint end by T(E), as `_ends` tells it of the last; NaN where there is none."""
     if flows is None:
         return xr.Dataset()
-    read = xr.Dataset(
-        {
-            "temperature_read": flows["checkpoint_temperature_read"],
-            "temperature_read_error": flows["checkpoint_temperature_read_error"],
-            "temperature_read_curve_error": xr.zeros_like(flows["checkpoint_temperature_read"]),
-            "was_read": xr.ones_like(flows["checkpoint_temperature_read"], dtype=bool),
-        }
+    temperature, error = flows["checkpoint_temperature_read"], flows["checkpoint_temperature_read_error"]
+    read = xr.Dataset({"temperature_read": temperature, "temperature_read_error": error}).assign(
+        temperature_read_curve_error=xr.zeros_like(temperature), was_read=xr.ones_like(temperature, dtype=bool)
     )
     read = read.rename(stage="iteration").drop_vars("iteration").expand_dims(thermometer=["energy"])
     ends = [_ends(read.isel(checkpoint=number)) for number in range(flows.sizes["checkpoint"])]
@@ -219,7 +197,6 @@ def _along_training(flows: xr.Dataset | None, starts: Sequence[str]) -> xr.Datas
     kept = ("end_temperature", "end_error", "end_chain_error", "mean_end", "mean_end_error", "converged")
     found = {f"checkpoint_{name}": told[name] for name in kept}
     found["checkpoint_energy"] = flows["checkpoint_energy"].isel(stage=-1)
-    found["checkpoint_end_update"] = flows["checkpoint_update"].isel(seed=0)
     return labelled(found, {"checkpoint": np.arange(flows.sizes["checkpoint"]), "start": starts})
 
 
@@ -233,10 +210,12 @@ def _likelihood(every: xr.Dataset | None) -> xr.Dataset:
         # All seeds are measured on the same configurations, so that error does not fall with their number.
         return mean, np.fmax(scatter, root_mean_square(error))
 
-    found: dict[str, Any] = {"checkpoint_excess_update": every["checkpoint_update"].isel(seed=0)}
-    for name in ("excess", "checkpoint_excess"):
-        found |= _over_seeds(every, name, join, name, f"{name}_error", error="mean_error")
-    return every.assign(labelled(found))
+    averages = [
+        _over_seeds(every, name, join, name, f"{name}_error", error="mean_error")
+        for name in ("excess", "checkpoint_excess")
+    ]
+    # The updates of all checkpoints stand with the weights.
+    return every.drop_vars("checkpoint_update").assign(labelled(averages[0] | averages[1]))
 
 
 def _examples(flows: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:
@@ -247,18 +226,18 @@ def _examples(flows: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:
     return labelled({"example": np.array(spins)}, {"snapshot": shown})
 
 
-def _references(step: Step) -> xr.Dataset:
-    peak, _ = exact.specific_heat_peak(model_of(step))
+def _references(task: Task) -> xr.Dataset:
+    peak, _ = exact.specific_heat_peak(task.model)
     known = {"critical_temperature": exact.critical_temperature(), "specific_heat_peak_temperature": float(peak)}
-    return labelled(known | {"chains": step.settings["chains"]})
+    return labelled(known | {"chains": task.settings["chains"]})
 
 
-def _flags(step: Step, parents: tuple[xr.Dataset, ...], dataset: xr.Dataset) -> list[dict[str, str]]:
+def _flags(task: Task, dataset: xr.Dataset) -> list[dict[str, str]]:
     """Flags of all steps, and one for every machine whose flows have not converged."""
     flags = [
         {"where": parent.name, **entry}
-        for parent, data in zip(step.parents, parents, strict=True)
-        for entry in json.loads(data.attrs.get("flags", "[]"))
+        for parent, data in zip(task.step.parents, task.parents, strict=True)
+        for entry in json.loads(data.attrs["flags"])
     ]
     flags = [entry for number, entry in enumerate(flags) if entry not in flags[:number]]
     for place, machine in enumerate(dataset["machine"].values):

@@ -30,8 +30,8 @@ def train_resuming(
 ) -> tuple[RBM, History]:
     """Train as `rbmflow.train` does, going on from the state that is saved in `work` if there is one.
 
-    The states along a training do not depend on where it was interrupted, so the result has the same bits as that
-    of an undisturbed one, and processes that compute the same step may share the folder.
+    The states do not depend on where the training was interrupted: the result has the bits of an undisturbed one, and
+    processes that compute the same step may share the folder.
     """
     whole = Training.of(data, machine, training)
     fresh = whole.start(key)

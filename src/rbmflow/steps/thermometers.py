@@ -1,9 +1,11 @@
 """Which thermometers a run has, and what all of them read."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float64
 
 from rbmflow.equilibrium import Equilibrium, MeasuredDraws, exact, reweighted
 from rbmflow.measurements import Measurements
@@ -13,28 +15,25 @@ from rbmflow.settings import CLASSIFIERS, OBSERVABLES, ReadingSettings
 from rbmflow.steps.kind import Task
 from rbmflow.thermometer import NeuralThermometer, Reading, Thermometer
 
+TOLERANCE = 0.1
+"""A thermometer can be used where deviation and error of a reading together are below this part of the temperature."""
+
 
 class Instruments:
     """The thermometers of a run by name, in the order in which they are shown.
 
-    Parameters
-    ----------
-    task
-        The step that reads.
-    temperatures
-        The classes of the classifiers.
-    neural, curves
-        Data of its parents: the neural thermometer, and equilibrium draws if some curve is not known exactly.
+    `temperatures` are the classes of the classifiers; `neural` and `curves` data of the parents of the step that reads:
+    the neural thermometer, and equilibrium draws if some curve is not known exactly.
     """
 
-    def __init__(self, task: Task, temperatures: list[float], neural: xr.Dataset, *curves: xr.Dataset):
-        self.model, self.temperatures, self.exact = task.model, temperatures, exact(task.model)
+    def __init__(self, task: Task, temperatures: Sequence[float], neural: xr.Dataset, *curves: xr.Dataset):
+        self.exact = exact(task.model)
         self.neural = NeuralThermometer.from_dataset(neural)
         self.bayes = Thermometer(self.exact.mean_class(temperatures), self.exact)
         drawn = [reweighted(MeasuredDraws.from_dataset(one), self.exact) for one in curves]
         self.sources: list[Equilibrium] = [self.exact, *drawn]
-        names = ReadingSettings(**task.settings.get("reading", {})).thermometers
-        self.known = {name: self._made(name) for name in names}
+        self.names = list(ReadingSettings(**task.settings.get("reading", {})).thermometers)
+        self.known: dict[str, Any] = {name: self._made(name) for name in self.names}
 
     def _made(self, name: str) -> Any:
         if name in CLASSIFIERS:
@@ -45,11 +44,6 @@ class Instruments:
     def source_of(self, observable: Observable) -> Equilibrium | None:
         """The first equilibrium that knows an observable."""
         return next((one for one in self.sources if one.knows(observable)), None)
-
-    @property
-    def names(self) -> list[str]:
-        """Their names."""
-        return list(self.known)
 
     @property
     def labels(self) -> list[str]:
@@ -66,28 +60,22 @@ class Instruments:
     ) -> tuple[Reading, np.ndarray]:
         """Readings [iteration, thermometer] of a flow, and which were made.
 
-        Parameters
-        ----------
-        measured
-            What was measured at every iteration.
-        spins, classes : [snapshot, chain, y, x], [snapshot, chain]
-            The kept configurations, and the mean class that the network gives each.
-        kept
-            Their iterations. Observables that no flow records are read there alone.
+        Observables that no flow records are read at the kept iterations alone, from spins [snapshot, chain, y, x] and
+        the mean class [snapshot, chain] that the network gives each.
         """
-        readings, made = [], []
+        readings, made, iterations = [], [], len(measured.energy)
         for name, one in self.known.items():
             recorded = None if name == "neural" else one.observable.recorded
             if recorded is not None:
                 reading = one.of_values(np.stack(recorded(measured)))
             else:
                 found = self.neural.of_classes(classes) if name == "neural" else one.temperature(spins)
-                reading = Reading(*(at_kept(kept, len(measured.energy), values) for values in found))
+                reading = Reading(*(at_kept(kept, iterations, values) for values in found))
             readings.append(reading)
-            made.append(np.isin(np.arange(len(measured.energy)), kept) | (recorded is not None))
+            made.append(np.isin(np.arange(iterations), kept) | (recorded is not None))
         return Reading(*(np.stack(part, axis=-1) for part in zip(*readings, strict=True))), np.stack(made, axis=-1)
 
-    def of_mixture(self, temperatures: list[float]) -> list[float]:
+    def of_mixture(self, temperatures: Sequence[float]) -> list[float]:
         """What they read on the equal mixture of temperatures."""
         return [one.of_mixture(temperatures) for one in self.known.values()]
 
@@ -102,3 +90,23 @@ def at_kept(kept: np.ndarray, iterations: int, values: np.ndarray) -> np.ndarray
 def energy_thermometer(model: Ising) -> Thermometer:
     """The one that needs nothing but the model."""
     return Thermometer("energy", exact(model))
+
+
+def per_site(model: Ising, spins: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Energy and |m| per site of every configuration."""
+    energy, magnetization = (np.asarray(of(spins), np.float64) for of in (model.energy, model.magnetization))
+    return energy, np.abs(magnetization)
+
+
+def usable(true: np.ndarray, read: np.ndarray, error: np.ndarray) -> Float64[np.ndarray, "2 thermometer"]:
+    """Ends of the longest stretch of temperatures in which each thermometer can be used."""
+    with np.errstate(invalid="ignore"):
+        good = np.abs(read - true[:, None]) + error <= TOLERANCE * np.where(np.isfinite(true), true, 0.0)[:, None]
+    ends = np.full((2, read.shape[1]), np.nan)
+    for column in range(read.shape[1]):
+        # Stretches of good temperatures lie between the bad ones.
+        bad = np.concatenate([[-1], np.flatnonzero(~good[:, column]), [true.size]])
+        widest = int(np.argmax(np.diff(bad)))
+        if bad[widest + 1] - bad[widest] > 1:
+            ends[:, column] = true[bad[widest] + 1], true[bad[widest + 1] - 1]
+    return ends

@@ -23,15 +23,7 @@ OF_SEEDS = (
 
 
 def weights_of_all(by_machine: Sequence[Sequence[xr.Dataset]], machines: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Weights of all machines side by side, averaged over seeds; images of the first seed.
-
-    Parameters
-    ----------
-    by_machine
-        The spectra of the seeds of each machine.
-    machines
-        Each one, of the first seed.
-    """
+    """Weights of all machines side by side, averaged over the spectra of their seeds; images of the first seed."""
     rows = [xr.concat(list(map(_of_one, row)), "seed", join="outer") for row in by_machine]
     every = xr.concat(rows, "machine", join="outer")
     # NaN where modes, at most as many as sites, or checkpoints are fewer.
@@ -49,7 +41,7 @@ def weights_of_all(by_machine: Sequence[Sequence[xr.Dataset]], machines: Sequenc
     whole = every.drop_vars(["product_profile", "projection"]).assign(
         **averaged,
         mode_power=every["mode_power"].mean("seed", skipna=False),
-        weight_update=every["weight_update"].isel(seed=0),
+        checkpoint_update=every["checkpoint_update"].isel(seed=0),
     )
     return whole.merge(of_first).assign_coords(
         final_measure=[*MEASURES, *FINAL_MEASURES],
@@ -62,12 +54,12 @@ def _of_one(spectrum: xr.Dataset) -> xr.Dataset:
     measured = spectrum["measure_of_checkpoint"]
     final = [*measured.values[-1], *(float(spectrum[name]) for name in FINAL_MEASURES)]
     classes = displacement_classes(spectrum.sizes["y"], spectrum.sizes["x"])
-    found = spectrum.rename(measure_of_checkpoint="weight_measure", update="weight_update").assign(
+    found = spectrum.rename(measure_of_checkpoint="weight_measure", update="checkpoint_update").assign(
         weight_final=("final_measure", final),
         leading_uniformity=measured.sel(measure="leading_uniformity", drop=True).isel(checkpoint=-1),
         product_profile=("displacement", classes.average(spectrum["product_displacement"].values)),
     )
-    kept = found[[*OF_SEEDS, "product_profile", "projection", "mode_power", "weight_update"]].astype(np.float64)
+    kept = found[[*OF_SEEDS, "product_profile", "projection", "mode_power", "checkpoint_update"]].astype(np.float64)
     axes = {name: np.arange(kept.sizes[name]) for name in ("mode", "checkpoint")}
     distance = ("displacement", classes.distance, {"units": "lattice spacings"})
     return kept.assign_coords({**axes, "distance": distance})

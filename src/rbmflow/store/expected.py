@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rbmflow._checks import InvalidInput
 from rbmflow._files import mapped
@@ -20,9 +20,17 @@ if TYPE_CHECKING:
 OF_STEP = "step"
 """Attribute of the data with the hash of their step."""
 
-_SORTS = {"integer": "iu", "real": "f", "truth": "b", "spin": "i"}
+_SORTS = {"integer": "iu", "real": "f", "truth": "b", "spin": "i", "text": "UTO"}
 _LINE = re.compile(r"(?P<names>[\w ]+): (?P<sort>\w+)\[(?P<dims>[\w ]*)\](?: (?P<low>\S+) (?P<high>\S+))?")
 _ROUNDING = 1e-5
+
+
+class Declared(NamedTuple):
+    """What is declared of one variable: its sort, its axes and its range."""
+
+    sort: str
+    dims: tuple[str, ...]
+    limits: tuple[float, ...] | None
 
 
 @dataclass(frozen=True)
@@ -30,8 +38,9 @@ class Expected:
     """What the data of a step must hold; further variables may be there."""
 
     variables: str
-    """A line for each group of variables that are alike, `names: sort[dims] low high`. Sorts are integer, real, truth
-    and spin (-1 and +1 alone); a range is inclusive and may be left out, NaN is in each, N is the number of sites."""
+    """A line for each group of variables that are alike, `names: sort[dims] low high`. Sorts are integer, real, truth,
+    text and spin (-1 and +1 alone); a range is inclusive and may be left out, NaN is in each, N is the number of
+    sites."""
     along: Mapping[str, int | Sequence[Any]] = field(default_factory=dict)
     """By dimension, wherever it occurs, its length, or the values of its coordinate."""
 
@@ -44,26 +53,29 @@ class Expected:
             told = isinstance(asked, int) or (name in dataset.coords and dataset[name].values.tolist() == list(asked))
             if not told:
                 return f"{name} is not that of the settings"
+        faults = (_of_variable(dataset, name, one) for name, one in self.declared().items())
+        return next(filter(None, faults), None)
+
+    def declared(self) -> dict[str, Declared]:
+        """Every variable that is declared, by its name."""
+        found = {}
         for line in filter(None, map(str.strip, self.variables.splitlines())):
             told = _LINE.fullmatch(line)
             assert told, line
             limits = tuple(map(self._limit, (told["low"], told["high"]))) if told["low"] else None
-            for name in told["names"].split():
-                if fault := _of_variable(dataset, name, told["sort"], tuple(told["dims"].split()), limits):
-                    return fault
-        return None
+            one = Declared(told["sort"], tuple(told["dims"].split()), limits)
+            found |= dict.fromkeys(told["names"].split(), one)
+        return found
 
     def _limit(self, text: str) -> float:
         sites = self.along.get("visible")
         return float(text[:-1]) * sites if text.endswith("N") and isinstance(sites, int) else float(text)
 
 
-def _of_variable(
-    dataset: xr.Dataset, name: str, sort: str, dims: tuple[str, ...], limits: tuple[float, ...] | None
-) -> str | None:
+def _of_variable(dataset: xr.Dataset, name: str, declared: Declared) -> str | None:
     if name not in dataset:
         return f"{name} is missing"
-    variable = dataset[name]
+    variable, (sort, dims, limits) = dataset[name], declared
     if variable.dims != dims or variable.dtype.kind not in _SORTS[sort]:
         there = f"{variable.dtype} [{' '.join(map(str, variable.dims))}]"
         return f"{name} is {there} in place of {sort} [{' '.join(dims)}]"

@@ -1,19 +1,10 @@
 """The flow of a machine from one start, observed at every iteration."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rbmflow.settings import FlowSettings, start_label
-from rbmflow.steps.kind import Task, asked, of_run, step
-from rbmflow.store import Step
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from rbmflow.spec import Spec
+from rbmflow.settings import FlowSettings
+from rbmflow.steps.kind import Task, asked, step
 
 
 def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,6 +15,7 @@ def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 @step(
     version=5,
+    takes="seed model",
     holds="""
         spins: spin[snapshot chain y x]
         energy: integer[iteration chain] -2N 2N
@@ -34,7 +26,7 @@ def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
     """,
     along=_along,
 )
-def flow(task: Task) -> xr.Dataset:
+def flow(task: Task) -> Any:
     """Iterate all chains, and keep observables and the configurations that are asked for."""
     import jax
     import xarray as xr
@@ -72,12 +64,3 @@ def flow(task: Task) -> xr.Dataset:
 def temperature_of(start: str | float) -> float:
     """Temperature in J/k_B of a start: 0 for "cold", infinity for "hot", else its own number."""
     return float({"cold": 0.0, "hot": "inf"}.get(start, start) if isinstance(start, str) else start)
-
-
-def flow_of(spec: Spec, label: str, start: str | float, machine: Step) -> Step:
-    """The one of a machine, by its label, and a start."""
-    # The record names what is kept wherever that is not all.
-    kept = spec.flow.kept(spec.model.length**2)
-    named = replace(spec.flow, keep=() if len(kept) > spec.flow.iterations else kept)
-    settings = {**of_run(spec), "start": start, "flow": named.differing("along_training", "starts")}
-    return flow.step(f"flow {label} {start_label(start)}", settings, machine)

@@ -1,21 +1,10 @@
 """A machine, trained on the draws of its type."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rbmflow.settings import RECIPES, MachineSettings, ModelSettings, TrainingSettings
-from rbmflow.steps.kind import Task, asked, flagged, of_run, source_of, step
-from rbmflow.store import Step
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from rbmflow.rbm import RBM
-    from rbmflow.spec import Spec
-    from rbmflow.training import History
+from rbmflow.settings import MachineSettings, ModelSettings, TrainingSettings
+from rbmflow.steps.kind import Task, asked, step
 
 WEIGHTS = """
     weights: real[visible hidden]
@@ -30,7 +19,7 @@ def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"hidden": hidden, "mode": min(sites, hidden), "epoch": epochs}
 
 
-def _together(tasks: Sequence[Task]) -> list[xr.Dataset]:
+def _together(tasks: Sequence[Task]) -> list[Any]:
     """Train machines that differ in their seed only."""
     from rbmflow.training import train_ensemble
 
@@ -40,6 +29,7 @@ def _together(tasks: Sequence[Task]) -> list[xr.Dataset]:
 
 @step(
     version=4,
+    takes="seed model training",
     holds=WEIGHTS
     + """
         update: integer[checkpoint] 0 inf
@@ -52,7 +42,7 @@ def _together(tasks: Sequence[Task]) -> list[xr.Dataset]:
     together=_together,
     apart="replica",
 )
-def machine(task: Task) -> xr.Dataset:
+def machine(task: Task) -> Any:
     """Train it, going on from where an earlier try was killed."""
     from rbmflow.steps.resuming import train_resuming
 
@@ -70,7 +60,7 @@ def _inputs(task: Task) -> tuple[Any, MachineSettings, TrainingSettings]:
     return data, task.asked(MachineSettings), task.asked(TrainingSettings)
 
 
-def _told(task: Task, machine: RBM, history: History) -> xr.Dataset:
+def _told(task: Task, machine: Any, history: Any) -> Any:
     """Machine and history; flags say what went wrong along the training."""
     import xarray as xr
 
@@ -78,23 +68,10 @@ def _told(task: Task, machine: RBM, history: History) -> xr.Dataset:
 
     sizes = task.parents[0].sizes
     machine, history = on_lattice((machine, history), (sizes["y"], sizes["x"]))
-    whole = xr.merge([machine.to_dataset(), history.to_dataset()], combine_attrs="override")
-    flags = list(history.checkpoints.flags.items())
+    for what, text in history.checkpoints.flags.items():
+        task.flag(what, text)
     tempered, rungs = history.trajectory, task.asked(TrainingSettings).rungs
     if tempered is not None and len(tempered.acceptance) == rungs:
         text = f"the ladder of PTT is full; its last swaps are accepted at {tempered.acceptance[-2]:.2f}"
-        flags.append(("tempering", text))
-    return flagged(whole, *flags)
-
-
-def machine_of(spec: Spec, name: str, hidden: int, seed: int, label: str, draws: Step) -> Step:
-    """The one of a type, a size and a seed."""
-    settings = {
-        **of_run(spec),
-        "replica": seed,
-        "temperatures": list(spec.type_temperatures(name)),
-        "machine": replace(spec.machine, hidden=hidden).differing(),
-        "training": spec.training.differing(),
-        **source_of(RECIPES, spec.training.estimator),
-    }
-    return machine.step(f"machine {label}", settings, draws)
+        task.flag("tempering", text)
+    return xr.merge([machine.to_dataset(), history.to_dataset()], combine_attrs="override")

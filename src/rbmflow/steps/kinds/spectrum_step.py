@@ -1,19 +1,8 @@
 """The weights of one machine taken apart: its spectrum, its modes, and the measures at every checkpoint."""
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
-from rbmflow.steps.kind import Task, of_run, step
-from rbmflow.store import Step
-
-if TYPE_CHECKING:
-    import numpy as np
-    import xarray as xr
-
-    from rbmflow.rbm import RBM
-    from rbmflow.spec import Spec
-    from rbmflow.spectrum import Growth
+from rbmflow.steps.kind import Task, step
 
 CHAINS, ITERATIONS = 1000, 10
 """The flow along which the growth of the modes is measured."""
@@ -28,6 +17,7 @@ FINAL_MEASURES = {
 
 @step(
     version=4,
+    takes="seed model",
     holds="""
         singular_value: real[mode] 0 inf
         visible_vector: real[visible mode] -1 1
@@ -38,19 +28,24 @@ FINAL_MEASURES = {
         update: integer[checkpoint] 0 inf
     """,
 )
-def spectrum(task: Task) -> xr.Dataset:
-    """Take the weights apart, in units -1/+1."""
+def spectrum(task: Task) -> Any:
+    """Take the weights apart, in units -1/+1; a control has no checkpoints but itself."""
     import jax
     import numpy as np
 
     from rbmflow import sampler, spectrum as taken
     from rbmflow.dataset import Draws
     from rbmflow.rbm import RBM
+    from rbmflow.training import Checkpoints
 
     trained, two_points, of_mixture, drawn = task.parents
     key, model, kept = task.key, task.model, task.settings["temperatures"]
     machine = RBM.from_dataset(trained).in_units("-1/+1")
-    update, machines = _checkpoints(trained, machine)
+    update, machines = np.zeros(1, int), [machine]
+    if "checkpoint_weights" in trained:
+        checkpoints = Checkpoints.from_dataset(trained)
+        update = np.asarray(checkpoints.update)
+        machines = [checkpoints.machine(number).in_units("-1/+1") for number in range(update.size)]
     initial_scale = float(np.sqrt(np.mean(np.asarray(machines[0].weights, np.float64) ** 2)))
     two_point = of_mixture["two_point"].values.mean(axis=0)
     spins = Draws.from_dataset(drawn).at(kept)
@@ -71,40 +66,14 @@ def spectrum(task: Task) -> xr.Dataset:
         correlator=(("visible", "hidden"), taken.field_correlators(machine, spins)),
         measure_of_checkpoint=(("checkpoint", "measure"), np.array(along)),
         update=("checkpoint", update),
-        **_grown(growth),
+        predicted_gain=("mode", growth.predicted),
+        gain=("mode", growth.gain),
+        gain_error=("mode", growth.gain_error),
+        growth_sampled=(("growth_iteration", "mode"), growth.projection),
+        growth_mean_field=(("growth_iteration", "mode"), growth.mean_field),
     )
-    return dataset.assign_coords(
+    return dataset.assign({name: float(getattr(growth, name)) for name in FINAL_MEASURES}).assign_coords(
         wavenumber=("shell", taken.shells(ly, lx).wavenumber, {"units": "radians per lattice spacing"}),
         temperature=two_points["temperature"],
         measure=list(taken.MEASURES),
     )
-
-
-def _checkpoints(trained: xr.Dataset, machine: RBM) -> tuple[np.ndarray, list[RBM]]:
-    """Updates and machines of all checkpoints; a control has only itself."""
-    import numpy as np
-
-    from rbmflow.training import Checkpoints
-
-    if "checkpoint_weights" not in trained:
-        return np.zeros(1, int), [machine]
-    kept = Checkpoints.from_dataset(trained)
-    return np.asarray(kept.update), [kept.machine(number).in_units("-1/+1") for number in range(kept.update.size)]
-
-
-def _grown(growth: Growth) -> dict[str, Any]:
-    along = ("growth_iteration", "mode")
-    return {
-        "predicted_gain": ("mode", growth.predicted),
-        "gain": ("mode", growth.gain),
-        "gain_error": ("mode", growth.gain_error),
-        "growth_sampled": (along, growth.projection),
-        "growth_mean_field": (along, growth.mean_field),
-        **{name: float(getattr(growth, name)) for name in FINAL_MEASURES},
-    }
-
-
-def spectrum_of(spec: Spec, name: str, label: str, machine: Step, *data: Step) -> Step:
-    """That of a machine of a type, by its label; `data` are both two-point functions, and the draws."""
-    settings = {**of_run(spec), "temperatures": list(spec.type_temperatures(name))}
-    return spectrum.step(f"spectrum {label}", settings, machine, *data)

@@ -1,21 +1,14 @@
-"""The neural thermometer of a run, trained on configurations of its own."""
+"""The neural thermometer of a run, trained on configurations of its own at the temperatures of the run."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from typing import Any
 
 from rbmflow.settings import ThermometerSettings
-from rbmflow.steps.kind import Task, asked, of_run, step
-from rbmflow.store import Step
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from rbmflow.spec import Spec
+from rbmflow.steps.kind import Task, asked, step
 
 
 @step(
     version=5,
+    takes="seed model sampling.temperatures thermometer",
     holds="""
         hidden_weights: real[visible hidden]
         hidden_bias: real[hidden]
@@ -25,16 +18,10 @@ if TYPE_CHECKING:
     """,
     along=lambda settings: {"hidden": asked(settings, ThermometerSettings).hidden, "bin": settings["temperatures"]},
 )
-def thermometer(task: Task) -> xr.Dataset:
-    """Train it at the temperatures of the run."""
+def thermometer(task: Task) -> Any:
+    """Train it."""
     from rbmflow.thermometer import train_thermometer
 
     temperatures, settings = task.settings["temperatures"], task.asked(ThermometerSettings)
     trained, _ = train_thermometer(task.key, task.model, temperatures, settings, progress=task.progress)
     return trained.to_dataset()
-
-
-def thermometer_of(spec: Spec) -> Step:
-    """The one of a run."""
-    grid, settings = list(spec.sampling.temperatures), spec.thermometer.differing()
-    return thermometer.step("thermometer", {**of_run(spec), "temperatures": grid, "thermometer": settings})

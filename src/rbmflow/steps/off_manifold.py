@@ -1,0 +1,44 @@
+"""How far the configurations of a flow are from true ones at their own temperature of the energy."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from jaxtyping import Float64
+
+from rbmflow import sampler
+from rbmflow._types import Key
+from rbmflow.measurements import Measurements, observe
+from rbmflow.model import Ising
+from rbmflow.two_sample import compare
+
+MOST_CHAINS = 500
+"""Most chains of a flow that are compared with true configurations, and as many of these."""
+
+FEATURES = {"energy": [0], "abs_magnetization": [1], "joint": [0, 1, 2]}
+"""What is compared, by columns of `_columns`; "joint" is both together with the longest wave's structure factor."""
+
+
+def off_manifold(
+    key: Key, model: Ising, measured: Measurements, compared: Sequence[int], temperature: np.ndarray
+) -> Float64[np.ndarray, "compared feature 3"]:
+    """Distance, floor and p-value at some iterations, by T(E) at all; one configuration a chain, so all independent."""
+    chains = min(MOST_CHAINS, measured.energy.shape[1])
+    found = np.full((len(compared), len(FEATURES), 3), np.nan)
+    if chains < 2:
+        return found
+    ours = _columns(measured)[list(compared), :chains]
+    for row, at in enumerate(compared):
+        for_draws, *for_tests = jax.random.split(jax.random.fold_in(key, at), 1 + len(FEATURES))
+        true = sampler.thermal(for_draws, model, float(temperature[at]), chains)
+        theirs = _columns(observe(np.asarray(true)[None]))[0]
+        for place, columns in enumerate(FEATURES.values()):
+            found[row, place] = compare(for_tests[place], ours[row][:, columns], theirs[:, columns])
+    return found
+
+
+def _columns(measured: Measurements) -> Float64[np.ndarray, "iteration chain 3"]:
+    """Energy and |m| per site and the logarithm of the longest wave, which is that of 1/N where there is none."""
+    sites = measured.sites
+    wave = np.log(np.maximum(measured.long_wave.astype(np.float64), 1 / sites))
+    return np.stack([measured.energy / sites, np.abs(measured.magnetization) / sites, wave], axis=-1)
