@@ -105,7 +105,6 @@ def _weights_in_depth(weights, singular, length, temperature):
         "weight_measure_error": _labelled(
             "machine checkpoint measure", np.full(along.shape, 0.02 if seeds > 1 else np.nan)
         ),
-        "checkpoint_update": _labelled("machine checkpoint", np.ones((machines, 1)) * [0, 1, 10, 100, 1000, 10000]),
         "weight_final_mean": _labelled("machine final_measure", rng.uniform(0.2, 0.9, (machines, last))),
         "weight_final_error": _labelled(
             "machine final_measure", np.full((machines, last), 0.02 if seeds > 1 else np.nan)
@@ -183,7 +182,7 @@ def _along_training(machines, starts):
     variables = {}
     for name, value in (("end_temperature", 2.3), ("end_error", 0.02), ("end_chain_error", 0.01)):
         variables[f"checkpoint_{name}"] = _labelled("machine start checkpoint", np.full((machines, starts, 6), value))
-    rows = (("converged", 1), ("end_update", updates), ("excess_update", updates), ("excess_mean", excess))
+    rows = (("converged", 1), ("update", updates), ("excess_mean", excess))
     for name, values in (*rows, ("excess_mean_error", 0.05)):
         variables[f"checkpoint_{name}"] = _labelled("machine checkpoint", np.ones((machines, 6)) * values)
     return variables
