@@ -56,10 +56,8 @@ def render(
 
     Parameters
     ----------
-    results, run
-        The results of a run and the record kept beside them: names, times, steps, versions, the resolved spec.
-    verdicts
-        What the run says of claims, see `claims.judge`.
+    run
+        The record kept beside the results: names, times, steps, versions, the resolved spec.
     figures
         What is drawn; all that are registered if not given.
     draw
@@ -69,10 +67,6 @@ def render(
     ------
     InvalidInput
         If the dataset lacks something that the tables show.
-
-    Examples
-    --------
-    >>> page = render(results, run, judge(results))  # doctest: +SKIP
     """
     missing = sorted(set(NEEDS) - set(map(str, results.variables)))
     Problems.only(not missing, "results without", missing, "a report needs all of these variables")

@@ -1,16 +1,12 @@
 """The numbers that the slider of a report moves through, small enough to stand in the page."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from rbmflow.report.summary import number
 from rbmflow.report.tables import HEADINGS, names
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 UNIT = 1e-5
 """Probabilities travel as whole multiples of this."""
@@ -21,11 +17,6 @@ def explorer_data(results: xr.Dataset) -> dict[str, Any]:
 
     Arrays are nested lists in the order of the axes named in the comments; a probability is a whole multiple of `UNIT`,
     a configuration a string of `+` and `-` in reading order, a missing number null.
-
-    Parameters
-    ----------
-    results
-        The results of a run.
     """
     from rbmflow.figures import start_looks
     from rbmflow.figures.marks import positions, top_temperature

@@ -1,24 +1,20 @@
 """What all pages have in common: templates, ids, what a page may load, and how numbers and captions are set."""
 
-from __future__ import annotations
-
 import base64
 import math
 import re
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import markupsafe
+import jinja2
+import markupsafe
 
 TEMPLATES = Path(__file__).with_name("templates")
 
 
 def page(template: str, script: str = "", **content: Any) -> str:
     """Return a page made from its template: text is escaped, a name that is missing is an error."""
-    import jinja2
-
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -54,8 +50,6 @@ def typeset(text: str) -> markupsafe.Markup:
     >>> str(typeset("T_c < C_max of end_temperature"))
     'T<sub>c</sub> &lt; C<sub>max</sub> of end_temperature'
     """
-    import markupsafe
-
     return markupsafe.Markup(re.sub(r"\b([^\W\d_])_(\w+)", r"\1<sub>\2</sub>", str(markupsafe.escape(text))))
 
 

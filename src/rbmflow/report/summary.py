@@ -1,18 +1,14 @@
 """A run in numbers for programs: what `rbmflow show RUN --json` prints."""
 
-from __future__ import annotations
-
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
+
+import xarray as xr
 
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow.report.tables import names
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import xarray as xr
 
 END = {
     "temperature": "end_temperature",
@@ -40,19 +36,8 @@ def number(value: Any) -> float | str | None:
 def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
     """Return the numbers of a run for programs; the page *Numbers of a run for programs* tells what each key means.
 
-    NaN is null, infinity the string "inf"; temperatures in J/k_B, energies per site in J, times in seconds.
-
-    Parameters
-    ----------
-    results
-        The results of a run.
-    run
-        The record kept beside them.
-
-    Examples
-    --------
-    >>> summary(results, run)["machines"][0]["converged"]["energy"]  # doctest: +SKIP
-    True
+    NaN is null, infinity the string "inf"; temperatures in J/k_B, energies per site in J, times in seconds. `run` is
+    the record kept beside the results.
     """
     references = ("critical_temperature", "specific_heat_peak_temperature")
     return {
@@ -108,13 +93,7 @@ def _classifiers(results: xr.Dataset) -> dict[str, Any]:
 
 
 def flags(results: xr.Dataset, run: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the quality flags of a run: those of its results, and what its record says of how they were made.
-
-    Raises
-    ------
-    InvalidInput
-        If what stands for them is no list of flags.
-    """
+    """Return the quality flags of a run: those of its results, and what its record says of how they were made."""
     text = results.attrs.get("flags", "[]")
     try:
         found = [*json.loads(text), *(run.get("flags") or [])]

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import xarray as xr
+
 from rbmflow._files import write_text
 from rbmflow._format import with_error
 from rbmflow.report.document import places
@@ -18,8 +20,6 @@ from rbmflow.report.page import page
 from rbmflow.report.tables import HEADINGS
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from rbmflow.claims import Verdict
 
 _NUMBERS = ("temperature", "error", "interval_95", "chain_error", "drift", "drift_error")
@@ -30,20 +30,8 @@ def sweep_table(points: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[li
 
     A machine that several points measured alike stands once, under the first of them; a swept field that differs
     between these points has not changed it and is left out.
-
-    Parameters
-    ----------
-    points
-        For each point `run` (its id), `values` (swept field -> value) and `summary` (see `summary`, or None).
-
-    Returns
-    -------
-    header : list of str
-        `run`, the swept fields, `machine`, `artifact` (hash of the machine of its first seed), `hidden`, `start`,
-        `thermometer`, `temperature`, `error`, `interval_95`, `chain_error`, `drift`, `drift_error`, `seeds` and
-        `converged`.
-    rows : list of list
-        Temperatures in J/k_B; None where a number does not exist.
+    A point is `run` (its id), `values` (swept field -> value) and `summary` (see `summary`, or None). `artifact` is the
+    hash of the machine of the first seed; temperatures are in J/k_B, None where a number does not exist.
 
     Examples
     --------
@@ -91,19 +79,9 @@ def write_sweep(
 ) -> None:
     """Write the page of a sweep, and `table.csv` with the rows of `sweep_table` beside it.
 
-    Parameters
-    ----------
-    path
-        The HTML file in the folder of the sweep; links to the reports of the points are relative to it.
-    record
-        `run.json` of the sweep.
-    points
-        As for `sweep_table`, with `left`, the number of steps that are missing for a point, and `report`, whether it
-        has a report of its own.
-    verdicts
-        What the machines that are there say of each claim.
-    machines
-        These machines side by side, for the figures; None where there are none yet.
+    Links to the reports of the points are relative to its path. Points are as for `sweep_table`, with `left`, the steps
+    that are missing, and `report`, whether there is one. `verdicts` and the figures are of the machines that are there,
+    side by side.
     """
     header, rows = sweep_table(points)
     text = io.StringIO()

@@ -1,15 +1,11 @@
 """The numbers of a run as tables of text: where flows end, how they settle, the weights, the likelihood."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+
+import xarray as xr
 
 from rbmflow._format import with_error
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 type Table = tuple[list[str], list[list[str]]]
 """A row of headings, and rows with as many cells."""
@@ -55,38 +51,18 @@ def _flows_table(results: xr.Dataset, variables: Sequence[str], told: Callable[.
 
 
 def ends_table(results: xr.Dataset) -> Table:
-    """Return the ends of the flows: one row a machine and start, then the null, then T*.
+    """Return the ends of the flows by thermometer, in J/k_B: one row a machine and start, then the null, then T*.
 
     The end is the mean over the last quarter of the flow, with its joined error of seeds and chains: `2.412(15)` is
     2.412 ± 0.015. Where the flows of a machine have not converged by a thermometer, there is no T*, and the last row
     says so; else T* is the mean over the starts.
-
-    Parameters
-    ----------
-    results
-        The results of a run.
-
-    Returns
-    -------
-    header : list of str
-        `machine`, `start`, then one heading a thermometer.
-    rows : list of list of str
-        As many cells a row as there are headings. Temperatures in J/k_B.
-
-    Examples
-    --------
-    >>> header, rows = ends_table(results)  # doctest: +SKIP
-    >>> rows[0]  # doctest: +SKIP
-    ['V-64', 'cold', '2.412(15)', '2.405(12)', '2.398(10)', '2.371(18)']
     """
     header, ends = _flows_table(results, ("end_temperature", "end_error"), with_error)
     starts, rows = results.sizes["start"], []
     for row, (name, here) in enumerate(_by_machine(results)):
         nulls = ("-" if math.isnan(null) else f"{null:.3f}" for null in here["null_temperature"].values)
-        points = zip(
-            here["fixed_point"].values, here["fixed_point_error"].values, here["converged"].values, strict=True
-        )
-        stars = (with_error(float(value), float(error)) if there else NO_END for value, error, there in points)
+        points = (here[name].values for name in ("fixed_point", "fixed_point_error", "converged"))
+        stars = (with_error(value, error) if there else NO_END for value, error, there in zip(*points, strict=True))
         rows += ends[row * starts : (row + 1) * starts]
         rows += [[name, CLOSING_ROWS[0], *nulls], [name, CLOSING_ROWS[1], *stars]]
     return header, rows
