@@ -103,6 +103,13 @@ def test_bennett_finds_the_shift_of_gaussian_work():
     assert np.std(pulls) == pytest.approx(1, abs=5 / np.sqrt(400))
 
 
+def test_directions_without_overlap_have_an_error_that_reaches_to_both():
+    """As of a machine that is so poor that its flows and the draws have nothing in common."""
+    forward, reverse = np.full(20, -3000.0), np.full(10, -2000.0)
+    for ancestors in (None, np.arange(10)):
+        assert bennett(forward, reverse, ancestors) == (-500, 2500)
+
+
 def test_mixture_probability_is_that_of_all_states():
     model, grid = rf.Ising(rf.Square(2, 4)), (0.0, 1.5, 2.5, np.inf)
     states = enumeration.states(PLUS_MINUS, 8).astype(np.int8)

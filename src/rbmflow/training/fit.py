@@ -103,7 +103,11 @@ class Epoch[O: Objective](eqx.Module):
         """State before the first update."""
         optimiser = self.objective.optimiser(self.updates).init(eqx.filter(learner, eqx.is_array))
         rows = len(self.kept_at)
-        kept = jax.tree.map(lambda leaf: jax.device_put(np.repeat(leaf[None], rows, axis=0)), learner) if rows else None
+        kept = (
+            jax.tree.map(lambda leaf: jax.device_put(np.repeat(np.asarray(leaf)[None], rows, axis=0)), learner)
+            if rows
+            else None
+        )
         return FitState(learner, optimiser, chains, Shuffles.seeded(key), jax.device_put(np.int32(0)), kept)
 
     def chunks(self, state: FitState, done: int = 0, step: _scan.Step | None = None) -> Iterator[tuple[int, Any, Any]]:

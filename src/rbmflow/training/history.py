@@ -77,7 +77,7 @@ class Checkpoints(Record):
         number, count = plain_number(checkpoint), len(self.update)
         there = isinstance(number, int) and -count <= number < count
         Problems.only(there, "checkpoint", checkpoint, f"it must be a whole number from {-count} to {count - 1}")
-        return jax.tree.map(lambda leaf: leaf[number], self.machines)
+        return jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf)[number]), self.machines)
 
     @property
     def flags(self) -> dict[str, str]:

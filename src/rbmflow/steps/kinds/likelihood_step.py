@@ -48,18 +48,18 @@ OF_RELAXATION = {
 )
 def likelihood(task: Task) -> dict[str, Any]:
     """Excess nats of the machine and its checkpoints, and the equilibrium checks; NaN where there is no number."""
-    import jax
     import numpy as np
 
     from rbmflow import exact
     from rbmflow.dataset import Draws
     from rbmflow.likelihood import excess_nats, log_partition
+    from rbmflow.random import split
     from rbmflow.rbm import RBM
     from rbmflow.relaxation import relax
     from rbmflow.training import Checkpoints
 
     trained, drawn = task.parents
-    for_last, for_chains, *for_checkpoints = jax.random.split(task.key, 2 + trained.sizes["checkpoint"])
+    for_last, for_chains, *for_checkpoints = split(task.key, 2 + trained.sizes["checkpoint"])
     model, grid = task.model, tuple(task.settings["mixture"])
     fresh = Draws.from_dataset(drawn).at(grid)
     machine, kept = RBM.from_dataset(trained), Checkpoints.from_dataset(trained)
