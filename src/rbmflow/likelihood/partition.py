@@ -137,7 +137,7 @@ def bennett(
     for forward weights w of n_0 chains and reverse weights u of n_1, solved for :math:`\Delta = \ln (Z_1 / Z_0)`;
     infinite where no two configurations can be compared. The error is that of the two sums: over independent chains,
     or over families of a forward chain and the reverse chains that come from it. Of directions so far apart that all
-    terms are zero to rounding, the estimate is midway between :math:`\ln \langle e^w \rangle` and
+    terms vanish to rounding, the estimate is midway between :math:`\ln \langle e^w \rangle` and
     :math:`-\ln \langle e^u \rangle`, which solves the equation in this limit, and the error reaches to both.
 
     Log weights are minus infinity where the other side has no such configuration; `ancestors` are the numbers of the
@@ -160,7 +160,8 @@ def bennett(
     delta = float(brentq(balance, met.min() - 50, met.max() + 50, xtol=1e-10))  # pyright: ignore[reportArgumentType]
     up, down = sides(delta)
     slope = (up * (1 - up)).sum() + (down * (1 - down)).sum()
-    if slope == 0:
+    if slope < np.sqrt(np.finfo(float).tiny):
+        # The squares in the variance would be zero.
         ends = logsumexp(forward) - np.log(forward.size), np.log(reverse.size) - logsumexp(reverse)
         return float(np.mean(ends)), float(np.ptp(ends) / 2)
     if ancestors is None:

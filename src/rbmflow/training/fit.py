@@ -102,12 +102,8 @@ class Epoch[O: Objective](eqx.Module):
     def start(self, key: Key, learner: Any, chains: Any) -> FitState:
         """State before the first update."""
         optimiser = self.objective.optimiser(self.updates).init(eqx.filter(learner, eqx.is_array))
-        rows = len(self.kept_at)
-        kept = (
-            jax.tree.map(lambda leaf: jax.device_put(np.repeat(np.asarray(leaf)[None], rows, axis=0)), learner)
-            if rows
-            else None
-        )
+        rows, repeated = len(self.kept_at), lambda leaf: np.repeat(np.asarray(leaf)[None], rows, axis=0)
+        kept = jax.device_put(jax.tree.map(repeated, learner)) if rows else None
         return FitState(learner, optimiser, chains, Shuffles.seeded(key), jax.device_put(np.int32(0)), kept)
 
     def chunks(self, state: FitState, done: int = 0, step: _scan.Step | None = None) -> Iterator[tuple[int, Any, Any]]:
