@@ -219,5 +219,6 @@ def test_machines_of_an_ensemble_are_those_trained_one_by_one(estimator):
         for one, other in zip(jax.tree.leaves((machine, history)), jax.tree.leaves((alone, seen)), strict=True):
             np.testing.assert_allclose(one, other, atol=2e-6)
         assert machine.sides == alone.sides == (3, 3)
+        assert {type(leaf) for leaf in jax.tree.leaves(machine)} == {type(alone.weights)}
     weights = [np.asarray(machine.weights) for machine, _ in together]
     assert not np.allclose(weights[0], weights[1])

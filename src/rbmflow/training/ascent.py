@@ -122,4 +122,4 @@ class Training(eqx.Module):
         tempered = state.chains.trajectory(state.learner) if isinstance(state.chains, TemperedChains) else None
         curves = joined.reconstruction, joined.weight_norm, joined.largest_weight
         history = History(*curves, read, tempered, self.epoch.epochs)
-        return on_lattice((state.learner, history), self.sides)
+        return on_lattice((jax.device_put(state.learner), history), self.sides)

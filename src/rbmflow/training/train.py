@@ -16,6 +16,7 @@ from rbmflow.training.ascent import Training
 from rbmflow.training.estimator import Estimator
 from rbmflow.training.fit import Epoch, FitState
 from rbmflow.training.history import Epochs, History
+from rbmflow.training.ptt import TemperedChains
 
 
 @own_settings
@@ -169,16 +170,17 @@ def train_ensemble(
     problems.done()
     trained = Training.of(data, of_machine, of_training)
     states = together([trained.start(key) for key in keys_of(keys)])
-    axes = _axes_of(states)
-
-    def alone(number: int, states: FitState, seen: list[Epochs]) -> tuple[RBM, History]:
-        pick = lambda leaf, axis: leaf if axis is None else leaf[number]  # noqa: E731
-        state = jax.tree.map(pick, states, axes, is_leaf=lambda x: x is None)
-        return trained.finished(state, [jax.tree.map(lambda leaf: leaf[:, number], part) for part in seen])
 
     def finish(states: FitState, seen: list[Epochs]) -> list[tuple[RBM, History]]:
-        # On the host a row of an array costs nothing.
+        # On the host a row of an array costs nothing; chains are large and left where nothing is read from them.
+        chains = states.chains if isinstance(states.chains, TemperedChains) else ()
+        states = FitState(states.learner, (), chains, states.order, states.updates, states.kept)
         states, seen = jax.device_get((states, seen))
-        return [alone(number, states, seen) for number in range(len(states.order.keys))]
+
+        def alone(number: int) -> tuple[RBM, History]:
+            state = jax.tree.map(lambda leaf: leaf[number] if leaf.ndim else leaf, states)
+            return trained.finished(state, jax.tree.map(lambda leaf: leaf[:, number], seen))
+
+        return [alone(number) for number in range(len(states.order.keys))]
 
     return trained.epoch.fit(states, finish, progress, AllEpochs(trained.epoch))
