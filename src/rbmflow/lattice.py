@@ -44,11 +44,6 @@ class Square:
         return self.ly * self.lx
 
     @property
-    def bonds(self) -> int:
-        """Number of bonds, 2 N."""
-        return 2 * self.sites
-
-    @property
     def neighbours(self) -> np.ndarray:
         """Site numbers int32 [site, 4] at the other ends of the bonds right, down, left, up.
 

@@ -40,7 +40,8 @@ _LAYOUT = {
 class MeasuredDraws(Record):
     """Total energies in J and numbers of observables of draws at several temperatures.
 
-    `ess` is how many independent draws these are worth at each. The second part of a `value` is 1 where the observable is no ratio; `names` are those of the observables.
+    `ess` is how many independent draws these are worth at each, `names` are those of the observables, and the second
+    part of a `value` is 1 where the observable is no ratio.
     """
 
     energy: Float64[np.ndarray, "temperature draw"]

@@ -122,7 +122,6 @@ class Thermometer:
     def __init__(self, observable: Observable | str, equilibrium: Equilibrium):
         problems = Problems()
         problems.kind("equilibrium", equilibrium, Equilibrium, "equilibrium, such as rbmflow.equilibrium.exact(model)")
-        problems.done()
         named = OBSERVABLES[observable] if isinstance(observable, str) else observable
         problems.kind("observable", named, Observable, "observable, or the name of one")
         problems.done()
