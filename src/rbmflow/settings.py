@@ -8,35 +8,19 @@ from typing import Any, Literal, get_args, get_type_hints
 from rbmflow._checks import Problems, between_temperatures, find_temperature, is_number, listed, plain_number
 from rbmflow._registry import Registry
 
+# Names as they are written in a spec; that of an estimator is one of `RECIPES`.
 type UnitsName = Literal["-1/+1", "0/1"]
-"""The two values of a unit, as written in a spec."""
-
 type EstimatorName = str
-"""Name of an estimator of the gradient among `RECIPES`."""
-
 type OptimiserName = Literal["sgd", "momentum", "adam"]
-"""Optimisers, as written in a spec."""
-
 type ScheduleName = Literal["constant", "linear", "cosine"]
-"""Courses of the learning rate, as written in a spec."""
-
 type HalvesName = Literal["sampled", "mean-hidden", "mean-field"]
-"""How one iteration of a flow passes through the layers, as written in a spec."""
-
 type MethodName = Literal["auto", "transfer-matrix", "metropolis", "heat-bath", "swendsen-wang", "wolff"]
-"""Samplers, as written in a spec."""
 
+# What a spec may name: what types learn from, what thermometers read, what stands in for a trained machine, estimators.
 SOURCES: Registry[Any] = Registry("data source", ("rbmflow.data_sources",), default="ising")
-"""What a type of machine may learn from."""
-
 OBSERVABLES: Registry[Any] = Registry("observable", ("rbmflow.observables",))
-"""Observables by name, which `reading.thermometers` may name."""
-
 CONTROLS: Registry[Any] = Registry("control", ("rbmflow.controls",))
-"""What may take the place of a trained machine."""
-
 RECIPES: Registry[Any] = Registry("recipe", ("rbmflow.training",), default="CD")
-"""Estimators of the gradient, by which a machine is trained."""
 
 LARGEST_SUMMED_LAYER = 20
 """Units of the smaller layer of a machine whose states are summed exactly."""
@@ -46,7 +30,6 @@ FEWEST_RUNGS = 5
 
 PAPER_GRID = tuple(k / 4 for k in range(25))
 """0, 0.25, ..., 6: the range of the abstract of arXiv:1801.07172, with the step of the code of arXiv:2006.10176."""
-
 
 CRITICAL = 2.269185314213022
 """T_c of the infinite square lattice in J/k_B, which `exact.critical_temperature` computes."""

@@ -88,17 +88,24 @@ type Together = Callable[[Sequence[Task]], list[Any]]
 type Along = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Kind:
     """A kind of step, as `step` makes it."""
 
     compute: Compute
+    """Gives labelled data, or arrays by name on the axes that `holds` declares, and coordinates on their own axes."""
     version: int
+    """Number of its code, a part of the hash: raised whenever the same settings give other numbers."""
     takes: str
-    rows: str
-    along: Along
-    together: Together | None
-    apart: str | None
+    """Dotted names of the parts of a spec that are its settings, of sections what differs from the defaults."""
+    holds: str
+    """What the data must hold, as `Expected` says it."""
+    along: Along = lambda settings: {}
+    """Lengths or coordinates by settings, besides the lengths that the lattice decides."""
+    together: Together | None = None
+    """Computes steps of one `group`, as `compute` does one by one but for rounding; None if it cannot."""
+    apart: str | None = None
+    """The setting in which steps of one `group` differ."""
 
     def of(self, spec: Spec, name: str, *parents: Step, **own: Any) -> Step:
         """A step of a run under a name for people: its settings are what it takes of the spec, and those given."""
@@ -106,56 +113,27 @@ class Kind:
         plain = {name: value.differing() if isinstance(value, Settings) else value for name, value in settings.items()}
         return Step(self.compute.__name__, name, plain, parents, self.version)
 
-    def holds(self, settings: Mapping[str, Any]) -> Expected:
+    def expected(self, settings: Mapping[str, Any]) -> Expected:
         """What the data of a step with these settings must hold."""
         side = asked(settings, ModelSettings).length
         half = side // 2 + 1
         sizes = {"y": side, "x": side, "dy": half, "dx": half, "visible": side**2}
-        return Expected(self.rows, {**sizes, **self.along(settings)})
+        return Expected(self.holds, {**sizes, **self.along(settings)})
 
     def told(self, task: Task, found: Any) -> xr.Dataset:
         """What was computed as labelled data, with their units and the flags."""
         from rbmflow._variables import RESULTS, labelled
 
         if isinstance(found, dict):
-            found = labelled(found, declared=self.holds(task.settings).declared())
+            found = labelled(found, declared=self.expected(task.settings).declared())
             for name in set(found.variables) & set(RESULTS):
                 found[name].attrs.update(long_name=RESULTS[name].long_name, units=RESULTS[name].units)
         return found.assign_attrs(flags=json.dumps(task.flags))
 
 
-def step(
-    *,
-    version: int,
-    takes: str,
-    holds: str,
-    along: Along = lambda settings: {},
-    together: Together | None = None,
-    apart: str | None = None,
-) -> Callable[[Compute], Kind]:
-    """Make a function a kind of step, which has its name.
-
-    The function gives labelled data, or arrays by name on the axes that `holds` declares; what is not declared is the
-    coordinate of its own axis.
-
-    Parameters
-    ----------
-    version
-        Number of its code, a part of the hash: raised whenever the same settings give other numbers.
-    takes
-        Dotted names of the parts of a spec that are its settings, of sections what differs from the defaults.
-    holds, along
-        What the data must hold, as `Expected` says it, besides the lengths that the lattice decides.
-    together
-        Computes steps of one `group`, as the function does one by one but for rounding; None if it cannot.
-    apart
-        The setting in which steps of one `group` differ.
-    """
-
-    def register(compute: Compute) -> Kind:
-        return KINDS.add(compute.__name__, Kind(compute, version, takes, holds, along, together, apart))
-
-    return register
+def step(**declared: Any) -> Callable[[Compute], Kind]:
+    """Make a function a kind of step, which has its name; what is declared are the fields of `Kind`."""
+    return lambda compute: KINDS.add(compute.__name__, Kind(compute=compute, **declared))
 
 
 def compute(step: Step, parents: tuple[xr.Dataset, ...], work: Path, progress: Callable[[float], None]) -> xr.Dataset:

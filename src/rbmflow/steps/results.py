@@ -21,6 +21,8 @@ from rbmflow.store import Step
 AVERAGED = ("energy", "abs_magnetization", "magnetization_2", "magnetization_4", "domains", "step_distance")
 """Averages over chains, each with its error, that are averaged over seeds besides the temperatures."""
 
+OF_READING = ("temperature_read", "temperature_read_error", "temperature_read_curve_error")
+
 type Found = dict[tuple[str, ...], xr.Dataset]
 
 
@@ -138,9 +140,8 @@ def _over_seeds(
 
 def _averages(read: xr.Dataset) -> xr.Dataset:
     """Means over seeds at every iteration, with joined errors where those of the chains are known."""
-    of_reading = ("temperature_read", "temperature_read_error", "temperature_read_curve_error")
     averages: dict[str, Any] = {"temperature_read": read["temperature_read"]}
-    averages |= _over_seeds(read, "temperature", mean_temperature, *of_reading)
+    averages |= _over_seeds(read, "temperature", mean_temperature, *OF_READING)
     for name in (*AVERAGED, "probability"):
         averages |= _over_seeds(read, name, mean_and_joined_error, name, f"{name}_error")
     return labelled(averages | _over_seeds(read, "correlation", mean_and_error), read.coords)
@@ -149,8 +150,7 @@ def _averages(read: xr.Dataset) -> xr.Dataset:
 def _ends(read: xr.Dataset) -> xr.Dataset:
     """What `end_of_flows` says of every machine and thermometer; T* is the mean end of those that have converged."""
     order = ("machine", "thermometer", "seed", "start", "iteration")
-    names = ("temperature_read", "temperature_read_error", "temperature_read_curve_error")
-    temperature, error, of_curve = (read[name].transpose(*order).values for name in names)
+    temperature, error, of_curve = (read[name].transpose(*order).values for name in OF_READING)
     was_read = read["was_read"].isel(machine=0, seed=0, start=0).transpose("thermometer", "iteration").values
     found = [
         [end_of_flows(*row, was_read[place]) for place, row in enumerate(zip(*of_machine, strict=True))]

@@ -90,13 +90,13 @@ def _of_variable(dataset: xr.Dataset, name: str, declared: Declared) -> str | No
 
 
 KINDS: Registry[Any] = Registry("kind of step", ("rbmflow.steps.kinds",))
-"""Kinds of steps; `holds` of each says from settings what is expected of its data."""
+"""Kinds of steps; `expected` of each says from settings what is expected of its data."""
 
 
 def expected_of(kind: str, settings: Mapping[str, Any]) -> Expected:
     """What is expected of the data of a kind of step by settings as a provenance has them."""
     # JSON has no infinity, which was written as text, and no tuples.
-    return KINDS[kind].holds(mapped(settings, lambda value: math.inf if value == "inf" else value, tuple))
+    return KINDS[kind].expected(mapped(settings, lambda value: math.inf if value == "inf" else value, tuple))
 
 
 def believe(kind: str, settings: Mapping[str, Any], of_step: str, content: bytes) -> xr.Dataset:
