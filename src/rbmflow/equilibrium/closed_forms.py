@@ -40,10 +40,6 @@ _FORMS = {
 class ClosedForms(Equilibrium):
     """The Ising model without a field: see `exact`."""
 
-    def __init__(self, model: Ising):
-        free_lattice(model)
-        super().__init__(model)
-
     def __str__(self) -> str:
         return "closed forms; draws tell it (equilibrium.reweighted)"
 

@@ -16,9 +16,6 @@ from rbmflow.equilibrium import Curve, Equilibrium
 from rbmflow.model import Ising
 from rbmflow.observables import OBSERVABLES, Observable, average
 
-type Ensembles = Configurations
-"""Configurations of -1/+1 [..., chain, y, x] in any form; the chains of one ensemble are independent."""
-
 
 class Reading(NamedTuple):
     """Temperature of an ensemble.
@@ -139,8 +136,8 @@ class Thermometer:
         """Equilibrium mean of the observable against temperature."""
         return self.equilibrium.curve(self.observable)
 
-    def temperature(self, spins: Ensembles) -> Reading:
-        """Temperature and its error for each ensemble of chains."""
+    def temperature(self, spins: Configurations) -> Reading:
+        """Temperature and its error for each ensemble [..., chain, y, x] of independent chains."""
         return self.of_values(self.observable.values(self.model, ensembles_of(self.model, spins)))
 
     def of_values(self, values: Numbers) -> Reading:

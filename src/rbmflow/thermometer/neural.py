@@ -19,7 +19,7 @@ from rbmflow.equilibrium.source import mean_class
 from rbmflow.lattice import Square
 from rbmflow.model import Ising
 from rbmflow.observables import Observable, average
-from rbmflow.thermometer.ensemble import Ensembles, Reading, ensembles_of, through_curve
+from rbmflow.thermometer.ensemble import Reading, ensembles_of, through_curve
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -88,7 +88,7 @@ class NeuralThermometer(Record):
         """Probabilities of the classes for each configuration."""
         return class_probabilities(self.network, spins_of(spins, self.model.lattice.shape))
 
-    def temperature(self, spins: Ensembles) -> Reading:
+    def temperature(self, spins: Configurations) -> Reading:
         """Temperature and its error for each ensemble of chains, from its mean class.
 
         The error joins that of the chains and that of the measured curve. It refuses what `read` does.
