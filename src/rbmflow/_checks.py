@@ -176,12 +176,13 @@ class Problems:
         shown = value if isinstance(value, int | float | str) else type(value).__name__
         self.unless(isinstance(value, kind), name, shown, f"it must be a {example}")
 
-    def temperatures(self, name: str, values: Any) -> None:
-        """Note a problem unless `values` are increasing temperatures, 0 and inf included, that can be told apart."""
+    def temperatures(self, name: str, values: Any) -> tuple[float, ...]:
+        """The values as floats; a problem unless they are different temperatures in order, 0 and inf included."""
         try:
-            rows = [float(t) for t in values]
+            rows = [] if isinstance(values, str) else [float(plain_number(t)) for t in values]
         except (TypeError, ValueError, OverflowError):
             rows = []
+        values = tuple(rows) or values
         allowed = "it must hold at least one temperature, none negative or NaN, in increasing order"
         ok = bool(rows) and not any(math.isnan(t) or t < 0 for t in rows)
         if ok and rows == sorted(rows, reverse=True) and rows[0] > rows[-1]:
@@ -193,6 +194,7 @@ class Problems:
             self.unless(not beyond, name, values, f"float32 cannot hold {t!r}; 0 and inf are allowed")
         for a, b in itertools.pairwise(rows) if ok else ():
             self.unless(not same_temperature(a, b), name, values, f"float32 cannot tell {a!r} and {b!r} apart")
+        return tuple(rows)
 
     def done(self) -> None:
         """Raise one `InvalidInput` if anything was noted."""

@@ -178,13 +178,7 @@ def keys_of(given: Iterable[AnyKey], name: str = "keys") -> list[Key]:
 
 def temperatures_of(given: Temperatures, name: str = "temperatures") -> tuple[float, ...]:
     """Temperatures in J/k_B as floats, refused unless they increase from 0 on."""
-    rows = [given] if is_number(plain_number(given)) else given
-    try:
-        values = tuple(float(plain_number(t)) for t in rows) if not isinstance(rows, str) else ()
-    except (TypeError, ValueError):
-        values = ()
-    Problems.only(bool(values), name, given, "it must hold numbers, one or more temperatures in J/k_B")
     problems = Problems()
-    problems.temperatures(name, values)
+    values = problems.temperatures(name, [given] if is_number(plain_number(given)) else given)
     problems.done()
     return values
