@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from rbmflow.cli import main
+
 SPEC = """
 name = "killed"
 seeds = 1
@@ -81,29 +83,28 @@ def test_a_run_ends_with_its_table_and_report(stores):
     assert "<svg" in report.read_text(encoding="utf-8")
 
 
-def test_show_prints_the_numbers_for_programs(stores):
+def test_show_prints_the_numbers_for_programs(stores, capsys):
     _, undisturbed, _ = stores
-    command = rbmflow("show", "killed", "--json", "--store", undisturbed)
-    numbers = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert main(["show", "killed", "--json", "--store", str(undisturbed)]) == 0
+    numbers = json.loads(capsys.readouterr().out)
     assert numbers["machines"][0]["machine"] == "V-8"
     assert numbers["references"]["critical_temperature"] == pytest.approx(2.269185314213022)
 
 
-def test_a_second_run_computes_nothing(stores):
+def test_a_second_run_computes_nothing(stores, capsys):
     _, undisturbed, _ = stores
     spec = undisturbed.parent / "killed.toml"
     before = {path: path.stat().st_mtime_ns for path in undisturbed.glob("artifacts/*/*/*")}
-    command = rbmflow("run", spec, "--store", undisturbed)
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "nothing to compute" in done.stdout
+    assert main(["run", str(spec), "--store", str(undisturbed)]) == 0
+    assert "nothing to compute" in capsys.readouterr().out
     assert before == {path: path.stat().st_mtime_ns for path in undisturbed.glob("artifacts/*/*/*")}
 
 
-def test_a_change_of_the_flow_keeps_the_machine(stores):
+def test_a_change_of_the_flow_keeps_the_machine(stores, capsys):
     _, undisturbed, _ = stores
     spec = undisturbed.parent / "killed.toml"
-    command = rbmflow("plan", spec, "--store", undisturbed, "--flow.iterations", 9)
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert main(["plan", str(spec), "--store", str(undisturbed), "--flow.iterations", "9"]) == 0
+    told = capsys.readouterr().out
     wanted = [
         line.removeprefix("to compute: ").split()[0] for line in told.splitlines() if line.startswith("to compute")
     ]
