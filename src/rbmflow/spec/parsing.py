@@ -115,7 +115,7 @@ def _value(kind: Any, value: Any, place: str, problems: Problems) -> Any:
     if get_origin(kind) is dict and isinstance(value, Mapping):
         read = {name: _section(get_args(kind)[1], table, f"{place}.{name}.", problems) for name, table in value.items()}
         return None if None in read.values() else read
-    misfits = [Problem(*misfit) for misfit in _misfits(kind, value, place)]
+    misfits = list(_misfits(kind, value, place))
     problems.found += misfits
     return None if misfits else tuple(value) if isinstance(value, list) else value
 
@@ -125,7 +125,7 @@ _SORTS |= {str: (str, "text"), dict: (Mapping, "a table"), tuple: (list | tuple,
 """What a value of TOML must be for a type, and how that is called; truth values are no numbers."""
 
 
-def _misfits(kind: Any, value: Any, place: str) -> Iterator[tuple[str, object, str]]:
+def _misfits(kind: Any, value: Any, place: str) -> Iterator[Problem]:
     """Where a value is not of a type, and what it must be."""
     kind = getattr(kind, "__value__", kind)
     choices = get_args(kind) if get_origin(kind) in (Literal, UnionType) else (kind,)
@@ -136,7 +136,7 @@ def _misfits(kind: Any, value: Any, place: str) -> Iterator[tuple[str, object, s
         fits = any(isinstance(value, sort) and (sort is bool or not isinstance(value, bool)) for sort, _ in sorts)
         called = [name for _, name in sorts]
     if not fits:
-        yield place, value, f"it must be {' or '.join(called)}"
+        yield Problem(place, value, f"it must be {' or '.join(called)}")
     elif get_origin(kind) is tuple:
         for index, one in enumerate(value):  # pyright: ignore[reportArgumentType]
             yield from _misfits(get_args(kind)[0], one, f"{place}[{index}]")
