@@ -150,9 +150,8 @@ def test_a_batch_of_a_sorted_set_is_a_fair_sample():
     """The mean place of a batch has the mean and the spread of draws without replacement."""
     size, batch = 5000, 100
     shuffles = Shuffles.seeded(jax.random.key(3))
-    means = np.concatenate(
-        [np.asarray(shuffles.at(count, size)).reshape(-1, batch).mean(axis=1) for count in range(200)]
-    )
+    order = jax.jit(lambda count: shuffles.at(count, size))
+    means = np.concatenate([np.asarray(order(count)).reshape(-1, batch).mean(axis=1) for count in range(200)])
     spread = np.sqrt((size + 1) * (size - batch) / (12 * batch))
     assert abs(means[::2].mean() - (size - 1) / 2) < 5 * spread / np.sqrt(len(means) / 2)
     assert means.std() == pytest.approx(spread, rel=5 / np.sqrt(2 * len(means)))
