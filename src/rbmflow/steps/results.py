@@ -237,7 +237,7 @@ def _flags(task: Task, dataset: xr.Dataset) -> list[dict[str, str]]:
     flags = [
         {"where": parent.name, **entry}
         for parent, data in zip(task.step.parents, task.parents, strict=True)
-        for entry in json.loads(data.attrs["flags"])
+        for entry in json.loads(data.attrs.get("flags", "[]"))  # Earlier artifacts of the same hash tell none.
     ]
     flags = [entry for number, entry in enumerate(flags) if entry not in flags[:number]]
     for place, machine in enumerate(dataset["machine"].values):
