@@ -79,7 +79,7 @@ def weights_along_training(results: xr.Dataset) -> Figure:
     for axes in cells[-4:]:
         axes.set_xlabel("gradient updates")
     panels.update_axis(cells[0])
-    drawn.legend(*cells[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(machines))
+    panels.label_legend(drawn, cells[0], len(machines))
     return drawn
 
 
@@ -109,7 +109,6 @@ def training_time(results: xr.Dataset) -> Figure:
 
 
 def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
-    axes.set_ylim(LOWEST, HIGHEST)
     lines = panels.references(here.sel(thermometer="energy"), "null")
     panels.reference_lines(axes, lines)
     update, converged = here["checkpoint_update"].values, here["checkpoint_converged"].values == 1
@@ -117,21 +116,18 @@ def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
         end, error = flow["checkpoint_end_temperature"].values, flow["checkpoint_end_error"].values
         inside = _with_error(axes, update, end, error, look.colour)
         for chosen, face in ((converged, look.colour), (~converged, "white")):
-            axes.plot(
-                update[chosen], inside[chosen], look.marker, color=look.colour, markerfacecolor=face, markersize=4
-            )
+            shown_as = {"color": look.colour, "markerfacecolor": face, "markersize": 4}
+            axes.plot(update[chosen], inside[chosen], look.marker, **shown_as)
     marks.say_empty(axes, here["checkpoint_end_temperature"].values)
     marks.side_labels(axes, lines)
 
 
 def _with_error(axes: Axes, update: np.ndarray, end: np.ndarray, error: np.ndarray, colour: str) -> np.ndarray:
     """Draw line and error bars, triangles at the edge for what lies beyond the axis; return what lies inside."""
+    axes.set_ylim(LOWEST, HIGHEST)
     inside = np.where((end >= LOWEST) & (end <= HIGHEST), end, np.nan)
     axes.errorbar(update, inside, np.nan_to_num(error), color=colour, linewidth=0.8)
-    for beyond, edge, marker in ((end > HIGHEST, HIGHEST, "^"), (end < LOWEST, LOWEST, "v")):
-        if beyond.any():
-            at_edge = np.full(beyond.sum(), edge)
-            axes.plot(update[beyond], at_edge, marker, color=colour, markersize=3, clip_on=False)
+    marks.draw_beyond(axes, update, end, colour)
     return inside
 
 
@@ -161,14 +157,11 @@ def _draw_excess(axes: Axes, here: xr.Dataset) -> None:
 def study_training_time(study: xr.Dataset) -> Figure:
     """T(E) at the end of the flows against training time, one panel a machine of a study."""
     machines = panels.by_machine(study)
-    columns = 5
-    rows = -(-len(machines) // columns)
-    drawn = panels.new_figure(0.5 + 1.75 * rows)
-    grid = drawn.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    rows = -(-len(machines) // 5)
+    drawn, grid = panels.panel_grid([""] * 5, ["$T(E)$ $(J/k_B)$"] * rows, "", 0.5 + 1.75 * rows, sharey=True)
     for axes in grid.ravel()[len(machines) :]:
         axes.set_axis_off()
     for axes, (name, here) in zip(grid.ravel(), machines, strict=False):
-        axes.set_ylim(LOWEST, HIGHEST)
         candidates = ("critical_temperature", "specific_heat_peak_temperature", "mixture_temperature")
         for candidate, line in zip(candidates, (marks.CRITICAL, marks.PEAK, marks.NULL), strict=True):
             axes.axhline(float(here[candidate]), **line)
@@ -179,7 +172,5 @@ def study_training_time(study: xr.Dataset) -> Figure:
         panels.update_axis(axes, ticks=False)
         axes.set_title("\n".join(textwrap.wrap(name, 30)), fontsize=7)
     panels.update_axis(grid[0, 0])
-    for axes in grid[:, 0]:
-        axes.set_ylabel("$T(E)$ $(J/k_B)$")
     drawn.supxlabel("gradient updates", fontsize=8)
     return drawn

@@ -50,9 +50,8 @@ def off_manifold(results: xr.Dataset) -> Figure:
 
 def _draw_distance(axes: Axes, here: xr.Dataset, top: float) -> None:
     axes.set_ylim(-0.03 * top, top)
-    axes.plot(
-        here["compared"].values, here["off_floor"].mean("start").values, color=style.INK, linewidth=0.8, linestyle="--"
-    )
+    floor = here["off_floor"].mean("start").values
+    axes.plot(here["compared"].values, floor, color=style.INK, linewidth=0.8, linestyle="--")
     for _, look, at in panels.by_start(here):
         mean, error = at["off_distance_mean"].values, np.nan_to_num(at["off_distance_error"].values)
         bar = {"fmt": look.marker, "linestyle": "-", "linewidth": 0.8, "markersize": 3}
@@ -100,10 +99,8 @@ def renormalization(results: xr.Dataset) -> Figure:
     grid[2].set_xlabel("iteration")
     grid[0].set_ylabel("$T(E)$ $(J/k_B)$")
     marks.side_labels(grid[2], {marks.T_C: critical})
-    looks = style.start_looks(results)
-    handles = [
-        Line2D([], [], color=colour, linewidth=1.8) for colour in (*colours, *(k.colour for k in looks.values()))
-    ]
-    names = [f"RG at T = {start:.4g}" for start in starts] + [f"RBM from {start}" for start in looks]
-    drawn.legend(handles, names, loc="outside lower center", ncols=min(len(names), 5))
+    shown = {f"RG at T = {start:.4g}": colour for start, colour in zip(starts, colours, strict=True)}
+    shown |= {f"RBM from {start}": look.colour for start, look in style.start_looks(results).items()}
+    handles = [Line2D([], [], color=colour, linewidth=1.8) for colour in shown.values()]
+    drawn.legend(handles, shown, loc="outside lower center", ncols=min(len(shown), 5))
     return drawn

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from rbmflow.figures import marks, panels, style
 from rbmflow.figures.plot import figure
@@ -77,7 +77,7 @@ def projections(results: xr.Dataset) -> Figure:
             axes.plot(x, mean, color=colour, linestyle=dashes, linewidth=1.2, label=f"k = {number + 1}")
             axes.fill_between(x, np.maximum(mean - error, SMALLEST_PROJECTION), mean + error, color=colour, alpha=0.2)
         marks.side_labels(axes, {marks.T_C: critical}, "x")
-    drawn.legend(*cells[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=len(MODE_LOOKS))
+    panels.label_legend(drawn, cells[0][0], len(MODE_LOOKS))
     return drawn
 
 
@@ -95,9 +95,8 @@ def projections(results: xr.Dataset) -> Figure:
 def mode_growth(results: xr.Dataset) -> Figure:
     """How every mode grows along the flow, against what the linearised mean-field map predicts."""
     names = ("gain, first iteration", "squared projection", "mean field, relative")
-    drawn, columns = panels.machine_columns(
-        results, names, "predicted gain $\\sigma_k^2$", 6.2, 0.0, sharex="col", sharey=False
-    )
+    xlabel = "predicted gain $\\sigma_k^2$"
+    drawn, columns = panels.machine_columns(results, names, xlabel, 6.2, 0.0, sharex="col", sharey=False)
     last = results.sizes["growth_iteration"] - 1
     light, dark = style.tints(style.NEUTRAL, 4)[1], style.INK
     for (upper, middle, lower), machine in columns:
@@ -114,12 +113,12 @@ def mode_growth(results: xr.Dataset) -> Figure:
             for at, colour, marker in ((1, light, "."), (last, dark, "x")):
                 values = here[name].isel(growth_iteration=at).values.ravel()
                 values = np.where(values > 0, values, np.nan)
-                shown_as = {"color": colour, "markersize": 3, "markeredgewidth": 0.6}
-                axes.semilogy(predicted, values, marker, label=f"iteration {at}", **shown_as)
+                shown_as = {"color": colour, "markersize": 3, "markeredgewidth": 0.6, "label": f"iteration {at}"}
+                axes.semilogy(predicted, values, marker, **shown_as)
             axes.axhline(1.0, color=style.INK, linewidth=0.6)
         for axes in (upper, middle, lower):
             axes.set_xscale("log")
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.xaxis.set_minor_locator(NullLocator())
             axes.axvline(1.0, color=style.INK, linewidth=0.6, linestyle=(0, (1, 1.6)))
-    drawn.legend(*columns[0][0][1].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    panels.label_legend(drawn, columns[0][0][1], 2)
     return drawn

@@ -1,5 +1,7 @@
 """Axes that know temperatures: reference lines with labels, infinity, readings outside the range."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -105,7 +107,6 @@ def draw_readings(axes: Axes, x: ArrayLike, mean: ArrayLike, error: ArrayLike, l
     The axis range must be set before. An error that is NaN (one seed) draws no band.
     """
     x, mean, error = (np.asarray(a, float) for a in (x, mean, error))
-    low, high = axes.get_ylim()
     drawable = np.where(np.isfinite(mean), mean, np.nan)
     width = np.where(np.isfinite(error), error, np.nan)
     axes.fill_between(x, drawable - width, drawable + width, color=look.colour, alpha=0.22, linewidth=0)
@@ -113,10 +114,15 @@ def draw_readings(axes: Axes, x: ArrayLike, mean: ArrayLike, error: ArrayLike, l
     there = np.isfinite(np.concatenate([[np.nan], drawable, [np.nan]]))
     alone = there[1:-1] & ~there[:-2] & ~there[2:]
     axes.plot(x[alone], drawable[alone], ".", color=look.colour)
-    for beyond, edge, marker in ((mean > high, high, "^"), (mean < low, low, "v")):
+    draw_beyond(axes, x, mean, look.colour)
+
+
+def draw_beyond(axes: Axes, x: NDArray[Any], values: NDArray[Any], colour: str) -> None:
+    """Draw triangles at the edge for what lies beyond the upright axis, whose range must be set before."""
+    low, high = axes.get_ylim()
+    for beyond, edge, marker in ((values > high, high, "^"), (values < low, low, "v")):
         if beyond.any():  # an empty line that is not clipped would upset the layout
-            at_edge = np.full(beyond.sum(), edge)
-            axes.plot(x[beyond], at_edge, marker, color=look.colour, markersize=3, clip_on=False)
+            axes.plot(x[beyond], np.full(beyond.sum(), edge), marker, color=colour, markersize=3, clip_on=False)
 
 
 def say_empty(axes: Axes, *values: ArrayLike) -> None:

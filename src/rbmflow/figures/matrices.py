@@ -91,18 +91,16 @@ def spectra(results: xr.Dataset) -> Figure:
         squares = here["singular_value"].transpose("seed", "mode").values ** 2
         for number, eigenvalues in enumerate(np.where(squares > 0, squares, np.nan)):
             index, name = np.arange(1, eigenvalues.size + 1), "" if number else "weights"
-            axes.semilogy(
-                index, eigenvalues, ".-", color=style.NEUTRAL, alpha=0.75, markersize=2.5, linewidth=0.7, label=name
-            )
+            thin = {"markersize": 2.5, "linewidth": 0.7}
+            axes.semilogy(index, eigenvalues, ".-", color=style.NEUTRAL, alpha=0.75, label=name, **thin)
         data = here["data_eigenvalue"].values
         data = np.where(data > 1e-9, data, np.nan)
-        axes.plot(
-            np.arange(1, data.size + 1), data, "x", color=style.DATA, markersize=2.5, markeredgewidth=0.7, label="data"
-        )
+        index = np.arange(1, data.size + 1)
+        axes.plot(index, data, "x", color=style.DATA, markersize=2.5, markeredgewidth=0.7, label="data")
         for name, edge in (("random weights", "initial_edge_upper"), ("", "initial_edge_lower")):
             level = float(here[edge].mean())
             if level > LEAST_EDGE:
                 axes.axhline(level, color=style.INK, linewidth=0.8, linestyle=(0, (1, 1.6)), label=name)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    drawn.legend(*cells[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+    panels.label_legend(drawn, cells[0][0], 3)
     return drawn

@@ -8,6 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from rbmflow.figures.marks import C_MAX, CRITICAL, NULL, PEAK, T_C, draw_readings, plain
@@ -133,13 +134,24 @@ def reference_lines(axes: Axes, values: dict[str, float], along: str = "y") -> N
         (axes.axhline if along == "y" else axes.axvline)(value, **line)
 
 
-def start_legend(figure: Figure, results: xr.Dataset, *, markers: bool = False) -> None:
-    """Write the names of the starts in their colours above a figure."""
+def start_handles(results: xr.Dataset, *, markers: bool) -> list[Line2D]:
+    """The names of the starts in their colours, for a legend."""
     handles = []
     for start, look in start_looks(results).items():
         shown_as: dict[str, Any] = {"marker": look.marker, "linewidth": 1} if markers else {"linewidth": 1.8}
         handles.append(Line2D([], [], color=look.colour, label=f"from {start}", **shown_as))
+    return handles
+
+
+def start_legend(figure: Figure, results: xr.Dataset, *, markers: bool = False) -> None:
+    """Write the names of the starts above a figure."""
+    handles = start_handles(results, markers=markers)
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 8))
+
+
+def label_legend(figure: Figure, axes: Axes, columns: int) -> None:
+    """Write the labels of one panel above a figure, for all panels."""
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=columns)
 
 
 def iteration_legend(figure: Figure, iterations: Sequence[int]) -> None:
@@ -153,6 +165,7 @@ def update_axis(axes: Axes, *, ticks: bool = True) -> None:
     """Give a level axis of gradient updates: logarithmic beyond 1, with the untrained machine at 0."""
     axes.set_xscale("symlog", linthresh=1.0)
     axes.set_xlim(left=0)
+    axes.xaxis.set_minor_locator(NullLocator())  # ticks that have no length take long all the same
     if ticks:
         axes.set_xticks([0, *(10**power for power in range(1, 8, 2) if 10**power < axes.get_xlim()[1])])
 

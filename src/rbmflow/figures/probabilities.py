@@ -1,5 +1,7 @@
 """Figures of distributions along the flow, at a few iterations: class probabilities, correlations."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -7,6 +9,17 @@ from matplotlib.figure import Figure
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow.figures import marks, panels, style
 from rbmflow.figures.plot import figure
+
+
+def _rows(results: xr.Dataset, ylabel: str, xlabel: str, pad: float | None = None) -> tuple[Figure, Any]:
+    """One row a machine, one column a start with its name in its colour; the shown iterations above."""
+    looks = style.start_looks(results)
+    width = max(style.WIDTH, 2.0 * len(looks))
+    drawn, rows = panels.machine_rows(results, len(looks), ylabel, xlabel, 1.7, width)
+    for axes, (start, look) in zip(rows[0][0], looks.items(), strict=True):
+        axes.set_title(f"from {start}", color=look.colour, pad=pad)
+    panels.iteration_legend(drawn, results["iteration"].values.tolist())
+    return drawn, rows
 
 
 @figure(
@@ -28,10 +41,8 @@ def class_probabilities(results: xr.Dataset) -> Figure:
     classifiers = marks.labels(results, "classifier")
     if len(classifiers) > 1:
         raise InvalidInput(Problem("classifier", classifiers, "one of them must be chosen"))
-    results, looks = results.isel(classifier=0), style.start_looks(results)
-    width = max(style.WIDTH, 2.0 * len(looks))
-    xlabel = "temperature of the class $(J/k_B)$"
-    drawn, rows = panels.machine_rows(results, len(looks), "class probability", xlabel, 1.7, width)
+    results = results.isel(classifier=0)
+    drawn, rows = _rows(results, "class probability", "temperature of the class $(J/k_B)$", 18)
     bins, top = results["bin"].values, marks.top_temperature(results)
     few, infinite = "." if len(bins) < 10 else "", bool(np.isinf(bins).any())
     lines, x = panels.references(results), marks.positions(bins, top)
@@ -44,10 +55,8 @@ def class_probabilities(results: xr.Dataset) -> Figure:
             panels.shaded_lines(axes, x, flow, "probability", look.colour, few)
         row[0].set_ylim(bottom=0.0)
         marks.side_labels(row[-1], {"null": null[-1]})
-    for axes, (start, look) in zip(rows[0][0], looks.items(), strict=True):
-        axes.set_title(f"from {start}", color=look.colour, pad=18)
+    for axes in rows[0][0]:
         marks.side_labels(axes, lines, "x", gap=0.11)
-    panels.iteration_legend(drawn, results["iteration"].values.tolist())
     return drawn
 
 
@@ -60,10 +69,7 @@ def class_probabilities(results: xr.Dataset) -> Figure:
 )
 def correlations(results: xr.Dataset) -> Figure:
     """Two-point function along an axis of the lattice at several iterations."""
-    looks = style.start_looks(results)
-    width = max(style.WIDTH, 2.0 * len(looks))
-    xlabel = "displacement along an axis (sites)"
-    drawn, rows = panels.machine_rows(results, len(looks), "$\\langle s_0 s_r \\rangle$", xlabel, 1.7, width)
+    drawn, rows = _rows(results, "$\\langle s_0 s_r \\rangle$", "displacement along an axis (sites)")
     distance = np.arange(results.sizes["dx"])
     for row, here in rows:
         null = here["null_correlation"].isel(dy=0).values
@@ -73,7 +79,4 @@ def correlations(results: xr.Dataset) -> Figure:
             axes.plot(distance, null, **marks.NULL)
             panels.shaded_lines(axes, distance, flow, "correlation", look.colour, ".")
         marks.side_labels(row[-1], {"null": null[-1]})
-    for axes, (start, look) in zip(rows[0][0], looks.items(), strict=True):
-        axes.set_title(f"from {start}", color=look.colour)
-    panels.iteration_legend(drawn, results["iteration"].values.tolist())
     return drawn

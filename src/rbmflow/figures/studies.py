@@ -20,7 +20,7 @@ TICKS = {"specific_heat_peak_temperature": (0, (5, 2)), "mixture_temperature": (
     section="study",
     page="sweep",
     by="run",
-    needs=("end_temperature", "end_error", "converged", "critical_temperature", *TICKS),
+    needs=f"end_temperature end_error converged critical_temperature {' '.join(TICKS)}",
     caption="T(E) at the end of the flows of every machine, mean over the last quarter; error bars are one standard "
     "error, of seeds and chains joined. Filled: converged; open: no T*. Full line T_c, dashed tick the maximum of the "
     "specific heat of the machine's size, dotted tick its training mixture. A triangle at the edge stands for a "
@@ -28,18 +28,17 @@ TICKS = {"specific_heat_peak_temperature": (0, (5, 2)), "mixture_temperature": (
 )
 def study_ends(study: xr.Dataset) -> Figure:
     """T(E) at the end of the flows of every machine of a study, one row a machine."""
-    machines, looks = panels.by_machine(study), style.start_looks(study)
+    machines = panels.by_machine(study)
     drawn = panels.new_figure(1.0 + ROW * len(machines))
     axes = drawn.add_subplot()
     _temperature_range(axes, study)
     axes.axvline(float(study["critical_temperature"][0]), **marks.CRITICAL)
     for row, (_, here) in enumerate(machines):
         for name, dashes in TICKS.items():
-            axes.plot(
-                [float(here[name])] * 2, [row - 0.42, row + 0.42], color=style.INK, linewidth=1.2, linestyle=dashes
-            )
+            axes.vlines(float(here[name]), row - 0.42, row + 0.42, color=style.INK, linewidth=1.2, linestyle=dashes)
         face = None if bool(here["converged"]) else "white"
-        for offset, (_, look, at) in zip(panels.offsets(len(looks), 0.22), panels.by_start(here), strict=True):
+        offsets = panels.offsets(study.sizes["start"], 0.22)
+        for offset, (_, look, at) in zip(offsets, panels.by_start(here), strict=True):
             end, error = float(at["end_temperature"]), float(np.nan_to_num(at["end_error"]))
             shown_as, height = {"color": look.colour, "markerfacecolor": face or look.colour}, row + float(offset)
             if end > (high := axes.get_xlim()[1]):
@@ -50,9 +49,7 @@ def study_ends(study: xr.Dataset) -> Figure:
     axes.set_ylim(len(machines) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("temperature at the end of the flow, $T(E)$ $(J/k_B)$")
-    handles = [
-        Line2D([], [], color=k.colour, marker=k.marker, linewidth=1, label=f"from {s}") for s, k in looks.items()
-    ]
+    handles = panels.start_handles(study, markers=True)
     handles.append(Line2D([], [], color=style.INK, linewidth=0.8, label="$T_c$"))
     for label, dashes in zip(("$C_{max}(L)$", "training mixture"), TICKS.values(), strict=True):
         handles.append(Line2D([], [], color=style.INK, linewidth=1.2, linestyle=dashes, label=label))
@@ -87,7 +84,7 @@ def study_excess(study: xr.Dataset) -> Figure:
     machines = panels.by_machine(study)
     drawn = panels.new_figure(max(3.6, 0.5 + 0.16 * len(machines)), width=9.0)
     axes = drawn.add_subplot()
-    axes.axhline(0.0, color="#999999", linewidth=0.8)
+    axes.axhline(0.0, color=style.FAINT, linewidth=0.8)
     shown = []
     for row, (name, here) in enumerate(machines):
         x, y = float(here["excess"]), float(here["energy_from_mixture"])
