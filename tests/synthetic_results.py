@@ -182,10 +182,10 @@ def _along_training(machines, starts):
     variables = {}
     for name, value in (("end_temperature", 2.3), ("end_error", 0.02), ("end_chain_error", 0.01)):
         variables[f"checkpoint_{name}"] = _labelled("machine start checkpoint", np.full((machines, starts, 6), value))
-    rows = (("converged", 1), ("update", updates), ("excess_mean", excess))
+    rows = (("converged", 1), ("excess_mean", excess))
     for name, values in (*rows, ("excess_mean_error", 0.05)):
         variables[f"checkpoint_{name}"] = _labelled("machine checkpoint", np.ones((machines, 6)) * values)
-    return variables
+    return variables | {"update": _labelled("machine checkpoint", np.ones((machines, 1)) * updates)}
 
 
 def results(

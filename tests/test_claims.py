@@ -107,7 +107,7 @@ def machine(
         "weight_final_error": ("final_measure", [0.0] * len(measures or {})),
         "off_p_of_seed": ("comparison", list(two_sample)),
     }
-    names = ("checkpoint_update", "checkpoint_mean_end", "checkpoint_mean_end_error")
+    names = ("update", "checkpoint_mean_end", "checkpoint_mean_end_error")
     known = [*np.reshape(checkpoints, (-1, 3)), (50_000, math.nan, math.nan)]
     values |= {one: ("checkpoint", column) for one, column in zip(names, np.transpose(known), strict=True)}
     coordinates = {"start": starts, "iteration": range(flow + 1), "thermometer": ["energy"], "bin": CLASSES}

@@ -211,8 +211,8 @@ def test_flows_of_every_checkpoint_end_where_those_of_its_machine_do(tiny_run):
     """The last checkpoint is the machine itself; the first is the untrained one, whose flows end hot."""
     results, model = tiny_run["results"], rf.Ising(rf.Square(4))
     here = results.sel(machine="V-8")
-    assert here["checkpoint_update"].dropna("checkpoint")[-1] == tiny_run["machine V-8 seed 0"]["update"][-1]
-    last = int(here["checkpoint_update"].notnull().sum()) - 1
+    assert here["update"].dropna("checkpoint")[-1] == tiny_run["machine V-8 seed 0"]["update"][-1]
+    last = int(here["update"].notnull().sum()) - 1
     machine = rf.RBM.from_dataset(tiny_run["machine V-8 seed 1"])
     for start in ("cold", "hot"):
         begin = rf.cold(jax.random.key(3), model, 2000) if start == "cold" else rf.hot(jax.random.key(3), model, 2000)
@@ -247,7 +247,7 @@ def test_results_have_a_verdict_on_every_claim(tiny_run):
     assert machines["V-4"].updates == 45
     by_energy = results.sel(machine="V-8", thermometer="energy")
     assert machines["V-8"].flows[1].end.value == pytest.approx(float(by_energy["end_temperature"].sel(start="hot")))
-    assert len(machines["V-8"].checkpoints) <= int(results["checkpoint_update"].sel(machine="V-8").notnull().sum())
+    assert len(machines["V-8"].checkpoints) <= int(results["update"].sel(machine="V-8").notnull().sum())
 
 
 def test_flags_of_artifacts_hold_no_names(tiny_run):
@@ -273,9 +273,7 @@ def test_results_have_the_likelihood_of_every_machine(tiny_run):
         assert abs(float(row["excess"]) - expected.mean) < 5 * error
         along = row["checkpoint_excess"].dropna("checkpoint")
         assert float(along[-1]) == pytest.approx(float(row["excess"]), abs=1e-9)
-        assert int(row["checkpoint_update"].dropna("checkpoint")[-1]) == int(
-            tiny_run[f"machine {name} seed 1"]["update"][-1]
-        )
+        assert int(row["update"].dropna("checkpoint")[-1]) == int(tiny_run[f"machine {name} seed 1"]["update"][-1])
     assert np.isfinite(results[["tau_energy", "energy_overlap", "cold_and_hot_agree"]].to_array()).all()
 
 

@@ -15,7 +15,7 @@ from rbmflow.claims.declaration import CLAIMS, Claim
 from rbmflow.claims.judgement import SIGNIFICANCE, Verdict
 from rbmflow.claims.machines import Machine
 
-NEEDED = ("artifact", "recipe", "machine_type", "chains", "temperature_mean", "checkpoint_update")
+NEEDED = ("artifact", "recipe", "machine_type", "chains", "temperature_mean", "update")
 """Variables without which nothing is known of a machine; what else is missing is unknown."""
 
 

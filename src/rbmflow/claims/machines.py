@@ -69,7 +69,7 @@ class Machine:
     @property
     def updates(self) -> int:
         """Gradient updates of its training."""
-        return int(np.nanmax(self.results["checkpoint_update"].values))
+        return int(np.nanmax(self.results["update"].values))
 
     @property
     def seeds(self) -> int:
@@ -171,7 +171,7 @@ class Machine:
     @property
     def checkpoints(self) -> list[tuple[int, Measured]]:
         """T(E) at the end by updates, all starts together; nothing where the training was not followed."""
-        names = ("checkpoint_update", "checkpoint_mean_end", "checkpoint_mean_end_error")
+        names = ("update", "checkpoint_mean_end", "checkpoint_mean_end_error")
         followed = set(names) <= set(self.results.variables)
         rows = zip(*(self.results[name].values.tolist() for name in names), strict=True) if followed else ()
         known = [row for row in rows if math.isfinite(row[0]) and math.isfinite(row[1])]

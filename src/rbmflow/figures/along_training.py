@@ -54,7 +54,7 @@ def training_curves(results: xr.Dataset) -> Figure:
 @figure(
     section="along-training",
     padded=1,
-    needs="weight_measure_mean weight_measure_error checkpoint_update",
+    needs="weight_measure_mean weight_measure_error update",
     caption="The numbers of the table at every checkpoint, against the gradient updates so far (0 is the untrained "
     "machine; logarithmic beyond 1). {seed_band} Look whether a number has become level, and how far it is from that "
     "of the untrained machine.",
@@ -66,7 +66,7 @@ def weights_along_training(results: xr.Dataset) -> Figure:
     machines = panels.by_machine(results)
     for axes, (measure, title) in zip(cells, MEASURES.items(), strict=True):
         for number, (name, machine) in enumerate(machines):
-            here, update = machine.sel(measure=measure), machine["checkpoint_update"].values
+            here, update = machine.sel(measure=measure), machine["update"].values
             mean, error = here["weight_measure_mean"].values, here["weight_measure_error"].values
             colour, dashes = MACHINE_LINES[number % len(MACHINE_LINES)]
             axes.plot(update, mean, color=colour, linestyle=dashes, linewidth=1.0, label=name)
@@ -87,7 +87,7 @@ def weights_along_training(results: xr.Dataset) -> Figure:
     section="training-time",
     padded=1,
     needs="checkpoint_end_temperature checkpoint_end_error checkpoint_end_chain_error checkpoint_converged "
-    "checkpoint_update checkpoint_excess_mean checkpoint_excess_mean_error null_energy null_temperature "
+    "update checkpoint_excess_mean checkpoint_excess_mean_error null_energy null_temperature "
     "critical_temperature specific_heat_peak_temperature",
     caption="Every checkpoint of the training is a machine that is iterated from the same starts. Above: T(E) at the "
     "end of its flows, mean over the last quarter; filled where the machine of that checkpoint has converged, open "
@@ -111,7 +111,7 @@ def training_time(results: xr.Dataset) -> Figure:
 def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
     lines = panels.references(here.sel(thermometer="energy"), "null")
     panels.reference_lines(axes, lines)
-    update, converged = here["checkpoint_update"].values, here["checkpoint_converged"].values == 1
+    update, converged = here["update"].values, here["checkpoint_converged"].values == 1
     for _, look, flow in panels.by_start(here):
         end, error = flow["checkpoint_end_temperature"].values, flow["checkpoint_end_error"].values
         inside = _with_error(axes, update, end, error, look.colour)
@@ -132,7 +132,7 @@ def _with_error(axes: Axes, update: np.ndarray, end: np.ndarray, error: np.ndarr
 
 
 def _draw_excess(axes: Axes, here: xr.Dataset) -> None:
-    update, mean = here["checkpoint_update"].values, here["checkpoint_excess_mean"].values
+    update, mean = here["update"].values, here["checkpoint_excess_mean"].values
     error = here["checkpoint_excess_mean_error"].values
     if np.isfinite(mean).any():
         axes.set_yscale("log")

@@ -41,7 +41,7 @@ def weights_of_all(by_machine: Sequence[Sequence[xr.Dataset]], machines: Sequenc
     whole = every.drop_vars(["product_profile", "projection"]).assign(
         **averaged,
         mode_power=every["mode_power"].mean("seed", skipna=False),
-        checkpoint_update=every["checkpoint_update"].isel(seed=0),
+        update=every["update"].isel(seed=0),
     )
     return whole.merge(of_first).assign_coords(
         final_measure=[*MEASURES, *FINAL_MEASURES],
@@ -54,12 +54,12 @@ def _of_one(spectrum: xr.Dataset) -> xr.Dataset:
     measured = spectrum["measure_of_checkpoint"]
     final = [*measured.values[-1], *(float(spectrum[name]) for name in FINAL_MEASURES)]
     classes = displacement_classes(spectrum.sizes["y"], spectrum.sizes["x"])
-    found = spectrum.rename(measure_of_checkpoint="weight_measure", update="checkpoint_update").assign(
+    found = spectrum.rename(measure_of_checkpoint="weight_measure").assign(
         weight_final=("final_measure", final),
         leading_uniformity=measured.sel(measure="leading_uniformity", drop=True).isel(checkpoint=-1),
         product_profile=("displacement", classes.average(spectrum["product_displacement"].values)),
     )
-    kept = found[[*OF_SEEDS, "product_profile", "projection", "mode_power", "checkpoint_update"]].astype(np.float64)
+    kept = found[[*OF_SEEDS, "product_profile", "projection", "mode_power", "update"]].astype(np.float64)
     axes = {name: np.arange(kept.sizes[name]) for name in ("mode", "checkpoint")}
     distance = ("displacement", classes.distance, {"units": "lattice spacings"})
     return kept.assign_coords({**axes, "distance": distance})
