@@ -1,10 +1,11 @@
 """Correctness and speed of sampling and training on the default device of JAX, a GPU where there is one.
 
-    python benchmarks/gpu.py                writes results/gpu.md; within 10 minutes on a bare H100 with JAX
-    python benchmarks/gpu.py --toy          the same at toy sizes, for a CPU; writes nothing
+    python benchmarks/gpu.py sampling         writes results/gpu-sampling.md; a few minutes on a bare H100 with JAX
+    python benchmarks/gpu.py training         writes results/gpu-training.md, likewise
+    python benchmarks/gpu.py sampling --toy   the same at toy sizes, for a CPU; writes nothing
 
 Correctness comes first, against closed forms and against float64 NumPy on the host; the exit code is 1, and no speed is
-measured, where a number is wrong. Times are wall times, medians, waited for; "first" is a new process's first call,
+measured, where a number is wrong. Times are wall times, medians, waited for; the first call is that of this process,
 compilation included. Peers in the same run: plain JAX with its own generator for flips, and PyTorch for updates if it
 is installed. Nothing but the project's science dependencies is needed.
 """
@@ -118,7 +119,7 @@ def draws_of_sample(sizes):
     print(f"sample, L = 16, {len(temperatures)} temperatures, {number} draws each, first call: {seconds:.2f} s")
 
 
-def products():
+def products(_):
     """Hidden fields against float64 on the host: products in TF32, which a GPU takes by default, are off by 1e-3."""
     rng = np.random.default_rng(5)
     for visible, hidden in ((100, 64), (4096, 100)):
@@ -306,29 +307,36 @@ def rows_of_a_large_machine(sizes):
         del held, whole
 
 
+PARTS = {
+    "sampling": ((energies, draws_of_sample), (rows_of_flips,)),
+    "training": ((products, chain_of_a_machine, recipes), (rows_of_updates, rows_of_a_large_machine)),
+}
+"""What is checked and then measured."""
+
+
 @own_settings
 def main():
     """Check, then measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("sampling", "training"))
     parser.add_argument("--toy", action="store_true", help="toy sizes; nothing is written")
-    sizes = TOY if parser.parse_args().toy else Sizes()
+    asked = parser.parse_args()
+    sizes = TOY if asked.toy else Sizes()
     device = jax.devices()[0]
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("jax", "jaxlib", "numpy"))
     lines = [f"{datetime.datetime.now(datetime.UTC).date()}, {device.device_kind} ({device.platform}), {versions}."]
     print(lines[0], flush=True)
-    products()
-    energies(sizes)
-    draws_of_sample(sizes)
-    chain_of_a_machine(sizes)
-    recipes(sizes)
-    for part in (rows_of_flips, rows_of_updates, rows_of_a_large_machine):
+    checks, parts = PARTS[asked.part]
+    for check in checks:
+        check(sizes)
+    for part in parts:
         lines.append("")
         for line in part(sizes):
             print(line, flush=True)
             lines.append(line)
     if sizes is not TOY:
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "gpu.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (RESULTS / f"gpu-{asked.part}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
     python benchmarks/training.py --cores         16 machines in two processes on two cores against one on one
 
 Times are CPU seconds of this process, so that other work on the machine counts less; medians over rounds in which all
-codes take turns; compilation is excluded. GPUs: `gpu.py`. Peers (scikit-learn, rbms) come with the dependency group `bench`; those not
-installed are left out.
+codes take turns; compilation is excluded. GPUs: `gpu.py`. Peers (scikit-learn, rbms) come with the dependency group
+`bench`; those not installed are left out.
 """
 
 import os
