@@ -19,6 +19,7 @@ VOCABULARY = (
     "_files",
     "_format",
     "_variables",
+    "_hdf5",
     "_netcdf",
     "_record",
     "_registry",
@@ -73,7 +74,7 @@ def allowed_inside(room: str) -> set[str]:
         "figures": {"_checks", "_format", "_registry"},
         "report": {"_checks", "_files", "_format", "_registry", "figures"},
         "spec": {"_checks", "_registry", "settings"},
-        "store": {"_checks", "_files", "_netcdf", "_registry"},
+        "store": {"_checks", "_files", "_hdf5", "_netcdf", "_registry"},
         "steps": vocabulary | set(SCIENCE) | {"spec", "store"},
         "execute": {"_checks", "_files", "_registry", "spec", "store"},
         "cli": {"_checks", "_files", "_registry", "spec", "store", "steps", "execute", "report"},
@@ -84,8 +85,9 @@ def allowed_outside(room: str) -> set[str] | None:
     """Libraries that a room may import; None where any dependency may be."""
     if room in VOCABULARY or room in SCIENCE:
         # arviz-stats for the health of chains; numba for cluster updates, which do without where it is missing;
-        # h5netcdf, which xarray writes files with, to fill one part by part.
-        further = {"diagnostics": {"arviz_stats"}, "sampler": {"numba"}, "_netcdf": {"h5netcdf", "h5py"}}
+        # h5netcdf to fill a file part by part, h5py since h5netcdf is slow.
+        files = {"_hdf5": {"h5py"}, "_netcdf": {"h5netcdf", "h5py"}}
+        further = {"diagnostics": {"arviz_stats"}, "sampler": {"numba"}, **files}
         return SCIENCE_LIBRARIES | further.get(room, set())
     if room in PRESENTATION:
         return {"numpy", "xarray", "matplotlib", "jinja2", "pandas", "markupsafe"}

@@ -9,7 +9,8 @@ import pytest
 import xarray as xr
 
 from rbmflow._checks import InvalidInput
-from rbmflow._netcdf import inspect
+from rbmflow._hdf5 import to_bytes
+from rbmflow._netcdf import inspect, load
 from rbmflow.store import Damaged, Step, Store
 
 STEP = Step("draws", "draws", {"seed": 0})
@@ -77,3 +78,42 @@ def test_what_the_house_writes_passes(tmp_path):
 def test_what_is_no_such_file_is_refused(content):
     with pytest.raises(InvalidInput, match="whole HDF5 file"):
         inspect(io.BytesIO(content))
+
+
+ORDINARY = {
+    "numbers": xr.Dataset({"x": (("n", "m"), np.arange(200.0).reshape(2, 100), {"units": "J", "length": [4, 4]})}),
+    "integers": xr.Dataset(
+        {"x": ("n", np.arange(100, dtype=np.int8))}, {"n": np.arange(100), "k": ("n", np.ones(100))}
+    ),
+    "text and truth": xr.Dataset({"x": ("n", [True, False])}, {"n": ["V = ü", ""]}, {"flags": "[]", "one": [1.5]}),
+    "numbers alone": xr.Dataset({"x": ((), 1.5), "name": ((), "a"), "missing": ((), np.nan)}),
+    "none": xr.Dataset({"x": ("n", np.zeros(0))}),
+    "texts of nothing": xr.Dataset({"x": ("n", np.array(["a", None], object))}),
+    "an axis of that name": xr.Dataset({"n": (("y", "x"), np.ones((2, 3))), "v": ("n", np.ones(4))}),
+}
+
+
+@pytest.mark.parametrize("dataset", ORDINARY.values(), ids=ORDINARY)
+def test_files_are_those_of_h5netcdf_to_every_reader(dataset):
+    theirs = xr.load_dataset(io.BytesIO(bytes(dataset.to_netcdf(engine="h5netcdf"))), engine="h5netcdf")
+    ours = to_bytes(dataset)
+    assert ours == to_bytes(dataset)
+    for read in (load(io.BytesIO(ours)), xr.load_dataset(io.BytesIO(ours), engine="h5netcdf")):
+        xr.testing.assert_identical(read, theirs)
+        assert list(read.variables) == list(theirs.variables)
+    xr.testing.assert_identical(load(io.BytesIO(bytes(dataset.to_netcdf(engine="h5netcdf")))), theirs)
+
+
+def test_files_of_others_are_read_by_xarray():
+    file = io.BytesIO()
+    with h5py.File(file, "w") as made:
+        made["n"] = np.arange(2.0)
+        made["n"].make_scale("n")
+        made.create_dataset("kind", data=[0, 1], dtype=h5py.enum_dtype({"a": 0, "b": 1}, "i1")).dims[0].attach_scale(
+            made["n"]
+        )
+        made.create_dataset("packed", data=np.array([1, -1], "i2")).dims[0].attach_scale(made["n"])
+        made["packed"].attrs.update(scale_factor=0.5, _FillValue=np.array([-1], "i2"))
+    read = load(file)
+    assert read["kind"].values.tolist() == [0, 1]
+    np.testing.assert_array_equal(read["packed"], [0.5, np.nan])

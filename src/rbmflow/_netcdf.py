@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rbmflow._checks import InvalidInput, Problem, Problems, plain
 from rbmflow._files import write_bytes
+from rbmflow._hdf5 import DIMENSION_ONLY, read, to_bytes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,21 +31,6 @@ _MOST_PACKED = 1100
 
 _SMALL = 100_000
 """Bytes of data that any file may have."""
-
-_DIMENSION_ONLY = b"This is a netCDF dimension but not a netCDF variable"
-
-
-def to_bytes(dataset: xr.Dataset) -> bytes:
-    """A dataset as one netCDF-4 file, integers (spins above all) compressed; the same data give the same bytes.
-
-    It is made in memory, since HDF5 does not survive a write that fails.
-    """
-    encoding = {
-        name: {"zlib": True, "complevel": 1}
-        for name, variable in dataset.variables.items()
-        if variable.dtype.kind == "i" and variable.size > 64
-    }
-    return bytes(dataset.to_netcdf(engine="h5netcdf", encoding=encoding))
 
 
 def write_dataset(dataset: xr.Dataset, path: FileName) -> None:
@@ -99,11 +85,14 @@ def read_dataset(path: FileName) -> xr.Dataset:
 
 def load(source: str | Path | BytesIO) -> xr.Dataset:
     """Read netCDF-4, whatever its bytes, or refuse it in a sentence. Numbers with units of time stay numbers."""
+    import h5py
     import xarray as xr
 
     inspect(source)
     try:
-        return xr.load_dataset(source, engine="h5netcdf", decode_times=False)
+        with h5py.File(source, "r") as file:
+            found = read(file)
+        return xr.load_dataset(source, engine="h5netcdf", decode_times=False) if found is None else found
     except MemoryError:
         raise
     except Exception as error:  # Readers of HDF5 raise anything on a file that is not theirs.
@@ -151,7 +140,7 @@ def _fault(file: Any, size: int) -> str:
             elif isinstance(part, h5py.Dataset):
                 if part.external or part.is_virtual:
                     return f"every part must stand in the file itself, and {key!r} takes its data from another"
-                if bytes(part.attrs.get("NAME", b"")).startswith(_DIMENSION_ONLY):
+                if bytes(part.attrs.get("NAME", b"")).startswith(DIMENSION_ONLY):
                     continue  # Its length is told, it has no values.
                 if part.nbytes > max(_SMALL, size * (1 if part.chunks is None else _MOST_PACKED)):
                     return f"{key!r} claims {part.nbytes:.3g} bytes, and a file of {size} bytes cannot hold them"

@@ -35,15 +35,16 @@ def described(dataset: xr.Dataset, declared: dict[str, Variable]) -> xr.Dataset:
 
     Refused is a variable that is not declared, or has other axes.
     """
+    found = {}
     for name, variable in dataset.variables.items():
         known = declared.get(str(name))
         if known is None or set(variable.dims) != set(known.dims):
             told = f"{name} ({' '.join(map(str, variable.dims))})"
             raise InvalidInput(Problem("variable", told, "src/rbmflow/variables.md must declare it with these axes"))
         about = {"long_name": known.long_name, "units": known.units, "meaning": known.meaning}
-        kept = {key: value for key, value in about.items() if value}
-        dataset[name] = dataset[name].transpose(*known.dims).assign_attrs(kept)
-    return dataset
+        found[name] = variable.transpose(*known.dims)
+        found[name].attrs |= {key: value for key, value in about.items() if value}
+    return dataset.assign(found)
 
 
 def labelled(

@@ -163,7 +163,7 @@ class Store:
 
         Kind, hash, version, settings and parents of the step are added to its provenance.
         """
-        from rbmflow._netcdf import to_bytes
+        from rbmflow._hdf5 import to_bytes
 
         about = {"kind": step.kind, "hash": step.hash, "version": step.version, "settings": step.settings}
         about["parents"] = [{"kind": parent.kind, "hash": parent.hash} for parent in step.parents]

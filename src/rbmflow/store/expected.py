@@ -73,18 +73,19 @@ class Expected:
 
 
 def _of_variable(dataset: xr.Dataset, name: str, declared: Declared) -> str | None:
-    if name not in dataset:
+    if name not in dataset.variables:
         return f"{name} is missing"
-    variable, (sort, dims, limits) = dataset[name], declared
+    variable, (sort, dims, limits) = dataset.variables[name], declared
     if variable.dims != dims or variable.dtype.kind not in _SORTS[sort]:
         there = f"{variable.dtype} [{' '.join(map(str, variable.dims))}]"
         return f"{name} is {there} in place of {sort} [{' '.join(dims)}]"
+    values = variable.values
     if sort == "spin":
-        return None if bool((abs(variable) == 1).all()) else f"{name} holds others than -1 and +1"
-    if limits is not None and variable.size:
+        return None if bool((abs(values) == 1).all()) else f"{name} holds others than -1 and +1"
+    if limits is not None and values.size:
         low, high = limits
         margin = _ROUNDING if sort == "real" else 0
-        if bool(((variable < low - margin) | (variable > high + margin)).any()):
+        if bool(((values < low - margin) | (values > high + margin)).any()):
             return f"{name} holds numbers outside {low:g} to {high:g}"
     return None
 
