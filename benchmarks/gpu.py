@@ -91,7 +91,7 @@ def require(told, away, most):
 def energies(sizes):
     """Energies of long chains against Kaufman's, in standard errors over independent chains."""
     for length in (10, 64):
-        model = rf.Ising(rf.Square(length))
+        model = rf.ising(rf.square(length))
         for method in (Metropolis(), HeatBath()):
             for temperature in (1.5, 4.0) if sizes is TOY else (2.0, 2.6, 4.0):
                 kernel = method.sweep(model, temperature)
@@ -106,7 +106,7 @@ def energies(sizes):
 def draws_of_sample(sizes):
     """The public call: energies of `sample` at six temperatures, and chi-squared of them."""
     temperatures = (1.8, 5.0) if sizes is TOY else (1.8, 2.2, 2.27, 2.4, 3.0, 5.0)
-    model = rf.Ising(rf.Square(16))
+    model = rf.ising(rf.square(16))
     number = 500 if sizes is TOY else 4000
     start = time.perf_counter()
     draws = rf.sample(jax.random.key(3), model, temperatures, number)
@@ -136,7 +136,7 @@ def chain_of_a_machine(sizes):
     """Flows of a small machine against its enumerated stationary law."""
     rng = np.random.default_rng(6)
     machine = rf.RBM.from_weights(rng.normal(0, 0.4, (9, 4)), np.zeros(9), np.zeros(4), units="-1/+1")
-    flow = rf.iterate(jax.random.key(7), machine, rf.hot(8, rf.Ising(rf.Square(3)), sizes.chains), 60, keep=[60])
+    flow = rf.iterate(jax.random.key(7), machine, rf.hot(8, rf.ising(rf.square(3)), sizes.chains), 60, keep=[60])
     rows = np.asarray(flow.configurations).reshape(-1, 9)
     code = lambda spins: ((spins > 0) << np.arange(9)).sum(1)  # noqa: E731
     seen = np.bincount(code(rows), minlength=512)[code(states(machine.units, 9))]
@@ -169,7 +169,7 @@ def rows_of_flips(sizes):
     yield "| --- | ---: | ---: | ---: | ---: |"
     for length, replicas, count in sizes.flips:
         for method in (Metropolis(), HeatBath()):
-            kernel = method.sweep(rf.Ising(rf.Square(length)), CRITICAL)
+            kernel = method.sweep(rf.ising(rf.square(length)), CRITICAL)
             held = [kernel.start(jax.random.key(0), replicas, np.full(replicas, True))]
 
             def work(kernel=kernel, held=held, count=count):

@@ -58,7 +58,7 @@ def advancing(kernel, state, count):
 
 def flips_per_ns(method, length, replicas, count):
     """Attempted spin updates per ns at T_c."""
-    kernel = method.sweep(rf.Ising(rf.Square(length)), CRITICAL)
+    kernel = method.sweep(rf.ising(rf.square(length)), CRITICAL)
     state = kernel.start(jax.random.key(0), replicas, np.full(replicas, True))
     seconds = median_seconds(advancing(kernel, state, count))
     return length**2 * replicas * count / seconds / 1e9
@@ -88,7 +88,7 @@ def independent_per_second(method, length, draws=100_000):
 
     Exact draws need tables first, so that their number matters.
     """
-    model = rf.Ising(rf.Square(length))
+    model = rf.ising(rf.square(length))
     if isinstance(method, TransferMatrix):
         generator = np.random.default_rng(0)
         return draws / median_seconds(lambda: method.draw(generator, model, CRITICAL, draws), 3), 0.5
@@ -126,7 +126,7 @@ def dwave_rate(length):
     from dwave.samplers import TreeDecompositionSampler
 
     bonds = {}
-    for site, ends in enumerate(rf.Square(length).neighbours[:, :2]):
+    for site, ends in enumerate(rf.square(length).neighbours[:, :2]):
         for end in ends:
             bonds[site, int(end)] = -1.0
     problem = dimod.BinaryQuadraticModel({}, bonds, 0.0, "SPIN")
@@ -183,7 +183,7 @@ def independent_table():
     yield ROW.format("independent configurations at T_c", "L", "1 / s")
     yield ROW.format("-" * 64, "-" * 8, "-" * 12)
     for length in (10, 32, 64, 128):
-        model = rf.Ising(rf.Square(length))
+        model = rf.ising(rf.square(length))
         choices = {method_for(model, CRITICAL, draws=draws)[0]: draws for draws in (1_000_000, 100_000)}
         rows, peer = best_peer(length)
         candidates = [Metropolis(), SwendsenWang(), Wolff()] if length < 128 else [SwendsenWang(), Wolff()]
@@ -212,7 +212,7 @@ def cost_figure(path):
     with matplotlib.rc_context(fname=STYLE_FILE):
         figure, axes = pyplot.subplots(figsize=(5, 3.6), layout="constrained")
         for method, mark in ((Metropolis(), "o"), (SwendsenWang(), "s"), (Wolff(), "^")):
-            if method.refusal(rf.Ising(rf.Square(8))) is None:
+            if method.refusal(rf.ising(rf.square(8))) is None:
                 # Beyond L = 64 Metropolis takes minutes to be thermal.
                 lengths = sizes[:4] if isinstance(method, Metropolis) else sizes
                 seconds = [1 / independent_per_second(method, length)[0] for length in lengths]
@@ -232,7 +232,7 @@ import time, jax, sys
 sys.path.insert(0, {folder!r})
 import sampling
 for method in (sampling.Metropolis(), sampling.Wolff()):
-    kernel = method.sweep(sampling.rf.Ising(sampling.rf.Square(64)), 2.27)
+    kernel = method.sweep(sampling.rf.ising(sampling.rf.square(64)), 2.27)
     if method.refusal(None) is None:
         work = sampling.advancing(kernel, kernel.start(jax.random.key(0), 1024, None), 100)
         print(method.name, sampling.median_seconds(work, clock=time.perf_counter))

@@ -7,7 +7,7 @@ import numpy as np
 import rbmflow as rf
 
 for_draws, *keys = jax.random.split(jax.random.key(1), 5)
-model = rf.Ising(rf.Square(6))
+model = rf.ising(rf.square(6))
 draws = rf.sample(for_draws, model, temperatures=[2.0, 2.5, 3.0], draws=1000)
 data = np.asarray(draws.spins).reshape(-1, 36).astype(np.float32)
 

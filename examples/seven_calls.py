@@ -6,7 +6,7 @@ import numpy as np
 import rbmflow as rf
 
 for_draws, for_training, for_start, for_flow = jax.random.split(jax.random.key(0), 4)
-model = rf.Ising(rf.Square(10))
+model = rf.ising(rf.square(10))
 draws = rf.sample(for_draws, model, temperatures=[1.0, 2.27, 4.0], draws=1000)
 machine, history = rf.train(for_training, draws, hidden=64, epochs=100, batch=100, learning_rate=0.01)
 flow = rf.iterate(for_flow, machine, start=rf.hot(for_start, model, 1000), iterations=40)

@@ -172,7 +172,7 @@ for module in %r:
     __import__(f"rbmflow.{module}")
 import jax, numpy, rbmflow as rf
 key = jax.random.key(0)
-model = rf.Ising(rf.Square(4))
+model = rf.ising(rf.square(4))
 draws = rf.sample(key, model, temperatures=[1.0, 2.27, 4.0], draws=100)
 machine, history = rf.train(key, draws, hidden=4, epochs=2)
 flow = rf.iterate(key, machine, start=rf.hot(key, model, 10), iterations=3)

@@ -18,7 +18,7 @@ KEY = jax.random.key(3)
 @pytest.mark.parametrize("rows", [1, 7, 64, 1000])
 @pytest.mark.parametrize("method", ["auto", "metropolis"])
 def test_file_holds_the_bits_of_sample_however_chunked(tmp_path, monkeypatch, rows, method):
-    model, temperatures = rf.Ising(rf.Square(4, 6)), [0.0, 2.0, 3.0, np.inf]
+    model, temperatures = rf.ising(rf.square(4, 6)), [0.0, 2.0, 3.0, np.inf]
     monkeypatch.setattr(on_disk, "CHUNK_BYTES", rows * model.lattice.sites)
     done, told = [], []
     path = rf.sample_to(
@@ -39,7 +39,7 @@ def test_file_holds_the_bits_of_sample_however_chunked(tmp_path, monkeypatch, ro
 
 @pytest.mark.parametrize("method", ["wolff", "swendsen-wang"])
 def test_cluster_draws_on_disk(tmp_path, method):
-    model = rf.Ising(rf.Square(6))
+    model = rf.ising(rf.square(6))
     if rf.Wolff().refusal(model) is not None:
         pytest.skip("numba is not installed")
     path = rf.sample_to(tmp_path / "draws.nc", KEY, model, [2.2], 700, method, tell=None)
@@ -50,9 +50,9 @@ def test_a_full_disk_is_refused_before_anything_is_drawn(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=10_000_000)
     monkeypatch.setattr(on_disk.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(InvalidInput, match=r"path = .* up to 0\.101 GB and its disk has 0\.01 GB free"):
-        rf.sample_to(tmp_path / "draws.nc", KEY, rf.Ising(rf.Square(64)), [2.0], 97_700)
+        rf.sample_to(tmp_path / "draws.nc", KEY, rf.ising(rf.square(64)), [2.0], 97_700)
     with pytest.raises(InvalidInput, match="its folder must be there"):
-        rf.sample_to(tmp_path / "no" / "draws.nc", KEY, rf.Ising(rf.Square(4)), [2.0], 10)
+        rf.sample_to(tmp_path / "no" / "draws.nc", KEY, rf.ising(rf.square(4)), [2.0], 10)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -60,12 +60,12 @@ def test_a_disk_that_fills_up_meanwhile_leaves_nothing(tmp_path, monkeypatch):
     free = iter([10**12, 10**12, 10**6])
     monkeypatch.setattr(on_disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=next(free)))
     with pytest.raises(OSError, match="filled up"):
-        rf.sample_to(tmp_path / "draws.nc", KEY, rf.Ising(rf.Square(4)), [2.0, 2.5], 10, tell=None)
+        rf.sample_to(tmp_path / "draws.nc", KEY, rf.ising(rf.square(4)), [2.0, 2.5], 10, tell=None)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_random_spins_take_less_than_is_promised(tmp_path):
-    path = rf.sample_to(tmp_path / "draws.nc", KEY, rf.Ising(rf.Square(64)), [np.inf], 1000, tell=None)
+    path = rf.sample_to(tmp_path / "draws.nc", KEY, rf.ising(rf.square(64)), [np.inf], 1000, tell=None)
     assert path.stat().st_size < on_disk.PACKED * 1000 * 64**2
 
 
@@ -74,7 +74,7 @@ def test_an_interrupted_set_leaves_nothing(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rf.sample_to(tmp_path / "draws.nc", KEY, rf.Ising(rf.Square(4)), [2.0], 10, progress=stop, tell=None)
+        rf.sample_to(tmp_path / "draws.nc", KEY, rf.ising(rf.square(4)), [2.0], 10, progress=stop, tell=None)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -90,7 +90,7 @@ def test_a_flow_on_configurations_made_elsewhere(tmp_path):
         assert (draws.temperatures, draws.method) == ((2.0, 4.0), "given")
         machine, _ = rf.train(KEY, draws, hidden=4, epochs=2)
         flow = rf.iterate(KEY, machine, start=draws.spins[0], iterations=3)
-        assert rf.equilibrium.exact(rf.Ising(rf.Square(4))).posterior(flow.spins, draws.temperatures).shape == (50, 2)
+        assert rf.equilibrium.exact(rf.ising(rf.square(4))).posterior(flow.spins, draws.temperatures).shape == (50, 2)
 
 
 def test_axes_are_known_by_their_names_and_attributes_of_others_mean_nothing(tmp_path):
@@ -109,7 +109,7 @@ def test_axes_are_known_by_their_names_and_attributes_of_others_mean_nothing(tmp
 def test_a_place_that_is_no_file_for_draws_is_refused_before_anything_is_drawn(tmp_path, name):
     (tmp_path / "folder").mkdir()
     with pytest.raises(InvalidInput, match="name of a netCDF-4 file"):
-        rf.sample_to(tmp_path / name, KEY, rf.Ising(rf.Square(4)), [2.0], 10, tell=lambda _: pytest.fail("drawn"))
+        rf.sample_to(tmp_path / name, KEY, rf.ising(rf.square(4)), [2.0], 10, tell=lambda _: pytest.fail("drawn"))
 
 
 @pytest.mark.parametrize(

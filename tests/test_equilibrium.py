@@ -11,7 +11,7 @@ from rbmflow._checks import InvalidInput
 from rbmflow.observables import CORRELATION, ENERGY, MAGNETIZATION
 
 CLASSES = np.arange(25) / 4
-TEN = rf.Ising(rf.Square(10))
+TEN = rf.ising(rf.square(10))
 
 
 def energy_curve(model):
@@ -20,7 +20,7 @@ def energy_curve(model):
 
 @pytest.mark.parametrize("shape", [(2, 2), (3, 5), (10, 10), (4, 64), (64, 64)])
 def test_temperature_of_energy(shape):
-    model = rf.Ising(rf.Square(*shape))
+    model = rf.ising(rf.square(*shape))
     curve = energy_curve(model)
     temperatures = np.concatenate([np.linspace(0.5, 6, 60), [2.269185314213022, 2.26, 2.28]])
     found = curve.temperature_of(exact.energy(model, temperatures))
@@ -39,7 +39,7 @@ def test_temperature_of_energy_is_monotone():
 
 
 def test_ends_of_the_inverses():
-    model = rf.Ising(rf.Square(4))
+    model = rf.ising(rf.square(4))
     found = energy_curve(model).temperature_of([-2, -2.5, 0, 0.3, np.nan])
     np.testing.assert_array_equal(found, [0, 0, np.inf, np.inf, np.nan])
     curve = equilibrium.exact(model).curve(MAGNETIZATION)
@@ -50,7 +50,7 @@ def test_ends_of_the_inverses():
 
 @pytest.mark.parametrize("shape", [(2, 2), (3, 5), (6, 6)])
 def test_temperature_of_abs_magnetization(shape):
-    model = rf.Ising(rf.Square(*shape))
+    model = rf.ising(rf.square(*shape))
     temperatures = np.linspace(0.5, 6, 23)
     curve = equilibrium.exact(model).curve(MAGNETIZATION)
     found = curve.temperature_of(exact.abs_magnetization(model, temperatures))
@@ -117,7 +117,7 @@ def test_mixture_read_as_a_temperature():
 
 def test_large_lattices_are_known_by_their_energy():
     """At L = 100: the posterior of an energy, and the curve of its mean class, undone by its inverse."""
-    model = rf.Ising(rf.Square(100))
+    model = rf.ising(rf.square(100))
     known, grid = equilibrium.exact(model), [1.0, 2.0, 2.25, 2.5, 4.0]
     assert known.posterior_of_energy(-20000, grid)[0] == pytest.approx(1)
     between = np.array([1.5, 2.1, 2.3])
@@ -138,7 +138,7 @@ def test_mixtures_and_classes_are_checked(temperatures):
 
 
 def test_all_configurations_agree_with_formulas():
-    model = rf.Ising(rf.Square(4))
+    model = rf.ising(rf.square(4))
     counted, known = equilibrium.enumerated(model), equilibrium.exact(model)
     temperatures = [0.0, 1.0, 2.269185314213022, 5.0, np.inf]
     for one in (ENERGY, MAGNETIZATION, CORRELATION):
@@ -151,7 +151,7 @@ def test_all_configurations_agree_with_formulas():
 
 def test_a_field_is_told_by_all_configurations_and_by_draws():
     """Numbers of the enumeration: ln Z = 16.582274669, m = 0.888748823 at h = 0.5, T = 2.5."""
-    model = rf.Ising(rf.Square(4), field=0.5)
+    model = rf.ising(rf.square(4), field=0.5)
     counted = equilibrium.enumerated(model)
     signed = rf.Observable("signed", "m", of=lambda model, spins: model.magnetization(spins))
     assert float(counted.log_partition(2.5)) == pytest.approx(16.582274669, abs=1e-8)
@@ -174,7 +174,7 @@ def test_a_field_is_told_by_all_configurations_and_by_draws():
 
 @functools.cache
 def drawn(side: int) -> equilibrium.MeasuredDraws:
-    model = rf.Ising(rf.Square(side))
+    model = rf.ising(rf.square(side))
     if side == 10:
         return equilibrium.measured(10, model, [MAGNETIZATION, CORRELATION], equilibrium.covering(model), 1000)
     known, grid, random = equilibrium.exact(model), [2.5, 2.6, 2.7], np.random.default_rng(side)
@@ -192,7 +192,7 @@ SQUARED = rf.Observable("squared", "e^2", of=lambda model, spins: spins, of_ener
 @pytest.mark.parametrize("side", [10, 32])
 def test_reweighted_draws_agree_with_formulas(side):
     """Energy, its square (so the specific heat) and |m|, in units of their errors."""
-    known, found = equilibrium.exact(rf.Ising(rf.Square(side))), equilibrium.reweighted(drawn(side))
+    known, found = equilibrium.exact(rf.ising(rf.square(side))), equilibrium.reweighted(drawn(side))
     temperatures = np.array([1.2, 1.8, 2.1, 2.269, 2.5, 3.2, 5.0, 20.0] if side == 10 else [2.52, 2.57, 2.65])
     for one in [ENERGY, SQUARED] + [MAGNETIZATION] * (side == 10):
         mean, error = found.mean(one, temperatures)

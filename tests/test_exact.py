@@ -8,16 +8,16 @@ import pytest
 from rbmflow import exact
 from rbmflow._checks import InvalidInput
 from rbmflow.exact.energy_windows import windowed_logs
-from rbmflow.lattice import Square
-from rbmflow.model import Ising
+from rbmflow.lattice import square
+from rbmflow.model import ising
 
 CRITICAL = 2.269185314213022
 SMALL = [(2, 2), (2, 3), (3, 2), (3, 3), (3, 4), (4, 3), (4, 4)]
 TEMPERATURES = np.array([0.3, 1.0, 1.7, CRITICAL, 2.6, 5.0, 80.0])
 
 
-def ising(*shape):
-    return Ising(Square(*shape))
+def model_on(*shape):
+    return ising(square(*shape))
 
 
 def enumerated(shape):
@@ -36,7 +36,7 @@ def enumerated(shape):
 @pytest.mark.parametrize("shape", SMALL)
 def test_everything_against_enumeration(shape):
     energies, magnetizations, counts = enumerated(shape)
-    model, sites = ising(*shape), shape[0] * shape[1]
+    model, sites = model_on(*shape), shape[0] * shape[1]
     levels, states = exact.density_of_states(model)
     assert states.tolist() == [int(counts[energies == level].sum()) for level in levels]
     assert levels[-1] == energies.max()
@@ -61,17 +61,17 @@ def test_everything_against_enumeration(shape):
 
 
 def test_published_density_of_states():
-    levels, counts = exact.density_of_states(ising(4))
+    levels, counts = exact.density_of_states(model_on(4))
     assert counts[:7].tolist() == [2, 0, 32, 64, 424, 1728, 6688]
     assert counts[levels == 0].tolist() == [20524]
-    levels, counts = exact.density_of_states(ising(10))
+    levels, counts = exact.density_of_states(model_on(10))
     assert levels[:2].tolist() == [-200, -196]
     assert counts[:7].tolist() == [2, 0, 200, 400, 10900, 42400, 470800]
 
 
 @pytest.mark.parametrize("shape", [(5, 5), (7, 7), (2, 9), (6, 11), (10, 10), (16, 16)])
 def test_density_of_states_sums(shape):
-    model, (ly, lx) = ising(*shape), shape
+    model, (ly, lx) = model_on(*shape), shape
     levels, counts = exact.density_of_states(model)
     assert sum(counts) == 2 ** (ly * lx)
     assert all(isinstance(count, int) and count >= 0 for count in counts)
@@ -87,7 +87,7 @@ def test_density_of_states_sums(shape):
 
 @pytest.mark.parametrize("size", [5, 7, 10, 16])
 def test_kaufman_against_density_of_states(size):
-    model, sites = ising(size), size**2
+    model, sites = model_on(size), size**2
     temperatures = np.array([0.2, 0.7, 1.5, 2.2, CRITICAL, 2.3, 3.0, 10.0, 100.0])
     levels, logs = exact.log_density_of_states(model)
     exponent = logs - (levels + 2 * sites) / temperatures[:, None]
@@ -113,21 +113,21 @@ def test_kaufman_against_density_of_states(size):
     ],
 )
 def test_critical_point_numbers(size, log_partition, energy):
-    assert exact.log_partition(ising(size), CRITICAL) == pytest.approx(log_partition, abs=1e-9)
-    assert exact.energy(ising(size), CRITICAL) == pytest.approx(energy, abs=1e-8)
+    assert exact.log_partition(model_on(size), CRITICAL) == pytest.approx(log_partition, abs=1e-9)
+    assert exact.energy(model_on(size), CRITICAL) == pytest.approx(energy, abs=1e-8)
 
 
 def test_specific_heat_peak():
-    temperature, height = exact.specific_heat_peak(ising(10))
+    temperature, height = exact.specific_heat_peak(model_on(10))
     assert temperature == pytest.approx(2.3445, abs=1e-3)
     assert height == pytest.approx(1.3091, abs=1e-4)
-    around = exact.specific_heat(ising(10), [temperature - 1e-3, temperature + 1e-3])
+    around = exact.specific_heat(model_on(10), [temperature - 1e-3, temperature + 1e-3])
     assert (around < height).all()
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (9, 9), (64, 64), (128, 128), (3, 50)])
 def test_stable_at_all_temperatures(shape):
-    model = ising(*shape)
+    model = model_on(*shape)
     temperatures = np.geomspace(0.1, 100, 120)
     energy, heat = exact.energy(model, temperatures), exact.specific_heat(model, temperatures)
     log_partition = exact.log_partition(model, temperatures)
@@ -144,7 +144,7 @@ def test_stable_at_all_temperatures(shape):
 
 @pytest.mark.parametrize("shape", [(9, 9), (10, 10), (64, 64), (3, 50)])
 def test_smooth_through_the_critical_point(shape):
-    model = ising(*shape)
+    model = model_on(*shape)
     temperatures = CRITICAL * (1 + np.array([-1e-6, -1e-9, -1e-12, 0, 1e-12, 1e-9, 1e-6]))
     for function in (exact.energy, exact.specific_heat):
         values = function(model, temperatures)
@@ -154,7 +154,7 @@ def test_smooth_through_the_critical_point(shape):
 
 def test_large_torus_approaches_the_infinite_lattice():
     temperatures = np.array([1.5, 2.0, 2.6, 4.0])
-    model = ising(128)
+    model = model_on(128)
     degeneracy = np.where(temperatures < CRITICAL, np.log(2), 0)
     per_site = (exact.log_partition(model, temperatures) - degeneracy) / 128**2
     np.testing.assert_allclose(per_site, exact.infinite.log_partition(temperatures), rtol=1e-12)
@@ -165,18 +165,18 @@ def test_large_torus_approaches_the_infinite_lattice():
 
 
 def test_limits_of_temperature():
-    model = ising(6, 4)
+    model = model_on(6, 4)
     np.testing.assert_allclose(exact.log_partition(model, [0, np.inf]), [np.inf, 24 * np.log(2)], rtol=1e-15)
     assert exact.energy(model, [0, np.inf]).tolist() == [-2, 0]
     assert exact.specific_heat(model, [0, np.inf]).tolist() == [0, 0]
     assert exact.abs_magnetization(model, 0) == 1
     assert exact.binder(model, 0) == pytest.approx(2 / 3, rel=1e-15)
     binomial = [1, 4, 6, 4, 1]
-    assert exact.magnetization_distribution(ising(2), np.inf)[1] * 16 == pytest.approx(binomial, rel=1e-14)
+    assert exact.magnetization_distribution(model_on(2), np.inf)[1] * 16 == pytest.approx(binomial, rel=1e-14)
 
 
 def test_extreme_temperatures_give_no_warnings():
-    model, extremes = ising(4, 5), np.array([1e-200, 1e-3, 1e9, 1e200])
+    model, extremes = model_on(4, 5), np.array([1e-200, 1e-3, 1e9, 1e200])
     functions = [exact.log_partition, exact.energy, exact.specific_heat, exact.abs_magnetization, exact.binder]
     for function in functions:
         assert np.isfinite(function(model, extremes)).all()
@@ -186,7 +186,7 @@ def test_extreme_temperatures_give_no_warnings():
 
 
 def test_magnetization_numbers():
-    model = ising(10)
+    model = model_on(10)
     assert exact.abs_magnetization(model, CRITICAL) == pytest.approx(0.756274, abs=1e-6)
     assert exact.binder(model, CRITICAL) == pytest.approx(0.612341, abs=1e-6)
     expected = [0.911122, 0.538393, 0.166270, 0.120838, 0.079589]
@@ -196,7 +196,7 @@ def test_magnetization_numbers():
 
 @pytest.mark.parametrize(("shape", "turned"), [((5, 8), (8, 5)), ((3, 7), (7, 3))])
 def test_the_two_directions_are_equivalent(shape, turned):
-    a, b = ising(*shape), ising(*turned)
+    a, b = model_on(*shape), model_on(*turned)
     assert exact.log_partition(a, 2.1) == pytest.approx(exact.log_partition(b, 2.1), rel=1e-14)
     assert exact.density_of_states(a)[1].tolist() == exact.density_of_states(b)[1].tolist()
     np.testing.assert_array_equal(
@@ -219,13 +219,13 @@ def test_row_transfer_against_dense_transfer_matrix(shape):
 
     step = 2e-3
     second = (log_trace(step) - 2 * log_trace(0) + log_trace(-step)) / step**2
-    moment = exact.magnetization_moment(ising(*shape), temperature, 2) * (width * length) ** 2
+    moment = exact.magnetization_moment(model_on(*shape), temperature, 2) * (width * length) ** 2
     assert moment == pytest.approx(second, rel=2e-3)
-    assert exact.log_partition(ising(*shape), temperature) == pytest.approx(log_trace(0), rel=1e-12)
+    assert exact.log_partition(model_on(*shape), temperature) == pytest.approx(log_trace(0), rel=1e-12)
 
 
 def test_shapes_follow_the_temperatures():
-    model, grid = ising(4), np.linspace(1, 4, 6).reshape(2, 3)
+    model, grid = model_on(4), np.linspace(1, 4, 6).reshape(2, 3)
     functions = [exact.log_partition, exact.energy, exact.specific_heat, exact.abs_magnetization, exact.binder]
     for function in functions:
         assert function(model, grid).shape == (2, 3)
@@ -239,7 +239,7 @@ def test_shapes_follow_the_temperatures():
 
 @pytest.mark.parametrize("temperature", [-1.0, float("nan"), [1.0, -0.5]])
 def test_temperatures_are_checked(temperature):
-    model = ising(4)
+    model = model_on(4)
     functions = [exact.log_partition, exact.energy, exact.specific_heat, exact.energy_distribution, exact.binder]
     for function in functions:
         with pytest.raises(InvalidInput, match="temperature = "):
@@ -249,18 +249,18 @@ def test_temperatures_are_checked(temperature):
 
 
 def test_sizes_are_checked():
-    with pytest.raises(InvalidInput, match="lattice = Square"):
-        exact.abs_magnetization(ising(13), 2.0)
-    with pytest.raises(InvalidInput, match="lattice = Square"):
-        exact.log_density_of_states(ising(300))
-    with pytest.raises(InvalidInput, match="lattice = Square"):
-        exact.density_of_states(ising(40))
+    with pytest.raises(InvalidInput, match="lattice = square"):
+        exact.abs_magnetization(model_on(13), 2.0)
+    with pytest.raises(InvalidInput, match="lattice = square"):
+        exact.log_density_of_states(model_on(300))
+    with pytest.raises(InvalidInput, match="lattice = square"):
+        exact.density_of_states(model_on(40))
 
 
 @pytest.mark.parametrize("shape", [(10, 10), (7, 7), (4, 20), (32, 32)])
 def test_windows_find_the_logarithms_of_the_integers(shape):
-    energies, logs = exact.log_density_of_states(Ising(Square(*shape)))
-    found = windowed_logs(Square(*shape))[: len(logs)]
+    energies, logs = exact.log_density_of_states(ising(square(*shape)))
+    found = windowed_logs(square(*shape))[: len(logs)]
     np.testing.assert_array_equal(np.isfinite(found), np.isfinite(logs[: len(found)]))
     reached = np.isfinite(logs) & (energies <= 0)
     np.testing.assert_allclose(found[reached[: len(found)]], logs[reached], rtol=0, atol=1e-8)
@@ -268,7 +268,7 @@ def test_windows_find_the_logarithms_of_the_integers(shape):
 
 @pytest.mark.parametrize("shape", [(64, 64), (33, 40)])
 def test_large_density_of_states_sums_to_kaufmans_partition_function(shape):
-    model = Ising(Square(*shape))
+    model = ising(square(*shape))
     energies, logs = exact.log_density_of_states(model)
     for temperature in (0.8, 2.0, 2.269185314213022, 3.0, 6.0, 1e9):
         total = np.logaddexp.reduce(logs - energies / temperature)

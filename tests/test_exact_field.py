@@ -11,7 +11,7 @@ from rbmflow._checks import InvalidInput
 
 pytestmark = pytest.mark.usefixtures("as_people_call")
 
-IN_FIELD = rf.Ising(rf.Square(4), field=1.0)
+IN_FIELD = rf.ising(rf.square(4), field=1.0)
 FURTHER = {
     "temperature": 2.0,
     "temperatures": [1.0, 2.0],
@@ -38,7 +38,7 @@ def test_every_formula_refuses_a_field(name):
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-@pytest.mark.parametrize("wrong", [None, 10, rf.Square(4), "ising", [1.0]])
+@pytest.mark.parametrize("wrong", [None, 10, rf.square(4), "ising", [1.0]])
 def test_every_formula_refuses_what_is_no_model(name, wrong):
     formula = getattr(exact, name)
     with pytest.raises(InvalidInput, match="model ="):
@@ -50,7 +50,7 @@ def test_at_least_the_formulas_known_today_are_looked_at():
 
 
 def test_temperatures_come_in_any_form_or_are_refused():
-    model = rf.Ising(rf.Square(4))
+    model = rf.ising(rf.square(4))
     wanted = exact.energy(model, [1.0, 2.0])
     for given in ((1, 2), np.array([1, 2]), map(float, "12"), (t for t in (1.0, 2.0)), np.array([1, 2], np.float32)):
         np.testing.assert_array_equal(exact.energy(model, given), wanted)

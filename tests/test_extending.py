@@ -119,7 +119,7 @@ import jax, numpy as np, rbmflow as rf
 from my_flows.shuffled import shuffled
 from my_flows.permuted import permuted
 from my_flows.mean_field_cd import MeanFieldCD
-key, model = jax.random.key(0), rf.Ising(rf.Square(4))
+key, model = jax.random.key(0), rf.ising(rf.square(4))
 data = shuffled(key, model, [0.0, 2.0], 200)
 assert data.spins.shape == (2, 200, 4, 4) and abs(data.spins[0].mean(axis=(1, 2))).min() == 1
 energy = np.asarray(model.energy(data.spins[1]))

@@ -52,18 +52,18 @@ def further_training():
 
 
 def sampling():
-    key, model = jax.random.key(0), rf.Ising(rf.Square(4))
+    key, model = jax.random.key(0), rf.ising(rf.square(4))
     starts = rf.cold(key, model, 5), rf.hot(key, model, 5), rf.thermal(key, model, 2.0, 5)
     return rf.sample(key, model, GRID, 50).spins, starts
 
 
 def chains():
-    key, model = jax.random.key(0), rf.Ising(rf.Square(4))
+    key, model = jax.random.key(0), rf.ising(rf.square(4))
     return [rf.sample(key, model, (2.0,), 40, method).spins for method in ("metropolis", "heat-bath", "wolff")]
 
 
 def machines():
-    key, model = jax.random.key(0), rf.Ising(rf.Square(4))
+    key, model = jax.random.key(0), rf.ising(rf.square(4))
     machine = rf.RBM.from_weights(WEIGHTS, np.zeros(16), np.zeros(22), units="-1/+1")
     flows = [rf.iterate(key, machine, START, 3, halves=how) for how in ("sampled", "mean-hidden", "mean-field")]
     draws = rf.sample(key, model, (2.0, np.inf), 200)
@@ -79,7 +79,7 @@ def machines():
 
 
 def readings():
-    key, model = jax.random.key(0), rf.Ising(rf.Square(4))
+    key, model = jax.random.key(0), rf.ising(rf.square(4))
     found = []
     known = rf.equilibrium.exact(model)
     for observable in ("energy", "magnetization", "correlation", known.mean_class(GRID)):

@@ -8,7 +8,7 @@ import multiprocessing, warnings
 import rbmflow as rf
 
 def energy(start):
-    model = rf.Ising(rf.Square(4))
+    model = rf.ising(rf.square(4))
     return float(model.energy(start * rf.cold(rf_key(), model, 1))[0])
 
 def rf_key():

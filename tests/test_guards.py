@@ -10,7 +10,7 @@ TEMPERATURES = np.array([0.0, 1e-3, 0.1, 0.5, 1.0, 2.269, 4.0, 1e300, np.inf])
 
 def test_numpy_may_raise_at_everything():
     """Probabilities too small for float64 vanish."""
-    model, some = rf.Ising(rf.Square(5)), [0.1, 1.0, 4.0]
+    model, some = rf.ising(rf.square(5)), [0.1, 1.0, 4.0]
     spins = np.ones((1, 20, 5, 5), np.int8)
     spins[:, ::2, 0, 0] = -1
 
@@ -32,5 +32,5 @@ def test_numpy_may_raise_at_everything():
 
 def test_no_key_is_used_twice():
     with jax.debug_key_reuse(True):
-        draws = rf.sample(jax.random.key(1), rf.Ising(rf.Square(4)), [1.0, 2.25], 32, "metropolis")
+        draws = rf.sample(jax.random.key(1), rf.ising(rf.square(4)), [1.0, 2.25], 32, "metropolis")
     assert draws.spins.shape == (2, 32, 4, 4)

@@ -7,7 +7,7 @@ import pytest
 import rbmflow as rf
 from rbmflow.settings import MachineSettings, ThermometerSettings, TrainingSettings
 
-KEY, MODEL = jax.random.key(0), rf.Ising(rf.Square(4))
+KEY, MODEL = jax.random.key(0), rf.ising(rf.square(4))
 DATA = np.where(np.random.default_rng(0).random((60, 16)) < 0.3, -1, 1).astype(np.int8)
 
 

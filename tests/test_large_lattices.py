@@ -10,7 +10,7 @@ from rbmflow.sampler import HeatBath, Metropolis, SwendsenWang, Wolff
 from rbmflow.settings import FlowSettings, MachineSettings
 
 SIDE = 256
-MODEL = rf.Ising(rf.Square(SIDE))
+MODEL = rf.ising(rf.square(SIDE))
 
 
 def test_totals_beyond_sixteen_bits():
@@ -55,7 +55,7 @@ def test_blocks_change_no_measurement(monkeypatch):
 
 def test_stretches_of_a_flow_change_no_configuration(monkeypatch):
     machine = rf.RBM.random(1, 36, MachineSettings(hidden=5))
-    start, model = np.ones((7, 6, 6)), rf.Ising(rf.Square(6))
+    start, model = np.ones((7, 6, 6)), rf.ising(rf.square(6))
     whole, lengths = rf.iterate(2, machine, start, 9, keep=(0, 4, 9)), []
     monkeypatch.setattr(flow, "CHUNK_BYTES", 2 * 7 * 36)
     parts = rf.iterate(2, machine, start, 9, keep=(0, 4, 9), watch=lambda stretch: lengths.append(len(stretch)))

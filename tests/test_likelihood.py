@@ -112,7 +112,7 @@ def test_directions_without_overlap_have_an_error_that_reaches_to_both():
 
 
 def test_mixture_probability_is_that_of_all_states():
-    model, grid = rf.Ising(rf.Square(2, 4)), (0.0, 1.5, 2.5, np.inf)
+    model, grid = rf.ising(rf.square(2, 4)), (0.0, 1.5, 2.5, np.inf)
     states = enumeration.states(PLUS_MINUS, 8).astype(np.int8)
     log_p = log_mixture_probability(model, grid, states)
     energy = np.asarray(model.total_energy(states.reshape(-1, 2, 4)), float)
@@ -121,7 +121,7 @@ def test_mixture_probability_is_that_of_all_states():
 
 
 def test_excess_nats_are_the_divergence_from_the_mixture():
-    model, grid = rf.Ising(rf.Square(2, 4)), (1.5, 3.0)
+    model, grid = rf.ising(rf.square(2, 4)), (1.5, 3.0)
     machine = random_machine(visible=8, hidden=3, scale=0.3)
     states = enumeration.states(PLUS_MINUS, 8).astype(np.int8)
     log_mixture = log_mixture_probability(model, grid, states)
@@ -141,7 +141,7 @@ EXCESS_OF_ISING = [(4, 0.2294, "exact"), (6, 0.9558, "draws"), (10, 3.6883, "dra
 @pytest.mark.parametrize(("length", "nats", "method"), EXCESS_OF_ISING)
 def test_a_machine_that_is_an_ising_model_loses_the_divergence_of_its_temperature(length, nats, method):
     """A hidden unit on each bond, of weights arccosh(e^2K) / 2, makes an Ising model of coupling K."""
-    model, grid = rf.Ising(rf.Square(length)), tuple(np.arange(25) / 4)
+    model, grid = rf.ising(rf.square(length)), tuple(np.arange(25) / 4)
     levels, log_count = exact.log_density_of_states(model)
     rows = [np.where(levels == levels.min(), -np.log(2), -np.inf)]
     rows += [-levels / t - exact.log_partition(model, t) for t in grid[1:]]
@@ -172,7 +172,7 @@ def test_a_machine_that_is_an_ising_model_loses_the_divergence_of_its_temperatur
 
 def test_exact_training_comes_close_to_the_mixture():
     """12 hidden units on five temperatures at L = 4: after the first overshoot the excess only falls."""
-    model, grid = rf.Ising(rf.Square(4)), (1.5, 2.0, 2.5, 3.0, 4.0)
+    model, grid = rf.ising(rf.square(4)), (1.5, 2.0, 2.5, 3.0, 4.0)
     data, fresh = (rf.sample(jax.random.key(seed), model, grid, 2000) for seed in (0, 1))
     course = {"optimiser": "adam", "learning_rate": 0.02, "schedule": "cosine", "checkpoints": 14}
     _, history = rf.train(jax.random.key(2), data, hidden=12, epochs=300, batch=1000, estimator="Exact", **course)
@@ -194,7 +194,7 @@ GRID = (0.0, 1.0, 2.0, 2.5, 3.0, 4.0, 6.0)
 def estimated(length, recipes, monkeypatch, **effort):
     """Machines of a few hidden units, well and badly trained: ln Z as if they were too large, the sum, the excess."""
     monkeypatch.setattr("rbmflow.likelihood.importance.LARGEST_SUMMED_LAYER", 0)
-    model = rf.Ising(rf.Square(length))
+    model = rf.ising(rf.square(length))
     data = rf.sample(jax.random.key(0), model, GRID, 500)
     for number, recipe in enumerate(recipes):
         for_training, for_fresh, for_partition = jax.random.split(jax.random.key(number), 3)
@@ -241,7 +241,7 @@ def test_partition_of_twenty_machines_is_within_its_error_of_the_sum(monkeypatch
 def test_draws_that_do_not_show_the_machine_are_not_used(monkeypatch):
     """A machine with a mode that its mixture knows nothing of, and one trained on ground states alone."""
     monkeypatch.setattr("rbmflow.likelihood.importance.LARGEST_SUMMED_LAYER", 0)
-    model, pattern = rf.Ising(rf.Square(4)), jnp.asarray(np.indices((4, 4)).sum(axis=0).ravel() % 2 * 2 - 1.0)
+    model, pattern = rf.ising(rf.square(4)), jnp.asarray(np.indices((4, 4)).sum(axis=0).ravel() % 2 * 2 - 1.0)
     stripes = RBM(0.5 * pattern[:, None] * jnp.ones((16, 2)), jnp.zeros(16), jnp.zeros(2))
     truth = exact_log_partition(stripes).value
     for grid, reason in (((1.0, 1.5), "weight of all"), ((0.0,), "T = 0 alone")):
@@ -256,7 +256,7 @@ def test_draws_that_do_not_show_the_machine_are_not_used(monkeypatch):
 def test_flows_find_what_no_draw_shows(monkeypatch):
     """Cold draws are alike, so their weights are even; the machine is warm, and its flows tell."""
     monkeypatch.setattr("rbmflow.likelihood.importance.LARGEST_SUMMED_LAYER", 0)
-    model = rf.Ising(rf.Square(4))
+    model = rf.ising(rf.square(4))
     draws = rf.sample(jax.random.key(0), model, (0.4, 0.5), 500)
     free = RBM(jnp.zeros((16, 3)), jnp.zeros(16), jnp.zeros(3))
     found = log_partition(jax.random.key(1), free, model, draws, chains=200, steps=5)
@@ -270,7 +270,7 @@ def test_annealing_that_stays_below_its_bound_reaches_up_to_it(monkeypatch):
     monkeypatch.setattr("rbmflow.likelihood.importance.LARGEST_SUMMED_LAYER", 0)
     low = LogPartition(0.0, 0.01, "annealed")
     monkeypatch.setattr("rbmflow.likelihood.importance.annealed_log_partition", lambda *_, **__: low)
-    model = rf.Ising(rf.Square(4))
+    model = rf.ising(rf.square(4))
     draws = rf.sample(jax.random.key(0), model, (0.4, 0.5), 500)
     machine = RBM(jnp.zeros((16, 3)), jnp.zeros(16), jnp.zeros(3))
     found = log_partition(jax.random.key(1), machine, model, draws, chains=200, steps=5)
@@ -296,7 +296,7 @@ def test_chains_that_come_from_one_count_as_one():
 
 
 def test_means_of_the_machine_are_those_of_all_states():
-    model, grid = rf.Ising(rf.Square(2, 4)), (2.0, np.inf)
+    model, grid = rf.ising(rf.square(2, 4)), (2.0, np.inf)
     machine = random_machine(visible=8, hidden=3, scale=0.2)
     states = enumeration.states(PLUS_MINUS, 8).astype(np.int8)
     energies = np.asarray(model.energy(states.reshape(-1, 2, 4)), float)
@@ -310,7 +310,7 @@ def test_means_of_the_machine_are_those_of_all_states():
 
 def excess_of(model):
     """Excess nats of draws on 2 x 3 sites, taken for those of another model."""
-    drawn = rf.sample(jax.random.key(0), rf.Ising(rf.Square(2, 3)), (1.0, 2.0), 5)
+    drawn = rf.sample(jax.random.key(0), rf.ising(rf.square(2, 3)), (1.0, 2.0), 5)
     return excess_nats(random_machine(), model, drawn, LogPartition(0.0))
 
 
@@ -320,10 +320,10 @@ def excess_of(model):
         (lambda: annealed_log_partition(jax.random.key(0), random_machine(), chains=1), "chains"),
         (lambda: annealed_log_partition(jax.random.key(0), random_machine(), levels=0), "levels"),
         (lambda: log_probability(random_machine(), np.ones((2, 5), np.int8), LogPartition(0.0)), "shape of data"),
-        (lambda: log_mixture_probability(rf.Ising(rf.Square(2), 0.1), (1.0,), np.ones((2, 4), np.int8)), "field"),
-        (lambda: log_mixture_probability(rf.Ising(rf.Square(2)), (1.0,), np.ones((2, 5), np.int8)), "shape of data"),
-        (lambda: excess_of(rf.Ising(rf.Square(3, 2))), "shape of data"),
-        (lambda: log_partition(jax.random.key(0), random_machine(), rf.Ising(rf.Square(2, 3))), "model, draws"),
+        (lambda: log_mixture_probability(rf.ising(rf.square(2), 0.1), (1.0,), np.ones((2, 4), np.int8)), "field"),
+        (lambda: log_mixture_probability(rf.ising(rf.square(2)), (1.0,), np.ones((2, 5), np.int8)), "shape of data"),
+        (lambda: excess_of(rf.ising(rf.square(3, 2))), "shape of data"),
+        (lambda: log_partition(jax.random.key(0), random_machine(), rf.ising(rf.square(2, 3))), "model, draws"),
         (lambda: log_partition("0", random_machine(visible=30, hidden=30)), "key"),
     ],
 )

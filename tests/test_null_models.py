@@ -151,14 +151,14 @@ def test_block_spins_leave_the_critical_point_on_both_sides():
     from rbmflow.renormalization import majority_rule
     from rbmflow.sampler import Wolff
 
-    model = rf.Ising(rf.Square(40))
+    model = rf.ising(rf.square(40))
     temperatures = (1.8, 2.1, rf.exact.critical_temperature(), 2.45, 3.0)
     method = "auto" if Wolff().refusal(model) else Wolff()
     spins = np.asarray(rf.sample(jax.random.key(5), model, temperatures, 2000, method).spins)
     read = [rf.Thermometer("energy", rf.equilibrium.exact(model)).temperature(spins)]
     for side in (20, 10):
         spins = np.asarray(majority_rule(jax.random.key(side), spins))
-        read.append(rf.Thermometer("energy", rf.equilibrium.exact(rf.Ising(rf.Square(side)))).temperature(spins))
+        read.append(rf.Thermometer("energy", rf.equilibrium.exact(rf.ising(rf.square(side)))).temperature(spins))
     steps = np.diff([reading.temperature for reading in read], axis=0)
     errors = [np.hypot(read[i].error, read[i + 1].error) for i in range(2)]
     assert np.all(steps[:, :2] < -5 * np.array(errors)[:, :2])
@@ -168,7 +168,7 @@ def test_block_spins_leave_the_critical_point_on_both_sides():
 
 def plain_numpy_end(hidden: int, seed: int, epochs: int) -> float:
     """T(E) at the end of the flow from hot of a type V machine, in plain NumPy but for the data and the exact T(E)."""
-    model, rng = rf.Ising(rf.Square(10)), np.random.default_rng(seed)
+    model, rng = rf.ising(rf.square(10)), np.random.default_rng(seed)
     draws = rf.sample(jax.random.key(100 + seed), model, (np.arange(25) / 4).tolist(), 1000)
     data = np.asarray(draws.spins).reshape(-1, 100).astype(np.float32)
     w = (0.1 * rng.standard_normal((100, hidden))).astype(np.float32)
@@ -196,7 +196,7 @@ def plain_numpy_end(hidden: int, seed: int, epochs: int) -> float:
 @pytest.mark.parametrize("hidden", [64, 16])
 def test_the_end_of_the_flow_is_that_of_plain_numpy(hidden):
     """Five seeds of each program, data and all drawn anew; their means within five errors over seeds."""
-    model, epochs = rf.Ising(rf.Square(10)), 30
+    model, epochs = rf.ising(rf.square(10)), 30
     ours = []
     for seed in range(5):
         for_data, for_training, for_start, for_flow = jax.random.split(jax.random.key(seed), 4)

@@ -40,7 +40,7 @@ def test_domains_are_those_of_flooding():
 
 def test_observables_by_hand():
     measured = observe(SPINS)
-    model = rf.Ising(rf.Square(4, 6))
+    model = rf.ising(rf.square(4, 6))
     np.testing.assert_array_equal(measured.energy, model.total_energy(SPINS))
     np.testing.assert_array_equal(measured.magnetization, SPINS.sum(axis=(2, 3), dtype=int))
     np.testing.assert_array_equal(measured.overturned[1:], (SPINS[1:] != SPINS[:-1]).sum(axis=(2, 3)))
@@ -79,7 +79,7 @@ def test_a_single_chain_has_no_error():
 
 @pytest.mark.parametrize("side", [3, 4])
 def test_structure_factors_are_those_of_all_configurations(side):
-    model = rf.Ising(rf.Square(side))
+    model = rf.ising(rf.square(side))
     spins = np.array(list(itertools.product((-1, 1), repeat=side**2)), np.int8).reshape(-1, side, side)
     energy = -np.sum(spins * (np.roll(spins, -1, 1) + np.roll(spins, -1, 2)), axis=(1, 2), dtype=int)
     factor = np.abs(np.fft.fft2(spins)) ** 2 / side**2
@@ -92,14 +92,14 @@ def test_structure_factors_are_those_of_all_configurations(side):
 
 
 def test_structure_factor_at_zero_is_the_second_moment_of_another_transfer_matrix():
-    model = rf.Ising(rf.Square(6))
+    model = rf.ising(rf.square(6))
     temperature = np.array([1.0, 2.0, 2.269185314213022, 4.0])
     uniform, _ = exact.structure_factors(model, temperature)
     np.testing.assert_allclose(uniform, 36 * exact.magnetization_moment(model, temperature, 2), rtol=1e-10)
 
 
 def test_correlation_length_is_undone_by_its_inverse():
-    model = rf.Ising(rf.Square(6))
+    model = rf.ising(rf.square(6))
     temperature = np.array([0.5, 0.8, 1.7, 2.2692, 2.6, 5.0, 40.0])
     length = exact.correlation_length(model, temperature)
     assert np.all(np.diff(length) < 0)
@@ -108,7 +108,7 @@ def test_correlation_length_is_undone_by_its_inverse():
     np.testing.assert_allclose(curve.temperature_of(ratio), temperature, rtol=1e-6)
     np.testing.assert_array_equal(curve.temperature_of([1.0, 0.5, np.inf]), [np.inf, np.inf, 0])
     with pytest.raises(InvalidInput, match="square torus"):
-        exact.structure_factors(rf.Ising(rf.Square(4, 5)), 2.0)
+        exact.structure_factors(rf.ising(rf.square(4, 5)), 2.0)
 
 
 def test_energy_distance_is_the_sum_over_pairs():
@@ -146,7 +146,7 @@ def test_mean_field_configurations_have_no_neighbours():
     """Both two-point functions, near and far, are m^2: independent spins of a common sign."""
     temperatures = (0.0, 2.5, 3.5, 5.0)
     spins = np.asarray(
-        sample_mean_field(jax.random.key(3), rf.Ising(rf.Square(6)), temperatures, 4000).spins, np.float64
+        sample_mean_field(jax.random.key(3), rf.ising(rf.square(6)), temperatures, 4000).spins, np.float64
     )
     square = curie_weiss_magnetization(temperatures) ** 2
     for shift in ((0, 1), (3, 3)):

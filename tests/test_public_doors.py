@@ -29,7 +29,7 @@ from rbmflow.thermometer.neural import Network
 
 pytestmark = pytest.mark.usefixtures("as_people_call")
 
-MODEL = rf.Ising(rf.Square(4))
+MODEL = rf.ising(rf.square(4))
 GRID = (1.0, 2.0, 3.0)
 SPINS = np.random.default_rng(0).choice([-1, 1], (3, 5, 4, 4)).astype(np.int8)
 KEY = jax.random.key(0)
@@ -245,19 +245,19 @@ def test_keys_are_read_in_any_form_or_refused(machine):
 def test_counts_and_flags_are_plain_numbers_or_refused(machine):
     for three in (3, np.int8(3), np.array(3), jnp.asarray(3)):
         assert rf.hot(0, MODEL, three).shape == (3, 4, 4)
-        assert type(rf.Square(three).lx) is int
+        assert type(rf.square(three).shape[1]) is int
         assert type(TrainingSettings(epochs=three).epochs) is int
     for yes in (True, np.True_, jnp.asarray(True)):
         assert MachineSettings(biases=yes).biases is True
     assert FlowSettings(keep=np.arange(3)).keep == (0, 1, 2)
     assert SamplingSettings(temperatures=np.float32(2)).temperatures == (2.0,)
-    assert type(rf.Ising(rf.Square(4), np.float32(1)).field) is float
+    assert type(rf.ising(rf.square(4), np.float32(1)).field) is float
     for wrong in (True, 2.5, "3", None, -1, KEY):
         for door in (
             lambda n: rf.hot(0, MODEL, n),
             lambda n: rf.iterate(0, machine, SPINS[0], n),
             lambda n: renormalization.decimate(SPINS, n),
-            lambda n: rf.Square(4, n) if n is not None else rf.Square(n),
+            lambda n: rf.square(4, n) if n is not None else rf.square(n),
             lambda n: ThermometerSettings(hidden=n),
             lambda n: FlowSettings(keep=n),
             lambda n: rf.train(0, SPINS, epochs=n),
@@ -283,13 +283,13 @@ def test_counts_and_flags_are_plain_numbers_or_refused(machine):
         (lambda m: rf.sample(KEY, MODEL, [2.0], 3, progress=True), "progress"),
         (lambda m: rf.sample(KEY, MODEL, [3.0, 2.0], 3), "temperatures"),
         (lambda m: rf.thermal(KEY, MODEL, [2.0, 3.0], 3), "temperature"),
-        (lambda m: rf.Ising(10), "lattice"),
-        (lambda m: rf.Square(4, 0), "lx"),
+        (lambda m: rf.ising(10), "lattice"),
+        (lambda m: rf.square(4, 0), "cells"),
         (lambda m: rf.Thermometer("energy", MODEL), "equilibrium"),
         (lambda m: rf.Thermometer("heat", rf.equilibrium.exact(MODEL)), "observable"),
         (lambda m: rf.Thermometer(MODEL, rf.equilibrium.exact(MODEL)), "observable"),
-        (lambda m: rf.equilibrium.exact(rf.Square(4)), "model"),
-        (lambda m: rf.equilibrium.enumerated(rf.Ising(rf.Square(5))), "lattice"),
+        (lambda m: rf.equilibrium.exact(rf.square(4)), "model"),
+        (lambda m: rf.equilibrium.enumerated(rf.ising(rf.square(5))), "lattice"),
         (lambda m: rf.equilibrium.MeasuredDraws.of(MODEL, SPINS, []), "draws"),
         (lambda m: rf.decompose(np.ones((4, 2))), "machine"),
         (lambda m: rf.log_probability(m, SPINS, 1.0), "partition"),

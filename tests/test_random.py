@@ -159,7 +159,7 @@ def test_a_batch_of_a_sorted_set_is_a_fair_sample():
 
 def test_one_key_for_two_uses_gives_two_streams():
     """Chains that share their random numbers meet: the flows of a machine that is nearly free would be the same."""
-    key, model = jax.random.key(4), rf.Ising(rf.Square(4))
+    key, model = jax.random.key(4), rf.ising(rf.square(4))
     cold, hot = rf.cold(key, model, 200), rf.hot(key, model, 200)
     assert np.mean(np.asarray(cold) == np.asarray(hot)) == pytest.approx(0.5, abs=0.2)
     machine, other = (rf.RBM(jnp.full((16, 3), w), jnp.zeros(16), jnp.zeros(3)) for w in (0.0, 0.001))

@@ -42,7 +42,7 @@ def draws(temperatures=(1.0, 2.0), spins=SPINS):
 def thermometer():
     network = Network.untrained(KEY, 24, 5, 3)
     curve = equilibrium.Curve(np.array([0.0, 1.0, 2.0, np.inf]), np.array([0.0, 0.7, 1.1, 2.0]), np.zeros(4))
-    return NeuralThermometer(network, curve, rf.Ising(rf.Square(4, 6)), (1.0, 2.0, 4.0))
+    return NeuralThermometer(network, curve, rf.ising(rf.square(4, 6)), (1.0, 2.0, 4.0))
 
 
 def every_record():
@@ -55,7 +55,7 @@ def every_record():
         RBM.random(KEY, 7, MachineSettings(hidden=3, units="0/1")),
     ]
     made += [history, history.checkpoints, rf.Flow((0, 4), SPINS), observe(SPINS), rf.decompose(machine)]
-    measured = equilibrium.measured(KEY, rf.Ising(rf.Square(4)), [CORRELATION], [1.0, 3.0], 20)
+    measured = equilibrium.measured(KEY, rf.ising(rf.square(4)), [CORRELATION], [1.0, 3.0], 20)
     return [*made, thermometer(), losses, measured]
 
 
@@ -190,7 +190,7 @@ def test_what_stands_beside_the_arrays_may_come_as_an_array_of_jax():
         assert machine.sides == (4, 6)
         measured_here = eqx.tree_at(lambda at: at.domains, observe(SPINS), observe(SPINS).domains)
         assert Measurements(*jax.tree.leaves(measured_here), sites=jnp.array(24)) == observe(SPINS)  # pyright: ignore
-        assert equilibrium.exact(rf.Ising(rf.Square(4))).mean_class((1.0, 2.0)) is not None
+        assert equilibrium.exact(rf.ising(rf.square(4))).mean_class((1.0, 2.0)) is not None
 
 
 def wrong_files(folder):
@@ -291,7 +291,7 @@ def test_nothing_is_found_past_the_end():
 
 def test_formulas_of_spins_do_not_wrap():
     """Ground states: every pair of spins has the correlation 1, which int8 gives as -0.024."""
-    ground = rf.sample(KEY, rf.Ising(rf.Square(4)), [0.0], 250)
+    ground = rf.sample(KEY, rf.ising(rf.square(4)), [0.0], 250)
     rows = ground.floats.reshape(-1, 16)
     assert np.array_equal(rows.T @ rows / len(rows), np.ones((16, 16)))
     assert np.allclose(ground.two_point().mean, 1)
@@ -324,7 +324,7 @@ def test_a_machine_remembers_its_lattice(tmp_path):
         with pytest.raises(InvalidInput, match="shape of start"):
             rf.iterate(KEY, machine, start, 2)
     partition = rf.log_partition(KEY, machine)
-    model = rf.Ising(rf.Square(2, 12))
+    model = rf.ising(rf.square(2, 12))
     for call in (
         lambda: rf.log_probability(machine, np.ones((3, 2, 12)), partition),
         lambda: measures(machine, np.ones((2, 12)), 0.1),

@@ -11,7 +11,7 @@ from rbmflow._checks import InvalidInput
 from rbmflow.rbm import PLUS_MINUS, RBM
 from rbmflow.relaxation import overlap, relax
 
-MODEL = rf.Ising(rf.Square(2, 4))
+MODEL = rf.ising(rf.square(2, 4))
 
 
 def coupled(strength: float) -> RBM:
@@ -75,8 +75,8 @@ def test_overlap_is_one_minus_the_total_variation():
     [
         ({"chains": 1}, "chains"),
         ({"iterations": 7}, "iterations"),
-        ({"model": rf.Ising(rf.Square(3))}, "lattice of model"),
-        ({"model": rf.Ising(MODEL.lattice, 0.5)}, "field"),
+        ({"model": rf.ising(rf.square(3))}, "lattice of model"),
+        ({"model": rf.ising(MODEL.lattice, 0.5)}, "field"),
     ],
 )
 def test_bad_input_names_the_field(change, field):

@@ -37,7 +37,7 @@ METHODS = [Metropolis(), HeatBath(), SwendsenWang(), Wolff(2)]
 
 
 def ready(method):
-    if method.refusal(rf.Ising(rf.Square(4))) is not None:
+    if method.refusal(rf.ising(rf.square(4))) is not None:
         pytest.skip("numba is not installed")
     return method
 
@@ -66,7 +66,7 @@ def deviations(draws, model):
 
 
 def agree(method, shape, temperatures, draws):
-    model = rf.Ising(rf.Square(*shape))
+    model = rf.ising(rf.square(*shape))
     drawn = sample(jax.random.key(sum(shape)), model, temperatures, draws, ready(method))
     away = deviations(drawn, model)
     assert np.abs(away).max() < 5
@@ -93,7 +93,7 @@ def test_moments_at_ten_temperatures(method, length):
 @pytest.mark.slow
 @pytest.mark.parametrize("length", [64, 128])
 def test_energies_of_large_lattices(length):
-    agree_model = rf.Ising(rf.Square(length))
+    agree_model = rf.ising(rf.square(length))
     drawn = sample(jax.random.key(1), agree_model, [1.8, 2.2, CRITICAL, 2.35, 3.0], 512)
     assert np.abs(deviations(drawn, agree_model)).max() < 5
     assert drawn.flags == ()
@@ -106,7 +106,7 @@ def test_the_smallest_lattice(method):
 
 def test_clusters_that_turn_everything_over_and_over_are_thinned():
     """Wolff in a weak field alternates in sign: autocorrelations of either sign count."""
-    drawn = sample(jax.random.key(4), rf.Ising(rf.Square(4), 0.01), [1.0], 4096, ready(Wolff()))
+    drawn = sample(jax.random.key(4), rf.ising(rf.square(4), 0.01), [1.0], 4096, ready(Wolff()))
     assert abs(drawn.chains[0].correlation) < 0.1
     assert drawn.flags == ()
     with pytest.raises(InvalidInput, match="clusters = 0"):
@@ -117,10 +117,10 @@ def test_clusters_that_turn_everything_over_and_over_are_thinned():
 def test_moments_in_a_field(method):
     """Against the sum over all states of 3 x 4 sites; at T = 2 the reversed phase still weighs 4 %."""
     field = -0.3
-    model = rf.Ising(rf.Square(3, 4), field)
+    model = rf.ising(rf.square(3, 4), field)
     spins = (((np.arange(4096)[:, None] >> np.arange(12)) & 1) * 2 - 1).reshape(-1, 3, 4).astype(np.int8)
     m = spins.mean(axis=(1, 2))
-    energy = np.asarray(rf.Ising(rf.Square(3, 4)).energy(spins), float) - field * m
+    energy = np.asarray(rf.ising(rf.square(3, 4)).energy(spins), float) - field * m
     temperatures = [2.0, 2.5, 5.0]
     drawn = sample(jax.random.key(3), model, temperatures, 4096, ready(method))
     for index, temperature in enumerate(temperatures):
@@ -136,7 +136,7 @@ def test_moments_in_a_field(method):
 
 def test_replicas_of_a_word_are_uncorrelated():
     """Bits of one word share no random number: correlations of their energies stay at the noise of their number."""
-    model = rf.Ising(rf.Square(6))
+    model = rf.ising(rf.square(6))
     kernel = Metropolis().sweep(model, CRITICAL)
     state = kernel.advance(kernel.start(jax.random.key(2), 32 * 512, np.full(32 * 512, True)), 100)
     energy, magnetization = kernel.observe(state)
@@ -148,7 +148,7 @@ def test_replicas_of_a_word_are_uncorrelated():
 
 
 def test_same_key_same_bits_however_the_sweeps_are_divided():
-    model = rf.Ising(rf.Square(5, 6))
+    model = rf.ising(rf.square(5, 6))
     for method in (Metropolis(), *(one for one in METHODS[2:] if one.refusal(model) is None)):
         kernel = method.sweep(model, 2.0)
         start = kernel.start(jax.random.key(2), 64, None)
@@ -166,7 +166,7 @@ def test_same_key_same_bits_however_the_sweeps_are_divided():
 def test_same_bits_however_many_cores_share_the_replicas(cores, monkeypatch):
     monkeypatch.setattr(single_spin, "WORTH_SHARING", 1)
     monkeypatch.setattr(single_spin, "FULL", 1)
-    model = rf.Ising(rf.Square(5, 6))
+    model = rf.ising(rf.square(5, 6))
     for method in (Metropolis(), *(one for one in METHODS[2:] if one.refusal(model) is None)):
         kernel = method.sweep(model, 2.0)
         start = kernel.start(jax.random.key(2), 5 * kernel.word, None)
@@ -204,7 +204,7 @@ def test_words_and_counts():
 
 
 def test_observables_are_those_of_the_model():
-    model = rf.Ising(rf.Square(3, 4), 0.2)
+    model = rf.ising(rf.square(3, 4), 0.2)
     for method in METHODS:
         if method.refusal(model) is None:
             kernel = method.sweep(model, 3.0)
@@ -215,25 +215,25 @@ def test_observables_are_those_of_the_model():
 
 
 def test_automatic_choice_says_why():
-    small, large, field = rf.Ising(rf.Square(10)), rf.Ising(rf.Square(128)), rf.Ising(rf.Square(10), 0.1)
+    small, large, field = rf.ising(rf.square(10)), rf.ising(rf.square(128)), rf.ising(rf.square(10), 0.1)
     assert method_for(small, 2.0)[0] == TransferMatrix()
     assert method_for(large, 1.5)[0] == Metropolis()
     assert method_for(large, 4.0)[0] == HeatBath()
     assert method_for(field, 2.0)[0] == Metropolis()
-    assert method_for(rf.Ising(rf.Square(32)), CRITICAL)[0] == method_for(large, CRITICAL)[0]
-    assert method_for(rf.Ising(rf.Square(32)), 2.6)[0] == Metropolis()
+    assert method_for(rf.ising(rf.square(32)), CRITICAL)[0] == method_for(large, CRITICAL)[0]
+    assert method_for(rf.ising(rf.square(32)), 2.6)[0] == Metropolis()
     chosen, why = method_for(small, CRITICAL, draws=200_000)
     assert chosen == Metropolis()
     assert "more than 100000 draws" in why
     chosen, why = method_for(large, CRITICAL)
     assert chosen == Wolff() or "numba" in why
-    drawn = sample(jax.random.key(0), rf.Ising(rf.Square(14)), [0.0, 3.0, math.inf], 40)
+    drawn = sample(jax.random.key(0), rf.ising(rf.square(14)), [0.0, 3.0, math.inf], 40)
     assert [name.split()[0] for name in drawn.methods] == ["metropolis"] * 3
     assert np.all(np.abs(np.asarray(drawn.spins[0], float).mean(axis=(1, 2))) == 1)
 
 
 def test_signs_are_symmetrised():
-    drawn = sample(jax.random.key(4), rf.Ising(rf.Square(14)), [1.0], 2000)
+    drawn = sample(jax.random.key(4), rf.ising(rf.square(14)), [1.0], 2000)
     sign = np.sign(np.asarray(drawn.spins, float).mean(axis=(2, 3)))
     assert abs(sign.mean()) < 5 / np.sqrt(2000)
 
@@ -259,7 +259,7 @@ class Frozen(Kernel):
 
 def test_broken_promises_are_flagged(monkeypatch):
     monkeypatch.setattr(chains, "LONGEST", 1000)
-    report = chains.run(jax.random.key(0), rf.Ising(rf.Square(4)), Frozen(), 2.0, 100, lambda _: None)
+    report = chains.run(jax.random.key(0), rf.ising(rf.square(4)), Frozen(), 2.0, 100, lambda _: None)
     assert [flag.split(":")[0] for flag in report.flags] == [
         "not thermalised",
         "successive draws are correlated",
@@ -270,7 +270,7 @@ def test_broken_promises_are_flagged(monkeypatch):
 
 
 def test_draws_keep_what_was_measured(tmp_path):
-    drawn = sample(jax.random.key(4), rf.Ising(rf.Square(6)), [1.0, 2.0, 3.0], 100, "heat-bath")
+    drawn = sample(jax.random.key(4), rf.ising(rf.square(6)), [1.0, 2.0, 3.0], 100, "heat-bath")
     assert all(name == "heat-bath (asked for)" for name in drawn.methods)
     drawn.save(tmp_path / "draws.nc")
     again = Draws.load(tmp_path / "draws.nc")
@@ -290,19 +290,19 @@ def test_draws_keep_what_was_measured(tmp_path):
 def test_bad_input(arguments, message):
     given = {"temperatures": [2.0], "draws": 3} | arguments
     with pytest.raises(InvalidInput, match=message):
-        sample(jax.random.key(0), rf.Ising(rf.Square(4)), **given)
+        sample(jax.random.key(0), rf.ising(rf.square(4)), **given)
 
 
 def test_field_must_be_finite():
     with pytest.raises(InvalidInput, match="field = nan"):
-        rf.Ising(rf.Square(4), math.nan)
+        rf.ising(rf.square(4), math.nan)
 
 
 def autocorrelation_times(method, replicas):
     """Sizes L, and tau_int(m^2) at T_c with its error: each over 1500 steps or 150 Metropolis tau of 256 chains."""
     sizes, taus = np.array([8, 16, 32, 64]), []
     for length in sizes.tolist():
-        model = rf.Ising(rf.Square(length))
+        model = rf.ising(rf.square(length))
         kernel = ready(method).sweep(model, CRITICAL)
         guess = 0.022 * length**2.17 if isinstance(method, Metropolis) else 10
         every = max(1, int(guess / 10))

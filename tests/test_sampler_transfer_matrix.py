@@ -7,8 +7,8 @@ from scipy import stats
 
 from rbmflow import exact
 from rbmflow._checks import InvalidInput
-from rbmflow.lattice import Square
-from rbmflow.model import Ising
+from rbmflow.lattice import square
+from rbmflow.model import ising
 from rbmflow.sampler import TransferMatrix, sample
 
 TEMPERATURES = [1.0, 1.5, 2.0, 2.2, 2.269185314213022, 2.35, 2.5, 3.0, 4.0, 6.0]
@@ -33,7 +33,7 @@ def number(spins):
 @pytest.mark.parametrize("shape", [(3, 3), (4, 4), (3, 5)])
 @pytest.mark.parametrize("temperature", [1.5, 2.269185, 5.0])
 def test_configurations_have_boltzmann_frequencies(shape, temperature):
-    model = Ising(Square(*shape))
+    model = ising(square(*shape))
     draws = 200_000
     spins = TransferMatrix().draw(np.random.default_rng(7), model, temperature, draws)
     _, probability = boltzmann(model, temperature)
@@ -53,7 +53,7 @@ def test_configurations_have_boltzmann_frequencies(shape, temperature):
 
 @pytest.mark.parametrize("length", [6, 9, 10])
 def test_moments_are_exact(length):
-    model = Ising(Square(length))
+    model = ising(square(length))
     draws = 4000
     spins = sample(jax.random.key(length), model, TEMPERATURES, draws).spins
     energy, m = np.asarray(model.energy(spins), float), np.asarray(model.magnetization(spins), float)
@@ -74,7 +74,7 @@ def test_moments_are_exact(length):
 
 
 def test_draws_are_independent():
-    model = Ising(Square(6))
+    model = ising(square(6))
     draws = sample(jax.random.key(3), model, [2.0, 2.3], 20_000)
     energy = np.asarray(model.total_energy(draws.spins), float)
     sign = np.sign(np.asarray(draws.spins[:, :, 0, 0], float))
@@ -87,7 +87,7 @@ def test_draws_are_independent():
 
 
 def test_keys_and_temperatures():
-    model = Ising(Square(4))
+    model = ising(square(4))
     one = sample(jax.random.key(1), model, [2.0, 2.5], 50).spins
     assert np.array_equal(one, sample(jax.random.key(1), model, [2.0, 2.5], 50).spins)
     assert not np.array_equal(one, sample(jax.random.key(2), model, [2.0, 2.5], 50).spins)
@@ -96,7 +96,7 @@ def test_keys_and_temperatures():
 
 
 def test_ends_of_the_temperature_scale():
-    model = Ising(Square(4, 3))
+    model = ising(square(4, 3))
     spins = np.asarray(sample(jax.random.key(1), model, [0.0, np.inf], 4000).spins, float)
     assert np.all(np.abs(spins[0].mean(axis=(1, 2))) == 1)
     assert abs(spins[0].mean()) < 5 / np.sqrt(4000)
@@ -106,6 +106,6 @@ def test_ends_of_the_temperature_scale():
 
 def test_refusals():
     with pytest.raises(InvalidInput, match=r"lattice = .*at most 12"):
-        sample(jax.random.key(0), Ising(Square(13)), [2.0], 1, TransferMatrix())
+        sample(jax.random.key(0), ising(square(13)), [2.0], 1, TransferMatrix())
     with pytest.raises(InvalidInput, match=r"field = 0\.5 .*without a field"):
-        sample(jax.random.key(0), Ising(Square(4), 0.5), [2.0], 1, "transfer-matrix")
+        sample(jax.random.key(0), ising(square(4), 0.5), [2.0], 1, "transfer-matrix")

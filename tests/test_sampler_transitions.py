@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 from scipy.sparse import csgraph
 
-from rbmflow.lattice import Square
-from rbmflow.model import Ising
+from rbmflow.lattice import square
+from rbmflow.model import ising
 from rbmflow.sampler import HeatBath, Metropolis, SwendsenWang, Wolff
 from rbmflow.sampler.cluster_update import ClusterUpdate
 
@@ -105,7 +105,7 @@ def matrix_of(method, model, temperature):
 @pytest.mark.parametrize("shape", LATTICES)
 @pytest.mark.parametrize("method", [Metropolis(), HeatBath(), SwendsenWang(), Wolff()], ids=lambda one: one.name)
 def test_boltzmann_is_stationary(method, shape, field):
-    model = Ising(Square(*shape), field)
+    model = ising(square(*shape), field)
     for temperature in (1.2, 2.269185):
         matrix = matrix_of(method, model, temperature)
         probability = boltzmann(model, temperature)
@@ -120,7 +120,7 @@ def test_boltzmann_is_stationary(method, shape, field):
 @pytest.mark.parametrize("shape", [*LATTICES, (2, 4), (4, 2)])
 @pytest.mark.parametrize("method", [Metropolis(), HeatBath(), SwendsenWang(), Wolff()], ids=lambda one: one.name)
 def test_every_configuration_can_be_reached_from_every_other(method, shape, field):
-    matrix = matrix_of(method, Ising(Square(*shape), field), 2.0)
+    matrix = matrix_of(method, ising(square(*shape), field), 2.0)
     # What has a probability below that of all 24 bits is never seen.
     classes, _ = csgraph.connected_components(matrix > 2.0**-24 if shape == (2, 2) else matrix > 0, connection="strong")
     assert classes == 1
@@ -131,7 +131,7 @@ def test_every_configuration_can_be_reached_from_every_other(method, shape, fiel
 @pytest.mark.parametrize("method", [Metropolis(), HeatBath(), SwendsenWang(), Wolff()], ids=lambda one: one.name)
 def test_the_update_itself_makes_these_transitions(method, shape, field):
     """One sweep of the compiled update from given states, counted, against the rows of the matrix."""
-    model = Ising(Square(*shape), field)
+    model = ising(square(*shape), field)
     if method.refusal(model) is not None:
         pytest.skip(method.refusal(model))
     temperature, sites = 2.5, model.lattice.sites

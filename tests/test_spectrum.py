@@ -9,8 +9,8 @@ import pytest
 
 from rbmflow import exact, sampler
 from rbmflow._checks import InvalidInput
-from rbmflow.lattice import Square
-from rbmflow.model import Ising
+from rbmflow.lattice import square
+from rbmflow.model import ising
 from rbmflow.rbm import PLUS_MINUS, RBM, MachineSettings
 from rbmflow.spectrum import (
     MEASURES,
@@ -79,7 +79,7 @@ def enumerated(ly: int, lx: int) -> tuple[np.ndarray, np.ndarray]:
 def test_two_point_function_of_a_mixture_against_enumeration(shape):
     spins, energy = enumerated(*shape)
     temperatures = (0.0, 1.5, 2.3, 6.0, np.inf)
-    found = exact.two_point(Ising(Square(*shape)), temperatures)
+    found = exact.two_point(ising(square(*shape)), temperatures)
     for temperature, here in zip(temperatures, found, strict=True):
         weight = np.exp(-(energy - energy.min()) / temperature) if temperature else (energy == energy.min()) * 1.0
         covariance = spins.T * (weight / weight.sum()) @ spins
@@ -94,7 +94,7 @@ def test_two_point_function_of_a_mixture_against_enumeration(shape):
 
 def test_two_point_function_has_the_energy_and_the_susceptibility():
     """At L = 10, where nothing can be enumerated: against Kaufman's energy and the distribution of M."""
-    model, temperatures = Ising(Square(10)), [0.5, 2.0, 2.2692, 4.0]
+    model, temperatures = ising(square(10)), [0.5, 2.0, 2.2692, 4.0]
     found = exact.two_point(model, temperatures)
     np.testing.assert_allclose(-2 * found[:, 0, 1], exact.energy(model, temperatures), atol=1e-12)
     np.testing.assert_allclose(found.mean(axis=(1, 2)), exact.magnetization_moment(model, temperatures, 2), atol=1e-12)
@@ -119,7 +119,7 @@ def test_a_spectrum_knows_its_lattice():
         with pytest.raises(InvalidInput, match=r"lattice of vectors = \(2, 8\)"):
             call(taken, 4, 4)
     with pytest.raises(InvalidInput, match="lattice of vectors"):
-        projections(taken, exact.two_point(Ising(Square(4)), 2.0))
+        projections(taken, exact.two_point(ising(square(4)), 2.0))
 
 
 def test_resemblance_against_numpy_and_of_constant_data():
@@ -129,14 +129,14 @@ def test_resemblance_against_numpy_and_of_constant_data():
     shifted = resemblance(3 * one + 2, one)
     assert shifted.correlation == pytest.approx(1)
     assert shifted.cosine < 0.99
-    ground = resemblance(np.full((4, 4), 0.3), exact.two_point(Ising(Square(4)), 0.0))
+    ground = resemblance(np.full((4, 4), 0.3), exact.two_point(ising(square(4)), 0.0))
     assert np.isnan(ground.correlation)
     assert ground.cosine == pytest.approx(1)
 
 
 def test_displacement_classes_share_the_two_point_function():
     for shape in ((6, 6), (4, 6)):
-        values = exact.two_point(Ising(Square(*shape)), 2.5)
+        values = exact.two_point(ising(square(*shape)), 2.5)
         classes = displacement_classes(*shape)
         np.testing.assert_allclose(classes.average(values)[classes.number], values, atol=1e-12)
         assert classes.distance[classes.number[1, 0]] == classes.distance[classes.number[0, -1]] == 1
@@ -169,7 +169,7 @@ def test_random_weights_fill_the_marchenko_pastur_interval(visible, hidden):
 
 
 def test_measures_of_a_rank_one_machine_and_of_none():
-    ground = exact.two_point(Ising(Square(4)), 0.0)
+    ground = exact.two_point(ising(square(4)), 0.0)
     found = measures(RBM.from_weights(np.full((16, 3), 0.5), np.zeros(16), None, units="-1/+1"), ground, 0.1)
     assert found.keys() == MEASURES.keys()
     for name in ("effective_modes", "first_share", "leading_uniformity", "purity", "mode_extent", "hidden_extent"):
@@ -197,9 +197,9 @@ def test_the_spectrum_of_a_machine_does_not_depend_on_its_units():
     close(mean_field_map(other, some), mean_field_map(machine, some))
     spins = np.sign(some)
     close(field_correlators(other, spins), field_correlators(machine, spins))
-    truth = exact.two_point(Ising(Square(4)), 2.0)
+    truth = exact.two_point(ising(square(4)), 2.0)
     close(list(measures(other, truth, 0.4).values()), list(measures(machine, truth, 0.1).values()))
-    start = sampler.hot(jax.random.key(7), Ising(Square(4)), 2000)
+    start = sampler.hot(jax.random.key(7), ising(square(4)), 2000)
     close(mode_growth(1, other, start, 1).predicted, mode_growth(1, machine, start, 1).predicted)
 
 
@@ -220,7 +220,7 @@ def test_weak_modes_grow_as_the_linear_theory_says():
     """Weights small enough for the units to be linear: gain sigma^2, then the balance of gain and noise."""
     machine = RBM.random(jax.random.key(6), 64, MachineSettings(hidden=64, initial_scale=0.02))
     chains = 20_000
-    start = sampler.hot(jax.random.key(7), Ising(Square(8)), chains)
+    start = sampler.hot(jax.random.key(7), ising(square(8)), chains)
     growth = mode_growth(jax.random.key(8), machine, start, 3)
     squares = decompose(machine).singular_values ** 2
     np.testing.assert_allclose(growth.predicted, squares, atol=1e-6)
@@ -235,7 +235,7 @@ def test_weak_modes_grow_as_the_linear_theory_says():
 
 def test_diverged_weights_give_nan_and_no_failure():
     machine = RBM(jnp.full((16, 3), jnp.nan), jnp.zeros(16), jnp.zeros(3), PLUS_MINUS)
-    growth = mode_growth(jax.random.key(0), machine, sampler.hot(jax.random.key(1), Ising(Square(4)), 5), 2)
+    growth = mode_growth(jax.random.key(0), machine, sampler.hot(jax.random.key(1), ising(square(4)), 5), 2)
     assert np.isnan(decompose(machine).singular_values).all()
     assert np.isnan([growth.gain_rank_correlation, growth.growth_rank_correlation]).all()
     assert np.isnan(list(measures(machine, np.eye(4), 0.1).values())).all()

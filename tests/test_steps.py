@@ -169,7 +169,7 @@ def test_results_put_each_reading_in_its_place(tiny_run):
         place = results["temperature_read"].sel(machine=machine, seed=seed, start=start)
         np.testing.assert_array_equal(place.transpose("iteration", "thermometer"), reading["temperature_read"])
         flow = tiny_run[f"flow {machine} seed {seed} {start}"]
-        energy = rf.Ising(rf.Square(4)).energy(flow["spins"].values.astype(np.int8)).mean(axis=1)
+        energy = rf.ising(rf.square(4)).energy(flow["spins"].values.astype(np.int8)).mean(axis=1)
         np.testing.assert_allclose(reading["energy"], energy, atol=1e-6)
     singular = results["singular_value"].sel(machine="V-4", seed=1).values
     np.testing.assert_array_equal(singular[:4], tiny_run["spectrum V-4 seed 1"]["singular_value"])
@@ -188,7 +188,7 @@ def test_results_hold_the_weights_of_every_machine(tiny_run):
     np.testing.assert_allclose(
         here["projection_mean"].isel(leading=1), np.mean([one["projection"].isel(mode=1) for one in spectra], axis=0)
     )
-    mixture = exact.two_point(rf.Ising(rf.Square(4)), TINY.type_temperatures("hot")).mean(axis=0)
+    mixture = exact.two_point(rf.ising(rf.square(4)), TINY.type_temperatures("hot")).mean(axis=0)
     eigenvalues = np.sort(np.fft.fft2(mixture).real.ravel())[::-1]
     np.testing.assert_allclose(results["data_eigenvalue"].sel(machine="hot-8"), eigenvalues, atol=1e-12)
     weights = tiny_run["machine V-4 seed 0"]["weights"].values
@@ -209,7 +209,7 @@ def test_a_machine_of_units_zero_and_one_is_converted_before_it_is_taken_apart(t
 
 def test_flows_of_every_checkpoint_end_where_those_of_its_machine_do(tiny_run):
     """The last checkpoint is the machine itself; the first is the untrained one, whose flows end hot."""
-    results, model = tiny_run["results"], rf.Ising(rf.Square(4))
+    results, model = tiny_run["results"], rf.ising(rf.square(4))
     here = results.sel(machine="V-8")
     assert here["update"].dropna("checkpoint")[-1] == tiny_run["machine V-8 seed 0"]["update"][-1]
     last = int(here["update"].notnull().sum()) - 1
@@ -262,7 +262,7 @@ def test_flags_of_artifacts_hold_no_names(tiny_run):
 def test_results_have_the_likelihood_of_every_machine(tiny_run):
     """The excess of a machine that is summed exactly, on fresh draws; that of the last checkpoint is the same."""
     results = tiny_run["results"]
-    model = rf.Ising(rf.Square(4))
+    model = rf.ising(rf.square(4))
     for name in ("V-8", "hot-8"):
         grid = TINY.type_temperatures(name.split("-")[0])
         fresh = rf.sample(jax.random.key(7), model, grid, 2000)
@@ -351,7 +351,7 @@ def test_a_machine_sees_only_the_temperatures_of_its_type(tmp_path, tiny_run):
 
 def test_nulls_of_the_classifiers_are_exact(tiny_run):
     """Against the mean class of the mixture summed over energies, and, for the network, over fresh draws."""
-    model, grid = rf.Ising(rf.Square(4)), TINY.sampling.temperatures
+    model, grid = rf.ising(rf.square(4)), TINY.sampling.temperatures
     null = tiny_run["mixture null hot"]["null_temperature"]
     kept = TINY.type_temperatures("hot")
     known = rf.equilibrium.exact(model)
@@ -373,7 +373,7 @@ def test_steps_have_their_own_random_streams(tiny_run):
 @pytest.mark.parametrize("estimator", ["CD", "PCD", "PTT"])
 def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, monkeypatch, estimator):
     monkeypatch.setattr(fit, "UPDATES_IN_A_CHUNK", 800)
-    data = jnp.asarray(rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 20_000)))
+    data = jnp.asarray(rows_of(rf.sample(jax.random.key(0), rf.ising(rf.square(4)), [2.0], 20_000)))
     machine = MachineSettings(hidden=6)
     training = TrainingSettings(epochs=12, batch=100, estimator=estimator, learning_rate=0.05)
     key = jax.random.key(5)
@@ -390,7 +390,7 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, monkeyp
 
 
 def test_no_flipped_byte_of_a_checkpoint_stops_a_training(tmp_path):
-    data = jnp.asarray(rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(2)), [2.0], 50)))
+    data = jnp.asarray(rows_of(rf.sample(jax.random.key(0), rf.ising(rf.square(2)), [2.0], 50)))
     machine, training = MachineSettings(hidden=2), TrainingSettings(epochs=1, batch=25)
     whole = Training.of(data, machine, training)
     fresh = whole.start(jax.random.key(1))
@@ -408,7 +408,7 @@ def test_no_flipped_byte_of_a_checkpoint_stops_a_training(tmp_path):
 
 def test_a_checkpoint_that_is_not_of_its_training_is_told_and_not_used(tmp_path):
     """Cut, or with whole checksums and something else in it; the training starts anew."""
-    data = jnp.asarray(rows_of(rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), [2.0], 200)))
+    data = jnp.asarray(rows_of(rf.sample(jax.random.key(0), rf.ising(rf.square(4)), [2.0], 200)))
     machine, training = MachineSettings(hidden=3), TrainingSettings(epochs=2, batch=50)
     one = Training.of(data, machine, training)
     fresh = one.start(jax.random.key(1))
@@ -437,7 +437,7 @@ def test_a_checkpoint_that_is_not_of_its_training_is_told_and_not_used(tmp_path)
 )
 def test_mixture_nulls_from_data(kept, abs_magnetization, energy):
     """The stated values of the three nulls, from the draws that quick runs use, within three sigma."""
-    model = rf.Ising(rf.Square(10))
+    model = rf.ising(rf.square(10))
     grid = load("quick").sampling.temperatures
     draws = rf.sample(jax.random.key(3), model, grid, 1000).select(*kept)
     # Draws at fixed temperatures: the variance of the mean is that within temperatures.

@@ -106,7 +106,7 @@ def test_trajectory_errors_cover_the_exact_partition(units):
 
 
 def test_training_builds_the_ladder_and_reads_the_partition_off_it():
-    model, grid = rf.Ising(rf.Square(4)), (1.5, 2.0, 2.5, 3.0, 4.0)
+    model, grid = rf.ising(rf.square(4)), (1.5, 2.0, 2.5, 3.0, 4.0)
     data, fresh = (rf.sample(jax.random.key(seed), model, grid, 1000) for seed in (0, 1))
     asked = {"hidden": 12, "epochs": 60, "batch": 100, "learning_rate": 0.02, "checkpoints": 4}
     machine, history = train(jax.random.key(2), data, estimator="PTT", **asked)

@@ -17,7 +17,7 @@ from rbmflow.thermometer import NeuralThermometer, Reading, accuracy, cross_entr
 from rbmflow.thermometer.neural import Network, class_probabilities, network_class
 from rbmflow.thermometer.neural_training import CALIBRATION_TEMPERATURES, _moved
 
-TEN = rf.Ising(rf.Square(10))
+TEN = rf.ising(rf.square(10))
 KNOWN_TEN = rf.equilibrium.exact(TEN)
 KNOWN = (1.1, 1.4, 1.7, 1.9, 2.1, 2.2692, 2.4, 2.6, 3.1, 3.9, 5.0, 6.2)
 """Twelve temperatures of known ensembles, most of them between the classes and one beyond."""
@@ -68,7 +68,7 @@ def assert_reads_known(thermometer, scatter_below: float = math.inf) -> None:
 
 @pytest.mark.parametrize("shape", [(3, 3), (2, 4), (4, 3)])
 def test_posterior_is_bayes_rule_over_all_configurations(shape):
-    model = rf.Ising(rf.Square(*shape))
+    model = rf.ising(rf.square(*shape))
     temperatures = [0.0, 0.7, 2.3, 6.0, math.inf]
     spins = all_configurations(*shape)
     energy = -np.sum(spins * (np.roll(spins, -1, 1) + np.roll(spins, -1, 2)), axis=(1, 2), dtype=int)
@@ -81,7 +81,7 @@ def test_posterior_is_bayes_rule_over_all_configurations(shape):
 
 
 def test_class_curve_is_the_mean_over_all_configurations():
-    model = rf.Ising(rf.Square(3))
+    model = rf.ising(rf.square(3))
     spins = all_configurations(3, 3)
     known, grid = rf.equilibrium.exact(model), [0.0, 2.0, math.inf]
     curve = known.curve(known.mean_class(grid))
@@ -163,7 +163,7 @@ def test_error_near_infinite_temperature_is_that_of_the_cold_side():
 
 def test_a_saturated_classifier_covers_its_plateau():
     """At L = 64 these classes are told apart for sure: between the steps of the curve all chains are in one."""
-    model = rf.Ising(rf.Square(64))
+    model = rf.ising(rf.square(64))
     known = rf.equilibrium.exact(model)
     classes = known.mean_class([1.0, 2.0, 2.5, 4.0])
     bayes, random = rf.Thermometer(classes, known), np.random.default_rng(1)
@@ -216,7 +216,7 @@ def test_scores_by_hand():
 
 def test_augmentation_is_a_symmetry():
     for shape in ((4, 4), (3, 5)):
-        model = rf.Ising(rf.Square(*shape))
+        model = rf.ising(rf.square(*shape))
         spins = jnp.asarray(rf.hot(jax.random.key(0), model, 6))
         words = jax.random.bits(jax.random.key(1), (200, 6), jnp.uint32)
         images = jax.vmap(lambda moves, spins=spins: _moved(spins, moves))(words)
@@ -227,7 +227,7 @@ def test_augmentation_is_a_symmetry():
 
 
 def test_neural_thermometer_of_few_classes(tmp_path):
-    model = rf.Ising(rf.Square(4))
+    model = rf.ising(rf.square(4))
     temperatures = [0.0, 2.3, math.inf]
     settings = ThermometerSettings(hidden=64, draws=1000, epochs=30, batch=100, learning_rate=5e-3)
     seen = []
@@ -285,7 +285,7 @@ def test_batch_larger_than_the_draws_is_named():
 
 
 def test_a_field_is_refused():
-    model = rf.Ising(rf.Square(4), field=0.5)
+    model = rf.ising(rf.square(4), field=0.5)
     for make in (
         lambda: rf.equilibrium.exact(model),
         lambda: rf.train_thermometer(jax.random.key(0), model, [1.0, 2.0]),
@@ -296,7 +296,7 @@ def test_a_field_is_refused():
 
 def test_the_error_of_a_measured_curve_is_the_scatter_of_its_calibrations():
     """Forty calibrations of one network, on few draws each, against its exact curve over all configurations."""
-    model, spins = rf.Ising(rf.Square(3)), jnp.asarray(all_configurations(3, 3))
+    model, spins = rf.ising(rf.square(3)), jnp.asarray(all_configurations(3, 3))
     # Units that see whether a bond is satisfied, and random ones, so that the class differs at one energy.
     bonds = [(site, other) for site in range(9) for other in (site // 3 * 3 + (site + 1) % 3, (site + 3) % 9)]
     both = np.array([np.isin(np.arange(9), bond) for bond in bonds], np.float32).T

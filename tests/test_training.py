@@ -41,7 +41,7 @@ def random_machine(units=PLUS_MINUS, visible=6, hidden=3, seed=41) -> RBM:
 
 
 def draws(count=100):
-    return rf.sample(jax.random.key(0), rf.Ising(rf.Square(3)), [1.0, 3.0], count)
+    return rf.sample(jax.random.key(0), rf.ising(rf.square(3)), [1.0, 3.0], count)
 
 
 def stepped(settings: TrainingSettings, machine: RBM, slopes: list[RBM], updates: int) -> RBM:

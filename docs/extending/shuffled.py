@@ -1,4 +1,4 @@
-"""A null model of the data: Ising configurations whose spins are shuffled, so that the magnetization stays alone."""
+"""A null model of the data: Model configurations whose spins are shuffled, so that the magnetization stays alone."""
 
 import jax
 import numpy as np

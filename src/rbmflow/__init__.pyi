@@ -9,7 +9,16 @@ from .data_sources import data_source as data_source
 from .dataset import Draws as Draws
 from .figures import figure as figure
 from .flow import Flow as Flow, iterate as iterate
-from .lattice import Square as Square
+from .lattice import (
+    Lattice as Lattice,
+    chain as chain,
+    cubic as cubic,
+    honeycomb as honeycomb,
+    hypercubic as hypercubic,
+    kagome as kagome,
+    square as square,
+    triangular as triangular,
+)
 from .likelihood import (
     LogPartition as LogPartition,
     excess_nats as excess_nats,
@@ -18,7 +27,13 @@ from .likelihood import (
     machine_mean as machine_mean,
     trajectory_log_partition as trajectory_log_partition,
 )
-from .model import Ising as Ising
+from .model import (
+    Model as Model,
+    blume_capel as blume_capel,
+    clock as clock,
+    ising as ising,
+    potts as potts,
+)
 from .observables import Observable as Observable, observable as observable
 from .rbm import RBM as RBM
 from .sampler import (

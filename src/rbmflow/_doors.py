@@ -4,6 +4,8 @@ What can be read in one way only is read; anything else is refused in a sentence
 would otherwise give a plausible temperature. Where JAX traces there are no values yet: shape and type are looked at.
 """
 
+import functools
+import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -30,17 +32,23 @@ type Temperatures = Any
 
 
 def spins_of(
-    given: Configurations, shape: tuple[int, ...] | None = None, name: str = "spins", *, axes: int | None = None
-) -> Int8[Array | np.ndarray, "*batch y x"]:
-    """Configurations as int8 [..., y, x] on a lattice with the sides `shape`; a NumPy array unless a JAX array came."""
+    given: Configurations,
+    shape: tuple[int, ...] | None = None,
+    name: str = "spins",
+    *,
+    axes: int | None = None,
+    states: tuple[int, ...] = (-1, 1),
+) -> Int8[Array | np.ndarray, "..."]:
+    """Configurations of states as int8 on a lattice of this shape, else [..., y, x]; of JAX if a JAX array came."""
     array = _numbers(given, name)
     sides = "y, x" if shape is None else ", ".join(map(str, shape))
-    fits = array.ndim >= 2 and array.size > 0 and min(array.shape[-2:]) > 1 and axes in (None, array.ndim)
+    last = array.shape[-2:] if shape is None else array.shape[-len(shape) :]
+    fits = len(last) == len(shape or "yx") and array.size > 0 and min(last) > 1 and axes in (None, array.ndim)
     fits = fits and (shape is None or array.shape[-len(shape) :] == tuple(shape))
     number = "" if axes is None else f" and have {axes} axes"
     allowed = f"the last axes must be [{sides}], the sides of the lattice{number}, and no axis empty"
     Problems.only(fits, f"shape of {name}", array.shape, allowed)
-    return _as_spins(array, name)
+    return _as_spins(array, name, states)
 
 
 def rows_of(
@@ -120,34 +128,39 @@ def sides_in(given: Configurations, name: str = "data") -> tuple[int, int] | Non
     return (shape[-2], shape[-1]) if len(shape) > 2 else None
 
 
-def _as_spins(array: Any, name: str) -> Any:
-    """The same array as int8, refused unless every value is -1 or +1; a tracer has no values to look at.
+def _as_spins(array: Any, name: str, states: tuple[int, ...] = (-1, 1)) -> Any:
+    """The same array as int8, refused unless every value is one of the states; a tracer has no values to look at.
 
     One that is int8 already is not copied, as sets of configurations may be half as large as the memory.
     """
-    if not isinstance(array, Tracer) and _any_odd(array):
+    if not isinstance(array, Tracer) and _any_odd(array, states):
         values = np.asarray(array)
-        wrong = values[_odd(values)].flat[0].item()
+        wrong = values[_odd(values, states)].flat[0].item()
+        if states != (-1, 1):
+            raise InvalidInput(Problem(name, wrong, f"every label must be one of {', '.join(map(str, states))}"))
         halves = values.min() >= 0 and set(np.unique(values[:1]).tolist()) <= {0, 1}
         hint = "; spins are 0/1 here: pass 2 * x - 1 of a signed type" if halves else ""
         raise InvalidInput(Problem(name, wrong, f"every spin must be -1 or +1{hint}"))
     return array.astype(np.int8, copy=False) if isinstance(array, np.ndarray) else array.astype(np.int8)
 
 
-def _odd(array: Any) -> Any:
-    """Where an array holds anything but -1 and +1, of which types without a sign have only one."""
-    return (array != 1) & (array != -1) if array.dtype.kind != "u" else array != 1
+def _odd(array: Any, states: tuple[int, ...]) -> Any:
+    """Where an array holds anything but the states, of which types without a sign have those alone that have none."""
+    held = [state for state in states if state >= 0 or array.dtype.kind != "u"]
+    return functools.reduce(operator.and_, (array != state for state in held))
 
 
-_compiled_odd = jax.jit(lambda array: _odd(array).any())
+@functools.partial(jax.jit, static_argnums=1)
+def _compiled_odd(array: Array, states: tuple[int, ...]) -> Array:
+    return _odd(array, states).any()
 
 
-def _any_odd(array: Any) -> bool:
+def _any_odd(array: Any, states: tuple[int, ...]) -> bool:
     """Whether any value is odd, in one pass or in pieces, so that no second array of the whole size is made."""
     if isinstance(array, jax.Array):
-        return bool(_compiled_odd(array))
+        return bool(_compiled_odd(array, states))
     flat, piece = array.ravel(order="K"), 1 << 22
-    return any(bool(_odd(flat[at : at + piece]).any()) for at in range(0, flat.size, piece))
+    return any(bool(_odd(flat[at : at + piece], states).any()) for at in range(0, flat.size, piece))
 
 
 def key_of(given: AnyKey, name: str = "key") -> Key:

@@ -163,7 +163,7 @@ def iterate(
     Examples
     --------
     >>> import jax, rbmflow as rf
-    >>> keys, model = jax.random.split(jax.random.key(0), 4), rf.Ising(rf.Square(4))
+    >>> keys, model = jax.random.split(jax.random.key(0), 4), rf.ising(rf.square(4))
     >>> machine, _ = rf.train(keys[0], rf.sample(keys[1], model, [2.0], 200), hidden=8, epochs=1)
     >>> flow = rf.iterate(keys[2], machine, start=rf.hot(keys[3], model, 5), iterations=3)
     >>> flow.spins.shape, flow.iterations

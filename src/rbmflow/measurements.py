@@ -18,6 +18,7 @@ from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of
 from rbmflow._types import Spins
 from rbmflow.correlations import longest_wave, structure_factor
 from rbmflow.diagnostics import mean_and_error
+from rbmflow.lattice import square
 from rbmflow.model import bond_sums
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _sums(spins: Spins) -> tuple[Array, ...]:
     scatter = jnp.std(correlation, axis=1, ddof=1) if chains > 1 else correlation[:, 0] * jnp.nan
     magnetization = jnp.sum(spins, axis=(-2, -1), dtype=jnp.int32)
     means = jnp.mean(correlation, axis=1), scatter / jnp.sqrt(float(chains))
-    return -bond_sums(spins), magnetization, longest_wave(factor), *means
+    return -jnp.sum(bond_sums(square(*spins.shape[-2:]), spins), axis=-1), magnetization, longest_wave(factor), *means
 
 
 def domains(spins: Configurations) -> Int[np.ndarray, "*batch"]:

@@ -1,85 +1,394 @@
-"""Models: the energy of a configuration."""
+"""Models are tables: the states of a site, the energies of a bond and of a site, and the vectors of the order."""
 
-from dataclasses import dataclass
+import functools
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Int8
+import numpy as np
+from jaxtyping import Array, Float, Float64, Int, Int8
 
-from rbmflow._checks import Problems
-from rbmflow._doors import Configurations, spins_of
-from rbmflow.lattice import Square
+from rbmflow._checks import InvalidInput, Problems
+from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of
+from rbmflow.lattice import Lattice
+
+LARGEST_PRODUCT = 127
+"""Largest product of two labels that eight bits hold."""
+
+LARGEST_ENERGY = 1e6
+"""Largest energy of a bond or a site in a table."""
 
 
-@dataclass(frozen=True)
-class Ising:
-    r"""Ferromagnetic Ising model with coupling J = 1 in a uniform field h.
+@dataclass(frozen=True, repr=False)
+class Model:
+    r"""A spin model: what the bonds and the sites of a lattice cost in every state.
 
-    .. math:: E(s) = -\sum_{\langle ij \rangle} s_i s_j - h \sum_i s_i, \qquad s_i = \pm 1.
+    .. math:: E = \sum_{\text{bonds } ij} \text{pair}[k_{ij}, s_i, s_j] + \sum_i \text{site}[s_i]
 
-    The sum is over the bonds of `lattice`, and `field` is h in units of J. Configurations are [..., y, x] of -1/+1 in
-    any form (an array, lists, `Draws`, `Flow`); other values and other shapes are refused (`InvalidInput`).
+    with k the kind of a bond, in units of J. Configurations are arrays [..., *lattice.shape] of the labels in `states`
+    in any form (an array, lists, `Draws`, `Flow`); other values and other shapes are refused (`InvalidInput`).
+
+    Parameters
+    ----------
+    lattice
+        The lattice.
+    states
+        Labels of the states, increasing whole numbers of eight bits.
+    pair : [kind, state, state] or [state, state]
+        Energy of a bond of each kind, or of all, symmetric.
+    site : [state]
+        Energy of a site.
+    vectors : [state, component]
+        What each state adds to the order parameter.
+
+    Raises
+    ------
+    InvalidInput
+        If a table does not fit the states and the kinds of bonds, or the energy of a bond is not symmetric.
 
     Examples
     --------
-    >>> import jax.numpy as jnp
-    >>> model = Ising(Square(4))
-    >>> float(model.energy(jnp.ones((4, 4), jnp.int8)))
-    -2.0
+    Spins whose bonds prefer that both are up:
+
+    >>> import rbmflow as rf
+    >>> model = rf.Model(rf.square(4), (0, 1), [[0, 0], [0, -1]], (0, 0.5), [[0], [1]])
+    >>> float(model.energy([[1] * 4] * 4))
+    -1.5
     """
 
-    lattice: Square
-    field: float = 0.0
+    lattice: Lattice
+    states: tuple[int, ...]
+    pair: tuple[tuple[tuple[float, ...], ...], ...]
+    site: tuple[float, ...]
+    vectors: tuple[tuple[float, ...], ...]
+    name: str = field(default="", compare=False)
+    convention: str = field(default="", compare=False)
 
-    def __post_init__(self):
+    def __init__(
+        self,
+        lattice: Lattice,
+        states: Sequence[int],
+        pair: Numbers,
+        site: Numbers,
+        vectors: Numbers,
+        name: str = "",
+        convention: str = "E = sum pair[kind, s, s'] + sum site[s]",
+    ):
         problems = Problems()
-        problems.kind("lattice", self.lattice, Square, "lattice, such as Square(10)")
-        problems.finite("field", self.field)
+        problems.kind("lattice", lattice, Lattice, "lattice, such as square(10)")
         problems.done()
-        object.__setattr__(self, "field", float(self.field))
+        labels = problems.wholes("states", states, -128, 127)
+        ordered = len(labels) > 1 and all(a < b for a, b in itertools.pairwise(labels))
+        problems.unless(ordered, "states", states, "there must be at least two labels, increasing")
+        problems.done()
+        count = len(labels)
+        bonds = _table(problems, "pair", pair, ("...", count, count))
+        bonds = np.broadcast_to(bonds, (lattice.kinds, count, count)) if bonds.ndim == 2 else bonds
+        kinds = f"it must be [kind, state, state] with {lattice.kinds} kinds of bonds"
+        problems.unless(bonds.shape == (lattice.kinds, count, count), "shape of pair", bonds.shape, kinds)
+        symmetric = np.array_equal(bonds, bonds.swapaxes(-1, -2))
+        problems.unless(symmetric, "pair", bonds.tolist(), "a bond must cost the same from both ends")
+        alone = _table(problems, "site", site, (count,))
+        order = _table(problems, "vectors", vectors, (count, "component"))
+        problems.done()
+        tables = lattice, labels, _nested(bonds), _nested(alone), _nested(order), name, convention
+        for attribute, value in zip(fields(self), tables, strict=True):
+            object.__setattr__(self, attribute.name, value)
+
+    def __repr__(self) -> str:
+        return f"{self.name or f'Model({self.lattice}, states={self.states})'}: {self.convention}"
+
+    @functools.cached_property
+    def couplings(self) -> tuple[float, ...] | None:
+        """J of each kind of bond if the energy of a bond is -J s s' in the labels themselves, else None."""
+        pair, product = np.array(self.pair), np.multiply.outer(self.states, self.states)
+        if np.abs(product).max() > LARGEST_PRODUCT:
+            return None
+        strength = -(pair * product).sum(axis=(1, 2)) / (product**2).sum()
+        return tuple(strength.tolist()) if np.array_equal(pair, -strength[:, None, None] * product) else None
+
+    @property
+    def field(self) -> float:
+        """Field h that adds -h s to the energy of an Ising spin; 0 without one."""
+        return (self.site[0] - self.site[1]) / 2 if self.states == (-1, 1) else 0.0
+
+    @functools.cached_property
+    def symmetries(self) -> Int[np.ndarray, "symmetry state"]:
+        """Permutations of the states that change no energy, among the rotations and reflections of their order."""
+        turned = np.add.outer(np.arange(len(self.states)), np.arange(len(self.states))) % len(self.states)
+        pair, site = np.array(self.pair), np.array(self.site)
+        kept = [
+            order
+            for order in np.unique(np.concatenate([turned, turned[:, ::-1]]), axis=0)
+            if np.allclose(pair[:, order][:, :, order], pair, atol=1e-12) and np.allclose(site[order], site, atol=1e-12)
+        ]
+        return np.array(kept)
+
+    @functools.cached_property
+    def ground_states(self) -> tuple[int, ...]:
+        """Labels of the uniform configurations that are the ground states; empty if others are or may be ground states.
+
+        With the energy of sites shared out among their bonds, every bond is in its lowest state there and only there.
+        """
+        bonds_at = (self.lattice.neighbour_kinds[: self.lattice.basis] >= 0).sum(axis=1)
+        site, lowest = np.array(self.site), np.ones(len(self.states), bool)
+        for bond in self.lattice.bonds:
+            alone = np.add.outer(site / bonds_at[bond.start], site / bonds_at[bond.end])
+            excess = np.array(self.pair[bond.kind]) + alone
+            excess -= excess.min()
+            lowest &= np.diag(excess) < 1e-12
+            if (excess[~np.eye(len(site), dtype=bool)] < 1e-12).any():
+                return ()
+        labels = tuple(label for label, low in zip(self.states, lowest, strict=True) if low)
+        return labels if self.lattice.connected else ()
+
+    @functools.cached_property
+    def step(self) -> float:
+        """Smallest change, but none, of the energy of its bonds that one site can make."""
+        pair, changes = np.array(self.pair), set()
+        for kinds in self.lattice.neighbour_kinds[: self.lattice.basis]:
+            sums = {(0.0,) * len(self.states)}
+            for kind in kinds[kinds >= 0]:
+                sums = {tuple((one + of).round(9)) for one in map(np.array, sums) for of in pair[kind]}
+            changes |= {abs(a - b) for one in sums for a in one for b in one}
+        return min((change for change in changes if change > 1e-9), default=1.0)
+
+    def terms(self, spins: Configurations) -> tuple[Int[Array, "*batch term"], Float64[np.ndarray, " term"]]:
+        """Numbers int32 and energies whose products add up to the total energy of each configuration, exactly."""
+        return _numbers(self, self._own(spins)), np.array(_energies(self))
 
     def total_energy(self, spins: Configurations) -> Int[Array, "*batch"] | Float[Array, "*batch"]:
-        """Energy of each configuration in units of J: an int32 without field, else a float32."""
-        own = self._own(spins)
-        bonds = -bond_sums(own)
-        if self.field == 0:
-            return bonds
-        return bonds - self.field * jnp.sum(own, axis=(-2, -1), dtype=jnp.int32)
+        """Energy of each configuration in units of J: an int32 if those of the tables are whole, else a float32."""
+        numbers, energies = self.terms(spins)
+        kind = np.int32 if (energies == energies.round()).all() else np.float32
+        return numbers.astype(kind) @ energies.astype(kind)
 
-    def total_magnetization(self, spins: Configurations) -> Int[Array, "*batch"]:
-        """Sum of the spins of each configuration, an int32."""
-        return jnp.sum(self._own(spins), axis=(-2, -1), dtype=jnp.int32)
+    def total_order(self, spins: Configurations) -> Float[Array, "*batch component"]:
+        """Sum of the vectors of all sites of each configuration."""
+        return _occupied(self, self._own(spins)).astype(jnp.float32) @ np.array(self.vectors, np.float32)
+
+    def total_magnetization(self, spins: Configurations) -> Int[Array, "*batch"] | Float[Array, "*batch"]:
+        """Sum of the vectors: an int32 where these are the labels, as of spins; of several components its length."""
+        if self.vectors == tuple((float(label),) for label in self.states):
+            return jnp.sum(self._own(spins), axis=self._axes, dtype=jnp.int32)
+        total = self.total_order(spins)
+        return total[..., 0] if total.shape[-1] == 1 else jnp.linalg.norm(total, axis=-1)
 
     def energy(self, spins: Configurations) -> Float[Array, "*batch"]:
         """Energy per site of each configuration."""
         return self.total_energy(spins) / self.lattice.sites
 
     def magnetization(self, spins: Configurations) -> Float[Array, "*batch"]:
-        """Magnetization per site of each configuration."""
+        """Magnetization per site of each configuration, see `total_magnetization`."""
         return self.total_magnetization(spins) / self.lattice.sites
 
-    def _own(self, spins: Configurations) -> Int8[Array, "*batch y x"]:
-        return jnp.asarray(spins_of(spins, self.lattice.shape))
+    @property
+    def _axes(self) -> tuple[int, ...]:
+        return tuple(range(-len(self.lattice.shape), 0))
+
+    def _own(self, spins: Configurations) -> Int8[Array, "..."]:
+        return jnp.asarray(spins_of(spins, self.lattice.shape, states=self.states))
 
 
-@jax.jit
-def bond_sums(spins: Int8[Array, "*batch y x"]) -> Int[Array, "*batch"]:
-    """Sum over bonds; compiled, so that no products of all spins are kept."""
-    products = (spins * jnp.roll(spins, -1, axis) for axis in (-1, -2))
-    right, down = (jnp.sum(product, axis=(-2, -1), dtype=jnp.int32) for product in products)
-    return right + down
+def _table(problems: Problems, name: str, given: Numbers, axes: tuple[int | str, ...]) -> Float64[np.ndarray, "..."]:
+    """A table of finite numbers, with its problems noted."""
+    try:
+        return numbers_of(given, name, axes, lowest=-LARGEST_ENERGY, highest=LARGEST_ENERGY)
+    except InvalidInput as error:
+        problems.found.extend(error.problems)
+        return np.zeros([axis for axis in axes if isinstance(axis, int)])
 
 
-def model_of(given: Ising, name: str = "model") -> Ising:
+def _nested(table: Any) -> Any:
+    return tuple(map(_nested, table)) if table.ndim else float(table)
+
+
+def _energies(model: Model) -> list[float]:
+    """Energies of what `_numbers` counts."""
+    bonds = [value for table in model.pair for value in np.unique(table)]
+    if model.couplings is not None:
+        bonds = [-strength for strength in model.couplings]
+    return [*bonds, *model.site] if any(model.site) else bonds
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _numbers(model: Model, own: Int8[Array, "..."]) -> Int[Array, "..."]:
+    """Sums of products over the bonds of each kind, or numbers of bonds by energy; then sites by state."""
+    bonds = _bonds_by_energy(model, own) if model.couplings is None else bond_sums(model.lattice, own)
+    return jnp.concatenate([bonds, _occupied(model, own)], axis=-1) if any(model.site) else bonds
+
+
+def _bonds_by_energy(model: Model, own: Int8[Array, "..."]) -> Int[Array, "..."]:
+    states = np.array(model.states)
+    place = np.searchsorted(states, np.arange(states[0], states[-1] + 1)).astype(np.int32)
+    places = jnp.asarray(place)[own.astype(jnp.int32) - states[0]]
+    numbers = []
+    for kind, table in enumerate(model.pair):
+        energies, which = np.unique(table, return_inverse=True)
+        ends = [model.lattice.across(bond, places) for bond in model.lattice.bonds if bond.kind == kind]
+        met = [jnp.asarray(which.ravel().astype(np.int8))[here * states.size + there] for here, there in ends]
+        cells = tuple(range(-len(model.lattice.cells), 0))
+        numbers += [sum(jnp.sum(one == number, cells, jnp.int32) for one in met) for number in range(energies.size)]
+    return jnp.stack(numbers, axis=-1)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _occupied(model: Model, own: Int8[Array, "..."]) -> Int[Array, "*batch state"]:
+    axes = tuple(range(-len(model.lattice.shape), 0))
+    return jnp.stack([jnp.sum(own == label, axes, jnp.int32) for label in model.states], axis=-1)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def bond_sums(lattice: Lattice, spins: Int8[Array, "..."]) -> Int[Array, "*batch kind"]:
+    """Sums of the products s s' over the bonds of each kind; compiled, so that no products of all spins are kept."""
+    cells = tuple(range(-len(lattice.cells), 0))
+    sums: list[Any] = [0] * lattice.kinds
+    for bond in lattice.bonds:
+        here, there = lattice.across(bond, spins)
+        sums[bond.kind] = sums[bond.kind] + jnp.sum(here * there, cells, jnp.int32)
+    return jnp.stack(sums, axis=-1)
+
+
+def ising(lattice: Lattice, field: float = 0.0, couplings: float | Sequence[float] = 1.0) -> Model:
+    r"""Ising model of spins -1/+1: ferromagnetic with J = 1 unless other couplings are given.
+
+    .. math:: E = -\sum_{\langle ij \rangle} J_{k(ij)}\, s_i s_j - h \sum_i s_i, \qquad s_i = \pm 1.
+
+    Parameters
+    ----------
+    lattice
+        The lattice, such as `square(10)`.
+    field
+        h.
+    couplings
+        J of every kind of bond, or one for all: negative ones are antiferromagnetic.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rbmflow.lattice import square
+    >>> model = ising(square(4))
+    >>> model
+    ising(square(4)): E = -sum s s'
+    >>> float(model.energy(np.ones((4, 4), np.int8)))
+    -2.0
+    """
+    problems = Problems()
+    problems.finite("field", field)
+    problems.done()
+    strengths = _by_kind(lattice, couplings)
+    uniform = bool((strengths == 1).all())
+    told = [str(lattice), *([f"field={field:g}"] if field else []), *([] if uniform else [f"couplings={couplings}"])]
+    convention = f"E = -sum {'' if uniform else 'J '}s s'{' - h sum s' if field else ''}"
+    pair = -strengths[:, None, None] * np.array([[1.0, -1.0], [-1.0, 1.0]])
+    h = float(field)
+    return Model(lattice, (-1, 1), pair, (h, -h), ((-1.0,), (1.0,)), f"ising({', '.join(told)})", convention)
+
+
+def potts(lattice: Lattice, q: int) -> Model:
+    r"""Potts model of q equivalent states, labelled 0 ... q - 1.
+
+    .. math:: E = -\sum_{\langle ij \rangle} \delta(s_i, s_j).
+
+    Not to be mixed up with q/(q - 1) times this, which counts unequal neighbours too: with q = 2 the temperatures are
+    half of those of Ising spins. The vectors are the q corners of a simplex, of length 1.
+
+    Examples
+    --------
+    >>> from rbmflow.lattice import square
+    >>> potts(square(4), 3)
+    potts(square(4), q=3): E = -sum delta(s, s')
+    """
+    q = _states(q)
+    corners = (np.eye(q) - 1 / q) * np.sqrt(q / (q - 1))
+    name, convention = f"potts({lattice}, q={q})", "E = -sum delta(s, s')"
+    return Model(lattice, range(q), -np.eye(q), np.zeros(q), corners, name, convention)
+
+
+def clock(lattice: Lattice, q: int) -> Model:
+    r"""Clock model: plane vectors that point in q directions, labelled 0 ... q - 1.
+
+    .. math:: E = -\sum_{\langle ij \rangle} \cos(2\pi (s_i - s_j) / q).
+
+    Examples
+    --------
+    >>> from rbmflow.lattice import square
+    >>> clock(square(4), 4).energy([[0, 2, 0, 2]] * 4).item()
+    0.0
+    """
+    q = _states(q)
+    angle = 2 * np.pi * np.arange(q) / q
+    # Rounded, so that energies that are equal are the same number and those of q = 4 are whole.
+    pair = -np.cos(np.subtract.outer(angle, angle)).round(15)
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).round(15)
+    name = f"clock({lattice}, q={q})"
+    return Model(lattice, range(q), pair, np.zeros(q), vectors, name, f"E = -sum cos(2 pi (s - s') / {q})")
+
+
+def blume_capel(lattice: Lattice, crystal_field: float) -> Model:
+    r"""Blume-Capel model of spins -1, 0, +1.
+
+    .. math:: E = -\sum_{\langle ij \rangle} s_i s_j + D \sum_i s_i^2.
+
+    Examples
+    --------
+    >>> from rbmflow.lattice import square
+    >>> blume_capel(square(4), 1.0).energy([[1] * 4] * 4).item()
+    -1.0
+    """
+    problems = Problems()
+    problems.finite("crystal_field", crystal_field)
+    problems.done()
+    d, spins = float(crystal_field), np.array([-1.0, 0.0, 1.0])
+    name, convention = f"blume_capel({lattice}, crystal_field={d:g})", "E = -sum s s' + D sum s^2"
+    return Model(lattice, (-1, 0, 1), -np.outer(spins, spins), d * spins**2, spins[:, None], name, convention)
+
+
+def _states(q: int) -> int:
+    problems = Problems()
+    q = problems.whole("q", q, 2, 128)
+    problems.done()
+    return q
+
+
+def _by_kind(lattice: Lattice, couplings: float | Sequence[float]) -> Float64[np.ndarray, " kind"]:
+    problems = Problems()
+    problems.kind("lattice", lattice, Lattice, "lattice, such as square(10)")
+    problems.done()
+    values = numbers_of(couplings, "couplings", lowest=-LARGEST_ENERGY, highest=LARGEST_ENERGY)
+    told = f"there must be one number, or one for each of {lattice.kinds} kinds of bonds"
+    Problems.only(values.shape in ((), (1,), (lattice.kinds,)), "couplings", values.tolist(), told)
+    return np.broadcast_to(values, lattice.kinds)
+
+
+def model_of(given: Model, name: str = "model") -> Model:
     """A model; anything else that stands in its place is refused."""
     problems = Problems()
-    problems.kind(name, given, Ising, "model, such as Ising(Square(10))")
+    problems.kind(name, given, Model, "model, such as ising(square(10))")
     problems.done()
     return given
 
 
-def free_lattice(model: Ising) -> Square:
+def no_square_ising(model: Model) -> str | None:
+    """Why a model is not the ferromagnetic Ising model with J = 1 on the square torus, in a field or not; else None."""
+    if not model_of(model).lattice.is_square:
+        return "it needs the square lattice"
+    same = model.states == (-1, 1) and model.couplings == (1.0,) * model.lattice.kinds
+    return None if same and model.site[0] == -model.site[1] else "it needs the Ising model with J = 1"
+
+
+def square_ising(model: Model, what: str) -> Model:
+    """The model, refused where something is done for Ising spins on the square torus alone."""
+    reason = no_square_ising(model)
+    Problems.only(reason is None, "model", model, f"{what}: {reason}")
+    return model
+
+
+def free_lattice(model: Model) -> Lattice:
     """Lattice of a model without a field, others being refused: every exact formula gets its lattice here."""
-    field = model_of(model).field
+    field = square_ising(model, "the exact formulas are those of the Ising model on the square torus").field
     Problems.only(field == 0, "field", field, "the exact formulas are those of the model without a field")
     return model.lattice

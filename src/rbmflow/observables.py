@@ -16,13 +16,13 @@ from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of
 from rbmflow.correlations import longest_wave, structure_factor
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.measurements import Measurements
-from rbmflow.model import Ising, model_of
+from rbmflow.model import Model, model_of
 from rbmflow.settings import OBSERVABLES
 
 type Values = Float64[np.ndarray, "part *batch"]
 """What an observable reads off configurations: one number each, or two, those of a ratio."""
 
-type Reads = Callable[[Ising, Any], Any]
+type Reads = Callable[[Model, Any], Any]
 """A function of the model and of configurations [n, y, x] that returns n numbers."""
 
 SPINS_AT_ONCE = 2**24
@@ -59,7 +59,7 @@ class Observable:
     --------
     >>> import numpy as np, rbmflow as rf
     >>> first = rf.Observable("first spin", "s_0", of=lambda model, spins: spins[:, 0, 0])
-    >>> mean, error = first.mean(rf.Ising(rf.Square(4)), np.ones((10, 4, 4)))
+    >>> mean, error = first.mean(rf.ising(rf.square(4)), np.ones((10, 4, 4)))
     >>> float(mean), float(error)
     (1.0, 0.0)
     """
@@ -69,10 +69,10 @@ class Observable:
     of: Reads
     unit: str = "1"
     over: Reads | None = None
-    of_energy: Callable[[Ising, np.ndarray], Any] | None = None
+    of_energy: Callable[[Model, np.ndarray], Any] | None = None
     recorded: Callable[[Measurements], tuple[np.ndarray, ...]] | None = None
-    bounds: Callable[[Ising], tuple[float, float]] | None = None
-    jump: Callable[[Ising], float] | None = None
+    bounds: Callable[[Model], tuple[float, float]] | None = None
+    jump: Callable[[Model], float] | None = None
 
     def __post_init__(self):
         problems = Problems()
@@ -85,7 +85,7 @@ class Observable:
             problems.unless(given, field, function, "it must be a function")
         problems.done()
 
-    def values(self, model: Ising, spins: Configurations) -> Values:
+    def values(self, model: Model, spins: Configurations) -> Values:
         """The numbers of each configuration, float64 [part, ...], of a few configurations at a time.
 
         A function that does not return one number for each is refused with the name of the observable (`InvalidInput`).
@@ -99,7 +99,7 @@ class Observable:
         ]
         return np.stack([np.concatenate(part) for part in blocks]).reshape(len(parts), *own.shape[:-2])
 
-    def _read(self, function: Reads, model: Ising, spins: np.ndarray) -> Float64[np.ndarray, " n"]:
+    def _read(self, function: Reads, model: Model, spins: np.ndarray) -> Float64[np.ndarray, " n"]:
         try:
             return self.checked(model, function(model, spins.astype(np.float32)), (len(spins),))
         except InvalidInput:
@@ -109,13 +109,13 @@ class Observable:
             raise InvalidInput(Problem("observable", self.name, told)) from error
 
     def checked(
-        self, model: Ising, values: Numbers, axes: tuple[int | str, ...] | None = None
+        self, model: Model, values: Numbers, axes: tuple[int | str, ...] | None = None
     ) -> Float64[np.ndarray, "..."]:
         """Numbers within the bounds, refused in a sentence otherwise."""
         lowest, highest = self.bounds(model) if self.bounds else (-np.inf, np.inf)
         return numbers_of(values, f"values of {self.name}", axes, lowest=lowest, highest=highest)
 
-    def mean(self, model: Ising, spins: Configurations) -> tuple[np.ndarray, np.ndarray]:
+    def mean(self, model: Model, spins: Configurations) -> tuple[np.ndarray, np.ndarray]:
         """Mean of independent configurations [..., chain, y, x] and its standard error."""
         return average(self.values(model, spins))
 
@@ -151,7 +151,7 @@ def observable(
     ... def staggered(model, spins):
     ...     sign = 1 - 2 * (np.indices(model.lattice.shape).sum(axis=0) % 2)
     ...     return abs((spins * sign).mean(axis=(-2, -1)))
-    >>> staggered.values(rf.Ising(rf.Square(4)), np.ones((3, 4, 4))).tolist()
+    >>> staggered.values(rf.ising(rf.square(4)), np.ones((3, 4, 4))).tolist()
     [[0.0, 0.0, 0.0]]
     """
 
@@ -162,7 +162,7 @@ def observable(
     return register
 
 
-def _energy(model: Ising, total: Any) -> Float64[np.ndarray, "..."]:
+def _energy(model: Model, total: Any) -> Float64[np.ndarray, "..."]:
     return np.asarray(total, np.float64) / model.lattice.sites
 
 

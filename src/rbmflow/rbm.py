@@ -21,7 +21,7 @@ from rbmflow._doors import AnyKey, Numbers, key_of, numbers_of
 from rbmflow._netcdf import inspect
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of
 from rbmflow._types import Fields, Visible
-from rbmflow.lattice import Square
+from rbmflow.lattice import square
 from rbmflow.settings import MachineSettings, UnitsName
 
 if TYPE_CHECKING:
@@ -97,7 +97,10 @@ _LAYOUT = {
 
 def sides_of(given: Any) -> tuple[int, int] | None:
     """Rows and columns of a lattice as a record keeps them, None where none is known."""
-    return None if given is None else Square(*(int(side) for side in given)).shape
+    if given is None:
+        return None
+    ly, lx = square(*(int(side) for side in given)).shape
+    return ly, lx
 
 
 class RBM(Record):

@@ -11,7 +11,7 @@ from rbmflow._doors import AnyKey, Numbers, Temperatures, numbers_of, temperatur
 from rbmflow._own_settings import own_settings
 from rbmflow.diagnostics import mean_and_error, tau_int
 from rbmflow.flow import iterate
-from rbmflow.model import Ising, free_lattice
+from rbmflow.model import Model, free_lattice
 from rbmflow.random import key_for, random_spins, split
 from rbmflow.rbm import RBM, machine_of
 
@@ -65,7 +65,7 @@ def overlap(counts: Numbers, probability: Numbers) -> float:
 def relax(
     key: AnyKey,
     machine: RBM,
-    model: Ising,
+    model: Model,
     temperatures: Temperatures,
     *,
     chains: int = 500,
@@ -99,7 +99,7 @@ def relax(
     >>> import jax, rbmflow as rf
     >>> from rbmflow.settings import MachineSettings
     >>> free = rf.RBM.random(jax.random.key(0), 16, MachineSettings(hidden=4, initial_scale=0.0))
-    >>> relax(jax.random.key(1), free, rf.Ising(rf.Square(4)), (2.0,), chains=50, iterations=8).agree
+    >>> relax(jax.random.key(1), free, rf.ising(rf.square(4)), (2.0,), chains=50, iterations=8).agree
     True
     """
     problems = Problems()
@@ -122,12 +122,12 @@ def relax(
     return Relaxation(tau_energy, tau_size, mean[0], error[0], mean[1], error[1], not apart.any(), *overlaps)
 
 
-def _energy_and_size(model: Ising, spins: Int8[np.ndarray, "... y x"]) -> Float64[np.ndarray, "2 ..."]:
+def _energy_and_size(model: Model, spins: Int8[np.ndarray, "... y x"]) -> Float64[np.ndarray, "2 ..."]:
     values = np.array([model.energy(spins), model.magnetization(spins)], np.float64)
     return np.stack([values[0], np.abs(values[1])])
 
 
-def _overlaps(model: Ising, temperatures: tuple[float, ...], spins: Int8[np.ndarray, "n y x"]) -> tuple[float, float]:
+def _overlaps(model: Model, temperatures: tuple[float, ...], spins: Int8[np.ndarray, "n y x"]) -> tuple[float, float]:
     """Overlaps of the histograms of E and abs(m) with those of the equal mixture."""
     levels, _ = exact.density_of_states(model)
     at = np.searchsorted(levels, np.asarray(model.total_energy(spins)))

@@ -9,10 +9,10 @@ import numpy as np
 from rbmflow._checks import Problems
 from rbmflow._types import Key
 from rbmflow.dataset import Chains, Draws
-from rbmflow.model import Ising
+from rbmflow.model import Model
 from rbmflow.settings import SOURCES, SamplingSettings
 
-type TwoPoint = Callable[[Ising, Sequence[float]], np.ndarray]
+type TwoPoint = Callable[[Model, Sequence[float]], np.ndarray]
 
 
 class DataSource(NamedTuple):
@@ -22,7 +22,7 @@ class DataSource(NamedTuple):
     two_point: TwoPoint | None = None
 
 
-def drawn(source: DataSource, key: Key, model: Ising, sampling: SamplingSettings, **further: object) -> Draws:
+def drawn(source: DataSource, key: Key, model: Model, sampling: SamplingSettings, **further: object) -> Draws:
     """Draws of a source as settings ask for them; what it has no parameter for, it is not given.
 
     Raises

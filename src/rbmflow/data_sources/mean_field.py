@@ -16,7 +16,7 @@ from rbmflow._checks import Problems
 from rbmflow._types import Key
 from rbmflow.data_sources import data_source
 from rbmflow.dataset import Draws
-from rbmflow.model import Ising
+from rbmflow.model import Model
 from rbmflow.random import host_generator, key_for
 
 NEIGHBOURS = 4
@@ -40,7 +40,7 @@ def curie_weiss_magnetization(temperatures: Sequence[float] | np.ndarray) -> Flo
     return np.where(temperature < NEIGHBOURS, (low + high) / 2, 0.0)
 
 
-def _two_point(model: Ising, temperatures: Sequence[float]) -> Float64[np.ndarray, "temperature dy dx"]:
+def _two_point(model: Model, temperatures: Sequence[float]) -> Float64[np.ndarray, "temperature dy dx"]:
     """m^2 at every displacement but zero."""
     values = np.tile(curie_weiss_magnetization(temperatures)[:, None, None] ** 2, (1, *model.lattice.shape))
     values[:, 0, 0] = 1.0
@@ -48,7 +48,7 @@ def _two_point(model: Ising, temperatures: Sequence[float]) -> Float64[np.ndarra
 
 
 @data_source("mean-field", two_point=_two_point)
-def sample_mean_field(key: Key, model: Ising, temperatures: Sequence[float], draws: int) -> Draws:
+def sample_mean_field(key: Key, model: Model, temperatures: Sequence[float], draws: int) -> Draws:
     r"""Draw configurations of independent spins, each :math:`\pm 1` with mean :math:`\sigma m(T)`.
 
     The sign :math:`\sigma` is drawn for every configuration; m is `curie_weiss_magnetization`.
@@ -76,8 +76,8 @@ def sample_mean_field(key: Key, model: Ising, temperatures: Sequence[float], dra
     Examples
     --------
     >>> import jax
-    >>> from rbmflow.lattice import Square
-    >>> sample_mean_field(jax.random.key(0), Ising(Square(4)), [0.0, 5.0], 3).spins.shape
+    >>> import rbmflow as rf
+    >>> sample_mean_field(jax.random.key(0), rf.ising(rf.square(4)), [0.0, 5.0], 3).spins.shape
     (2, 3, 4, 4)
     """
     problems = Problems()

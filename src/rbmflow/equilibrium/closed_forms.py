@@ -12,7 +12,7 @@ from rbmflow.equilibrium.curve import Curve, coupling_at, couplings, depth, stre
 from rbmflow.equilibrium.source import Equilibrium, Levels
 from rbmflow.exact._temperature import inverse_temperature
 from rbmflow.exact.kaufman import log_excitations
-from rbmflow.model import Ising, free_lattice
+from rbmflow.model import Model, free_lattice
 from rbmflow.observables import CORRELATION, ENERGY, MAGNETIZATION, Observable
 
 _NODES = 48
@@ -20,7 +20,7 @@ _STRONGEST = 2.4
 """Beyond it (T < 0.42) the longest wave and 1 - |m| are lost in rounding."""
 
 
-def _structure_factors(model: Ising, temperature: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, "2 k"]:
+def _structure_factors(model: Model, temperature: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, "2 k"]:
     """S at 0 and at the smallest wave vector; ground states have no waves."""
     warm = temperature > 0
     found = np.stack([np.full(temperature.size, float(model.lattice.sites)), np.zeros(temperature.size)])
@@ -93,7 +93,7 @@ class ClosedForms(Equilibrium):
 _closed_forms = functools.lru_cache(maxsize=16)(ClosedForms)
 
 
-def exact(model: Ising) -> Equilibrium:
+def exact(model: Model) -> Equilibrium:
     """The equilibrium of a model without a field, exactly.
 
     Known at any size: ln Z, the energy, the posterior and whatever is a function of the energy. The absolute
@@ -103,7 +103,7 @@ def exact(model: Ising) -> Equilibrium:
     Examples
     --------
     >>> import rbmflow as rf
-    >>> ten = rf.equilibrium.exact(rf.Ising(rf.Square(10)))
+    >>> ten = rf.equilibrium.exact(rf.ising(rf.square(10)))
     >>> round(float(ten.log_partition(2.269185314213022)), 6)
     93.610301
     """

@@ -5,7 +5,7 @@ from jaxtyping import Int8
 
 from rbmflow._checks import Problems
 from rbmflow.equilibrium.source import Equilibrium, Levels
-from rbmflow.model import Ising, model_of
+from rbmflow.model import Model, model_of
 from rbmflow.observables import ENERGY, Observable
 
 LARGEST_SITES = 20
@@ -14,7 +14,7 @@ LARGEST_SITES = 20
 class Enumerated(Equilibrium):
     """All configurations of a model: see `enumerated`."""
 
-    def __init__(self, model: Ising):
+    def __init__(self, model: Model):
         lattice = model_of(model).lattice
         allowed = f"all configurations are summed up to {LARGEST_SITES} sites"
         Problems.only(lattice.sites <= LARGEST_SITES, "lattice", lattice, allowed)
@@ -38,13 +38,13 @@ class Enumerated(Equilibrium):
         return Levels(self.energy, np.log(self.count), sums / self.count)
 
 
-def enumerated(model: Ising) -> Equilibrium:
+def enumerated(model: Model) -> Equilibrium:
     """The equilibrium of a model of at most 20 sites, in a field or not, for any observable.
 
     Examples
     --------
     >>> import rbmflow as rf
-    >>> tiny = rf.equilibrium.enumerated(rf.Ising(rf.Square(4), field=0.5))
+    >>> tiny = rf.equilibrium.enumerated(rf.ising(rf.square(4), field=0.5))
     >>> mean, error = tiny.mean(rf.OBSERVABLES["magnetization"], 2.5)
     >>> round(float(mean), 6), float(error)
     (0.89698, 0.0)

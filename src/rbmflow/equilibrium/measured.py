@@ -16,8 +16,8 @@ from rbmflow._doors import AnyKey, Temperatures, key_of, temperatures_of
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_order
 from rbmflow.dataset import Draws
 from rbmflow.exact.kaufman import log_excitations
-from rbmflow.lattice import Square
-from rbmflow.model import Ising, free_lattice, model_of
+from rbmflow.lattice import square
+from rbmflow.model import Model, free_lattice, ising, model_of
 from rbmflow.observables import Observable
 from rbmflow.sampler import sample
 
@@ -47,12 +47,12 @@ class MeasuredDraws(Record):
     energy: Float64[np.ndarray, "temperature draw"]
     value: Float64[np.ndarray, "observable part temperature draw"]
     ess: Float64[np.ndarray, " temperature"]
-    model: Ising = eqx.field(static=True)
+    model: Model = eqx.field(static=True)
     temperatures: tuple[float, ...] = eqx.field(static=True, converter=temperatures_of)
     names: tuple[str, ...] = eqx.field(static=True, converter=tuple)
 
     @classmethod
-    def of(cls, model: Ising, draws: Draws, observables: Sequence[Observable]) -> MeasuredDraws:
+    def of(cls, model: Model, draws: Draws, observables: Sequence[Observable]) -> MeasuredDraws:
         """Measure draws, such as those of `sample`; those without measured chains count as independent."""
         problems = Problems()
         problems.kind("draws", draws, Draws, "draws, such as those of `sample`")
@@ -77,15 +77,15 @@ class MeasuredDraws(Record):
     def from_dataset(cls, dataset: xr.Dataset) -> MeasuredDraws:
         """Measured draws from the data written by `to_dataset`."""
         energy, value, ess, temperature = arrays_of(in_order(dataset, "temperature"), _LAYOUT)
-        model = Ising(
-            Square(*(int(side) for side in attribute(dataset, "lattice"))), float(attribute(dataset, "field"))
+        model = ising(
+            square(*(int(side) for side in attribute(dataset, "lattice"))), float(attribute(dataset, "field"))
         )
         return cls(energy, value, ess, model, temperature.tolist(), json.loads(attribute(dataset, "observables")))
 
 
 def measured(
     key: AnyKey,
-    model: Ising,
+    model: Model,
     observables: Sequence[Observable],
     temperatures: Temperatures,
     draws: int = DRAWS,
@@ -99,7 +99,7 @@ def measured(
     Examples
     --------
     >>> import rbmflow as rf
-    >>> model = rf.Ising(rf.Square(4))
+    >>> model = rf.ising(rf.square(4))
     >>> found = rf.equilibrium.measured(0, model, [rf.OBSERVABLES["magnetization"]], [2.0, 3.0], draws=50)
     >>> found.value.shape
     (1, 2, 2, 50)
@@ -115,7 +115,7 @@ def measured(
     return MeasuredDraws(energy, value, ess, model, grid, [one.name for one in observables])
 
 
-def covering(model: Ising, spacing: float = SPACING) -> tuple[float, ...]:
+def covering(model: Model, spacing: float = SPACING) -> tuple[float, ...]:
     r"""Temperatures from 0 to inf whose distributions of the energy overlap.
 
     With the spacing d neighbours are :math:`\Delta K = d / \sigma_E` apart, so there are as many as L: 13 at L = 16, 43
@@ -123,8 +123,8 @@ def covering(model: Ising, spacing: float = SPACING) -> tuple[float, ...]:
 
     Examples
     --------
-    >>> from rbmflow.lattice import Square
-    >>> [round(t, 2) for t in covering(Ising(Square(4)))]
+    >>> import rbmflow as rf
+    >>> [round(t, 2) for t in covering(rf.ising(rf.square(4)))]
     [0.0, 0.99, 1.77, 2.83, inf]
     """
     lattice, coupling = free_lattice(model), 0.0

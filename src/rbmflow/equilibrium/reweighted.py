@@ -215,7 +215,7 @@ def reweighted(measured: MeasuredDraws, known: Equilibrium | None = None, *, ris
     Examples
     --------
     >>> import rbmflow as rf
-    >>> model, size = rf.Ising(rf.Square(4)), rf.OBSERVABLES["magnetization"]
+    >>> model, size = rf.ising(rf.square(4)), rf.OBSERVABLES["magnetization"]
     >>> draws = rf.equilibrium.measured(0, model, [size], rf.equilibrium.covering(model))
     >>> mean, error = rf.equilibrium.reweighted(draws).mean(size, 2.5)
     >>> bool(abs(mean - rf.exact.abs_magnetization(model, 2.5)) < 5 * error)

@@ -20,7 +20,7 @@ from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of, temper
 from rbmflow.equilibrium.curve import KNOTS, Curve, couplings
 from rbmflow.exact._temperature import heat, inverse_temperature
 from rbmflow.exact.energy_levels import boltzmann
-from rbmflow.model import Ising
+from rbmflow.model import Model
 from rbmflow.observables import ENERGY, Observable
 
 LEVELS_AT_ONCE = 2**22
@@ -47,11 +47,11 @@ class Equilibrium(abc.ABC):
     configurations and energies that the model cannot have are refused (`InvalidInput`).
     """
 
-    model: Ising
+    model: Model
     strongest, knots = 3.4, KNOTS
     """Coupling of the coldest knot of a curve but T = 0, and how many there are."""
 
-    def __init__(self, model: Ising):
+    def __init__(self, model: Model):
         self.model = model
         self._curves: dict[Observable, Curve] = {}
         self._classes: dict[tuple[float, ...], Observable] = {}
@@ -143,7 +143,7 @@ class Equilibrium(abc.ABC):
         Examples
         --------
         >>> import numpy as np, rbmflow as rf
-        >>> ten = rf.equilibrium.exact(rf.Ising(rf.Square(10)))
+        >>> ten = rf.equilibrium.exact(rf.ising(rf.square(10)))
         >>> energy = ten.mixture(rf.OBSERVABLES["energy"], np.arange(25) / 4)
         >>> round(energy, 4), round(float(ten.curve(rf.OBSERVABLES["energy"]).temperature_of(np.array(energy))), 3)
         (-1.119, 2.562)
@@ -194,7 +194,7 @@ class Equilibrium(abc.ABC):
         grid = temperatures_of(temperatures)
         if grid not in self._classes:
 
-            def of_energy(model: Ising, total: np.ndarray) -> np.ndarray:
+            def of_energy(model: Model, total: np.ndarray) -> np.ndarray:
                 return mean_class(self.posterior_of_energy(total, grid))
 
             self._classes[grid] = Observable(
@@ -215,7 +215,7 @@ class Equilibrium(abc.ABC):
         Examples
         --------
         >>> import numpy as np, rbmflow as rf
-        >>> ten = rf.equilibrium.exact(rf.Ising(rf.Square(10)))
+        >>> ten = rf.equilibrium.exact(rf.ising(rf.square(10)))
         >>> round(ten.best_cross_entropy(np.arange(25) / 4), 4), round(ten.best_accuracy(np.arange(25) / 4), 4)
         (2.1251, 0.1885)
         """

@@ -24,8 +24,8 @@ from jaxtyping import Float64, Int64, Shaped
 from rbmflow._checks import Problems
 from rbmflow.exact._temperature import Reals, heat, inverse_temperature, vanishing
 from rbmflow.exact.energy_windows import windowed_logs
-from rbmflow.lattice import Square
-from rbmflow.model import Ising, free_lattice
+from rbmflow.lattice import Lattice
+from rbmflow.model import Model, free_lattice
 
 LARGEST_SITES = 1024
 """Sites of the largest torus whose density of states is expanded (a few seconds)."""
@@ -34,7 +34,7 @@ MOST_SITES = 65_536
 """Sites of the largest torus whose ln g(E) is found."""
 
 
-def density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], np.ndarray]:
+def density_of_states(model: Model) -> tuple[Int64[np.ndarray, " level"], np.ndarray]:
     """Number of configurations at each total energy, as exact Python integers, up to 1024 sites.
 
     Returns
@@ -46,8 +46,8 @@ def density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], np.nda
 
     Examples
     --------
-    >>> from rbmflow.lattice import Square
-    >>> energies, counts = density_of_states(Ising(Square(4)))
+    >>> import rbmflow as rf
+    >>> energies, counts = density_of_states(rf.ising(rf.square(4)))
     >>> counts[:4].tolist()
     [2, 0, 32, 64]
     """
@@ -58,7 +58,7 @@ def density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], np.nda
 
 
 @functools.lru_cache(maxsize=16)
-def _counts(lattice: Square) -> tuple[Int64[np.ndarray, " level"], np.ndarray]:
+def _counts(lattice: Lattice) -> tuple[Int64[np.ndarray, " level"], np.ndarray]:
     """Energies and numbers of configurations of `density_of_states`."""
     (ly, lx), sites = lattice.shape, lattice.sites
     order = math.lcm(2 * ly, 2 * lx)
@@ -76,15 +76,15 @@ def _counts(lattice: Square) -> tuple[Int64[np.ndarray, " level"], np.ndarray]:
     return energies, counts
 
 
-def log_density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], Float64[np.ndarray, " level"]]:
+def log_density_of_states(model: Model) -> tuple[Int64[np.ndarray, " level"], Float64[np.ndarray, " level"]]:
     """Total energies and ln g(E), -inf where no configuration has the energy, up to 65 536 sites.
 
     Up to 1024 sites these are the logarithms of the integers; beyond, see `exact.energy_windows` (seconds at L = 128).
 
     Examples
     --------
-    >>> from rbmflow.lattice import Square
-    >>> energies, logs = log_density_of_states(Ising(Square(4)))
+    >>> import rbmflow as rf
+    >>> energies, logs = log_density_of_states(rf.ising(rf.square(4)))
     >>> int(energies[0]), round(float(logs[0]), 6)
     (-32, 0.693147)
     """
@@ -95,7 +95,7 @@ def log_density_of_states(model: Ising) -> tuple[Int64[np.ndarray, " level"], Fl
 
 
 @functools.lru_cache(maxsize=16)
-def _logs(lattice: Square) -> tuple[Int64[np.ndarray, " level"], Float64[np.ndarray, " level"]]:
+def _logs(lattice: Lattice) -> tuple[Int64[np.ndarray, " level"], Float64[np.ndarray, " level"]]:
     if lattice.sites > LARGEST_SITES:
         logs = windowed_logs(lattice)
     else:
@@ -105,15 +105,15 @@ def _logs(lattice: Square) -> tuple[Int64[np.ndarray, " level"], Float64[np.ndar
     return energies, logs
 
 
-def energy_distribution(model: Ising, temperature: Reals) -> Float64[np.ndarray, "*batch level"]:
+def energy_distribution(model: Model, temperature: Reals) -> Float64[np.ndarray, "*batch level"]:
     r"""Probability of each of the levels of `log_density_of_states`, float64 [..., level].
 
     .. math:: p(E) = g(E)\, e^{-E/T} / Z(T).
 
     Examples
     --------
-    >>> from rbmflow.lattice import Square
-    >>> energy_distribution(Ising(Square(4)), 0.0)[:2].tolist()
+    >>> import rbmflow as rf
+    >>> energy_distribution(rf.ising(rf.square(4)), 0.0)[:2].tolist()
     [1.0, 0.0]
     """
     return boltzmann(*log_density_of_states(model), inverse_temperature(temperature))

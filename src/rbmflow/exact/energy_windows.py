@@ -19,7 +19,7 @@ from scipy import fft
 
 from rbmflow.exact._temperature import vanishing
 from rbmflow.exact.kaufman import momenta
-from rbmflow.lattice import Square
+from rbmflow.lattice import Lattice
 
 _STRONGEST = 4.0
 """Coupling at which the ground states have nearly all the weight."""
@@ -32,7 +32,7 @@ _FACTORS = 64
 
 
 @vanishing
-def windowed_logs(lattice: Square) -> Float64[np.ndarray, " level"]:
+def windowed_logs(lattice: Lattice) -> Float64[np.ndarray, " level"]:
     """Values of ln g at E = -2N, -2N + 4, ..., to about 1e-9; -inf where no configuration has the energy."""
     sites = lattice.sites
     sectors = [_modes(lattice, *odd) for odd in ((1, 1), (1, 0), (0, 1), (0, 0))]
@@ -54,7 +54,7 @@ def windowed_logs(lattice: Square) -> Float64[np.ndarray, " level"]:
         likely[n] = np.maximum(likely[n], relative)
         step = min(0.25, _STEP / (4 * deviation + 1e-9))
         coupling = -1.0 if coupling == 0 else max(0.0, coupling - step)
-    if lattice.ly % 2 or lattice.lx % 2:
+    if any(side % 2 for side in lattice.shape):
         return logs[: np.flatnonzero(np.isfinite(logs))[-1] + 1]
     return np.where(np.arange(sites + 1) > sites // 2, logs[::-1], logs)
 
@@ -63,8 +63,9 @@ type _Sector = tuple[tuple[int, np.ndarray], ...]
 """u of the modes of one sector by how often each occurs as a pair; those that are their own opposites come as 0."""
 
 
-def _modes(lattice: Square, odd_y: int, odd_x: int) -> _Sector:
-    (gap_y, count_y), (gap_x, count_x) = momenta(lattice.ly, odd_y), momenta(lattice.lx, odd_x)
+def _modes(lattice: Lattice, odd_y: int, odd_x: int) -> _Sector:
+    ly, lx = lattice.shape
+    (gap_y, count_y), (gap_x, count_x) = momenta(ly, odd_y), momenta(lx, odd_x)
     u, count = (4 - 4 * np.add.outer(gap_y, gap_x)).ravel(), np.outer(count_y, count_x).ravel().astype(int) // 2
     return tuple((times, u[count == times]) for times in (0, 1, 2))
 

@@ -23,8 +23,8 @@ from jaxtyping import Float64
 from scipy.optimize import minimize_scalar
 
 from rbmflow.exact._temperature import PerTemperature, Reals, inverse_temperature, vanishing
-from rbmflow.lattice import Square
-from rbmflow.model import Ising, free_lattice
+from rbmflow.lattice import Lattice
+from rbmflow.model import Model, free_lattice
 
 type Couplings = Float64[np.ndarray, "*batch"]
 
@@ -32,28 +32,28 @@ _BLOCK = 2**20
 """Modes times temperatures held in memory at once."""
 
 
-def log_partition(model: Ising, temperature: Reals) -> PerTemperature:
+def log_partition(model: Model, temperature: Reals) -> PerTemperature:
     r"""Logarithm of the partition function of the whole torus, +inf at T = 0 and N ln 2 at T = inf.
 
     .. math:: \ln Z = \ln \sum_s e^{-E(s)/T}.
 
     Examples
     --------
-    >>> from rbmflow.lattice import Square
-    >>> round(float(log_partition(Ising(Square(10)), 2.269185314213022)), 9)
+    >>> import rbmflow as rf
+    >>> round(float(log_partition(rf.ising(rf.square(10)), 2.269185314213022)), 9)
     93.61030051
     """
     lattice, coupling = free_lattice(model), inverse_temperature(temperature)
     return (2 * lattice.sites * coupling + log_excitations(lattice, coupling).value)[()]
 
 
-def energy(model: Ising, temperature: Reals) -> PerTemperature:
+def energy(model: Model, temperature: Reals) -> PerTemperature:
     r"""Energy per site, :math:`-N^{-1} \partial \ln Z / \partial K`, from -2 at T = 0 to 0 at T = inf.
 
     Examples
     --------
-    >>> from rbmflow.lattice import Square
-    >>> round(float(energy(Ising(Square(10)), 2.269185314213022)), 9)
+    >>> import rbmflow as rf
+    >>> round(float(energy(rf.ising(rf.square(10)), 2.269185314213022)), 9)
     -1.476242908
     """
     lattice, coupling = free_lattice(model), inverse_temperature(temperature)
@@ -62,13 +62,13 @@ def energy(model: Ising, temperature: Reals) -> PerTemperature:
 
 
 @vanishing
-def specific_heat(model: Ising, temperature: Reals) -> PerTemperature:
+def specific_heat(model: Model, temperature: Reals) -> PerTemperature:
     r"""Specific heat per site, :math:`K^2 N^{-1} \partial^2 \ln Z / \partial K^2`; 0 at T = 0 and T = inf.
 
     Examples
     --------
-    >>> from rbmflow.lattice import Square
-    >>> round(float(specific_heat(Ising(Square(10)), 2.3445)), 4)
+    >>> import rbmflow as rf
+    >>> round(float(specific_heat(rf.ising(rf.square(10)), 2.3445)), 4)
     1.3091
     """
     lattice, coupling = free_lattice(model), inverse_temperature(temperature)
@@ -78,13 +78,13 @@ def specific_heat(model: Ising, temperature: Reals) -> PerTemperature:
     return np.where(np.isinf(coupling), 0.0, value)[()]
 
 
-def specific_heat_peak(model: Ising) -> tuple[float, float]:
+def specific_heat_peak(model: Model) -> tuple[float, float]:
     """Temperature and height of the maximum of the specific heat per site.
 
     Examples
     --------
-    >>> from rbmflow.lattice import Square
-    >>> temperature, height = specific_heat_peak(Ising(Square(10)))
+    >>> import rbmflow as rf
+    >>> temperature, height = specific_heat_peak(rf.ising(rf.square(10)))
     >>> round(temperature, 4), round(height, 4)
     (2.3446, 1.3091)
     """
@@ -107,7 +107,7 @@ class Excitations(NamedTuple):
     curvature: Couplings
 
 
-def log_excitations(lattice: Square, coupling: Couplings) -> Excitations:
+def log_excitations(lattice: Lattice, coupling: Couplings) -> Excitations:
     """Logarithm of the sum over states of exp(-K (E + 2 N)), and its derivatives in K."""
     flat = coupling.reshape(-1)
     rows = max(1, _BLOCK // lattice.sites)
@@ -117,7 +117,7 @@ def log_excitations(lattice: Square, coupling: Couplings) -> Excitations:
 
 
 @vanishing
-def _excitations(lattice: Square, coupling: Float64[np.ndarray, " row"]) -> Float64[np.ndarray, "3 row"]:
+def _excitations(lattice: Lattice, coupling: Float64[np.ndarray, " row"]) -> Float64[np.ndarray, "3 row"]:
     """Value, slope and curvature of ln Z - 2 N K at a few couplings."""
     tanh = np.tanh(2 * coupling)
     decay = np.exp(-4 * coupling)
@@ -165,14 +165,16 @@ def _excitations(lattice: Square, coupling: Float64[np.ndarray, " row"]) -> Floa
 
 
 @functools.lru_cache(maxsize=64)
-def _modes(lattice: Square) -> tuple[tuple[Float64[np.ndarray, " mode"], Float64[np.ndarray, " mode"]], ...]:
+def _modes(lattice: Lattice) -> tuple[tuple[Float64[np.ndarray, " mode"], Float64[np.ndarray, " mode"]], ...]:
     r"""Gap :math:`\sin^2(\theta/2) + \sin^2(\varphi/2)` and multiplicity of the modes of each sector.
 
     Momenta of opposite sign are one mode. The zero mode of the last sector is left out.
     """
     sectors = []
     for odd_y, odd_x in ((1, 1), (1, 0), (0, 1), (0, 0)):
-        (gap_y, count_y), (gap_x, count_x) = momenta(lattice.ly, odd_y), momenta(lattice.lx, odd_x)
+        (gap_y, count_y), (gap_x, count_x) = (
+            momenta(side, odd) for side, odd in zip(lattice.shape, (odd_y, odd_x), strict=True)
+        )
         skipped = 0 if odd_y or odd_x else 1
         gap = np.add.outer(gap_y, gap_x).ravel()[skipped:]
         sectors.append((gap, np.outer(count_y, count_x).ravel()[skipped:]))

@@ -37,8 +37,8 @@ from jaxtyping import Float64, Int64
 
 from rbmflow._checks import Problems
 from rbmflow.exact._temperature import PerTemperature, Reals, inverse_temperature, vanishing
-from rbmflow.lattice import Square
-from rbmflow.model import Ising, free_lattice, model_of
+from rbmflow.lattice import Lattice
+from rbmflow.model import Model, free_lattice, no_square_ising
 
 WIDEST = 12
 """Longest shorter side: a row has 2^12 states."""
@@ -51,14 +51,15 @@ _SMALL_PRODUCT = 2**18
 stall wherever the cores are shared."""
 
 
-def magnetization_known(model: Ising) -> bool:
+def magnetization_known(model: Model) -> bool:
     """Whether there is no field, the shorter side is at most 12, and there are at most 256 sites."""
-    lattice = model_of(model).lattice
-    return min(lattice.shape) <= WIDEST and lattice.sites <= LARGEST_SITES and model.field == 0
+    if no_square_ising(model) is not None or model.field != 0:
+        return False
+    return min(model.lattice.shape) <= WIDEST and model.lattice.sites <= LARGEST_SITES
 
 
 def magnetization_distribution(
-    model: Ising, temperature: Reals
+    model: Model, temperature: Reals
 ) -> tuple[Int64[np.ndarray, " level"], Float64[np.ndarray, "*batch level"]]:
     """Probability of each total magnetization at each temperature, where `magnetization_known`.
 
@@ -71,8 +72,8 @@ def magnetization_distribution(
 
     Examples
     --------
-    >>> from rbmflow.lattice import Square
-    >>> magnetizations, probabilities = magnetization_distribution(Ising(Square(2)), float("inf"))
+    >>> import rbmflow as rf
+    >>> magnetizations, probabilities = magnetization_distribution(rf.ising(rf.square(2)), float("inf"))
     >>> (16 * probabilities).tolist()
     [1.0, 4.0, 6.0, 4.0, 1.0]
     """
@@ -82,7 +83,7 @@ def magnetization_distribution(
     return magnetizations, np.array(rows).reshape(*coupling.shape, lattice.sites + 1)
 
 
-def magnetization_moment(model: Ising, temperature: Reals, power: float) -> PerTemperature:
+def magnetization_moment(model: Model, temperature: Reals, power: float) -> PerTemperature:
     r"""Moment :math:`\langle |m|^p \rangle` per site with p at least 0, where `magnetization_known`."""
     problems = Problems()
     problems.not_negative("power", power)
@@ -91,19 +92,19 @@ def magnetization_moment(model: Ising, temperature: Reals, power: float) -> PerT
     return (probabilities @ np.abs(magnetizations / model.lattice.sites) ** power)[()]
 
 
-def abs_magnetization(model: Ising, temperature: Reals) -> PerTemperature:
+def abs_magnetization(model: Model, temperature: Reals) -> PerTemperature:
     r"""Mean absolute magnetization per site, :math:`\langle |m| \rangle`, where `magnetization_known`.
 
     Examples
     --------
-    >>> from rbmflow.lattice import Square
-    >>> float(abs_magnetization(Ising(Square(2)), float("inf")))
+    >>> import rbmflow as rf
+    >>> float(abs_magnetization(rf.ising(rf.square(2)), float("inf")))
     0.375
     """
     return magnetization_moment(model, temperature, 1)
 
 
-def binder(model: Ising, temperature: Reals) -> PerTemperature:
+def binder(model: Model, temperature: Reals) -> PerTemperature:
     r"""Binder's cumulant, 2/3 in the ordered phase and 0 for a Gaussian, where `magnetization_known`.
 
     .. math:: U_4 = 1 - \frac{\langle m^4 \rangle}{3 \langle m^2 \rangle^2}.
@@ -112,15 +113,15 @@ def binder(model: Ising, temperature: Reals) -> PerTemperature:
     return 1 - fourth / (3 * second**2)
 
 
-def two_point(model: Ising, temperature: Reals) -> Float64[np.ndarray, "*batch y x"]:
+def two_point(model: Model, temperature: Reals) -> Float64[np.ndarray, "*batch y x"]:
     r"""Spin-spin correlation :math:`G(r) = \langle s_i s_{i + r} \rangle`, 1 at (0, 0), where `magnetization_known`.
 
     Without a field :math:`\langle s_i \rangle = 0` on a finite torus, so G is also the covariance.
 
     Examples
     --------
-    >>> from rbmflow.lattice import Square
-    >>> two_point(Ising(Square(2)), [0.0, float("inf")]).tolist()
+    >>> import rbmflow as rf
+    >>> two_point(rf.ising(rf.square(2)), [0.0, float("inf")]).tolist()
     [[[1.0, 1.0], [1.0, 1.0]], [[1.0, 0.0], [0.0, 0.0]]]
     """
     lattice, coupling = _known_lattice(model, "two-point function"), inverse_temperature(temperature)
@@ -128,21 +129,23 @@ def two_point(model: Ising, temperature: Reals) -> Float64[np.ndarray, "*batch y
     return found.reshape(*coupling.shape, *lattice.shape)
 
 
-def correlations_known(model: Ising) -> bool:
+def correlations_known(model: Model) -> bool:
     """Whether the lattice is a square with a side from 3 to 12 and there is no field."""
-    ly, lx = model_of(model).lattice.shape
+    if no_square_ising(model) is not None:
+        return False
+    ly, lx = model.lattice.shape
     return ly == lx and 3 <= ly <= WIDEST and model.field == 0
 
 
-def structure_factors(model: Ising, temperature: Reals) -> tuple[PerTemperature, PerTemperature]:
+def structure_factors(model: Model, temperature: Reals) -> tuple[PerTemperature, PerTemperature]:
     r"""Structure factors :math:`S(k) = \langle |\sum_r s_r e^{-ik \cdot r}|^2 \rangle / N` at k = 0 and 2 pi / L.
 
     They are known above T = 0, where `correlations_known`.
 
     Examples
     --------
-    >>> from rbmflow.lattice import Square
-    >>> [round(float(s), 12) for s in structure_factors(Ising(Square(4)), float("inf"))]
+    >>> import rbmflow as rf
+    >>> [round(float(s), 12) for s in structure_factors(rf.ising(rf.square(4)), float("inf"))]
     [1.0, 1.0]
     """
     lattice, coupling = free_lattice(model), inverse_temperature(temperature)
@@ -155,7 +158,7 @@ def structure_factors(model: Ising, temperature: Reals) -> tuple[PerTemperature,
     return found[..., 0][()], found[..., 1][()]
 
 
-def correlation_length(model: Ising, temperature: Reals) -> PerTemperature:
+def correlation_length(model: Model, temperature: Reals) -> PerTemperature:
     r"""Second-moment correlation length of the torus, in lattice spacings.
 
     .. math:: \xi = \frac{1}{2 \sin(\pi / L)} \sqrt{\frac{S(0)}{S(2\pi/L)} - 1}
@@ -164,15 +167,15 @@ def correlation_length(model: Ising, temperature: Reals) -> PerTemperature:
 
     Examples
     --------
-    >>> from rbmflow.lattice import Square
-    >>> round(float(correlation_length(Ising(Square(10)), 2.269185314213022) / 10), 3)
+    >>> import rbmflow as rf
+    >>> round(float(correlation_length(rf.ising(rf.square(10)), 2.269185314213022) / 10), 3)
     0.918
     """
     uniform, wave = structure_factors(model, temperature)
     return np.sqrt(np.maximum(uniform / wave - 1, 0)) / (2 * np.sin(np.pi / model.lattice.shape[0]))
 
 
-def _known_lattice(model: Ising, what: str) -> Square:
+def _known_lattice(model: Model, what: str) -> Lattice:
     lattice = free_lattice(model)
     allowed = f"the exact {what} is known up to a shorter side of {WIDEST} and {LARGEST_SITES} sites"
     Problems.only(magnetization_known(model), "lattice", lattice, allowed)
@@ -204,7 +207,7 @@ class _Rows:
 
 @functools.lru_cache(maxsize=4096)
 @vanishing
-def _distribution(lattice: Square, coupling: float) -> Float64[np.ndarray, " level"]:
+def _distribution(lattice: Lattice, coupling: float) -> Float64[np.ndarray, " level"]:
     """Probability of each number of up spins at one coupling."""
     width, length = sorted(lattice.shape)
     rows, (first, orbit) = _Rows(width, coupling), _first_rows(width)
@@ -254,7 +257,7 @@ def _join(
 
 
 @vanishing
-def _row_pairs(lattice: Square, coupling: float) -> tuple[np.ndarray, list[Float64[np.ndarray, "state first"]]]:
+def _row_pairs(lattice: Lattice, coupling: float) -> tuple[np.ndarray, list[Float64[np.ndarray, "state first"]]]:
     """One row of each class, and the probabilities of class and row that stand 0, 1, ... rows apart."""
     width, length = sorted(lattice.shape)
     rows, (first, orbit) = _Rows(width, coupling), _first_rows(width)
@@ -271,7 +274,7 @@ def _row_pairs(lattice: Square, coupling: float) -> tuple[np.ndarray, list[Float
     return first, [start * (returned / returned.sum()), *apart]
 
 
-def _two_point(lattice: Square, coupling: float) -> Float64[np.ndarray, "y x"]:
+def _two_point(lattice: Lattice, coupling: float) -> Float64[np.ndarray, "y x"]:
     first, pairs = _row_pairs(lattice, coupling)
     width, length = sorted(lattice.shape)
     spins = ((np.arange(2**width)[:, None] >> np.arange(width)) & 1) * 2.0 - 1
@@ -283,7 +286,7 @@ def _two_point(lattice: Square, coupling: float) -> Float64[np.ndarray, "y x"]:
     return found if lattice.shape == (length, width) else found.T
 
 
-def _structure_factors(lattice: Square, coupling: float) -> tuple[float, float]:
+def _structure_factors(lattice: Lattice, coupling: float) -> tuple[float, float]:
     """S at 0 and at the smallest wave vector, from squares of differences, so that no digits are lost."""
     first, pairs = _row_pairs(lattice, coupling)
     side = len(pairs)

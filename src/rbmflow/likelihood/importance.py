@@ -23,7 +23,7 @@ from rbmflow.likelihood.partition import (
     log_probability,
     stratified,
 )
-from rbmflow.model import Ising
+from rbmflow.model import Model
 from rbmflow.random import key_for, split
 from rbmflow.rbm import RBM, machine_of
 from rbmflow.settings import LARGEST_SUMMED_LAYER
@@ -47,7 +47,7 @@ class Nats(NamedTuple):
 
 
 @own_settings
-def log_weights(machine: RBM, model: Ising, draws: Draws) -> Float[np.ndarray, "temperature draw"]:
+def log_weights(machine: RBM, model: Model, draws: Draws) -> Float[np.ndarray, "temperature draw"]:
     r"""Logarithm of the weights that turn draws of the exact mixture of temperatures into draws of a machine.
 
     .. math:: w = -F(v) - \ln p(v), \qquad \langle e^w \rangle_p = Z, \qquad
@@ -78,7 +78,7 @@ def _usable(weights: Float[np.ndarray, "temperature draw"], draws: Draws) -> str
 def log_partition(
     key: AnyKey,
     machine: RBM,
-    model: Ising | None = None,
+    model: Model | None = None,
     draws: Draws | None = None,
     *,
     chains: int = 500,
@@ -141,7 +141,7 @@ def log_partition(
 
 
 @own_settings
-def excess_nats(machine: RBM, model: Ising, held_out: Draws, partition: LogPartition) -> Nats:
+def excess_nats(machine: RBM, model: Model, held_out: Draws, partition: LogPartition) -> Nats:
     r"""How many nats a machine loses on configurations of its own training mixture.
 
     .. math:: \langle \ln p_{mixture}(v) - \ln p_{RBM}(v) \rangle_{held\ out} = \ln Z - \langle w \rangle
@@ -163,7 +163,7 @@ def excess_nats(machine: RBM, model: Ising, held_out: Draws, partition: LogParti
     --------
     >>> import jax, rbmflow as rf
     >>> for_draws, for_training, for_fresh = jax.random.split(jax.random.key(0), 3)
-    >>> model, grid = rf.Ising(rf.Square(4)), (2.0, 4.0)
+    >>> model, grid = rf.ising(rf.square(4)), (2.0, 4.0)
     >>> draws = rf.sample(for_draws, model, grid, 500)
     >>> machine, _ = rf.train(for_training, draws, hidden=8, epochs=20, learning_rate=0.05)
     >>> fresh = rf.sample(for_fresh, model, grid, 500)
@@ -185,7 +185,7 @@ def excess_nats(machine: RBM, model: Ising, held_out: Draws, partition: LogParti
 
 
 @own_settings
-def machine_mean(machine: RBM, model: Ising, draws: Draws, values: ArrayLike) -> Nats:
+def machine_mean(machine: RBM, model: Model, draws: Draws, values: ArrayLike) -> Nats:
     r"""Mean of an observable over a machine at its equilibrium, without a chain, from draws of the exact mixture.
 
     .. math:: \langle O \rangle = \frac{\sum O e^w}{\sum e^w}
@@ -202,7 +202,7 @@ def machine_mean(machine: RBM, model: Ising, draws: Draws, values: ArrayLike) ->
     --------
     >>> import jax, rbmflow as rf
     >>> from rbmflow.settings import MachineSettings
-    >>> model = rf.Ising(rf.Square(4))
+    >>> model = rf.ising(rf.square(4))
     >>> draws = rf.sample(jax.random.key(0), model, [2.0, float("inf")], 1000)
     >>> free = rf.RBM.random(jax.random.key(1), 16, MachineSettings(hidden=4, initial_scale=0.0))
     >>> abs(machine_mean(free, model, draws, model.energy(draws.spins)).mean) < 0.1

@@ -13,7 +13,7 @@ from rbmflow import exact
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import Configurations, Temperatures, rows_of, sides_in, temperatures_of
 from rbmflow._own_settings import own_settings
-from rbmflow.model import Ising, free_lattice
+from rbmflow.model import Model, free_lattice
 from rbmflow.rbm import RBM, machine_of
 from rbmflow.settings import LARGEST_SUMMED_LAYER
 
@@ -100,7 +100,7 @@ def log_probability(machine: RBM, data: Configurations, partition: LogPartition)
 
 @own_settings
 def log_mixture_probability(
-    model: Ising, temperatures: Temperatures, data: Configurations
+    model: Model, temperatures: Temperatures, data: Configurations
 ) -> Float[np.ndarray, " sample"]:
     r"""Exact log-probability of configurations in the equal mixture of temperatures.
 

@@ -26,7 +26,7 @@ from rbmflow._types import Key
 from rbmflow.dataset import Chains
 from rbmflow.diagnostics import rhat, tau_int
 from rbmflow.exact.infinite import critical_temperature, magnetization
-from rbmflow.model import Ising
+from rbmflow.model import Model
 from rbmflow.sampler.method import Kernel
 
 THERMAL = 20
@@ -42,7 +42,7 @@ LONGEST = 1 << 20
 """Steps of thermalisation after which the run goes on all the same, flagged."""
 
 
-def replicas_for(model: Ising, kernel: Kernel, draws: int) -> int:
+def replicas_for(model: Model, kernel: Kernel, draws: int) -> int:
     """Replicas that run side by side: whole words, eight draws each if there are many draws, in bounded memory."""
     # A word holds the spins and, of single-spin updates, a generator of four words at every site.
     room = max(1, 8 * WORKSPACE_BYTES // (5 * kernel.word * model.lattice.sites))
@@ -51,7 +51,7 @@ def replicas_for(model: Ising, kernel: Kernel, draws: int) -> int:
     return kernel.word * min(math.ceil(wanted / kernel.word), room)
 
 
-def first_signs(model: Ising, temperature: float, replicas: int) -> Bool[np.ndarray, " replica"] | None:
+def first_signs(model: Model, temperature: float, replicas: int) -> Bool[np.ndarray, " replica"] | None:
     """Which replicas start up and which down; None for a hot start."""
     if model.field == 0:
         return None if temperature >= critical_temperature() else np.full(replicas, True)
@@ -62,12 +62,12 @@ def first_signs(model: Ising, temperature: float, replicas: int) -> Bool[np.ndar
     return up
 
 
-def _observables(model: Ising, kernel: Kernel, state: Any) -> Float[np.ndarray, "2 replica"]:
+def _observables(model: Model, kernel: Kernel, state: Any) -> Float[np.ndarray, "2 replica"]:
     energy, magnetization = kernel.observe(state)
     return np.stack([energy, magnetization if model.field else magnetization**2])
 
 
-def thermalise(model: Ising, kernel: Kernel, state: Any) -> tuple[Any, float, int, int, tuple[str, ...]]:
+def thermalise(model: Model, kernel: Kernel, state: Any) -> tuple[Any, float, int, int, tuple[str, ...]]:
     """The thermalised state, tau and the distance of draws in steps, the steps done, flags if the rule was not met."""
     done, length, flags = 0, FIRST_WINDOW, ()
     while True:
@@ -123,7 +123,7 @@ def _checked(series: Float[np.ndarray, "2 draw replica"], draws: int) -> tuple[f
 
 def run(
     key: Key,
-    model: Ising,
+    model: Model,
     kernel: Kernel,
     temperature: float,
     draws: int,

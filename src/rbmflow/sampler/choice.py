@@ -17,7 +17,7 @@ T = 0 and T = infinity need no chain: ground states, and independent random spin
 import math
 
 from rbmflow._checks import InvalidInput, Problem
-from rbmflow.model import Ising
+from rbmflow.model import Model
 from rbmflow.sampler.cluster_update import SwendsenWang, Wolff
 from rbmflow.sampler.method import Method
 from rbmflow.sampler.single_spin import HeatBath, Metropolis
@@ -51,7 +51,7 @@ def no_chain(temperature: float) -> bool:
     return temperature == 0 or math.isinf(temperature)
 
 
-def automatic(model: Ising, temperature: float, draws: int = 1) -> tuple[Method, str]:
+def automatic(model: Model, temperature: float, draws: int = 1) -> tuple[Method, str]:
     """The method that "auto" takes for so many draws at a temperature, and why."""
     exact = TransferMatrix()
     many = draws > MOST_EXACT_DRAWS
@@ -74,7 +74,7 @@ def automatic(model: Ising, temperature: float, draws: int = 1) -> tuple[Method,
     return Metropolis(), "in a field" if model.field else "short correlations or moderate size"
 
 
-def method_for(model: Ising, temperature: float, method: Method | str = "auto", draws: int = 1) -> tuple[Method, str]:
+def method_for(model: Model, temperature: float, method: Method | str = "auto", draws: int = 1) -> tuple[Method, str]:
     """The method that `method` stands for, and why.
 
     Raises

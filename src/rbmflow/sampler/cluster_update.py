@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, UInt32, UInt64
 
 from rbmflow._checks import Problems
 from rbmflow._types import Key
-from rbmflow.model import Ising
+from rbmflow.model import Model
 from rbmflow.sampler.method import ChainMethod, Kernel
 from rbmflow.sampler.sharing import share_out
 
@@ -49,7 +49,7 @@ class ClusterUpdate(Kernel):
     .. math:: p = 1 - e^{-2/T}, \qquad p_{\mathrm{ghost}} = 1 - e^{-2|h|/T}.
     """
 
-    model: Ising
+    model: Model
     temperature: float
     update: Update
     steps: int = 1
@@ -100,13 +100,16 @@ class ClusterMethod(ChainMethod):
 
     clusters = 1
 
-    def refusal(self, model: Ising) -> str | None:
-        """That numba is missing, or None."""
+    def refusal(self, model: Model) -> str | None:
+        """That the model is another, that numba is missing, or None."""
+        reason = super().refusal(model)
+        if reason is not None:
+            return reason
         if importlib.util.find_spec("numba") is None:
             return "cluster updates need the package numba; Metropolis() draws without it"
         return None
 
-    def sweep(self, model: Ising, temperature: float) -> ClusterUpdate:
+    def sweep(self, model: Model, temperature: float) -> ClusterUpdate:
         """The compiled update at a temperature above 0."""
         from rbmflow.sampler import _cluster_kernels
 

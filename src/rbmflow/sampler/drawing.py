@@ -13,7 +13,7 @@ from rbmflow._own_settings import own_settings
 from rbmflow._scan import Interrupted
 from rbmflow._types import Key, Spins
 from rbmflow.dataset import Chains, Draws
-from rbmflow.model import Ising, model_of
+from rbmflow.model import Model, model_of
 from rbmflow.random import host_generator, key_for
 from rbmflow.sampler.chains import run
 from rbmflow.sampler.choice import method_for, no_chain
@@ -43,7 +43,7 @@ class Plan(NamedTuple):
         return Interrupted(f"stopped after {len(chains)} of {len(self.temperatures)} temperatures", result)
 
 
-def planned(model: Ising, temperatures: Temperatures, draws: int, method: Method | str, progress: Any = None) -> Plan:
+def planned(model: Model, temperatures: Temperatures, draws: int, method: Method | str, progress: Any = None) -> Plan:
     """What is to be drawn; bad input is refused before anything is."""
     problems = Problems()
     problems.function("progress", progress, "the fraction done")
@@ -54,7 +54,7 @@ def planned(model: Ising, temperatures: Temperatures, draws: int, method: Method
 
 
 def _independent(
-    generator: np.random.Generator, model: Ising, temperature: float, draws: int, method: Method
+    generator: np.random.Generator, model: Model, temperature: float, draws: int, method: Method
 ) -> Int8[np.ndarray, "draw y x"]:
     """Draws without a chain: ground states (T = 0), independent random spins (T = infinity), exact ones."""
     shape = model.lattice.shape
@@ -68,7 +68,7 @@ def _independent(
 
 
 def draw_at(
-    key: Key, model: Ising, temperature: float, draws: int, method: Method, deliver: Callable[[np.ndarray], None]
+    key: Key, model: Model, temperature: float, draws: int, method: Method, deliver: Callable[[np.ndarray], None]
 ) -> Chains:
     """Hand over configurations int8 [draw, y, x] at one temperature block by block; what was measured on the chains."""
     of_temperature = jax.random.fold_in(key_for(key, "sample"), int(np.float32(temperature).view(np.uint32)))
@@ -88,7 +88,7 @@ def draw_at(
 
 
 def draw_into(
-    spins: Any, key: Key, model: Ising, plan: Plan, progress: Callable[[float], None] | None = None
+    spins: Any, key: Key, model: Model, plan: Plan, progress: Callable[[float], None] | None = None
 ) -> tuple[list[Chains], bool]:
     """Fill `spins` int8 [temperature, draw, y, x], an array or what takes blocks as one does.
 
@@ -121,7 +121,7 @@ def draw_into(
 @own_settings
 def sample(
     key: AnyKey,
-    model: Ising,
+    model: Model,
     temperatures: Temperatures,
     draws: int,
     method: Method | str = "auto",
@@ -165,7 +165,7 @@ def sample(
     Examples
     --------
     >>> import jax, rbmflow as rf
-    >>> draws = rf.sample(jax.random.key(0), rf.Ising(rf.Square(4)), temperatures=[1.0, 2.27], draws=5)
+    >>> draws = rf.sample(jax.random.key(0), rf.ising(rf.square(4)), temperatures=[1.0, 2.27], draws=5)
     >>> draws.spins.shape
     (2, 5, 4, 4)
     """
@@ -180,7 +180,7 @@ def sample(
 
 
 @own_settings
-def thermal(key: AnyKey, model: Ising, temperature: float, chains: int, method: Method | str = "auto") -> Spins:
+def thermal(key: AnyKey, model: Model, temperature: float, chains: int, method: Method | str = "auto") -> Spins:
     """Configurations int8 [chain, y, x] at one temperature, to start flows from.
 
     Raises
@@ -193,25 +193,25 @@ def thermal(key: AnyKey, model: Ising, temperature: float, chains: int, method: 
     return sample(key_for(key, "thermal"), model, grid, chains, method).spins[0]
 
 
-def cold(key: AnyKey, model: Ising, chains: int) -> Spins:
+def cold(key: AnyKey, model: Model, chains: int) -> Spins:
     """Ground states int8 [chain, y, x] (T = 0), the sign of each drawn at random.
 
     Examples
     --------
     >>> import jax, rbmflow as rf
-    >>> rf.cold(jax.random.key(0), rf.Ising(rf.Square(4)), 7).shape
+    >>> rf.cold(jax.random.key(0), rf.ising(rf.square(4)), 7).shape
     (7, 4, 4)
     """
     return thermal(key, model, 0.0, chains)
 
 
-def hot(key: AnyKey, model: Ising, chains: int) -> Spins:
+def hot(key: AnyKey, model: Model, chains: int) -> Spins:
     """Independent random spins int8 [chain, y, x] (T = infinity).
 
     Examples
     --------
     >>> import jax, rbmflow as rf
-    >>> rf.hot(jax.random.key(0), rf.Ising(rf.Square(4)), 7).shape
+    >>> rf.hot(jax.random.key(0), rf.ising(rf.square(4)), 7).shape
     (7, 4, 4)
     """
     return thermal(key, model, float("inf"), chains)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int8, UInt32
 
 from rbmflow._types import Key
-from rbmflow.model import Ising
+from rbmflow.model import Model, no_square_ising
 from rbmflow.sampler.multispin import aligned_bonds_and_up_spins, unpack
 
 
@@ -17,15 +17,15 @@ class Method:
 
     name: ClassVar[str]
 
-    def refusal(self, model: Ising) -> str | None:
+    def refusal(self, model: Model) -> str | None:
         """Why this method cannot draw from the model, or None if it can."""
-        return None
+        return no_square_ising(model)
 
 
 class ChainMethod(Method):
     """A method that moves Markov chains."""
 
-    def sweep(self, model: Ising, temperature: float) -> Kernel:
+    def sweep(self, model: Model, temperature: float) -> Kernel:
         """The compiled update at a temperature above 0."""
         raise NotImplementedError
 
@@ -37,7 +37,7 @@ class Kernel:
     """Replicas in a word: they come in multiples of it."""
     replicas: ClassVar[tuple[int, int]]
     """Fewest and most replicas that are worth running side by side."""
-    model: Ising
+    model: Model
 
     def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Any:
         """The first state: all spins of a replica up or down, or (None) random in all."""

@@ -14,7 +14,7 @@ from rbmflow._doors import AnyKey, Temperatures, key_of
 from rbmflow._files import replacing
 from rbmflow._netcdf import FileName, extend_dataset, growing_variable, place_of, require_space
 from rbmflow._own_settings import own_settings
-from rbmflow.model import Ising
+from rbmflow.model import Model
 from rbmflow.sampler.chains import FIRST_WINDOW, POINTS, THERMAL
 from rbmflow.sampler.choice import correlation_length, no_chain
 from rbmflow.sampler.cluster_update import SwendsenWang, Wolff
@@ -32,7 +32,7 @@ SPARE_BYTES = 16_000_000
 SPINS = ("temperature", "draw", "y", "x")
 
 
-def _seconds(model: Ising, temperature: float, draws: int, method: Method) -> float:
+def _seconds(model: Model, temperature: float, draws: int, method: Method) -> float:
     """Rough CPU time of the draws at one temperature, from times per site and autocorrelation times at T_c.
 
     It is that of one core of 2026, within a factor of about three.
@@ -54,7 +54,7 @@ def _seconds(model: Ising, temperature: float, draws: int, method: Method) -> fl
     return step * (60 * tau * replicas + 3 * (tau + 0.5) * draws) + measured
 
 
-def _estimate(model: Ising, plan: Plan) -> tuple[float, str]:
+def _estimate(model: Model, plan: Plan) -> tuple[float, str]:
     """Bytes on disk, at most, and what the set of configurations will take in words."""
     spins = len(plan.temperatures) * plan.draws * model.lattice.sites
     times = [_seconds(model, t, plan.draws, one) for t, (one, _) in zip(plan.temperatures, plan.methods, strict=True)]
@@ -67,7 +67,7 @@ def _estimate(model: Ising, plan: Plan) -> tuple[float, str]:
 def sample_to(
     path: FileName,
     key: AnyKey,
-    model: Ising,
+    model: Model,
     temperatures: Temperatures,
     draws: int,
     method: Method | str = "auto",
@@ -107,7 +107,7 @@ def sample_to(
     --------
     >>> import jax, tempfile, rbmflow as rf
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = rf.sample_to(folder + "/draws.nc", jax.random.key(0), rf.Ising(rf.Square(4)), [2.0, 2.5], 10)
+    ...     path = rf.sample_to(folder + "/draws.nc", jax.random.key(0), rf.ising(rf.square(4)), [2.0, 2.5], 10)
     ...     rf.Draws.read(path).spins.shape
     at most 0.001 GB on disk, about 2 s on one core
     (2, 10, 4, 4)

@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int32, UInt32
 from scipy.special import expit
 
 from rbmflow._types import Key
-from rbmflow.model import Ising
+from rbmflow.model import Model
 from rbmflow.random import Streams
 from rbmflow.sampler.method import ChainMethod, Kernel
 from rbmflow.sampler.multispin import ALL, REPLICAS, below, digits, pack
@@ -75,14 +75,14 @@ class LocalSweep(Kernel, eqx.Module):
     word = REPLICAS
     replicas = (256, 1024)  # Fewer leave vector registers empty, more leave the cache.
 
-    model: Ising = eqx.field(static=True)
+    model: Model = eqx.field(static=True)
     neighbours: tuple[Int32[Array, "_ 4"], ...]
     rows: Int32[Array, " site"]
     masks: UInt32[Array, "probability plane"]
     classes: tuple[tuple[tuple[int, int], ...], ...] = eqx.field(static=True)
 
     @classmethod
-    def of(cls, model: Ising, flip: Float[np.ndarray, "2 5"]) -> LocalSweep:
+    def of(cls, model: Model, flip: Float[np.ndarray, "2 5"]) -> LocalSweep:
         """The sweep that flips a spin with probability `flip[spin up, aligned neighbours]`."""
         colours = model.lattice.colours
         rows = np.empty(model.lattice.sites, np.int32)
@@ -162,7 +162,7 @@ def _either(spins: Array, aligned: list[Array], cases: tuple[tuple[int, int], ..
     return found
 
 
-def energy_of_a_flip(model: Ising) -> Float[np.ndarray, "2 5"]:
+def energy_of_a_flip(model: Model) -> Float[np.ndarray, "2 5"]:
     r"""Energy that flipping a spin costs, by spin (down, up) and number of aligned neighbours a.
 
     .. math:: \Delta E = 2 (2 a - 4) + 2 h s
@@ -174,11 +174,11 @@ def energy_of_a_flip(model: Ising) -> Float[np.ndarray, "2 5"]:
 class SingleSpin(ChainMethod):
     """A single-spin update of any lattice in any field."""
 
-    def flip_probability(self, model: Ising, temperature: float) -> Float[np.ndarray, "2 5"]:
+    def flip_probability(self, model: Model, temperature: float) -> Float[np.ndarray, "2 5"]:
         """Probability of a flip by spin (down, up) and number of aligned neighbours."""
         raise NotImplementedError
 
-    def sweep(self, model: Ising, temperature: float) -> LocalSweep:
+    def sweep(self, model: Model, temperature: float) -> LocalSweep:
         """The compiled update at a temperature above 0."""
         return LocalSweep.of(model, self.flip_probability(model, temperature))
 
@@ -203,7 +203,7 @@ class Metropolis(SingleSpin):
 
     name = "metropolis"
 
-    def flip_probability(self, model: Ising, temperature: float) -> Float[np.ndarray, "2 5"]:
+    def flip_probability(self, model: Model, temperature: float) -> Float[np.ndarray, "2 5"]:
         """At most 1, of few sites at most 3/4."""
         tried = TRIED if model.lattice.sites <= FEW_SITES else 1.0
         return tried * np.exp(np.minimum(0, -energy_of_a_flip(model) / temperature))
@@ -224,6 +224,6 @@ class HeatBath(SingleSpin):
 
     name = "heat-bath"
 
-    def flip_probability(self, model: Ising, temperature: float) -> Float[np.ndarray, "2 5"]:
+    def flip_probability(self, model: Model, temperature: float) -> Float[np.ndarray, "2 5"]:
         """That of the local equilibrium."""
         return expit(-energy_of_a_flip(model) / temperature)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rbmflow._checks import InvalidInput, Problem
-from rbmflow.model import Ising
+from rbmflow.lattice import square
+from rbmflow.model import Model, ising
 from rbmflow.sampler.method import Method
 from rbmflow.settings import LONGEST_EXACT_ROW
 
@@ -34,20 +35,23 @@ class TransferMatrix(Method):
 
     name = "transfer-matrix"
 
-    def refusal(self, model: Ising) -> str | None:
+    def refusal(self, model: Model) -> str | None:
         """Why this method cannot draw from the model, or None if it can."""
+        reason = super().refusal(model)
+        if reason is not None:
+            return reason
         if model.field != 0:
             return f"the exact sampler draws without a field, not at field {model.field:g}"
         if min(model.lattice.shape) > LONGEST_EXACT_ROW:
             return f"the exact sampler needs a side of at most {LONGEST_EXACT_ROW}"
         return None
 
-    def table_entries(self, model: Ising) -> float:
+    def table_entries(self, model: Model) -> float:
         """About how many conditional probabilities the draws at one temperature need, twice on wide lattices."""
         row, rows = sorted(model.lattice.shape)
         return row * rows * 2.0**row * 2.0**row / (4 * row)
 
-    def draw(self, generator: np.random.Generator, model: Ising, temperature: float, draws: int) -> np.ndarray:
+    def draw(self, generator: np.random.Generator, model: Model, temperature: float, draws: int) -> np.ndarray:
         """Independent configurations int8 [draw, y, x] at one temperature in J/k_B, neither 0 nor infinity.
 
         Raises
@@ -60,7 +64,7 @@ class TransferMatrix(Method):
             raise InvalidInput(Problem("lattice", model.lattice.shape, reason))
         ly, lx = model.lattice.shape
         if lx > ly:
-            return self.draw(generator, Ising(type(model.lattice)(lx, ly)), temperature, draws).swapaxes(1, 2)
+            return self.draw(generator, ising(square(lx, ly)), temperature, draws).swapaxes(1, 2)
         return _draw_rows(generator, ly, lx, 1 / temperature, draws)
 
 

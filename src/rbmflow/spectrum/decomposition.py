@@ -12,7 +12,7 @@ from jaxtyping import Float
 from rbmflow._checks import Problems
 from rbmflow._doors import Numbers, numbers_of
 from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order
-from rbmflow.lattice import Square
+from rbmflow.lattice import square
 from rbmflow.rbm import RBM, machine_of, sides_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Spectrum(Record):
 
 def vectors_on(given: Numbers, ly: int, lx: int) -> Float[np.ndarray, "mode y x"]:
     """Visible vectors of a spectrum, or any [visible, mode] as columns, as functions on the lattice; no other fits."""
-    ly, lx = Square(ly, lx).shape
+    ly, lx = square(ly, lx).shape
     if isinstance(given, Spectrum):
         fits = given.sides in (None, (ly, lx))
         Problems.only(fits, "lattice of vectors", given.sides, f"it must be that of the data, {[ly, lx]}")

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Configurations, Numbers, numbers_of, rows_of
-from rbmflow.lattice import Square
+from rbmflow.lattice import square
 from rbmflow.rbm import RBM, machine_of
 from rbmflow.spectrum.decomposition import Spectrum, vectors_on
 
@@ -26,7 +26,7 @@ class Shells(NamedTuple):
 
 def shells(ly: int, lx: int) -> Shells:
     """Shells of equal wavenumber of a torus of so many rows and columns."""
-    ly, lx = Square(ly, lx).shape
+    ly, lx = square(ly, lx).shape
     squares = np.add.outer((np.fft.fftfreq(ly)) ** 2, (np.fft.fftfreq(lx)) ** 2)
     # The same length comes out of different sums; whole numbers would not do on a torus of unequal sides.
     lengths, index = np.unique(np.round(squares, 12), return_inverse=True)
@@ -193,7 +193,7 @@ class DisplacementClasses(NamedTuple):
 
 def displacement_classes(ly: int, lx: int) -> DisplacementClasses:
     """Classes of the displacements of a torus of so many rows and columns."""
-    ly, lx = Square(ly, lx).shape
+    ly, lx = square(ly, lx).shape
     y, x = np.minimum(np.arange(ly), -np.arange(ly) % ly), np.minimum(np.arange(lx), -np.arange(lx) % lx)
     down, across = np.meshgrid(y, x, indexing="ij")
     if ly == lx:

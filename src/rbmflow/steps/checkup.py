@@ -12,8 +12,8 @@ from rbmflow._doors import Numbers
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import iterate
 from rbmflow.gibbs import GibbsNoise
-from rbmflow.lattice import Square
-from rbmflow.model import Ising
+from rbmflow.lattice import square
+from rbmflow.model import ising
 from rbmflow.random import Generator
 from rbmflow.rbm import RBM
 from rbmflow.settings import MachineSettings
@@ -72,7 +72,7 @@ def _bits() -> Found:
 
 
 def _energy() -> Found:
-    model = Ising(Square(6))
+    model = ising(square(6))
     draws = sampler.sample(jax.random.key(1), model, [2.25], 4000)
     return _statistical(float(exact.energy(model, 2.25)), model.energy(draws.spins[0]))
 
@@ -108,7 +108,7 @@ def _flow() -> Found:
 
 def _path() -> Found:
     """The calls of the whole path once, chains and all: guards of NumPy and JAX speak up here."""
-    key, model = jax.random.key(5), Ising(Square(4))
+    key, model = jax.random.key(5), ising(square(4))
     for_draws, for_training, for_flow = jax.random.split(key, 3)
     draws = sampler.sample(for_draws, model, [1.0, 2.25, 4.0], 32, "metropolis")
     machine, _ = train(for_training, draws, hidden=2, epochs=1, batch=32)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import jax
     import xarray as xr
 
-    from rbmflow.model import Ising
+    from rbmflow.model import Model
     from rbmflow.spec import Spec
 
 
@@ -70,12 +70,12 @@ class Task:
         return found
 
     @property
-    def model(self) -> Ising:
+    def model(self) -> Model:
         """Spin model."""
-        from rbmflow.lattice import Square
-        from rbmflow.model import Ising
+        from rbmflow.lattice import square
+        from rbmflow.model import ising
 
-        return Ising(Square(self.asked(ModelSettings).length))
+        return ising(square(self.asked(ModelSettings).length))
 
 
 def asked[T: Settings](settings: Mapping[str, Any], of: type[T]) -> T:

@@ -9,7 +9,7 @@ from jaxtyping import Float64
 from rbmflow import sampler
 from rbmflow._types import Key
 from rbmflow.measurements import Measurements, observe
-from rbmflow.model import Ising
+from rbmflow.model import Model
 from rbmflow.two_sample import compare
 
 MOST_CHAINS = 500
@@ -20,7 +20,7 @@ FEATURES = {"energy": [0], "abs_magnetization": [1], "joint": [0, 1, 2]}
 
 
 def off_manifold(
-    key: Key, model: Ising, measured: Measurements, compared: Sequence[int], temperature: np.ndarray
+    key: Key, model: Model, measured: Measurements, compared: Sequence[int], temperature: np.ndarray
 ) -> Float64[np.ndarray, "compared feature 3"]:
     """Distance, floor and p-value at some iterations, by T(E) at all; one configuration a chain, so all independent."""
     chains = min(MOST_CHAINS, measured.energy.shape[1])

@@ -9,7 +9,7 @@ from jaxtyping import Float64
 
 from rbmflow.equilibrium import Equilibrium, MeasuredDraws, exact, reweighted
 from rbmflow.measurements import Measurements
-from rbmflow.model import Ising
+from rbmflow.model import Model
 from rbmflow.observables import Observable
 from rbmflow.settings import CLASSIFIERS, OBSERVABLES, ReadingSettings
 from rbmflow.steps.kind import Task
@@ -87,12 +87,12 @@ def at_kept(kept: np.ndarray, iterations: int, values: np.ndarray) -> np.ndarray
     return spread
 
 
-def energy_thermometer(model: Ising) -> Thermometer:
+def energy_thermometer(model: Model) -> Thermometer:
     """The one that needs nothing but the model."""
     return Thermometer("energy", exact(model))
 
 
-def per_site(model: Ising, spins: Any) -> tuple[np.ndarray, np.ndarray]:
+def per_site(model: Model, spins: Any) -> tuple[np.ndarray, np.ndarray]:
     """Energy and |m| per site of every configuration."""
     energy, magnetization = (np.asarray(of(spins), np.float64) for of in (model.energy, model.magnetization))
     return energy, np.abs(magnetization)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float64, Int8
 from rbmflow._checks import Problems
 from rbmflow._doors import Configurations, Numbers, spins_of
 from rbmflow.equilibrium import Curve, Equilibrium
-from rbmflow.model import Ising
+from rbmflow.model import Model
 from rbmflow.observables import OBSERVABLES, Observable, average
 
 
@@ -37,7 +37,7 @@ class Reading(NamedTuple):
     curve_error: Float64[np.ndarray, "*batch"]
 
 
-def ensembles_of(model: Ising, spins: Configurations) -> Int8[Array | np.ndarray, "*batch chain y x"]:
+def ensembles_of(model: Model, spins: Configurations) -> Int8[Array | np.ndarray, "*batch chain y x"]:
     """Configurations on the lattice of a thermometer; a single one is an ensemble of one chain."""
     own = spins_of(spins, model.lattice.shape)
     return own if own.ndim > 2 else own[None]
@@ -106,7 +106,7 @@ class Thermometer:
     Examples
     --------
     >>> import jax, rbmflow as rf
-    >>> model = rf.Ising(rf.Square(4))
+    >>> model = rf.ising(rf.square(4))
     >>> spins = rf.thermal(jax.random.key(0), model, 2.5, 1000)
     >>> reading = rf.Thermometer("energy", rf.equilibrium.exact(model)).temperature(spins)
     >>> bool(abs(reading.temperature - 2.5) < 4 * reading.error)
@@ -127,7 +127,7 @@ class Thermometer:
         object.__setattr__(self, "equilibrium", equilibrium)
 
     @property
-    def model(self) -> Ising:
+    def model(self) -> Model:
         """The model whose configurations it reads."""
         return self.equilibrium.model
 

@@ -16,8 +16,8 @@ from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_o
 from rbmflow._types import Key, Spins
 from rbmflow.equilibrium import Curve, exact
 from rbmflow.equilibrium.source import mean_class
-from rbmflow.lattice import Square
-from rbmflow.model import Ising
+from rbmflow.lattice import square
+from rbmflow.model import Model, ising
 from rbmflow.observables import Observable, average
 from rbmflow.thermometer.ensemble import Reading, ensembles_of, through_curve
 
@@ -81,7 +81,7 @@ class NeuralThermometer(Record):
 
     network: Network
     curve: Curve
-    model: Ising = eqx.field(static=True)
+    model: Model = eqx.field(static=True)
     temperatures: tuple[float, ...] = eqx.field(static=True, converter=temperatures_of)
 
     def read(self, spins: Configurations) -> Float32[Array, "*batch bin"]:
@@ -116,7 +116,7 @@ class NeuralThermometer(Record):
         """Thermometer from the data written by `to_dataset`, which must be there as a whole."""
         dataset = in_order(in_order(dataset, "temperature"), "bin")
         *network, mean_class, error, temperature, bins = arrays_of(dataset, _LAYOUT)
-        model = Ising(Square(*(int(side) for side in attribute(dataset, "lattice"))))
+        model = ising(square(*(int(side) for side in attribute(dataset, "lattice"))))
         found = {"hidden": len(network[1]), "bins": len(bins), "temperatures": len(temperature)}
         wanted = {name: int(attribute(dataset, name)) for name in found} | {"visible": model.lattice.sites}
         for name, count in (found | {"visible": len(network[0])}).items():
@@ -129,7 +129,7 @@ class NeuralThermometer(Record):
 def network_class(network: Network) -> Observable:
     """The mean class that a network gives a configuration, an observable."""
 
-    def of(model: Ising, spins: np.ndarray) -> Float64[np.ndarray, " n"]:
+    def of(model: Model, spins: np.ndarray) -> Float64[np.ndarray, " n"]:
         return mean_class(np.asarray(class_probabilities(network, jnp.asarray(spins, jnp.int8))))
 
     return Observable("neural", "neural", of)

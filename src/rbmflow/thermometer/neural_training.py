@@ -18,7 +18,7 @@ from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order
 from rbmflow._types import Key
 from rbmflow.equilibrium import Curve, covering, exact, measured, reweighted
-from rbmflow.model import Ising, free_lattice
+from rbmflow.model import Model, free_lattice
 from rbmflow.random import Streams, key_for
 from rbmflow.sampler import sample
 from rbmflow.settings import ThermometerSettings
@@ -99,7 +99,7 @@ def _moved(spins: Int8[Array, "sample y x"], moves: UInt32[Array, "6"]) -> Int8[
 @own_settings
 def train_thermometer(
     key: AnyKey,
-    model: Ising,
+    model: Model,
     temperatures: Temperatures,
     settings: ThermometerSettings | None = None,
     *,
@@ -123,7 +123,7 @@ def train_thermometer(
     --------
     >>> import jax, rbmflow as rf
     >>> from rbmflow.settings import ThermometerSettings
-    >>> model = rf.Ising(rf.Square(4))
+    >>> model = rf.ising(rf.square(4))
     >>> small = ThermometerSettings(hidden=16, draws=200, epochs=3, batch=50)
     >>> thermometer, history = rf.train_thermometer(jax.random.key(0), model, [1.0, 2.0, 4.0], small)
     >>> thermometer.read(rf.hot(jax.random.key(1), model, 5)).shape
@@ -153,7 +153,7 @@ def train_thermometer(
     return epoch.fit(epoch.start(for_order, untrained, Streams.seeded(for_symmetry, (6,))), finish, progress)
 
 
-def calibrated(key: Key, model: Ising, network: Network, draws: int = CALIBRATION_DRAWS) -> Curve:
+def calibrated(key: Key, model: Model, network: Network, draws: int = CALIBRATION_DRAWS) -> Curve:
     """Measure the curve of a network's mean class, with its error, on draws that cover all energies.
 
     There are so many draws at each of `CALIBRATION_TEMPERATURES`, or as many in all where a larger lattice has more.

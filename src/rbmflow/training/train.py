@@ -78,7 +78,7 @@ def train(
     --------
     >>> import jax, rbmflow as rf
     >>> for_draws, for_training = jax.random.split(jax.random.key(0))
-    >>> draws = rf.sample(for_draws, rf.Ising(rf.Square(4)), temperatures=[2.0], draws=200)
+    >>> draws = rf.sample(for_draws, rf.ising(rf.square(4)), temperatures=[2.0], draws=200)
     >>> machine, history = rf.train(for_training, draws, hidden=8, epochs=2)
     >>> machine.weights.shape
     (16, 8)

@@ -24,8 +24,8 @@ def renormalization(task: Task) -> dict[str, Any]:
 
     from rbmflow import sampler
     from rbmflow.diagnostics import mean_and_error
-    from rbmflow.lattice import Square
-    from rbmflow.model import Ising
+    from rbmflow.lattice import square
+    from rbmflow.model import ising
     from rbmflow.renormalization import decimate, majority_rule
     from rbmflow.steps.thermometers import Instruments, energy_thermometer, per_site
 
@@ -33,7 +33,7 @@ def renormalization(task: Task) -> dict[str, Any]:
     sides = [settings.length]
     while sides[-1] > small:
         sides.append(sides[-1] // 2)
-    large = Ising(Square(sides[0]))
+    large = ising(square(sides[0]))
     wolff = sampler.Wolff()
     method = "auto" if wolff.refusal(large) else wolff
     for_draws, for_ties = jax.random.split(task.key)
@@ -49,7 +49,7 @@ def renormalization(task: Task) -> dict[str, Any]:
             if level:
                 coins = jax.random.fold_in(for_ties, level)
                 spins = np.asarray(majority_rule(coins, spins) if rule == 0 else decimate(spins))
-            model = Ising(Square(side))
+            model = ising(square(side))
             if side == small:
                 read[:, rule, level] = known.read_spins(spins)
             else:
