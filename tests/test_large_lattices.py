@@ -34,11 +34,10 @@ def test_energies_and_magnetizations_of_ordered_replicas(method):
     if method.refusal(MODEL) is not None:
         pytest.skip("numba is not installed")
     kernel = method.sweep(MODEL, 1.0)
-    energy, magnetization = kernel.observe(
-        kernel.start(jax.random.key(0), kernel.word, np.arange(kernel.word) % 2 == 0)
-    )
+    up = np.arange(kernel.bundle) % 2 == 0
+    energy, magnetization = kernel.observe(kernel.planes(kernel.start(jax.random.key(0), kernel.bundle, up)))
     assert np.all(energy == -2)
-    assert magnetization.tolist() == [1.0, -1.0] * (kernel.word // 2)
+    assert magnetization.tolist() == [1.0, -1.0] * (kernel.bundle // 2)
 
 
 def test_blocks_change_no_measurement(monkeypatch):

@@ -141,8 +141,8 @@ def test_the_update_itself_makes_these_transitions(method, shape, field):
     key = jax.random.key(5)
     # Random starts hold every state many times over.
     before = kernel.start(key, replicas, None)
-    after = kernel.spins(kernel.advance(before, 1)).reshape(replicas, sites)
-    before = kernel.spins(before).reshape(replicas, sites)
+    after = kernel.spins(kernel.planes(kernel.advance(before, 1))).reshape(replicas, sites)
+    before = kernel.spins(kernel.planes(before)).reshape(replicas, sites)
     powers = 1 << np.arange(sites)
     start, end = (before > 0) @ powers, (after > 0) @ powers
     seen = np.zeros_like(matrix)

@@ -85,6 +85,14 @@ def split(key: Key, count: int = 2) -> tuple[Key, ...]:
     return tuple(jax.random.wrap_key_data(jax.device_put(pair), impl="threefry2x32") for pair in pairs)
 
 
+def fold_in(key: Key, number: int) -> Key:
+    """The same as `jax.random.fold_in(key, number)`."""
+    if not _on_host(key, 1):
+        return jax.random.fold_in(key, number)
+    pair = np.concatenate(_threefry(key, np.array([number])))
+    return jax.random.wrap_key_data(jax.device_put(pair), impl="threefry2x32")
+
+
 class Generator(eqx.Module):
     """A vector of xoshiro128++ states; every call returns the advanced generator and one number a lane."""
 
@@ -205,13 +213,9 @@ def key_for(key: AnyKey, purpose: str, *used_on: Any) -> Key:
     content = zlib.crc32(purpose.encode())
     for leaf in jax.tree.leaves(used_on):
         content = zlib.crc32(np.ascontiguousarray(leaf), content)
-    whole = key_of(key)
-    if not _on_host(whole, 1):
-        return jax.random.fold_in(whole, content)
-    pair = np.concatenate(_threefry(whole, np.array([content])))
-    return jax.random.wrap_key_data(jax.device_put(pair), impl="threefry2x32")
+    return fold_in(key_of(key), content)
 
 
 def host_generator(key: Key) -> np.random.Generator:
     """NumPy generator (PCG64) seeded from all bits of a JAX key, for exact formulas that run in float64 NumPy."""
-    return np.random.default_rng(np.asarray(jax.random.bits(key, (8,), jnp.uint32)).tolist())
+    return np.random.default_rng(np.asarray(threefry_words(key, (8,))).tolist())

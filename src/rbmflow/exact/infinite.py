@@ -11,6 +11,7 @@ References
 H. A. Kramers and G. H. Wannier, Phys. Rev. 60, 252 (1941), doi:10.1103/PhysRev.60.252 (the critical temperature).
 L. Onsager, Phys. Rev. 65, 117 (1944), doi:10.1103/PhysRev.65.117, equations (109b) of ln z, (116) of the energy, (117).
 C. N. Yang, Phys. Rev. 85, 808 (1952), doi:10.1103/PhysRev.85.808, equation (96).
+B. M. McCoy, T. T. Wu, The Two-Dimensional Ising Model (Harvard, 1973), chapters XI and XII (correlation length).
 """
 
 import math
@@ -100,6 +101,20 @@ def magnetization(temperature: Reals) -> PerTemperature:
     with np.errstate(divide="ignore"):
         inverse_sinh = _sech(coupling) / np.tanh(2 * coupling)
     return (np.maximum(1 - inverse_sinh**4, 0) ** 0.125)[()]
+
+
+def correlation_length(temperature: float) -> float:
+    r"""Correlation length along a row in lattice constants, infinite at the critical temperature.
+
+    .. math:: \xi^{-1} = \ln\coth K - 2K \; (T > T_c), \qquad \xi^{-1} = 2 (2K - \ln\coth K) \; (T < T_c).
+
+    Examples
+    --------
+    >>> round(correlation_length(2.5), 3)
+    5.954
+    """
+    rate = -math.log(math.tanh(1 / temperature)) - 2 / temperature
+    return 1 / (rate if rate > 0 else -2 * rate) if rate else math.inf
 
 
 def _sech(coupling: Couplings) -> Couplings:

@@ -1,6 +1,7 @@
 """Cluster updates: connected sets of equal spins turn over together, so critical slowing down all but vanishes."""
 
 import importlib.util
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,14 +13,16 @@ from jaxtyping import Array, Bool, UInt32, UInt64
 
 from rbmflow._checks import Problems
 from rbmflow._types import Key
+from rbmflow.exact.infinite import magnetization
 from rbmflow.model import Model
-from rbmflow.sampler.method import ChainMethod, Kernel
-from rbmflow.sampler.sharing import share_out
+from rbmflow.sampler.method import ChainMethod, Kernel, extent
 
 type Update = Callable[..., None]
 
 DIGITS = 32
 LANES = 64
+WORD = 64
+"""Replicas in a word."""
 
 
 class Walkers(NamedTuple):
@@ -54,8 +57,10 @@ class ClusterUpdate(Kernel):
     update: Update
     steps: int = 1
 
-    word = 64
-    replicas = (64, 512)  # Words take turns, so each costs its own thermalisation.
+    @property
+    def bundle(self) -> int:
+        """One word."""
+        return WORD
 
     @property
     def bond_probability(self) -> float:
@@ -70,11 +75,11 @@ class ClusterUpdate(Kernel):
     def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Walkers:
         """The first state."""
         seed, last = jax.random.split(key)
-        shape = (replicas // self.word, *self.model.lattice.shape)
+        shape = (replicas // WORD, *self.model.lattice.shape)
         lanes = _random_words(seed, (shape[0], 4, LANES))
         if up is None:
             return Walkers(_random_words(last, shape), lanes)
-        signs = np.packbits(up.reshape(-1, self.word), axis=1, bitorder="little").view(np.uint64)
+        signs = np.packbits(up.reshape(-1, WORD), axis=1, bitorder="little").view(np.uint64)
         return Walkers(np.broadcast_to(signs[:, :, None], shape).copy(), lanes)
 
     def advance(self, state: Walkers, count: int) -> Walkers:
@@ -83,21 +88,27 @@ class ClusterUpdate(Kernel):
         favoured = np.uint64(0xFFFF_FFFF_FFFF_FFFF if self.model.field > 0 else 0)
         bond, ghost = _digits(self.bond_probability), _digits(self.ghost_probability)
 
-        def block(rows: slice) -> None:
-            self.update(words[rows], lanes[rows], bond, ghost, favoured, np.int64(count * self.steps))
-
-        share_out(block, len(words))
+        self.update(words, lanes, bond, ghost, favoured, np.int64(count * self.steps))
         return Walkers(words, lanes)
 
-    def planes(self, state: Walkers) -> UInt32[Array, "site word"]:
+    def record(self, state: Walkers, every: int, count: int) -> tuple[Walkers, UInt32[Array, "site point word"]]:
+        """The states so many times, so many steps apart."""
+        planes = np.zeros((self.model.lattice.sites, self.points, len(state.words) * WORD // 32), np.uint32)
+        for at in range(count):
+            state = self.advance(state, every)
+            planes[:, at] = self.planes(state)
+        return state, jnp.asarray(planes)
+
+    def planes(self, state: Walkers) -> UInt32[Array | np.ndarray, "site word"]:
         """The same bits as words of 32 replicas."""
         halves = state.words.reshape(len(state.words), -1, 1).view(np.uint32)
-        return jnp.asarray(np.ascontiguousarray(halves.swapaxes(0, 1)).reshape(halves.shape[1], -1))
+        return halves.swapaxes(0, 1).reshape(halves.shape[1], -1)
 
 
 class ClusterMethod(ChainMethod):
     """A method whose kernels need numba."""
 
+    bundle = WORD
     clusters = 1
 
     def refusal(self, model: Model) -> str | None:
@@ -130,6 +141,10 @@ class SwendsenWang(ClusterMethod):
 
     name = "swendsen-wang"
 
+    def expected(self, model: Model, temperature: float) -> tuple[float, float]:
+        """Measured on one core."""
+        return 0.5 + extent(model, temperature) ** 0.35, 14e-9 * model.lattice.sites
+
 
 @dataclass(frozen=True)
 class Wolff(ClusterMethod):
@@ -158,6 +173,13 @@ class Wolff(ClusterMethod):
     clusters: int = 1
 
     name = "wolff"
+
+    def expected(self, model: Model, temperature: float) -> tuple[float, float]:
+        """Measured on one core; a cluster is the share <m^2> of the lattice, and correlations of steps go as that."""
+        size, sites = extent(model, temperature), model.lattice.sites
+        ordered = float(magnetization(temperature)) ** 2
+        share = min(1.0, max(ordered, (1 + size**1.75) / sites) * self.clusters)
+        return 0.5 + 0.25 * math.sqrt(size) / share, 0.5e-9 * sites * self.clusters
 
     def __post_init__(self):
         problems = Problems()

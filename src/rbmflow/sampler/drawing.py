@@ -14,7 +14,7 @@ from rbmflow._scan import Interrupted
 from rbmflow._types import Key, Spins
 from rbmflow.dataset import Chains, Draws
 from rbmflow.model import Model, model_of
-from rbmflow.random import host_generator, key_for
+from rbmflow.random import fold_in, host_generator, key_for
 from rbmflow.sampler.chains import run
 from rbmflow.sampler.choice import method_for, no_chain
 from rbmflow.sampler.method import ChainMethod, Method
@@ -71,7 +71,7 @@ def draw_at(
     key: Key, model: Model, temperature: float, draws: int, method: Method, deliver: Callable[[np.ndarray], None]
 ) -> Chains:
     """Hand over configurations int8 [draw, y, x] at one temperature block by block; what was measured on the chains."""
-    of_temperature = jax.random.fold_in(key_for(key, "sample"), int(np.float32(temperature).view(np.uint32)))
+    of_temperature = fold_in(key_for(key, "sample"), int(np.float32(temperature).view(np.uint32)))
     # Two families of generators from one key, on purpose: JAX's check of keys that are used twice is told so.
     generator = host_generator(jax.random.clone(of_temperature))
     if not isinstance(method, ChainMethod) or no_chain(temperature):
@@ -84,7 +84,8 @@ def draw_at(
         signs = generator.integers(0, 2, (len(spins), 1, 1), np.int8) * 2 - 1
         deliver(spins if model.field else spins * signs)
 
-    return run(of_temperature, model, method.sweep(model, temperature), temperature, draws, symmetrised)
+    kernel, (tau, _) = method.sweep(model, temperature), method.expected(model, temperature)
+    return run(of_temperature, model, kernel, temperature, draws, tau, symmetrised)
 
 
 def draw_into(

@@ -8,8 +8,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int8, UInt32
 
 from rbmflow._types import Key
+from rbmflow.exact.infinite import correlation_length
 from rbmflow.model import Model, no_square_ising
 from rbmflow.sampler.multispin import aligned_bonds_and_up_spins, unpack
+
+POINTS = 32
+"""Most states that are recorded at a time."""
+RECORD_BYTES = 2**27
+"""Most that they take."""
 
 
 class Method:
@@ -25,39 +31,63 @@ class Method:
 class ChainMethod(Method):
     """A method that moves Markov chains."""
 
+    bundle: ClassVar[int]
+    """Replicas that a CPU moves together."""
+
     def sweep(self, model: Model, temperature: float) -> Kernel:
         """The compiled update at a temperature above 0."""
         raise NotImplementedError
 
+    def expected(self, model: Model, temperature: float) -> tuple[float, float]:
+        """Autocorrelation time in steps and CPU seconds of a step of one replica, roughly; temperature above 0."""
+        raise NotImplementedError
+
+
+def extent(model: Model, temperature: float) -> float:
+    """Side of the largest domains, about: what slows down chains. A field ends them, at T_c as |h|^(-8/15)."""
+    length = min(*model.lattice.shape, 3 * correlation_length(temperature))
+    return min(length, abs(model.field) ** (-8 / 15)) if model.field else length
+
 
 class Kernel:
-    """A Markov update at one temperature on many replicas, whose spins are the bits of words."""
+    """A Markov update at one temperature on replicas whose spins are the bits of words."""
 
-    word: ClassVar[int]
-    """Replicas in a word: they come in multiples of it."""
-    replicas: ClassVar[tuple[int, int]]
-    """Fewest and most replicas that are worth running side by side."""
     model: Model
+
+    @property
+    def bundle(self) -> int:
+        """Replicas that are moved by one call."""
+        raise NotImplementedError
+
+    @property
+    def points(self) -> int:
+        """States of a bundle that are recorded by one call."""
+        return max(1, min(POINTS, RECORD_BYTES // (self.model.lattice.sites * self.bundle // 8)))
 
     def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Any:
         """The first state: all spins of a replica up or down, or (None) random in all."""
         raise NotImplementedError
 
     def advance(self, state: Any, count: int) -> Any:
-        """The state `count` steps later, the same bits however steps are divided into calls and words among cores."""
+        """The state `count` steps later, the same bits however steps are divided into calls."""
         raise NotImplementedError
 
-    def planes(self, state: Any) -> UInt32[Array, "site word"]:
+    def record(self, state: Any, every: int, count: int) -> tuple[Any, UInt32[Array, "site point word"]]:
+        """The state after `count` (at most `points`) times `every` steps, and the spins after each of these times."""
+        raise NotImplementedError
+
+    def planes(self, state: Any) -> UInt32[Array | np.ndarray, "site word"]:
         """The spins in the order of the lattice, 32 replicas a word."""
         raise NotImplementedError
 
-    def spins(self, state: Any) -> Int8[np.ndarray, "replica y x"]:
-        """Configurations of all replicas."""
-        return np.asarray(unpack(self.planes(state))).reshape(-1, *self.model.lattice.shape)
+    def spins(self, planes: UInt32[Array | np.ndarray, "site ..."]) -> Int8[np.ndarray, "replica y x"]:
+        """Configurations of the replicas of all words."""
+        return np.asarray(unpack(planes)).reshape(-1, *self.model.lattice.shape)
 
-    def observe(self, state: Any) -> tuple[Float[np.ndarray, " replica"], Float[np.ndarray, " replica"]]:
-        """Energy and magnetization per site of all replicas."""
+    def observe(self, planes: UInt32[Array | np.ndarray, "site ..."]) -> Float[np.ndarray, "2 replica"]:
+        """Energy and magnetization per site of the replicas of all words."""
         sites = self.model.lattice.sites
-        aligned, up = aligned_bonds_and_up_spins(self.planes(state).reshape(*self.model.lattice.shape, -1))
+        aligned, up = aligned_bonds_and_up_spins(planes, self.model.lattice.shape)
         magnetization = 2 * np.asarray(up, float) / sites - 1
-        return 2 - 2 * np.asarray(aligned, float) / sites - self.model.field * magnetization, magnetization
+        energy = 2 - 2 * np.asarray(aligned, float) / sites - self.model.field * magnetization
+        return np.stack([energy, magnetization])

@@ -15,6 +15,8 @@ L. Jacobs, C. Rebbi, J. Comput. Phys. 41, 203 (1981), doi:10.1016/0021-9991(81)9
 N. Ito, Y. Kanada, Supercomputer 5, 31 (1988) (replicas in the bits of a word).
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,8 +43,9 @@ def pack(spins: Int8[Array, "replica site"]) -> UInt32[Array, "site word"]:
 
 
 @jax.jit
-def unpack(words: UInt32[Array, "site word"]) -> Int8[Array, "replica site"]:
-    """Undo `pack`."""
+def unpack(words: UInt32[Array | np.ndarray, "site ..."]) -> Int8[Array, "replica site"]:
+    """Undo `pack`, word after word."""
+    words = jnp.asarray(words).reshape(len(words), -1)
     bits = (words.T[:, :, None] >> _lanes(3)) & 1
     return bits.astype(jnp.int8).swapaxes(1, 2).reshape(-1, words.shape[0]) * 2 - 1
 
@@ -53,7 +56,7 @@ def digits(probabilities: np.ndarray) -> UInt32[Array, "probability plane"]:
     one = levels == 2**PLANES
     # u < 1 is u <= 1 - 2^-24: the comparison starts from "equal counts as less".
     bits = (np.where(one, 2**PLANES - 1, levels)[:, None] >> np.arange(PLANES)) & 1
-    return jnp.asarray(np.concatenate([one[:, None], bits], axis=1).astype(np.uint32) * ALL)
+    return jax.device_put(np.concatenate([one[:, None], bits], axis=1).astype(np.uint32) * ALL)
 
 
 def below(generator: Generator, masks: UInt32[Array, "probability plane"]) -> list[UInt32[Array, "*lanes"]]:
@@ -87,11 +90,12 @@ def counts(planes: UInt32[Array, "site word"]) -> Int32[Array, " replica"]:
     return fields[:, 0].astype(jnp.int32).T.reshape(-1)
 
 
-@jax.jit
+@functools.partial(jax.jit, static_argnames="shape")
 def aligned_bonds_and_up_spins(
-    words: UInt32[Array, "y x word"],
+    planes: UInt32[Array | np.ndarray, "site ..."], shape: tuple[int, int]
 ) -> tuple[Int32[Array, " replica"], Int32[Array, " replica"]]:
-    """Bonds between equal spins, and up spins, of every replica."""
+    """Bonds between equal spins of a square lattice, and up spins, of every replica."""
+    words = jnp.asarray(planes).reshape(*shape, -1)
     aligned = [~(words ^ jnp.roll(words, -1, axis)) for axis in (0, 1)]
     down, right, up = (plane.reshape(-1, words.shape[-1]) for plane in (*aligned, words))
     return counts(right) + counts(down), counts(up)

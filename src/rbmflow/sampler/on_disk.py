@@ -1,7 +1,6 @@
 """Sets of configurations larger than the memory: drawn block by block into one netCDF-4 file."""
 
 import errno
-import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,15 +14,10 @@ from rbmflow._files import replacing
 from rbmflow._netcdf import FileName, extend_dataset, growing_variable, place_of, require_space
 from rbmflow._own_settings import own_settings
 from rbmflow.model import Model
-from rbmflow.sampler.chains import FIRST_WINDOW, POINTS, THERMAL
-from rbmflow.sampler.choice import correlation_length, no_chain
-from rbmflow.sampler.cluster_update import SwendsenWang, Wolff
+from rbmflow.sampler.choice import seconds
 from rbmflow.sampler.drawing import Plan, draw_into, planned
 from rbmflow.sampler.method import Method
-from rbmflow.sampler.transfer_matrix import TransferMatrix
 
-OBSERVING = 0.3e-9
-"""Seconds that the energy and the magnetization take, a site."""
 PACKED = 0.25
 """Bytes a spin takes at most on disk: packing brings random spins to about 0.17, cold ones to nearly nothing."""
 CHUNK_BYTES = 4_000_000
@@ -32,34 +26,12 @@ SPARE_BYTES = 16_000_000
 SPINS = ("temperature", "draw", "y", "x")
 
 
-def _seconds(model: Model, temperature: float, draws: int, method: Method) -> float:
-    """Rough CPU time of the draws at one temperature, from times per site and autocorrelation times at T_c.
-
-    It is that of one core of 2026, within a factor of about three.
-    """
-    sites = model.lattice.sites
-    if no_chain(temperature):
-        return 1e-9 * sites * draws
-    if isinstance(method, TransferMatrix):
-        return 0.1 + 8e-9 * method.table_entries(model) + 10e-9 * sites * draws
-    length = min(*model.lattice.shape, 3 * correlation_length(temperature))
-    if isinstance(method, SwendsenWang | Wolff):
-        tau, step, replicas = 1 + 1.3 * length**0.35, (1e-9 if isinstance(method, Wolff) else 15e-9) * sites, 512
-    else:
-        tau, step, replicas = 0.5 + 0.02 * length**2.17, 0.4e-9 * sites, 1024
-    replicas = min(replicas, max(64, draws // 8))
-    # Windows of thermalisation double until they have seen many tau; each is measured at a number of points.
-    windows = 2 + max(0, math.ceil(math.log2(THERMAL * tau / FIRST_WINDOW)))
-    measured = OBSERVING * sites * (windows * POINTS * replicas + draws)
-    return step * (60 * tau * replicas + 3 * (tau + 0.5) * draws) + measured
-
-
 def _estimate(model: Model, plan: Plan) -> tuple[float, str]:
     """Bytes on disk, at most, and what the set of configurations will take in words."""
     spins = len(plan.temperatures) * plan.draws * model.lattice.sites
-    times = [_seconds(model, t, plan.draws, one) for t, (one, _) in zip(plan.temperatures, plan.methods, strict=True)]
-    size, seconds = PACKED * spins + 1e6, sum(times) + 6e-9 * spins
-    duration = f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 3600:.1f} h"
+    times = [seconds(one, model, t, plan.draws) for t, (one, _) in zip(plan.temperatures, plan.methods, strict=True)]
+    size, total = PACKED * spins + 1e6, sum(times) + 6e-9 * spins
+    duration = f"{total:.0f} s" if total < 600 else f"{total / 3600:.1f} h"
     return size, f"at most {size / 1e9:.3g} GB on disk, about {duration} on one core"
 
 

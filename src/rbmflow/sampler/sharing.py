@@ -15,9 +15,9 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def share_out[Part](work: Callable[[slice], Part], words: int, fewest: int = 1) -> list[Part]:
-    """What `work` makes of consecutive blocks of at least `fewest` words, one block and thread a core."""
-    edges = np.linspace(0, words, max(1, min(_cores(), words // fewest)) + 1).astype(int).tolist()
+def share_out[Part](work: Callable[[slice], Part], bundles: int) -> list[Part]:
+    """What `work` makes of consecutive blocks of bundles, one block and thread a core."""
+    edges = np.linspace(0, bundles, min(_cores(), bundles) + 1).astype(int).tolist()
     blocks = [slice(first, last) for first, last in itertools.pairwise(edges)]
     if len(blocks) == 1:
         return [work(blocks[0])]

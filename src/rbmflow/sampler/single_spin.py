@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -12,17 +13,14 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int32, UInt32
 from scipy.special import expit
 
 from rbmflow._types import Key
+from rbmflow.lattice import Lattice
 from rbmflow.model import Model
 from rbmflow.random import Streams
-from rbmflow.sampler.method import ChainMethod, Kernel
+from rbmflow.sampler.method import ChainMethod, Kernel, extent
 from rbmflow.sampler.multispin import ALL, REPLICAS, below, digits, pack
-from rbmflow.sampler.sharing import share_out
 
-FULL = 16
-"""Words of the widest vector register: narrower blocks gain nothing from a core of their own."""
-
-WORTH_SHARING = 1 << 18
-"""Updates of words below which threads cost more than they save."""
+LANES_OF_GPU = 2**20
+"""Words that keep a GPU busy; a core is by the sites of a single word."""
 
 FEW_SITES = 32
 """Sites up to which configurations that Metropolis cannot leave have a weight."""
@@ -37,22 +35,6 @@ class Replicas(eqx.Module):
     words: UInt32[Array, "site word"]
     streams: tuple[Streams, ...]
     sweeps: UInt32[Array, ""]
-
-
-@eqx.filter_jit
-def _block(replicas: Replicas, first: ArrayLike, count: int) -> Replicas:
-    """The replicas of `count` words from the first one on."""
-    part = lambda of: jax.lax.dynamic_slice_in_dim(of, first, count, -1)  # noqa: E731
-    words, streams = jax.tree.map(part, (replicas.words, replicas.streams))
-    return Replicas(words, streams, replicas.sweeps)
-
-
-@jax.jit
-def _together(blocks: list[Replicas]) -> Replicas:
-    """All replicas of consecutive blocks."""
-    parts = ((block.words, block.streams) for block in blocks)
-    words, streams = jax.tree.map(lambda *arrays: jnp.concatenate(arrays, -1), *parts)
-    return Replicas(words, streams, blocks[0].sweeps)
 
 
 class LocalSweep(Kernel, eqx.Module):
@@ -72,9 +54,6 @@ class LocalSweep(Kernel, eqx.Module):
         For each of these, and first for probability 1, the cases (spin, aligned neighbours) it belongs to.
     """
 
-    word = REPLICAS
-    replicas = (256, 1024)  # Fewer leave vector registers empty, more leave the cache.
-
     model: Model = eqx.field(static=True)
     neighbours: tuple[Int32[Array, "_ 4"], ...]
     rows: Int32[Array, " site"]
@@ -84,13 +63,10 @@ class LocalSweep(Kernel, eqx.Module):
     @classmethod
     def of(cls, model: Model, flip: Float[np.ndarray, "2 5"]) -> LocalSweep:
         """The sweep that flips a spin with probability `flip[spin up, aligned neighbours]`."""
-        colours = model.lattice.colours
-        rows = np.empty(model.lattice.sites, np.int32)
-        rows[np.concatenate(colours)] = np.arange(rows.size)
-        neighbours = tuple(jnp.asarray(rows[model.lattice.neighbours[sites]]) for sites in colours)
+        neighbours, rows = _by_colour(model.lattice)
         values = [value for value in np.unique(flip) if 0 < value < 1]
         cases = [tuple((int(s), int(a)) for s, a in np.argwhere(flip == value)) for value in (1.0, *values)]
-        return cls(model, neighbours, jnp.asarray(rows), digits(np.array(values)), tuple(cases))
+        return cls(model, neighbours, rows, digits(np.array(values)), tuple(cases))
 
     def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Replicas:
         """The first state."""
@@ -117,27 +93,50 @@ class LocalSweep(Kernel, eqx.Module):
             first += spins.shape[0]
         return Replicas(words, state.streams, state.sweeps + 1)
 
+    @property
+    def bundle(self) -> int:
+        """One word on a CPU; on a GPU enough of them."""
+        return REPLICAS * (1 if jax.default_backend() == "cpu" else max(1, LANES_OF_GPU // self.rows.size))
+
     def planes(self, state: Replicas) -> UInt32[Array, "site word"]:
         """The spins in the order of the lattice."""
         return state.words[self.rows]
 
     def advance(self, state: Replicas, count: int) -> Replicas:
         """The state `count` sweeps later."""
-        sites, words = state.words.shape
         # As an array, so that another number is not compiled anew.
-        sweeps = np.int32(count)
-        if count * sites * words < WORTH_SHARING or jax.default_backend() != "cpu":
-            return self._later(state, sweeps)
+        return _advanced(self, state, np.int32(count))
 
-        def later(block: slice) -> Replicas:
-            own = _block(state, np.int32(block.start), block.stop - block.start)
-            return jax.block_until_ready(self._later(own, sweeps))
+    def record(self, state: Replicas, every: int, count: int) -> tuple[Replicas, UInt32[Array, "site point word"]]:
+        """The states so many times, so many sweeps apart."""
+        return _recorded(self, state, np.int32(every), np.int32(count), self.points)
 
-        return _together(share_out(later, words, FULL))
 
-    @eqx.filter_jit
-    def _later(self, state: Replicas, sweeps: ArrayLike) -> Replicas:
-        return jax.lax.fori_loop(0, sweeps, lambda _, at: self(at), state)
+@functools.lru_cache
+def _by_colour(lattice: Lattice) -> tuple[tuple[Array, ...], Array]:
+    """Rows of the neighbours of each colour, and the row of each site, in the order of the colours."""
+    colours = lattice.colours
+    rows = np.empty(lattice.sites, np.int32)
+    rows[np.concatenate(colours)] = np.arange(rows.size)
+    neighbours = (jax.device_put(rows[lattice.neighbours[sites]]) for sites in colours)
+    return tuple(neighbours), jax.device_put(rows)
+
+
+@jax.jit
+def _advanced(kernel: LocalSweep, state: Replicas, sweeps: ArrayLike) -> Replicas:
+    return jax.lax.fori_loop(0, sweeps, lambda _, at: kernel(at), state)
+
+
+@functools.partial(jax.jit, static_argnames="points")
+def _recorded(
+    kernel: LocalSweep, state: Replicas, every: ArrayLike, count: ArrayLike, points: int
+) -> tuple[Replicas, UInt32[Array, "site point word"]]:
+    def point(at: Array, held: tuple[Replicas, Array]) -> tuple[Replicas, Array]:
+        later = _advanced(kernel, held[0], every)
+        return later, held[1].at[:, at].set(kernel.planes(later))
+
+    sites, words = state.words.shape
+    return jax.lax.fori_loop(0, count, point, (state, jnp.zeros((sites, points, words), jnp.uint32)))
 
 
 def _aligned(spins: Array, neighbours: list[Array]) -> list[Array]:
@@ -174,8 +173,19 @@ def energy_of_a_flip(model: Model) -> Float[np.ndarray, "2 5"]:
 class SingleSpin(ChainMethod):
     """A single-spin update of any lattice in any field."""
 
+    bundle = REPLICAS
+
     def flip_probability(self, model: Model, temperature: float) -> Float[np.ndarray, "2 5"]:
         """Probability of a flip by spin (down, up) and number of aligned neighbours."""
+        raise NotImplementedError
+
+    def expected(self, model: Model, temperature: float) -> tuple[float, float]:
+        """Critical slowing down with z = 2.17; measured on one core."""
+        fast, slow, seconds = self.pace(temperature)
+        return fast + slow * extent(model, temperature) ** 2.17, seconds * model.lattice.sites
+
+    def pace(self, temperature: float) -> tuple[float, float, float]:
+        """Autocorrelation time of fast modes, that of slow ones over side^2.17, seconds of an update of a site."""
         raise NotImplementedError
 
     def sweep(self, model: Model, temperature: float) -> LocalSweep:
@@ -203,6 +213,10 @@ class Metropolis(SingleSpin):
 
     name = "metropolis"
 
+    def pace(self, temperature: float) -> tuple[float, float, float]:
+        """The hotter it is, the more spins flip in every sweep, and back in the next."""
+        return 0.5 + temperature / 20, 0.02, 0.3e-9
+
     def flip_probability(self, model: Model, temperature: float) -> Float[np.ndarray, "2 5"]:
         """At most 1, of few sites at most 3/4."""
         tried = TRIED if model.lattice.sites <= FEW_SITES else 1.0
@@ -223,6 +237,10 @@ class HeatBath(SingleSpin):
     """
 
     name = "heat-bath"
+
+    def pace(self, temperature: float) -> tuple[float, float, float]:
+        """The same at every temperature."""
+        return 0.7, 0.055, 0.36e-9
 
     def flip_probability(self, model: Model, temperature: float) -> Float[np.ndarray, "2 5"]:
         """That of the local equilibrium."""

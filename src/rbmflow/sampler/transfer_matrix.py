@@ -1,5 +1,6 @@
 """Exact independent configurations of small lattices, by the row transfer matrix taken site by site."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,10 @@ from rbmflow.model import Model, ising
 from rbmflow.sampler.method import Method
 from rbmflow.settings import LONGEST_EXACT_ROW
 
-WORKSPACE_BYTES = 64_000_000
+BLOCK_ENTRIES = 8_000_000
+"""Probabilities that are in memory at a time, in 4 bytes each."""
+KEPT = 32
+"""Temperatures of small lattices whose probabilities are kept, at most a block each."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,9 @@ class TransferMatrix(Method):
 
     with :math:`u_i` the sum of the neighbours of site i that are known by then. The first row is drawn as the
     representative of its class under translations, reflection and spin flip, and one random member of that group is
-    applied to the whole configuration. Arithmetic is float64; the shorter side is the row and may have up to 12 sites.
+    applied to the whole configuration. Arithmetic is float64, conditionals are rounded to float32 (an error of at most
+    2^-25); those of a small lattice at the last temperatures are kept for the next call. The shorter side is the row
+    and may have up to 12 sites.
 
     References
     ----------
@@ -46,10 +52,12 @@ class TransferMatrix(Method):
             return f"the exact sampler needs a side of at most {LONGEST_EXACT_ROW}"
         return None
 
-    def table_entries(self, model: Model) -> float:
-        """About how many conditional probabilities the draws at one temperature need, twice on wide lattices."""
+    def seconds(self, model: Model, draws: int) -> float:
+        """Rough CPU time of draws at one temperature."""
         row, rows = sorted(model.lattice.shape)
-        return row * rows * 2.0**row * 2.0**row / (4 * row)
+        # One class of first rows has 4 row of them, about; beyond one block of tables they are made twice.
+        entries = rows * 2.0 ** (2 * row) / 4
+        return 8e-9 * entries * (1 if entries < BLOCK_ENTRIES else 2) + 10e-9 * row * rows * draws
 
     def draw(self, generator: np.random.Generator, model: Model, temperature: float, draws: int) -> np.ndarray:
         """Independent configurations int8 [draw, y, x] at one temperature in J/k_B, neither 0 nor infinity.
@@ -71,22 +79,24 @@ class TransferMatrix(Method):
 def _draw_rows(generator: np.random.Generator, ly: int, lx: int, coupling: float, draws: int) -> np.ndarray:
     """Exact draws on `ly` rows of `lx` sites at inverse temperature `coupling`."""
     rows, sizes = _row_classes(lx)
-    block = max(1, WORKSPACE_BYTES // (8 * (ly - 1) * lx * 2**lx))
-    parts = [rows[at : at + block] for at in range(0, rows.size, block)]
-    first, up = _backward_sums(ly, lx, coupling, parts[0])
-    log_weights = np.concatenate([first, *(_backward_sums(ly, lx, coupling, part)[0] for part in parts[1:])])
+    block = max(1, BLOCK_ENTRIES // ((ly - 1) * lx * 2**lx))
+    parts = range(0, rows.size, block)
+    # The tables of small lattices are kept; of others only the first block, until the rows are chosen.
+    tables = _kept_tables if len(parts) == 1 else _tables
+    first, up = tables(ly, lx, coupling, 0, block)
+    log_weights = np.concatenate([first, *(_tables(ly, lx, coupling, at, block)[0] for at in parts[1:])])
     weights = sizes * np.exp(log_weights - log_weights.max())
     chosen = np.sort(generator.choice(rows.size, draws, p=weights / weights.sum()))
     words = np.empty((draws, ly), np.intp)
-    for number, part in enumerate(parts):
-        inside = slice(*np.searchsorted(chosen, [number * block, (number + 1) * block]))
+    for at in parts:
+        inside = slice(*np.searchsorted(chosen, [at, at + block]))
         if inside.start < inside.stop:
-            # Only the first block is kept; on small lattices it holds all first rows.
-            conditional = up if number == 0 else _backward_sums(ly, lx, coupling, part)[1]
-            words[inside] = _draw_given_first_row(generator, part, conditional, chosen[inside] - number * block, ly)
+            conditional = up if at == 0 else _tables(ly, lx, coupling, at, block)[1]
+            words[inside] = _draw_given_first_row(generator, rows[at:], conditional, chosen[inside] - at, ly)
     return _random_symmetry(generator, generator.permutation(words), lx)
 
 
+@functools.cache
 def _row_classes(lx: int) -> tuple[np.ndarray, np.ndarray]:
     """Representatives of the rows under translation, reflection and spin flip, and the sizes of their classes."""
     rows, reflected = np.arange(2**lx), _reflected_rows(lx)
@@ -108,38 +118,42 @@ def _bit_spin(words: np.ndarray, x: int | np.ndarray) -> np.ndarray:
     return ((words >> x) & 1) * 2 - 1
 
 
-def _backward_sums(ly: int, lx: int, coupling: float, first_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log weight [first row], and the probability [site after it, frontier, first row] of an up spin."""
-    frontiers = np.arange(2**lx)
-    # Draws visit the frontiers of one first row after another: those lie together in memory.
-    up = np.empty(((ly - 1) * lx, first_rows.size, 2**lx)).transpose(0, 2, 1)
-    beta = np.ones((2**lx, first_rows.size))
+def _tables(ly: int, lx: int, coupling: float, first: int, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Log weight [first row], and the probability [site after it, first row, frontier] of an up spin.
+
+    Of `block` classes of first rows from one of them on.
+    """
+    first_rows, frontiers = _row_classes(lx)[0][first : first + block], np.arange(2**lx)
+    up = np.empty(((ly - 1) * lx, first_rows.size, 2**lx), np.float32)
+    beta = np.ones((first_rows.size, 2**lx))
     bonds = [_bit_spin(first_rows, x) * _bit_spin(first_rows, (x + 1) % lx) for x in range(lx)]
     log_weight = coupling * np.sum(bonds, axis=0, dtype=float)
     for site in reversed(range((ly - 1) * lx)):
         row, x = divmod(site, lx)
-        field = _bit_spin(frontiers, x)[:, None]
+        field = _bit_spin(frontiers, x)
         if x > 0:
-            field = field + _bit_spin(frontiers, x - 1)[:, None]
+            field = field + _bit_spin(frontiers, x - 1)
         if x == lx - 1:
-            field = field + _bit_spin(frontiers, 0)[:, None]
+            field = field + _bit_spin(frontiers, 0)
         if row == ly - 2:
-            field = field + _bit_spin(first_rows, x)[None, :]
-        # Weights are taken relative to the aligned one, so that low temperatures do not overflow.
-        plus = np.exp(coupling * (field - np.abs(field))) * beta[frontiers | (1 << x)]
-        minus = np.exp(-coupling * (field + np.abs(field))) * beta[frontiers & ~(1 << x)]
-        total = plus + minus
+            field = field + _bit_spin(first_rows, x)[:, None]
+        # Weights are taken relative to the largest one, so that low temperatures do not overflow.
+        largest = np.abs(field).max()
+        plus = np.exp(coupling * (field - largest)) * np.take(beta, frontiers | (1 << x), axis=1)
+        total = np.exp(-coupling * (field + largest)) * np.take(beta, frontiers & ~(1 << x), axis=1) + plus
         with np.errstate(invalid="ignore"):
-            # A frontier without weight (underflow) is never visited. Transposing after the division is faster.
-            up[site] = plus / total
-        beta = total * np.exp(coupling * (np.abs(field) - np.abs(field).max()))
-        largest = beta.max(axis=0)
+            # A frontier without weight (underflow) is never visited.
+            np.divide(plus, total, out=up[site])
+        scale = total.max(axis=1)
         with np.errstate(divide="ignore"):
-            log_weight += np.log(largest) + coupling * np.abs(field).max()
-        beta /= np.where(largest > 0, largest, 1)
+            log_weight += np.log(scale) + coupling * largest
+        beta = total / np.where(scale > 0, scale, 1)[:, None]
     with np.errstate(divide="ignore"):
         # The last frontier is the first row itself.
-        return log_weight + np.log(beta[first_rows, np.arange(first_rows.size)]), up
+        return log_weight + np.log(beta[np.arange(first_rows.size), first_rows]), up
+
+
+_kept_tables = functools.lru_cache(KEPT)(_tables)
 
 
 def _draw_given_first_row(
@@ -150,8 +164,8 @@ def _draw_given_first_row(
     frontier = first_rows[chosen]
     words = np.empty((ly, chosen.size), np.intp)
     words[0] = frontier
-    tables = up.transpose(0, 2, 1).reshape(up.shape[0], -1)
-    offset = chosen * up.shape[1]
+    tables = up.reshape(up.shape[0], -1)
+    offset = chosen * up.shape[2]
     for site in range(up.shape[0]):
         row, x = divmod(site, lx)
         is_up = generator.random(chosen.size) < tables[site].take(offset + frontier)

@@ -10,7 +10,7 @@ EXCESS = 0.03
 
 
 @step(
-    version=5,
+    version=6,
     takes="seed model sampling.temperatures sampling.draws",
     holds="""
         calibration calibration_error: real[temperature thermometer] 0 inf

@@ -18,7 +18,7 @@ NAMES = [
 
 
 @step(
-    version=2,
+    version=3,
     takes="seed model",
     holds="""
         checkpoint_energy: real[checkpoint start stage] -2 2

@@ -10,7 +10,7 @@ UNSEEN = 200
 
 
 @step(
-    version=3,
+    version=4,
     takes="seed model sampling",
     holds="""
         spins: spin[temperature draw y x]

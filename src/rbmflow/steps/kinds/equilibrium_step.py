@@ -7,7 +7,7 @@ from rbmflow.steps.kind import Task, step
 
 
 @step(
-    version=1,
+    version=2,
     takes="seed model reading.draws",
     holds="""
         drawn_energy: real[temperature draw]

@@ -14,7 +14,7 @@ def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @step(
-    version=5,
+    version=6,
     takes="seed model",
     holds="""
         spins: spin[snapshot chain y x]

@@ -7,7 +7,7 @@ from rbmflow.steps.kind import Task, step
 
 
 @step(
-    version=3,
+    version=4,
     takes="seed model sampling.temperatures sampling.draws",
     holds="""
         null_temperature: real[thermometer] 0 inf

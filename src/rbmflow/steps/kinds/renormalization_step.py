@@ -7,7 +7,7 @@ from rbmflow.steps.kind import Task, asked, step
 
 
 @step(
-    version=2,
+    version=3,
     takes="seed model renormalization",
     holds="""
         blocked_read blocked_read_error: real[rule side blocked_temperature thermometer] 0 inf

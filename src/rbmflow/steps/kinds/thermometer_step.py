@@ -7,7 +7,7 @@ from rbmflow.steps.kind import Task, asked, step
 
 
 @step(
-    version=5,
+    version=6,
     takes="seed model sampling.temperatures thermometer",
     holds="""
         hidden_weights: real[visible hidden]
