@@ -43,8 +43,8 @@ def spins_of(
     array = _numbers(given, name)
     sides = "y, x" if shape is None else ", ".join(map(str, shape))
     last = array.shape[-2:] if shape is None else array.shape[-len(shape) :]
-    fits = len(last) == len(shape or "yx") and array.size > 0 and min(last) > 1 and axes in (None, array.ndim)
-    fits = fits and (shape is None or array.shape[-len(shape) :] == tuple(shape))
+    fits = array.size > 0 and axes in (None, array.ndim)
+    fits = fits and (last == tuple(shape) if shape is not None else len(last) == 2 and min(last) > 1)
     number = "" if axes is None else f" and have {axes} axes"
     allowed = f"the last axes must be [{sides}], the sides of the lattice{number}, and no axis empty"
     Problems.only(fits, f"shape of {name}", array.shape, allowed)
