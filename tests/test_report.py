@@ -14,6 +14,7 @@ import re
 import runpy
 import shutil
 import urllib.parse
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,7 +29,7 @@ from rbmflow._checks import InvalidInput
 from rbmflow._format import with_error
 from rbmflow.claims import Judgement, Verdict
 from rbmflow.cli import pages
-from rbmflow.execute.children import Answer, Lost
+from rbmflow.execute.children import Lost
 from rbmflow.figures import FIGURES, Plot
 from rbmflow.report import document, illustrations
 from rbmflow.report.explorer import explorer_data
@@ -255,16 +256,17 @@ def test_figures_that_another_process_could_not_draw_are_drawn_here(results, tmp
         return [illustrations.Drawing(p.name, p.name, p.section, "<svg/>", "", None, 0) for p in plots], []
 
     plots = report.plots_of("run")[1::2]
-    whole = Answer(([plot.name for plot in plots], drawn(results, plots, {})))
-    crew = SimpleNamespace(start=lambda *_: None, close=lambda: None, busy=True)
-    monkeypatch.setattr(pages, "Children", lambda *_: crew)
+    whole = [plot.name for plot in plots], drawn(results, plots, {})
     monkeypatch.setattr(pages, "results_of", lambda *_: results)
     monkeypatch.setattr(pages, "note", lambda *_: None)
     monkeypatch.setattr(report, "draw_all", drawn)
     monkeypatch.setattr("rbmflow.steps.verdicts_of", lambda *_: [])
     written = set()
-    for news in (whole, Answer((["another"], ([], []))), Lost("it died", False)):
-        crew.busy, crew.wait = True, lambda _, news=news: setattr(crew, "busy", False) or [("page", news)]
+    for answer in (whole, (["another"], ([], [])), Lost("it died")):
+        future = Future()
+        future.set_exception(answer) if isinstance(answer, Lost) else future.set_result(answer)
+        crew = SimpleNamespace(submit=lambda *_, future=future: future, close=lambda: None)
+        monkeypatch.setattr(pages, "Children", lambda *_, crew=crew: crew)
         pages._write_run(tmp_path / "page.html", synthetic_results.run(), Store(tmp_path), 2)
         written.add((tmp_path / "page.html").read_text("utf-8"))
     [page] = written

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from rbmflow.cli.telling import cell, console
 from rbmflow.execute import available_cores, versions
-from rbmflow.execute.children import Answer, Children, Lost
+from rbmflow.execute.children import Children, Lost
 from rbmflow.execute.performing import Science
 from rbmflow.execute.surroundings import device, revision, threads
 
@@ -43,16 +43,12 @@ _BIBTEX = """\
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Check this installation against known numbers, in a worker as `run` starts them, under this user's settings."""
-    clock, found = time.perf_counter(), None
-    with contextlib.closing(Children[str](1, Science("rbmflow.steps"))) as crew:
-        crew.start("checkup", _checkup)
-        while found is None:
-            for _, news in crew.wait(60.0):
-                if isinstance(news, Answer):
-                    found = news.value
-                elif isinstance(news, Lost) and not news.again:
-                    found = [("a worker process", "it computes", news.reason, False)], "unknown", {}
-    checks, device, threads = found
+    clock = time.perf_counter()
+    with contextlib.closing(Children(1, Science("rbmflow.steps"))) as crew:
+        try:
+            checks, device, threads = crew.submit(_checkup).result()
+        except Lost as lost:
+            checks, device, threads = [("a worker process", "it computes", str(lost), False)], "unknown", {}
     table = Table("check", "expected", "measured", "")
     for check, expected, measured, ok in checks:
         table.add_row(cell(check), cell(expected), cell(measured), "ok" if ok else "FAULT")
@@ -68,7 +64,7 @@ def doctor(arguments: argparse.Namespace) -> int:
     return 0 if sound else 1
 
 
-def _checkup(_: object) -> tuple[list[tuple[str, str, str, bool]], str, dict[str, str]]:
+def _checkup() -> tuple[list[tuple[str, str, str, bool]], str, dict[str, str]]:
     """Every check with its outcome, the device, and the settings of threads of this process."""
     from rbmflow import steps
 

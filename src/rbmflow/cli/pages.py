@@ -13,7 +13,7 @@ from rbmflow._checks import plain
 from rbmflow._files import filled
 from rbmflow.cli.fitting import default_workers
 from rbmflow.cli.points import bring, note, noted, points_of, results_of
-from rbmflow.execute.children import Answer, Children, Lost
+from rbmflow.execute.children import Children, Lost
 from rbmflow.execute.performing import Science
 from rbmflow.store import Step, Store
 
@@ -82,34 +82,31 @@ def _write_run(
     """
     science = Science("rbmflow.report", files)
     with contextlib.closing(Children(1, science)) as crew:
-        if processes > 1:  # Before anything heavy is imported here: it takes its time to begin.
-            crew.start(page, _draw_there, science, record, store)
+        # Before anything heavy is imported here: it takes its time to begin.
+        theirs = crew.submit(_draw_there, science, record, store) if processes > 1 else None
         from rbmflow import report
         from rbmflow.steps import verdicts_of
 
         def draw(
             results: xr.Dataset, plots: Sequence[Plot], words: Mapping[str, str]
         ) -> tuple[list[Drawing], list[str]]:
-            if not crew.busy:
+            if theirs is None:
                 return report.draw_all(results, plots, words)
             drawn, left_out = report.draw_all(results, plots[::2], words)
             order = [plot.name for plot in plots]
-            news = []
-            while crew.busy:
-                news = crew.wait(1.0)
-            match news:
-                case [(_, Answer((names, theirs)))] if names == order[1::2]:
-                    pass
-                case _:  # What has kept it from drawing is told here, if it was the figures.
-                    theirs = report.draw_all(results, plots[1::2], words)
-            return sorted(drawn + theirs[0], key=lambda one: order.index(one.figure)), left_out + theirs[1]
+            names, others = [], ([], [])
+            with contextlib.suppress(Lost):
+                names, others = theirs.result()
+            if names != order[1::2]:  # What has kept it from drawing is told here, if it was the figures.
+                others = report.draw_all(results, plots[1::2], words)
+            return sorted(drawn + others[0], key=lambda one: order.index(one.figure)), left_out + others[1]
 
         results = results_of(record, store)
         report.write(page, results, record, verdicts_of(results), draw=draw)
         note(results, record, store)
 
 
-def _draw_there(science: Science, record: dict[str, Any], store: Store, _: object) -> tuple[list[str], Any]:
+def _draw_there(science: Science, record: dict[str, Any], store: Store) -> tuple[list[str], Any]:
     """Draw every other figure of a run in a child; their names, and what came of them."""
     science.load()
     from rbmflow import report
@@ -125,19 +122,16 @@ def _draw(records: dict[Path, dict[str, Any]], store: Store, processes: int, sci
         for page, record in records.items():
             _write_run(page, record, store)
         return
-    waiting = list(records)
-    with contextlib.closing(Children[Path](processes, science)) as crew:
-        while waiting or crew.busy:
-            while waiting and crew.free:
-                page = waiting.pop()
-                crew.start(page, _write_there, science, page, records[page], store)
-            for page, news in crew.wait(1.0):
-                if isinstance(news, Lost) and not news.again:
-                    told = f"the report of {records[page]['run']} was not written: {news.reason}"
-                    print(plain(told), file=sys.stderr)
+    with contextlib.closing(Children(processes, science)) as crew:
+        answers = [crew.submit(_write_there, science, page, record, store) for page, record in records.items()]
+        for record, answer in zip(records.values(), answers, strict=True):
+            try:
+                answer.result()
+            except Lost as lost:
+                print(plain(f"the report of {record['run']} was not written: {lost}"), file=sys.stderr)
 
 
-def _write_there(science: Science, page: Path, record: dict[str, Any], store: Store, _: object) -> None:
+def _write_there(science: Science, page: Path, record: dict[str, Any], store: Store) -> None:
     """Write the report of one run in a child, or raise what has kept its files from being loaded."""
     science.load()
     _write_run(page, record, store)

@@ -1,9 +1,10 @@
 """Execution: compute the steps that are missing, in any number of processes."""
 
+from rbmflow.execute.children import Limits
 from rbmflow.execute.scheduling import Event, ExecutionFailed, missing, run
 from rbmflow.execute.slurm import Slurm, load_slurm
 from rbmflow.execute.surroundings import available_cores, available_memory, compute_in_one_thread, has_gpu, versions
-from rbmflow.execute.workers import Executor, Limits
+from rbmflow.execute.workers import Executor
 
 __all__ = [
     "Event",

@@ -8,6 +8,7 @@ import collections
 import contextlib
 import ctypes
 import importlib.util
+import math
 import multiprocessing
 import os
 import signal
@@ -16,195 +17,192 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from rbmflow.execute.performing import SIGN_OF_LIFE, Science, in_a_line
-from rbmflow.execute.surroundings import one_thread
+from rbmflow._checks import Problems
+from rbmflow.execute.performing import Science, in_a_line
+from rbmflow.execute.surroundings import one_thread, resident_memory
 from rbmflow.store import STALE_AFTER
 
 DEATHS = 3
-"""Processes that a task may be lost with before it has failed."""
+"""Processes that a call may be lost with before it has failed."""
+
+_LOOK = 0.2
+"""Seconds between looks at a call that is silent."""
+
+_SIGN_OF_LIFE = 0.5
 
 _PARENT_DEATH_SIGNAL = 1
 """What Linux calls PR_SET_PDEATHSIG."""
 
 
-class Answer(NamedTuple):
-    """News that a call has returned."""
-
-    value: Any
+class Lost(Exception):
+    """A call without an answer, and why: it raised, or was killed, or its processes died."""
 
 
-class Lost(NamedTuple):
-    """News that the process of a task has died, or that its call has raised."""
-
-    reason: str
-    again: bool
-    """Whether the task was given to another process."""
+class _Died(Exception):
+    """How a process has ended in the middle of a call."""
 
 
-@dataclass(eq=False)
-class _Child[Task]:
-    process: subprocess.Popen[str]
-    channel: Connection
-    tail: collections.deque[str]
-    """The last lines that it wrote to its standard error."""
-    listener: threading.Thread
-    task: Task | None = None
-    call: tuple[Callable[..., object], tuple[object, ...]] | None = None
-    since: float | None = None
-    """When its call began; a process that is still starting has not begun."""
-    silent: float = 0.0
-    """Seconds that this process has waited for a sign of life."""
+@dataclass(frozen=True)
+class Limits:
+    """What one step may take in a process of its own; what takes more is killed and counts as failed."""
+
+    seconds: float = math.inf
+    """Time from start to end."""
+    memory: float = math.inf
+    """Resident bytes of its process, where the system tells them (Linux)."""
+
+    def __post_init__(self):
+        problems = Problems()
+        for name in ("seconds", "memory"):
+            problems.unless(getattr(self, name) > 0, name, getattr(self, name), "it must be a number above 0")
+        problems.done()
+
+    def breach(self, seconds: float, process: int) -> str | None:
+        """Say which limit a step has passed that runs for so long in the process of that number, if any."""
+        if seconds > self.seconds:
+            return f"it ran past its limit of {self.seconds:g} s and was killed"
+        if self.memory < math.inf and (resident := resident_memory(process)) > self.memory:
+            return f"it took {resident / 1e6:.0f} MB, past its limit of {self.memory / 1e6:.0f} MB, and was killed"
+        return None
 
 
-class Children[Task]:
-    """Up to `count` processes of one thread, started as they are needed; each makes the science ready first."""
+NO_LIMITS = Limits()
 
-    def __init__(self, count: int, science: Science):
-        self._count, self._science = count, science
-        self._children: list[_Child[Task]] = []
-        self._deaths: collections.Counter[Task] = collections.Counter()
-        self._news: list[tuple[Task, Any]] = []
-        self._looked = time.monotonic()
 
-    @property
-    def free(self) -> bool:
-        """Whether one more task can be started."""
-        return sum(child.task is not None for child in self._children) < self._count
+class Children:
+    """Up to `count` processes of one thread, started as they are needed; each makes the science ready first.
 
-    @property
-    def busy(self) -> bool:
-        """Whether there is something to wait for."""
-        return bool(self._news) or any(child.task is not None for child in self._children)
+    A thread of this process stands beside each, which speaks with it and replaces it when it dies.
+    """
 
-    def start(self, task: Task, function: Callable[..., object], *arguments: object) -> None:
-        """Have an idle process, or a new one, call `function(*arguments, tell)`; `tell` sends news from there."""
-        for dead in [child for child in self._children if child.task is None and child.process.poll() is not None]:
-            self._bury(dead)
-        child = next((child for child in self._children if child.task is None), None) or self._hire()
-        child.task, child.call, child.since, child.silent = task, (function, arguments), None, 0.0
-        try:
-            child.channel.send(child.call)
-        except OSError:  # It died at this very moment.
-            self._lose(child)
-
-    def _hire(self) -> _Child[Task]:
-        here, there = multiprocessing.Pipe()
-        call = f"serve({there.fileno()}, {os.getpid()}, {self._science.module!r}, {self._science.files!r})"
-        path = f"import sys; sys.path[:] = {_path(self._science.module)!r}"
-        command = [sys.executable, "-P", "-c", f"{path}; from rbmflow.execute.children import serve; {call}"]
+    def __init__(self, count: int, science: Science, limits: Limits = NO_LIMITS):
+        self._science, self._limits = science, limits
         # The terminal sends Ctrl-C to every process: a child blocks it from its birth on, and the master decides.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            process = subprocess.Popen(
-                command,
-                env={**os.environ, **one_thread()},
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=(there.fileno(),),
-                text=True,
-                errors="replace",
-            )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        there.close()
-        tail: collections.deque[str] = collections.deque(maxlen=20)
-        listener = threading.Thread(target=_listen, args=(process, tail), daemon=True)
-        listener.start()
-        self._children.append(child := _Child[Task](process, here, tail, listener))
+        self._threads = ThreadPoolExecutor(count, "", signal.pthread_sigmask, (signal.SIG_BLOCK, {signal.SIGINT}))
+        self._mine = threading.local()
+        self._all: list[_Child] = []
+        self._closed, self._hiring = False, threading.Lock()
+
+    def submit(
+        self, function: Callable[..., Any], *arguments: object, tell: Callable[[Any], None] | None = None
+    ) -> Future[Any]:
+        """Have `function(*arguments)` called in a process; `Lost` is raised where there is no answer.
+
+        Where `tell` is given, the function gets one more argument, which sends news to it. What befalls the process is
+        news as well. They come from another thread.
+        """
+        return self._threads.submit(self._call, (function, arguments, tell is not None), tell or (lambda news: None))
+
+    def _call(self, call: tuple[object, ...], tell: Callable[[Any], None]) -> Any:
+        """Call until there is an answer, unless that was tried often enough; this is in the thread of a process."""
+        reason = ""
+        for _ in range(DEATHS):
+            if reason:
+                tell(f"{reason}; another goes on")
+            child = getattr(self._mine, "child", None)
+            if child is None or child.process.poll() is not None:
+                child = self._mine.child = self._hire()
+            try:
+                return child.ask(call, tell, self._limits)
+            except _Died as death:
+                reason = str(death)
+        raise Lost(f"{reason}, as {DEATHS} processes were")
+
+    def _hire(self) -> "_Child":
+        with self._hiring:
+            if self._closed:
+                raise Lost("its processes were ended")
+            self._all.append(child := _Child(self._science))
         return child
-
-    def wait(self, seconds: float) -> list[tuple[Task, Any]]:
-        """Gather news, waiting so long at most: what `tell` was given, the answer as `Answer`, or `Lost`."""
-        at_work = {child.channel: child for child in self._children if child.task is not None}
-        ready = connection.wait(list(at_work), 0 if self._news else seconds)
-        # Time in which this process did not run either (it was stopped, the machine slept) is nobody's silence.
-        elapsed, self._looked = min(time.monotonic() - self._looked, 1.0 + seconds), time.monotonic()
-        for child in at_work.values():
-            child.silent += elapsed
-        for channel in ready:
-            self._hear(at_work[channel])  # pyright: ignore[reportArgumentType]
-        for child in at_work.values():
-            if child.task is not None and child.silent > STALE_AFTER:
-                child.process.kill()
-                self._lose(child, f"its process gave no sign of life for {STALE_AFTER:.0f} s and was killed")
-        news, self._news = self._news, []
-        return news
-
-    def _hear(self, child: _Child[Task]) -> None:
-        """Take one message of a child, or its death."""
-        assert child.task is not None
-        try:
-            what, value = child.channel.recv()
-        except (EOFError, OSError):
-            self._lose(child)
-            return
-        child.silent = 0.0
-        if what == "begun":
-            child.since = time.monotonic()
-        elif what == "news":
-            self._news.append((child.task, value))
-        elif what in ("answer", "raised"):
-            self._news.append((child.task, Answer(value) if what == "answer" else Lost(value, False)))
-            child.task = None
-
-    def _lose(self, child: _Child[Task], reason: str = "") -> None:
-        """Remove a child that has died, and give its task to another unless that was done often enough."""
-        (task, call), child.task = (child.task, child.call), None
-        died = self._bury(child)
-        assert task is not None
-        assert call is not None
-        self._deaths[task] += 1
-        again = self._deaths[task] < DEATHS
-        self._news.append((task, Lost(f"{reason or died}{'' if again else f', as {DEATHS} processes were'}", again)))
-        if again:
-            self.start(task, call[0], *call[1])
-
-    def _bury(self, child: _Child[Task]) -> str:
-        """Remove a child that has died, and tell how it died."""
-        self._children.remove(child)
-        child.channel.close()
-        code = child.process.wait()
-        child.listener.join(1)
-        if code == -signal.SIGKILL:
-            return "its process was killed, perhaps because memory ran out"
-        said = next((f": {line.strip()}" for line in reversed(child.tail) if line.strip()), "")
-        return f"its process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}{said}"
-
-    def working(self) -> Iterator[tuple[Task, float, int]]:
-        """Every task under way, with the seconds since it began and the number of its process."""
-        for child in self._children:
-            if child.task is not None:
-                yield child.task, 0.0 if child.since is None else time.monotonic() - child.since, child.process.pid
-
-    def kill(self, task: Task) -> None:
-        """End a task with its process; there is no news of it."""
-        child = next(child for child in self._children if child.task == task)
-        child.process.kill()
-        self._bury(child)
 
     def close(self) -> None:
         """End every process and wait for that."""
-        for child in self._children:
-            child.process.kill()
-        for child in list(self._children):
-            self._bury(child)
+        with self._hiring:
+            self._closed = True
+        for child in self._all:
+            child.kill()
+        self._threads.shutdown(cancel_futures=True)
 
 
-def _listen(process: subprocess.Popen[str], tail: collections.deque[str]) -> None:
-    """Pass on what a child writes to its standard error, and remember the end of it."""
-    assert process.stderr is not None
-    with process.stderr as stream:
-        for line in stream:
-            tail.append(line)
-            with contextlib.suppress(OSError, ValueError, AttributeError):  # What cannot be told is dropped.
-                sys.stderr.write(line)
+class _Child:
+    """One process, as its master sees it."""
+
+    def __init__(self, science: Science):
+        self._channel, there = multiprocessing.Pipe()
+        call = f"serve({there.fileno()}, {os.getpid()}, {science.module!r}, {science.files!r})"
+        path = f"import sys; sys.path[:] = {_path(science.module)!r}"
+        command = [sys.executable, "-P", "-c", f"{path}; from rbmflow.execute.children import serve; {call}"]
+        self.process = subprocess.Popen(
+            command,
+            env={**os.environ, **one_thread()},
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=(there.fileno(),),
+            text=True,
+            errors="replace",
+        )
+        there.close()
+        self._tail: collections.deque[str] = collections.deque(maxlen=20)
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        """Pass on what the process writes to its standard error, and remember the end of it."""
+        assert self.process.stderr is not None
+        with self.process.stderr as stream:
+            for line in stream:
+                self._tail.append(line)
+                with contextlib.suppress(OSError, ValueError, AttributeError):  # What cannot be told is dropped.
+                    sys.stderr.write(line)
+
+    def ask(self, call: tuple[object, ...], tell: Callable[[Any], None], limits: Limits) -> Any:
+        """Have the process answer a call; a process that is still starting has not begun with it."""
+        begun, silent, looked = math.inf, 0.0, time.monotonic()
+        try:
+            self._channel.send(call)
+            while True:
+                heard = self._channel.poll(_LOOK)
+                # Time in which this process did not run either (it was stopped, the machine slept) is nobody's silence.
+                elapsed, looked = min(time.monotonic() - looked, 1.0), time.monotonic()
+                silent = 0.0 if heard else silent + elapsed
+                what, value = self._channel.recv() if heard else ("", None)
+                if what == "answer":
+                    return value
+                if what == "raised":
+                    raise Lost(value)
+                if what == "begun":
+                    begun = time.monotonic()
+                elif what == "news":
+                    tell(value)
+                if reason := limits.breach(time.monotonic() - begun, self.process.pid):
+                    self.kill()
+                    raise Lost(reason)
+                if silent > STALE_AFTER:
+                    self.kill()
+                    raise _Died(f"its process gave no sign of life for {STALE_AFTER:.0f} s and was killed")
+        except (EOFError, OSError) as closed:
+            raise _Died(self.end()) from closed
+
+    def kill(self) -> None:
+        """End the process and wait for that."""
+        self.process.kill()
+        self.end()
+
+    def end(self) -> str:
+        """Wait for the end of the process, and tell how it ended."""
+        code = self.process.wait()
+        self._listener.join(1)
+        if code == -signal.SIGKILL:
+            return "its process was killed, perhaps because memory ran out"
+        said = next((f": {line.strip()}" for line in reversed(self._tail) if line.strip()), "")
+        return f"its process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}{said}"
 
 
 def _path(module: str) -> list[str]:
@@ -230,38 +228,34 @@ def serve(channel: int, master: int, module: str, files: tuple[str, ...]) -> Non
 
     The science is made ready before the clock of the first call runs; its errors are those of the calls.
     """
-    threading.Thread(target=_end_with, args=(master,), daemon=True).start()
     line, turn = Connection(channel), threading.Lock()
 
     def send(what: str, value: object = None) -> None:
         with turn:
             line.send((what, value))
 
-    def beat() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                send("alive")
-                time.sleep(SIGN_OF_LIFE)
-
-    threading.Thread(target=beat, daemon=True).start()
+    threading.Thread(target=_live_with, args=(master, send), daemon=True).start()
     with contextlib.suppress(Exception):
         getattr(Science(module, files).load(), "compute", None)
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            function, arguments = line.recv()
+            function, arguments, with_news = line.recv()
             send("begun")
             try:
-                answer = "answer", function(*arguments, lambda news: send("news", news))
+                news = (lambda what: send("news", what),) if with_news else ()
+                answer = "answer", function(*arguments, *news)
             except Exception as error:
                 traceback.print_exc()
                 answer = "raised", in_a_line(error)
             send(*answer)
 
 
-def _end_with(master: int) -> None:
-    """End this process once its master is gone, even in the middle of a call."""
+def _live_with(master: int, send: Callable[[str], None]) -> None:
+    """Give signs of life as long as the master lives, then end this process, even in the middle of a call."""
     with contextlib.suppress(OSError, AttributeError):  # Where the system can do it, also a process that is stopped.
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    while os.getppid() == master:
-        time.sleep(0.5)
+    with contextlib.suppress(OSError):
+        while os.getppid() == master:
+            send("alive")
+            time.sleep(_SIGN_OF_LIFE)
     os._exit(1)

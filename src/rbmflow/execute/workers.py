@@ -1,17 +1,14 @@
 """Workers: who computes steps, this very process, several others, or somebody else's executor."""
 
 import contextlib
-import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, Protocol, runtime_checkable
 
-from rbmflow._checks import Problems
-from rbmflow.execute.children import Answer, Children, Lost
+from rbmflow.execute.children import Children, Limits, Lost
 from rbmflow.execute.performing import Outcome, Perform, in_a_line
-from rbmflow.execute.surroundings import resident_memory
 from rbmflow.store import Step
 
 _IN_FLIGHT = 1000
@@ -60,30 +57,6 @@ class Workers(ABC):
         """End everything at once."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one step may take in a process of its own; what takes more is killed and counts as failed."""
-
-    seconds: float = math.inf
-    """Time from start to end."""
-    memory: float = math.inf
-    """Resident bytes of its process, where the system tells them (Linux)."""
-
-    def __post_init__(self):
-        problems = Problems()
-        for name in ("seconds", "memory"):
-            problems.unless(getattr(self, name) > 0, name, getattr(self, name), "it must be a number above 0")
-        problems.done()
-
-    def breach(self, seconds: float, process: int) -> str | None:
-        """Say which limit a step has passed that runs for so long in the process of that number, if any."""
-        if seconds > self.seconds:
-            return f"it ran past its limit of {self.seconds:g} s and was killed"
-        if self.memory < math.inf and (resident := resident_memory(process)) > self.memory:
-            return f"it took {resident / 1e6:.0f} MB, past its limit of {self.memory / 1e6:.0f} MB, and was killed"
-        return None
-
-
 class ThisProcess(Workers):
     """The steps in this process, up to `most` at once where the science can: a GPU is full only then."""
 
@@ -109,43 +82,6 @@ class ThisProcess(Workers):
         """Do nothing: nothing is left over."""
 
 
-class Processes(Workers):
-    """Other processes, each with one thread; one that dies is replaced, and how it died is told."""
-
-    def __init__(self, most: int, work: Perform, tell: Tell, limits: Limits):
-        super().__init__(most)
-        self._work, self._tell, self._limits = work, tell, limits
-        self._children = Children[Step](most, work.science)
-
-    def start(self, step: Step) -> None:
-        """Give a step to an idle process, or to a new one."""
-        super().start(step)
-        # Somebody else may have finished it while its first process was dying or silent.
-        self._children.start(step, self._work, [step])
-
-    def outcomes(self, seconds: float) -> list[tuple[Step, Outcome]]:
-        """Pass on progress and gather outcomes; kill what takes more than it may."""
-        outcomes = []
-        for step, news in self._children.wait(seconds):
-            if isinstance(news, Answer):
-                outcomes.append((step, news.value[0]))
-            elif not isinstance(news, Lost):
-                self._tell(step, news)
-            elif news.again:
-                self._tell(step, f"{news.reason}; another goes on")
-            else:
-                outcomes.append((step, Outcome("failed", news.reason)))
-        for step, since, process in list(self._children.working()):
-            if reason := self._limits.breach(since, process):
-                self._children.kill(step)
-                outcomes.append((step, Outcome("failed", reason)))
-        return outcomes
-
-    def close(self) -> None:
-        """End every process."""
-        self._children.close()
-
-
 @runtime_checkable
 class Executor(Protocol):
     """What an executor must have: that of `concurrent.futures.Executor` and of dask's `Client`."""
@@ -158,18 +94,18 @@ class Executor(Protocol):
 class Submitted(Workers):
     """Steps computed wherever an executor has them computed; its processes must reach the folder of the store."""
 
-    def __init__(self, executor: Executor, work: Perform):
-        super().__init__(_IN_FLIGHT)
+    def __init__(self, executor: Executor, work: Perform, most: int = _IN_FLIGHT):
+        super().__init__(most)
         self._executor, self._work = executor, work
         self._futures: dict[Step, Any] = {}
-        self._news = threading.Event()
+        self._ended = threading.Event()
 
     def outcomes(self, seconds: float) -> list[tuple[Step, Outcome]]:
         """Submit what waits, wait for news, and gather the outcomes that are there."""
-        outcomes = self._submit() if len(self.taken) > len(self._futures) else []
+        outcomes = self._submit_all() if len(self.taken) > len(self._futures) else []
         if self._futures and not outcomes:
-            self._news.wait(seconds)
-        self._news.clear()
+            self._ended.wait(seconds)
+        self._ended.clear()
         for step in [step for step, future in self._futures.items() if future.done()]:
             try:
                 outcomes.append((step, self._futures.pop(step).result()[0]))
@@ -177,20 +113,24 @@ class Submitted(Workers):
                 outcomes.append((step, _lost(error)))
         return outcomes
 
-    def _submit(self) -> list[tuple[Step, Outcome]]:
+    def _submit_all(self) -> list[tuple[Step, Outcome]]:
         """Submit what waits, as one array where the executor has batches; an executor that refuses makes it fail."""
         steps = [step for step in self.taken if step not in self._futures]
         try:
             with getattr(self._executor, "batch", contextlib.nullcontext)():
-                submitted = {step: self._executor.submit(self._work, [step]) for step in steps}
+                submitted = {step: self.submit(step) for step in steps}
         except Exception as error:
             return [(step, _lost(error)) for step in steps]
         self._futures |= submitted
         for future in submitted.values():
             # Not every future calls back; those that do not are looked at in turn.
             if hasattr(future, "add_done_callback"):
-                future.add_done_callback(lambda _: self._news.set())
+                future.add_done_callback(lambda _: self._ended.set())
         return []
+
+    def submit(self, step: Step) -> Any:
+        """Hand one step over; return its future."""
+        return self._executor.submit(self._work, [step])
 
     def close(self) -> None:
         """Cancel what has not begun; what has begun is somebody else's to end."""
@@ -198,5 +138,29 @@ class Submitted(Workers):
             future.cancel()
 
 
+class Processes(Submitted):
+    """Other processes of this machine, each with one thread; what befalls them, and how far they are, is told."""
+
+    def __init__(self, most: int, work: Perform, tell: Tell, limits: Limits):
+        self._children = Children(most, work.science, limits)
+        super().__init__(self._children, work, most)
+        self._tell, self._news = tell, SimpleQueue[tuple[Step, float | str]]()
+
+    def submit(self, step: Step) -> Any:
+        """Give a step to an idle process, or to a new one; somebody else may finish it while that dies or is silent."""
+        return self._children.submit(self._work, [step], tell=lambda news: self._news.put((step, news)))
+
+    def outcomes(self, seconds: float) -> list[tuple[Step, Outcome]]:
+        """Gather outcomes, and pass on what the processes have told meanwhile."""
+        outcomes = super().outcomes(seconds)
+        while not self._news.empty():
+            self._tell(*self._news.get())
+        return outcomes
+
+    def close(self) -> None:
+        """End every process."""
+        self._children.close()
+
+
 def _lost(error: Exception) -> Outcome:
-    return Outcome("failed", f"the executor lost it ({in_a_line(error)})")
+    return Outcome("failed", str(error) if isinstance(error, Lost) else f"the executor lost it ({in_a_line(error)})")
