@@ -12,9 +12,9 @@ import fake_science
 from rbmflow import execute, spec
 from rbmflow._checks import InvalidInput
 from rbmflow.cli import main
-from rbmflow.execute import Slurm, load_slurm, slurm, slurm_jobs
+from rbmflow.execute import Slurm, load_slurm, slurm
 from rbmflow.execute.performing import Outcome, Perform, Science
-from rbmflow.execute.slurm_jobs import cut
+from rbmflow.execute.slurm import cut
 from rbmflow.store import Step, Store
 
 
@@ -74,11 +74,11 @@ def cluster(monkeypatch, tmp_path):
     submitit = ModuleType("submitit")
     submitit.SlurmExecutor = cluster.executor
     monkeypatch.setitem(sys.modules, "submitit", submitit)
-    monkeypatch.setattr(slurm_jobs, "require_slurm", lambda: None)
-    monkeypatch.setattr(slurm_jobs, "_queue", cluster.queue)
+    monkeypatch.setattr(slurm, "require_slurm", lambda: None)
+    monkeypatch.setattr(slurm, "_queue", cluster.queue)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    for name in ("_GATHER", "_LOOK", "_GRACE", "_PAUSE"):
-        monkeypatch.setattr(slurm_jobs, name, 0.0)
+    for name in ("_LOOK", "_GRACE", "_PAUSE"):
+        monkeypatch.setattr(slurm, name, 0.0)
     return cluster
 
 
@@ -109,14 +109,13 @@ def whole(tmp_path):
 def test_groups_are_filled_up_to_their_time():
     graph = [Step("machine", str(number), {"number": number}) for number in range(7)]
     seconds = {"machine": 25.0}
-    groups, rest = cut(graph, seconds, Slurm(group_minutes=1), room=100)
-    assert ([len(group) for group in groups], rest) == ([2, 2, 2, 1], [])
-    groups, rest = cut(graph, seconds, Slurm(group_minutes=1), room=2)
-    assert ([len(group) for group in groups], rest) == ([2, 2], graph[4:])
-    # A step that is longer than a group is one of its own.
-    groups, _ = cut(graph, {"machine": 1000.0}, Slurm(group_minutes=1), room=100)
-    assert [len(group) for group in groups] == [1] * 7
-    assert cut(graph, seconds, Slurm(), room=0) == ([], graph)
+    groups = cut(graph, seconds, Slurm(group_minutes=1))
+    assert [len(group) for group in groups] == [2, 2, 2, 1]
+    # A step that is longer than a group is one of its own, and so is one that a job may have died of.
+    assert cut(graph, {"machine": 1000.0}, Slurm(group_minutes=1)) == [[step] for step in graph]
+    groups = cut(graph, seconds, Slurm(group_minutes=1), alone=graph[2:4])
+    assert [len(group) for group in groups] == [2, 1, 1, 2, 1]
+    assert cut([], seconds, Slurm()) == []
 
 
 def test_steps_come_in_groups_and_their_data_are_those_of_a_local_run(cluster, store, whole):
@@ -223,14 +222,12 @@ def test_a_group_that_starts_anew_does_not_repeat_itself(store, tmp_path, monkey
 def test_jobs_are_cancelled_when_the_master_ends(cluster, store, monkeypatch):
     cluster.fate = lambda job: "hangs"
     commands = []
-    monkeypatch.setattr(slurm_jobs.subprocess, "run", lambda words, **more: commands.append(words))
+    monkeypatch.setattr(slurm.subprocess, "run", lambda words, **more: commands.append(words))
 
     def stop(event):
         if event.what == "started":
-            jobs = slurm_jobs.SlurmJobs.wait
-            monkeypatch.setattr(
-                slurm_jobs.SlurmJobs, "wait", lambda self, seconds: (jobs(self, 0) and None) or interrupt()
-            )
+            jobs = slurm.SlurmJobs.wait
+            monkeypatch.setattr(slurm.SlurmJobs, "wait", lambda self, seconds: (jobs(self, 0) and None) or interrupt())
 
     def interrupt():
         raise KeyboardInterrupt

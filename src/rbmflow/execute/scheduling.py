@@ -15,8 +15,7 @@ from rbmflow._registry import load_files
 from rbmflow.execute import recording
 from rbmflow.execute.children import NO_LIMITS, Limits
 from rbmflow.execute.performing import Perform, Science
-from rbmflow.execute.slurm import Slurm
-from rbmflow.execute.slurm_jobs import SlurmJobs
+from rbmflow.execute.slurm import Slurm, SlurmJobs
 from rbmflow.execute.surroundings import about_here, compute_in_one_thread, has_gpu
 from rbmflow.execute.workers import Executor, Processes, Submitted, Tell, ThisProcess, Workers
 from rbmflow.store import Artifact, Damaged, Step, Store, Unreachable
