@@ -1,4 +1,3 @@
-import contextlib
 import os
 import shutil
 import signal
@@ -613,28 +612,6 @@ def test_any_executor_computes_the_same_bytes(store, tmp_path, kind):
             events = compute(steps, other, executor)
     assert sorted(names(events, "done")) == sorted(step.name for step in steps)
     assert data(other, steps) == data(store, steps)
-
-
-def test_an_executor_with_batches_gets_what_can_start_together(store):
-    class Batches(Plain):
-        def __init__(self):
-            self.sizes, self.open = [], False
-
-        @contextlib.contextmanager
-        def batch(self):
-            self.sizes.append(0)
-            self.open = True
-            yield
-            self.open = False
-
-        def submit(self, work, *words):
-            assert self.open
-            self.sizes[-1] += 1
-            return super().submit(work, *words)
-
-    executor = Batches()
-    compute(small(seeds=3), store, executor)
-    assert executor.sizes == [1, 3, 3, 1]
 
 
 @pytest.mark.slow

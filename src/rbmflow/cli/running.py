@@ -23,7 +23,7 @@ from rbmflow.cli.points import bring, noted, numbers_of
 from rbmflow.cli.showing import print_ends
 from rbmflow.cli.telling import console
 from rbmflow.execute import estimate, manifest, recording
-from rbmflow.store import Step, Store
+from rbmflow.store import Step, Store, ancestry
 
 if TYPE_CHECKING:
     from rbmflow.spec import Sweep
@@ -67,8 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
             write_page(record, store)
         print_ends(numbers or numbers_of(record, store))
     if failure:
-        for step, reason in failure.failures:
-            print(plain(f"{step.name} failed: {reason}"), file=sys.stderr)
+        _print_failures(failure)
         print(f"{failure.left} further steps build on what failed; the same command tries again.", file=sys.stderr)
     done = f"{len(watch.computed)} of {len(steps)} steps computed" if watch.computed else "nothing to compute"
     print(f"{record['run']}: {done}, {time.perf_counter() - clock:.1f} s")
@@ -166,32 +165,26 @@ def _print_estimate(wanted: Sequence[Step], sweep: Sweep, graphs: Sequence[Seque
 
 
 def step(arguments: argparse.Namespace) -> int:
-    """Compute one step, whose parents must be there, in this process."""
+    """Compute one step, whose parents must be there; one that is damaged is computed anew."""
     execute.compute_in_one_thread()
-    from rbmflow.execute.performing import Perform, Science
-
     store = Store(arguments.store)
     wanted, run = manifest.find(store, arguments.hash)
     files = bring(arguments.files, store.read_run(run), store)
-    store.prepare()
-    while (state := store.state(wanted)) == "running":
-        time.sleep(1)
-    if state == "damaged":
-        store.discard(wanted)
-    elif state == "done":
+    if store.state(wanted) == "done":
         print(f"{wanted.name} is there")
         return 0
-    if missing := [parent for parent in dict.fromkeys(wanted.parents) if store.state(parent) != "done"]:
+    if missing := [parent for parent in dict.fromkeys(wanted.parents) if store.state(parent) == "missing"]:
         names = ", ".join(f"{parent.name} ({parent.hash[:12]})" for parent in missing[:_MOST_NAMES])
         raise InvalidInput(Problem("step", arguments.hash, f"{len(missing)} of its parents are missing: {names}"))
-    [outcome] = Perform(str(store.path), Science("rbmflow.steps", files))([wanted])
-    if outcome.what == "done":
-        print(f"{wanted.name} is computed")
-        return 0
-    if outcome.damaged is not None:
-        store.discard(outcome.damaged)
-        print(f"{wanted.name}: its parent {outcome.damaged.hash[:12]} was damaged; it is moved aside", file=sys.stderr)
+    try:
+        execute.run(ancestry(wanted), store, name=None, files=files)
+    except execute.ExecutionFailed as failure:
+        _print_failures(failure)
         return 1
-    store.report_failure(wanted, outcome.reason)
-    print(plain(f"{wanted.name} failed: {outcome.reason}"), file=sys.stderr)
-    return 1
+    print(f"{wanted.name} is computed")
+    return 0
+
+
+def _print_failures(failure: execute.ExecutionFailed) -> None:
+    for step, reason in failure.failures:
+        print(plain(f"{step.name} failed: {reason}"), file=sys.stderr)

@@ -80,7 +80,7 @@ class Perform:
 
         If anything goes wrong with several, they are computed one after another, so that each has its own outcome.
         """
-        started, clock, store = datetime.now(UTC), time.perf_counter(), Store(self.store)
+        started, clock, cpu, store = datetime.now(UTC), time.perf_counter(), time.process_time(), Store(self.store)
         forget_peak_memory()
         try:
             about = self.about or about_here()
@@ -97,6 +97,7 @@ class Perform:
                 "device": device(),
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round((time.perf_counter() - clock) / len(steps), 3),
+                "cpu_seconds": round((time.process_time() - cpu) / len(steps), 3),
                 "peak_memory_bytes": peak_memory(),
             }
             if not compute_in_one_thread():

@@ -1,9 +1,9 @@
 """Workers: who computes steps, this very process, several others, or somebody else's executor."""
 
-import contextlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, Protocol, runtime_checkable
 
@@ -100,37 +100,34 @@ class Submitted(Workers):
         self._futures: dict[Step, Any] = {}
         self._ended = threading.Event()
 
-    def outcomes(self, seconds: float) -> list[tuple[Step, Outcome]]:
-        """Submit what waits, wait for news, and gather the outcomes that are there."""
-        outcomes = self._submit_all() if len(self.taken) > len(self._futures) else []
-        if self._futures and not outcomes:
-            self._ended.wait(seconds)
-        self._ended.clear()
-        for step in [step for step, future in self._futures.items() if future.done()]:
-            try:
-                outcomes.append((step, self._futures.pop(step).result()[0]))
-            except Exception as error:
-                outcomes.append((step, _lost(error)))
-        return outcomes
-
-    def _submit_all(self) -> list[tuple[Step, Outcome]]:
-        """Submit what waits, as one array where the executor has batches; an executor that refuses makes it fail."""
-        steps = [step for step in self.taken if step not in self._futures]
+    def start(self, step: Step) -> None:
+        """Submit a step; an executor that refuses makes it fail."""
+        super().start(step)
         try:
-            with getattr(self._executor, "batch", contextlib.nullcontext)():
-                submitted = {step: self.submit(step) for step in steps}
+            future = self.submit(step)
         except Exception as error:
-            return [(step, _lost(error)) for step in steps]
-        self._futures |= submitted
-        for future in submitted.values():
-            # Not every future calls back; those that do not are looked at in turn.
-            if hasattr(future, "add_done_callback"):
-                future.add_done_callback(lambda _: self._ended.set())
-        return []
+            (future := Future()).set_exception(error)
+        self._futures[step] = future
+        # Not every future calls back; those that do not are looked at in turn.
+        if hasattr(future, "add_done_callback"):
+            future.add_done_callback(lambda _: self._ended.set())
 
     def submit(self, step: Step) -> Any:
         """Hand one step over; return its future."""
         return self._executor.submit(self._work, [step])
+
+    def outcomes(self, seconds: float) -> list[tuple[Step, Outcome]]:
+        """Wait for news, and gather the outcomes that are there."""
+        self._ended.wait(seconds)
+        self._ended.clear()
+        outcomes = []
+        for step in [step for step, future in self._futures.items() if future.done()]:
+            try:
+                outcomes.append((step, self._futures.pop(step).result()[0]))
+            except Exception as error:
+                reason = str(error) if isinstance(error, Lost) else f"the executor lost it ({in_a_line(error)})"
+                outcomes.append((step, Outcome("failed", reason)))
+        return outcomes
 
     def close(self) -> None:
         """Cancel what has not begun; what has begun is somebody else's to end."""
@@ -160,7 +157,3 @@ class Processes(Submitted):
     def close(self) -> None:
         """End every process."""
         self._children.close()
-
-
-def _lost(error: Exception) -> Outcome:
-    return Outcome("failed", str(error) if isinstance(error, Lost) else f"the executor lost it ({in_a_line(error)})")

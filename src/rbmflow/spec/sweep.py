@@ -9,10 +9,10 @@ import dataclasses
 import itertools
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import tomli_w
 
@@ -66,24 +66,31 @@ def parse_sweep(data: Mapping[str, Any]) -> Sweep:
     if asked is None:
         spec = parse(base)
         return Sweep(spec.name, to_toml(spec), (Point({}, spec),))
-    swept = _checked(asked)
-    points = [Point(values, parse(tables)) for values, tables in swept.points(base)]
-    # Resolved from the spec without its cases, for a field of one case is not to leak into the others.
-    resolved = dataclasses.asdict(parse(base) if swept.cases else points[0].spec)
-    if "types" not in base and any(field.startswith("types.") for case in swept.cases for field in case):
-        del resolved["types"]  # Written down, the default types would join those of the cases, which replace them.
-    parts = {name: part for name, part in swept._asdict().items() if part}
-    text = tomli_w.dumps(resolved | {"name": base["name"], "sweep": parts})
+    axes = _axes(asked)
+    points = [Point(values, parse(tables)) for values, tables in _points(base, axes)]
+    fields = dict.fromkeys(field for point in points for field in point.values)
+    text = tomli_w.dumps(_resolved(base, fields) | {"sweep": asked})
     written = tomllib.loads(text)
-    again = _checked(written.pop("sweep")).points(written)
-    # All points of a case set the same fields, so one of each is enough.
-    stride = len(points) // max(1, len(swept.cases))
-    for point, (_, tables) in itertools.islice(zip(points, again, strict=True), 0, None, stride):
+    again = zip(points, _points(written, _axes(written.pop("sweep"))), strict=True)
+    # All points of a case, and cases are the first axis, set the same fields, so one of each is enough.
+    for point, (_, tables) in itertools.islice(again, 0, None, len(points) // len(axes[0])):
         told = f"it cannot be written down: point {point.spec.name} would be another spec"
         Problems.only(parse(tables) == point.spec, "sweep", asked, told)
-    fields = dict.fromkeys(field for point in points for field in point.values)
     even = tuple(Point({field: _value(point, field) for field in fields}, point.spec) for point in points)
     return Sweep(base["name"], text, even)
+
+
+def _resolved(base: Mapping[str, Any], swept: Iterable[str]) -> dict[str, Any]:
+    """Tables of a spec with the defaults of what they leave out; what is swept may yet cure them."""
+    found = dataclasses.asdict(Spec("x"))
+    # Types that are given, also those of single points, replace the default ones and are not to be joined by them.
+    if "types" in base:
+        found["types"] = {}
+    elif any(field.startswith("types.") for field in swept):
+        del found["types"]
+    for section, given in base.items():
+        found[section] = found.get(section, {}) | given if isinstance(given, dict) else given
+    return found
 
 
 def _value(point: Point, field: str) -> Any:
@@ -94,60 +101,52 @@ def _value(point: Point, field: str) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-class _Swept(NamedTuple):
-    """What a sweep asks for, by dotted field."""
-
-    product: dict[str, list]
-    zip: dict[str, list]
-    cases: list[dict[str, Any]]
-
-    def points(self, base: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """Values of the swept fields and the tables of the spec of each point."""
-        entries = [dict(zip(self.zip, row, strict=True)) for row in zip(*self.zip.values(), strict=True)] or [{}]
-        name, digits = base.get("name"), len(str(self.size - 1))
-        rows = itertools.product(self.cases or [{}], entries, itertools.product(*self.product.values()))
-        for number, (case, entry, row) in enumerate(rows):
-            values = case | entry | dict(zip(self.product, row, strict=True))
-            tables = base
-            for field, value in values.items():
-                tables = placed(tables, field, value, f"sweep: {field}")
-            if isinstance(name, str):
-                tables = tables | {"name": f"{name}-{number:0{digits}}"}
-            yield values, tables
-
-    @property
-    def size(self) -> int:
-        """Number of points."""
-        entries = max([1, *map(len, self.zip.values())])
-        return math.prod(map(len, self.product.values())) * entries * max(1, len(self.cases))
+def _points(
+    base: dict[str, Any], axes: Sequence[Sequence[dict[str, Any]]]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Values of the swept fields and the tables of the spec of each point."""
+    digits = len(str(math.prod(map(len, axes)) - 1))
+    for number, row in enumerate(itertools.product(*axes)):
+        values = {field: value for alternative in row for field, value in alternative.items()}
+        tables = base
+        for field, value in values.items():
+            tables = placed(tables, field, value, f"sweep: {field}")
+        if isinstance(name := base.get("name"), str):
+            tables = tables | {"name": f"{name}-{number:0{digits}}"}
+        yield values, tables
 
 
-def _checked(asked: Any) -> _Swept:
-    """What a sweep asks for, or every problem that it has."""
+def _axes(asked: Any) -> list[list[dict[str, Any]]]:
+    """What a sweep asks for, or every problem that it has: lists of which each point takes one entry, values by field.
+
+    One axis are the cases, one the zip, and one each field of the product.
+    """
     problems = Problems()
     table = asked if isinstance(asked, dict) else {}
     problems.unless(bool(table), "sweep", asked, "it must be a table that sweeps a field")
     for part in table:
-        problems.unless(part in _Swept._fields, f"sweep.{part}", table[part], "a sweep has product, zip and cases")
-    swept = _Swept(
-        _lists(table.get("product", {}), "sweep.product", problems),
-        _lists(table.get("zip", {}), "sweep.zip", problems),
-        _cases(table.get("cases", []), problems),
-    )
-    first = next(iter(swept.zip), "")
-    for field, values in swept.zip.items():
-        same = f"it must be a list as long as that of {first}, which has {len(swept.zip[first])} entries"
-        problems.unless(len(values) == len(swept.zip[first]), f"sweep.zip.{field}", values, same)
-    owner = {field: "cases" for case in swept.cases for field in case}
-    for part, lists in (("product", swept.product), ("zip", swept.zip)):
+        known = part in ("product", "zip", "cases")
+        problems.unless(known, f"sweep.{part}", table[part], "a sweep has product, zip and cases")
+    product = _lists(table.get("product", {}), "sweep.product", problems)
+    together = _lists(table.get("zip", {}), "sweep.zip", problems)
+    cases = _cases(table.get("cases", []), problems)
+    first = next(iter(together), "")
+    for field, values in together.items():
+        same = f"it must be a list as long as that of {first}, which has {len(together[first])} entries"
+        problems.unless(len(values) == len(together[first]), f"sweep.zip.{field}", values, same)
+    owner = {field: "cases" for case in cases for field in case}
+    for part, lists in (("product", product), ("zip", together)):
         for field, values in lists.items():
             told = f"sweep.{owner.setdefault(field, part)} has this field too"
             problems.unless(owner[field] == part, f"sweep.{part}.{field}", values, told)
-    problems.unless(any(swept) or bool(problems.found), "sweep", asked, "it must sweep at least one field")
+    problems.unless(bool(owner) or bool(problems.found), "sweep", asked, "it must sweep at least one field")
     problems.done()
-    most = f"it may have {MOST_POINTS} points at most"
-    Problems.only(swept.size <= MOST_POINTS, "sweep", f"{swept.size} points", most)
-    return swept
+    steps = [dict(zip(together, row, strict=True)) for row in zip(*together.values(), strict=True)]
+    axes = [axis for axis in (cases, steps) if axis]
+    axes += [[{field: value} for value in values] for field, values in product.items()]
+    size, most = math.prod(map(len, axes)), f"it may have {MOST_POINTS} points at most"
+    Problems.only(size <= MOST_POINTS, "sweep", f"{size} points", most)
+    return axes
 
 
 def _cases(asked: Any, problems: Problems) -> list[dict[str, Any]]:

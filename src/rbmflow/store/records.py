@@ -154,6 +154,7 @@ class Provenance(_Record):
     parents: list[dict[Literal["kind", "hash"], str]]
     started: NotRequired[_Moment]
     seconds: NotRequired[_Seconds]
+    cpu_seconds: NotRequired[_Seconds]
     device: NotRequired[_Line]
     flags: NotRequired[list[Flag]]
 
