@@ -76,7 +76,7 @@ def allowed_inside(room: str) -> set[str]:
         "spec": {"_checks", "_registry", "settings"},
         "store": {"_checks", "_files", "_hdf5", "_netcdf", "_registry"},
         "steps": vocabulary | set(SCIENCE) | {"spec", "store"},
-        "execute": {"_checks", "_files", "_registry", "spec", "store"},
+        "execute": {"_checks", "_files", "_registry", "settings", "spec", "store"},
         "cli": {"_checks", "_files", "_registry", "spec", "store", "steps", "execute", "report"},
     }[room]
 

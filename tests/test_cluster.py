@@ -274,5 +274,5 @@ def test_a_machine_without_slurm_says_so(tmp_path, monkeypatch, capsys):
 def test_a_file_of_a_cluster_is_read(tmp_path):
     (tmp_path / "cluster.toml").write_text('partition = "a,b"\nsetup = ["one", "two"]\nmemory_gb = 1.5\n')
     assert load_slurm(tmp_path / "cluster.toml") == Slurm(partition="a,b", setup=("one", "two"), memory_gb=1.5)
-    with pytest.raises(InvalidInput, match="the settings of a cluster, and there is no such file"):
+    with pytest.raises(InvalidInput, match=r"the settings of a cluster, and this cannot be read \(No such file"):
         load_slurm(tmp_path / "none.toml")

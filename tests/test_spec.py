@@ -256,8 +256,8 @@ def test_files_that_are_no_specs(tmp_path):
     broken.write_text('name = "x"\nseed 4\n')
     latin.write_bytes(b'name = "\xff"')
     for source, sentence in {
-        tmp_path: "this is a folder",
-        tmp_path / "none.toml": "there is no such file",
+        tmp_path: "this cannot be read (Is a directory)",
+        tmp_path / "none.toml": "this cannot be read (No such file or directory)",
         broken / "below": "Not a directory",
         broken: "it must be TOML: Expected '=' after a key in a key/value pair (at line 2, column 6)",
         latin: "it must be TOML, which is UTF-8 text, and byte 8 is not",

@@ -27,6 +27,7 @@ from typing import Any
 from rbmflow._checks import Problems
 from rbmflow.execute.performing import Science, in_a_line
 from rbmflow.execute.surroundings import one_thread, resident_memory
+from rbmflow.settings import Settings, checked
 from rbmflow.store import STALE_AFTER
 
 DEATHS = 3
@@ -49,20 +50,18 @@ class _Died(Exception):
     """How a process has ended in the middle of a call."""
 
 
+def _limit(problems: Problems, name: str, value: float) -> None:
+    problems.unless(value > 0, name, value, "it must be a number above 0")
+
+
 @dataclass(frozen=True)
-class Limits:
+class Limits(Settings):
     """What one step may take in a process of its own; what takes more is killed and counts as failed."""
 
-    seconds: float = math.inf
+    seconds: float = checked(math.inf, _limit)
     """Time from start to end."""
-    memory: float = math.inf
+    memory: float = checked(math.inf, _limit)
     """Resident bytes of its process, where the system tells them (Linux)."""
-
-    def __post_init__(self):
-        problems = Problems()
-        for name in ("seconds", "memory"):
-            problems.unless(getattr(self, name) > 0, name, getattr(self, name), "it must be a number above 0")
-        problems.done()
 
     def breach(self, seconds: float, process: int) -> str | None:
         """Say which limit a step has passed that runs for so long in the process of that number, if any."""

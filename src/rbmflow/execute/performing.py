@@ -22,7 +22,7 @@ SIGN_OF_LIFE = 5.0
 _NEWS = 0.5
 """Seconds between notes of progress."""
 
-type OnProgress = Callable[[Step, float], None]
+type OnProgress = Callable[[float], None]
 
 
 class Outcome(NamedTuple):
@@ -63,19 +63,13 @@ class Perform:
     about: Mapping[str, Any] | None = None
     """What provenance tells of the installation; looked up where it is called if not given."""
 
-    def __call__(self, steps: Sequence[Step], tell: Callable[[float], None] = lambda fraction: None) -> list[Outcome]:
-        """Compute the steps, in one thread if JAX is not in use there yet; `tell` gets the fraction done of each."""
+    def __call__(self, steps: Sequence[Step], tell: OnProgress = lambda fraction: None) -> list[Outcome]:
+        """Compute each step unless it is there already, in one thread if JAX is not in use here yet."""
         compute_in_one_thread()
-        return self._one_by_one(steps, lambda _, fraction: tell(fraction))
-
-    def _one_by_one(self, steps: Sequence[Step], on_progress: OnProgress) -> list[Outcome]:
-        """Compute each step unless it is there already."""
         store = Store(self.store)
-        return [
-            Outcome("done") if store.state(step) == "done" else self.together([step], on_progress)[0] for step in steps
-        ]
+        return [Outcome("done") if store.state(step) == "done" else self.together([step], tell)[0] for step in steps]
 
-    def together(self, steps: Sequence[Step], on_progress: OnProgress) -> list[Outcome]:
+    def together(self, steps: Sequence[Step], tell: OnProgress) -> list[Outcome]:
         """Compute a step, or several of one group at once, whose time is shared out evenly.
 
         If anything goes wrong with several, they are computed one after another, so that each has its own outcome.
@@ -86,7 +80,7 @@ class Perform:
             about = self.about or about_here()
             module = self.science.load()  # It knows what its data must hold, which reading checks.
             parents = tuple(store.read(parent) for parent in steps[0].parents)
-            with _under_way(steps, store, on_progress) as report:
+            with _under_way(steps, store, tell) as report:
                 if len(steps) == 1:
                     datasets = [module.compute(steps[0], parents, store.work(steps[0]), report)]
                 else:
@@ -107,7 +101,7 @@ class Perform:
         except Exception as error:
             if len(steps) == 1:
                 return [_what_happened(error, steps[0], store)]
-            return self._one_by_one(steps, on_progress)
+            return self(steps, tell)
         return [Outcome("done")] * len(steps)
 
     def checkpoint(self, steps: Sequence[Step]) -> Any:
@@ -143,7 +137,7 @@ def in_a_line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _under_way(steps: Sequence[Step], store: Store, on_progress: OnProgress) -> Iterator[Callable[[float], None]]:
+def _under_way(steps: Sequence[Step], store: Store, tell: OnProgress) -> Iterator[OnProgress]:
     """Keep the notes of progress of steps fresh until the end; yields the function that takes their progress."""
     fraction, told, stop = 0.0, -_NEWS, threading.Event()
 
@@ -153,8 +147,7 @@ def _under_way(steps: Sequence[Step], store: Store, on_progress: OnProgress) -> 
         if time.monotonic() - told >= _NEWS or fraction >= 1:
             told = time.monotonic()
             note()
-            for step in steps:
-                on_progress(step, fraction)
+            tell(fraction)
 
     def note() -> None:
         for step in steps:

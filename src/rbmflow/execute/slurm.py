@@ -25,6 +25,7 @@ from rbmflow.execute import estimate
 from rbmflow.execute.performing import Outcome, Perform
 from rbmflow.execute.surroundings import THREADS
 from rbmflow.execute.workers import Workers
+from rbmflow.settings import Settings, checked
 from rbmflow.store import Step, Store
 
 _LOOK = 3.0
@@ -46,34 +47,39 @@ _BEFORE_PYTHON = tuple(f"export {name}=1" for name in ("PYTHONSAFEPATH", *THREAD
 products depend on the number of threads."""
 
 
+def _name(problems: Problems, name: str, value: str) -> None:
+    named = _WORD.fullmatch(value) is not None
+    problems.unless(named, name, value, "it must be a name of Slurm's, without spaces")
+
+
 @dataclass(frozen=True)
-class Slurm:
+class Slurm(Settings):
     """How jobs are submitted to Slurm; every empty text leaves the choice to the cluster.
 
     Slurm's `sbatch` has the meaning of partition, account, QOS, constraint, time and memory.
     """
 
-    partition: str = ""
+    partition: str = checked("", _name)
     """Partition, or several with commas between."""
-    account: str = ""
+    account: str = checked("", _name)
     """Account that the time is charged to."""
-    qos: str = ""
+    qos: str = checked("", _name)
     """Quality of service."""
-    constraint: str = ""
+    constraint: str = checked("", _name)
     """Features that a node must have."""
-    minutes: int = 60
+    minutes: int = checked(60, Problems.whole, 1)
     """Time limit of a job; a longer training goes on from its checkpoint in the next job."""
-    memory_gb: float = 2.0
+    memory_gb: float = checked(2.0, Problems.positive)
     """Memory of a job."""
-    gpus: int = 0
+    gpus: int = checked(0, Problems.whole, 0)
     """GPUs of a job."""
-    group_minutes: float = 10.0
+    group_minutes: float = checked(10.0, Problems.positive)
     """Computing time that the steps of one job shall have together, by what their kinds take in the store."""
-    jobs: int = 200
+    jobs: int = checked(200, Problems.whole, 1, 1000)
     """Jobs that are submitted at a time; an array is never longer."""
-    tries: int = 3
+    tries: int = checked(3, Problems.whole, 1)
     """Jobs that a step may be lost with before it counts as failed."""
-    requeues: int = 100
+    requeues: int = checked(100, Problems.whole, 0)
     """Time limits that a job may run into; at each but the last it is queued again."""
     setup: tuple[str, ...] = ()
     """Lines of shell that a job runs before Python, such as `module load`."""
@@ -81,22 +87,13 @@ class Slurm:
     """Absolute path of the folder of submissions, answers and logs, which all nodes see and only this user can write;
     `.local/state/rbmflow/slurm` in the home where it is empty."""
 
-    def __post_init__(self):
-        problems = Problems()
-        for name in ("partition", "account", "qos", "constraint"):
-            value = getattr(self, name)
-            named = _WORD.fullmatch(value) is not None
-            problems.unless(named, name, value, "it must be a name of Slurm's, without spaces")
+    def compare(self, problems: Problems) -> None:
+        """Note what does not fit."""
         absolute = not self.folder or Path(self.folder).is_absolute()
         problems.unless(absolute and self.folder.isprintable(), "folder", self.folder, "it must be an absolute path")
-        for name, least in {"minutes": 1, "gpus": 0, "tries": 1, "requeues": 0}.items():
-            problems.whole(name, getattr(self, name), least)
-        problems.whole("jobs", self.jobs, 1, 1000)
-        for name in ("memory_gb", "group_minutes"):
-            problems.positive(name, getattr(self, name))
-        problems.done()
         told = f"it must be at most the time limit of a job, minutes = {self.minutes}"
-        problems.only(self.group_minutes <= self.minutes, "group_minutes", self.group_minutes, told)
+        fits = bool(problems.found) or self.group_minutes <= self.minutes
+        problems.unless(fits, "group_minutes", self.group_minutes, told)
 
     def parameters(self) -> dict[str, object]:
         """What submitit's executor for Slurm is to be told."""

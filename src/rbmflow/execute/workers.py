@@ -69,7 +69,12 @@ class ThisProcess(Workers):
         first, *others = self.taken
         label = self._group(first) if others else None
         chosen = [first, *(step for step in others if label is not None and self._group(step) == label)]
-        return list(zip(chosen, self._work.together(chosen, self._tell), strict=True))
+
+        def tell(fraction: float) -> None:
+            for step in chosen:
+                self._tell(step, fraction)
+
+        return list(zip(chosen, self._work.together(chosen, tell), strict=True))
 
     def _group(self, step: Step) -> str | None:
         """Label of the science for a step, where it has any; what else is wrong with a science shows in computing."""

@@ -76,10 +76,6 @@ def read_toml(path: Traversable, field: str, source: str | Path, known: str) -> 
         allowed = f"it must have {LARGEST_FILE} bytes at most"
     except InvalidInput as error:
         allowed = error.problems[0].allowed
-    except FileNotFoundError:
-        allowed = f"{known}, and there is no such file"
-    except IsADirectoryError:
-        allowed = f"{known}, and this is a folder"
     except OSError as error:
         allowed = f"{known}, and this cannot be read ({error.strerror})"
     except UnicodeDecodeError as error:
