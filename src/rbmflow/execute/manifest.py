@@ -1,8 +1,7 @@
 """Manifests: the steps of a run as lines of JSON, so that a hash alone tells a worker what to compute."""
 
-import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from rbmflow._checks import InvalidInput, Problem
@@ -32,10 +31,37 @@ def write(steps: Iterable[Step], folder: Path) -> None:
     write_text(folder / FILE, "".join(f"{json.dumps(row)}\n" for row in rows))
 
 
-def read(folder: Path) -> dict[str, Step]:
-    """All steps of a manifest by hash, parents before children; one that is missing or was changed is refused."""
-    with _lines(folder / FILE) as lines:
-        return _steps(parse_record(ManifestRow, line) for line in lines.values())
+def read(folder: Path, wanted: str = "") -> dict[str, Step]:
+    """Steps of a manifest by hash, parents before children; one that is missing or was changed is refused.
+
+    They are those whose hashes begin as is wanted, and what they build on: of a large manifest few are parsed then.
+    """
+    path = folder / FILE
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        by_hash = {line[len(_START) : len(_START) + 64]: line for line in lines if line.startswith(_START)}
+        needed, rows = {key for key in by_hash if key.startswith(wanted)}, list[ManifestRow]()
+        for key in reversed(by_hash):
+            if key in needed:
+                rows.append(parse_record(ManifestRow, by_hash[key]))
+                needed.update(rows[-1]["parents"])
+        return _steps(reversed(rows))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInput(Problem("manifest", str(path), f"it must be as it was written ({reason})")) from error
+
+
+def _steps(rows: Iterable[ManifestRow]) -> dict[str, Step]:
+    known: dict[str, Step] = {}
+    for row in rows:
+        if missing := [parent for parent in row["parents"] if parent not in known]:
+            raise ValueError(f"{missing[0]} does not stand before {row['hash']}, whose parent it is")
+        parents = tuple(known[parent] for parent in row["parents"])
+        step = Step(row["kind"], row["name"], row["settings"], parents, row["version"])
+        if step.hash != row["hash"]:
+            raise ValueError(f"the line of {row['hash']} was changed")
+        known[step.hash] = step
+    return known
 
 
 def find(store: Store, wanted: str) -> tuple[Step, str]:
@@ -50,10 +76,9 @@ def find(store: Store, wanted: str) -> tuple[Step, str]:
     faults: list[InvalidInput] = []
     for path in sorted(store.path.glob(f"runs/*/{FILE}")) if len(wanted) >= SHORTEST else ():
         try:
-            with _lines(path) as lines:
-                for key in lines:
-                    if key.startswith(wanted) and key not in found:
-                        found[key] = _steps(_needed(lines, key))[key], path.parent.name
+            for key, step in read(path.parent, wanted).items():
+                if key.startswith(wanted):
+                    found.setdefault(key, (step, path.parent.name))
         except InvalidInput as fault:
             faults.append(fault)
     if not found and faults:
@@ -64,40 +89,3 @@ def find(store: Store, wanted: str) -> tuple[Step, str]:
     several = f"these steps begin so: {names}" if found else "no run of this store has such a step"
     allowed = f"it must be the hash of a step, or {SHORTEST} or more characters of its beginning; {several}"
     raise InvalidInput(Problem("step", wanted, allowed))
-
-
-@contextlib.contextmanager
-def _lines(path: Path) -> Iterator[dict[str, str]]:
-    """Lines by hash, unparsed, since of a large manifest few are wanted; what goes wrong with them names the file."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        yield {line[len(_START) : len(_START) + 64]: line for line in lines if line.startswith(_START)}
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InvalidInput(Problem("manifest", str(path), f"it must be as it was written ({reason})")) from error
-
-
-def _needed(lines: dict[str, str], wanted: str) -> Iterator[ManifestRow]:
-    """Rows of a step and its ancestors, parents before children; lines are in that order already."""
-    rows: dict[str, ManifestRow] = {}
-    pending = [wanted]
-    while pending:
-        key = pending.pop()
-        if key not in rows:
-            rows[key] = parse_record(ManifestRow, lines.get(key, ""))
-            pending += rows[key]["parents"]
-    return (rows[key] for key in lines if key in rows)
-
-
-def _steps(rows: Iterable[ManifestRow]) -> dict[str, Step]:
-    """Steps by hash of rows that have parents before children."""
-    known: dict[str, Step] = {}
-    for row in rows:
-        if missing := [parent for parent in row["parents"] if parent not in known]:
-            raise ValueError(f"{missing[0]} does not stand before {row['hash']}, whose parent it is")
-        parents = tuple(known[parent] for parent in row["parents"])
-        step = Step(row["kind"], row["name"], row["settings"], parents, row["version"])
-        if step.hash != row["hash"]:
-            raise ValueError(f"the line of {row['hash']} was changed")
-        known[step.hash] = step
-    return known
