@@ -135,6 +135,15 @@ def test_p_values_of_equal_distributions_are_uniform():
     assert compare(jax.random.key(0), np.ones((5, 1)), np.ones((5, 1))).p_value == 1
 
 
+def test_points_on_a_line_are_compared_as_in_space():
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, 9, (30, 1)), rng.normal(5.0, 2.0, (40, 1))
+    in_space = (np.hstack([points, np.zeros_like(points)]) for points in (one, other))
+    np.testing.assert_allclose(
+        compare(jax.random.key(0), one, other), compare(jax.random.key(0), *in_space), atol=1e-12
+    )
+
+
 def test_curie_weiss_magnetization_solves_its_equation():
     temperature = np.array([0.3, 1.0, 2.5, 3.9, 3.999])
     found = curie_weiss_magnetization(temperature)

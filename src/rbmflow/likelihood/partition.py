@@ -115,12 +115,10 @@ def log_mixture_probability(
     energies = np.asarray(model.total_energy(spins.reshape(-1, *lattice.shape)), np.float64)
     # There are far fewer levels than configurations.
     energy, level = np.unique(energies, return_inverse=True)
-    rows = []
-    for temperature in grid:
-        if temperature == 0:
-            rows.append(np.where(energy == -2.0 * sites, -np.log(2), -np.inf))
-        else:
-            rows.append(-energy / temperature - float(exact.log_partition(model, temperature)))
+    warm = np.array([temperature for temperature in grid if temperature > 0])[:, None]
+    rows = -energy / warm - exact.log_partition(model, warm)
+    if grid[0] == 0:
+        rows = np.concatenate([np.where(energy == -2.0 * sites, -np.log(2), -np.inf)[None], rows])
     return (np.asarray(logsumexp(rows, axis=0)) - np.log(len(rows)))[level]
 
 

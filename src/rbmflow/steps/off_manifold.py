@@ -10,6 +10,7 @@ from rbmflow import sampler
 from rbmflow._types import Key
 from rbmflow.measurements import Measurements, observe
 from rbmflow.model import Model
+from rbmflow.random import split
 from rbmflow.two_sample import compare
 
 MOST_CHAINS = 500
@@ -29,7 +30,7 @@ def off_manifold(
         return found
     ours = _columns(measured)[list(compared), :chains]
     for row, at in enumerate(compared):
-        for_draws, *for_tests = jax.random.split(jax.random.fold_in(key, at), 1 + len(FEATURES))
+        for_draws, *for_tests = split(jax.random.fold_in(key, at), 1 + len(FEATURES))
         true = sampler.thermal(for_draws, model, float(temperature[at]), chains)
         theirs = _columns(observe(np.asarray(true)[None]))[0]
         for place, columns in enumerate(FEATURES.values()):
