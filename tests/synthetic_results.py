@@ -123,7 +123,7 @@ def _weights_in_depth(weights, singular, length, temperature):
 MEASURES = (
     *("resemblance", "resemblance_cosine", "neighbour_ratio", "translation_share", "effective_modes"),
     *("effective_ratio", "first_share", "above_edge", "leading_uniformity", "purity", "mode_extent"),
-    *("hidden_extent", "largest_gain", "growing_modes"),
+    *("hidden_extent", "largest_eigenvalue", "above_one"),
 )
 
 
@@ -163,7 +163,8 @@ def _beyond_temperatures(machines, starts, iterations, length, converged, end):
     compared = (len(machines), len(starts), len({0, 1, iterations - 1}), 3)
     for name, value in (("distance_mean", 0.05), ("distance_error", 0.01), ("floor", 0.005), ("p_value", 0.02)):
         variables[f"off_{name}"] = _labelled("machine start compared feature", np.full(compared, value))
-    variables["iterations_needed"] = _labelled("machine start thermometer", np.full(end.shape, 7.0))
+    for name, value in (("relaxation_time", 2.0), ("relaxation_time_error", 0.1), ("iterations_needed", 7.0)):
+        variables[name] = _labelled("machine thermometer", np.full(end[:, 0].shape, value))
     mean = np.where(converged, end.mean(1), np.nan)
     for name, values in (("", mean), ("_error", 0 * mean + 0.02), ("_chain_error", 0 * mean + 0.004)):
         variables[f"fixed_point{name}"] = _labelled("machine thermometer", values)

@@ -16,10 +16,12 @@ from rbmflow.likelihood import (
     bennett,
     exact_log_partition,
     excess_nats,
+    ising_divergence,
     log_mixture_probability,
     log_partition,
     log_probability,
     machine_mean,
+    stationary_law,
 )
 from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE
 
@@ -120,13 +122,15 @@ def test_mixture_probability_is_that_of_all_states():
     np.testing.assert_allclose(np.exp(log_p), np.mean(rows, axis=0), atol=1e-13)
 
 
-def test_excess_nats_are_the_divergence_from_the_mixture():
+def test_excess_nats_are_the_divergence_from_the_mixture(monkeypatch):
     model, grid = rf.ising(rf.square(2, 4)), (1.5, 3.0)
     machine = random_machine(visible=8, hidden=3, scale=0.3)
     states = enumeration.states(PLUS_MINUS, 8).astype(np.int8)
     log_mixture = log_mixture_probability(model, grid, states)
     divergence = np.exp(log_mixture) @ (log_mixture - enumeration.visible_log_probability(machine))
     fresh, summed_over = rf.sample(jax.random.key(1), model, grid, 20_000), exact_log_partition(machine)
+    assert excess_nats(machine, model, fresh, summed_over) == (pytest.approx(divergence, abs=1e-12), 0.0, ())
+    monkeypatch.setattr("rbmflow.likelihood.importance.MOST_SUMMED", 7)
     found = excess_nats(machine, model, fresh, summed_over)
     assert abs(found.mean - divergence) < 5 * found.error < 0.1
     worse = excess_nats(machine, model, fresh, LogPartition(summed_over.value, 0.3))
@@ -165,9 +169,36 @@ def test_a_machine_that_is_an_ising_model_loses_the_divergence_of_its_temperatur
     # Summed over its hidden unit a bond has 2 cosh w(s + s') = 2 sqrt(cosh 2w) e^(K s s') with e^2K = cosh 2w.
     truth = exact.log_partition(model, best.x) + ends.shape[1] * (np.log(2) + 1 / best.x)
     assert abs(found.value - truth) < 5 * found.error + 1e-4
-    assert abs(excess.mean - nats) < 5 * excess.error < 0.6
+    assert abs(excess.mean - nats) < 5 * excess.error + 1e-4 < 0.6
+    assert ising_divergence(model, grid) == pytest.approx(best.fun, abs=1e-6)
     energy = machine_mean(machine, model, fresh, model.energy(fresh.spins))
     assert abs(energy.mean - exact.energy(model, best.x)) < 5 * energy.error < 0.1
+    law = stationary_law(machine, model, fresh)
+    assert abs(law.temperature - best.x) < 5 * law.temperature_error + 1e-4
+    assert law.ising_overlap > 0.9 > law.mixture_overlap
+
+
+def test_the_stationary_law_is_that_of_all_states(monkeypatch):
+    """Weighted draws against the sum over 2^16 states; where they do not stand for the machine there is no number."""
+    model, grid = rf.ising(rf.square(4)), (1.5, 2.5, np.inf)
+    fresh = rf.sample(jax.random.key(1), model, grid, 5000)
+    machine = RBM(jnp.abs(random_machine(visible=16, hidden=3, scale=0.3).weights), jnp.zeros(16), jnp.zeros(3))
+    truth = stationary_law(machine, model, fresh)
+    states = np.asarray(list(np.ndindex(*[2] * 16)), np.int8) * 2 - 1
+    p = np.exp(log_probability(machine, states, exact_log_partition(machine)))
+    energy = np.asarray(model.energy(states.reshape(-1, 4, 4)), float)
+    assert truth.energy == pytest.approx(p @ energy)
+    assert exact.energy(model, truth.temperature) == pytest.approx(truth.energy, abs=1e-6)
+    levels, at = np.unique(energy, return_inverse=True)
+    mixed = np.mean([np.exp(-16 * energy / t) / np.exp(-16 * energy / t).sum() for t in grid], axis=0)
+    sums = [np.bincount(at, weight, minlength=levels.size) for weight in (p, mixed)]
+    assert truth.mixture_overlap == pytest.approx(np.minimum(*sums).sum())
+    monkeypatch.setattr("rbmflow.likelihood.importance.MOST_SUMMED", 15)
+    found = stationary_law(machine, model, fresh)
+    assert abs(found.energy - truth.energy) < 5 * found.energy_error < 0.1
+    assert abs(found.temperature - truth.temperature) < 5 * found.temperature_error
+    frozen = RBM(jnp.full((16, 1), 3.0), jnp.zeros(16), jnp.zeros(1))
+    assert np.isnan(stationary_law(frozen, model, fresh.at([np.inf]))).all()
 
 
 def test_exact_training_comes_close_to_the_mixture():

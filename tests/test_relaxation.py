@@ -63,6 +63,9 @@ def test_a_machine_that_copies_each_spin_is_caught():
     found = relax(jax.random.key(1), copying, MODEL, (2.0,), chains=200, iterations=40)
     assert not found.agree
     assert found.abs_magnetization[0] > 0.9 > 0.5 > found.abs_magnetization[1]
+    # What they have together is no number of the machine.
+    of_chains = (found.tau_energy, found.tau_magnetization, found.energy_overlap, found.abs_magnetization_overlap)
+    assert np.isnan(of_chains).all()
 
 
 def test_overlap_is_one_minus_the_total_variation():

@@ -261,7 +261,7 @@ def test_files_that_are_no_specs(tmp_path):
         broken / "below": "Not a directory",
         broken: "it must be TOML: Expected '=' after a key in a key/value pair (at line 2, column 6)",
         latin: "it must be TOML, which is UTF-8 text, and byte 8 is not",
-        "qick": "it must be one of fixed-point, nulls, paper, quick, veiga-vicente or the path of a TOML file",
+        "qick": "it must be one of fixed-point, good, nulls, paper, quick, veiga-vicente or the path of a TOML file",
     }.items():
         with pytest.raises(InvalidInput, match=re.escape(sentence)) as caught:
             spec.load(source)

@@ -124,6 +124,20 @@ def test_training_builds_the_ladder_and_reads_the_partition_off_it():
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_rung_is_frozen_before_its_swaps_end():
+    """An update after which no swap is accepted leaves the machine before it on the ladder, and its acceptance."""
+    machine = two_modes()
+    calm, wild = (jax.tree.map(lambda leaf, scale=scale: scale * leaf, machine) for scale in (0.1, -30.0))
+    state = PTT(rungs=8).start(jax.random.key(1), calm, 200).advance(calm, 1, 0.25)
+    assert int(state.top) == 4
+    after = state.advance(wild, 1, 0.25)
+    assert int(after.top) == 5
+    for rung, expected in ((4, calm), (5, wild)):
+        np.testing.assert_allclose(after.replicas.machines.weights[rung], expected.weights)
+    np.testing.assert_allclose(after.acceptance[3], state.acceptance[3])
+    assert float(after.acceptance[3]) > 0.9
+
+
 def test_the_ladder_ends_where_it_is_full():
     data = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (200, 9))
     choice = {"estimator": "PTT", "rungs": 6, "swap_acceptance": 0.99}

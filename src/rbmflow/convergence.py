@@ -12,15 +12,18 @@ from rbmflow._doors import Numbers, numbers_of
 from rbmflow.diagnostics import mean_and_error, root_mean_square
 
 SIGMAS = 3.0
-"""Standard errors by which two numbers must be apart to differ."""
+"""Standard errors within which a number is at a target."""
 
 CONFIDENCE = 0.95
-"""Probability of the intervals that are told."""
+"""Probability of the intervals that are told, and of the bounds by which ends are one."""
+
+TOLERANCE = 0.02
+"""Difference in J/k_B that counts as none: a quarter of what lies between T_c and the C maximum at L = 10."""
 
 DOUBTS = {
     "range": "a reading is infinite",
-    "drift": "a start still drifts, or all do together",
-    "apart": "the starts end apart",
+    "drift": "a start is not shown to be at rest",
+    "apart": "the starts are not shown to end together: the relaxation may take longer than the flow",
     "one_sided": "the starts do not lie on both sides of the end",
 }
 """What may keep a machine from having a fixed point by a thermometer, in the order in which it is told."""
@@ -40,8 +43,13 @@ class FlowEnds:
         What the finite number of chains alone gives; part of `end_error`.
     drift, drift_error : [start]
         Change from the quarter before to the last.
-    iterations_needed : [start]
-        First iteration from which on the mean over seeds stays within three errors of the end; NaN without an end.
+    start_difference, start_difference_error
+        The largest difference between the ends of two starts, taken seed by seed; NaN of one start.
+    relaxation_time, relaxation_time_error
+        Exponential time of the difference between the hottest and the coldest start, in iterations, mean over seeds;
+        infinite if it does not fall in some seed, NaN where two iterations do not show it.
+    iterations_needed
+        Iterations after which that difference, falling so, is below the tolerance.
     mean_end, mean_end_error, mean_end_chain_error
         The same over all starts together: the fixed point T* if they have converged.
     doubts
@@ -56,7 +64,11 @@ class FlowEnds:
     end_chain_error: Float[np.ndarray, " start"]
     drift: Float[np.ndarray, " start"]
     drift_error: Float[np.ndarray, " start"]
-    iterations_needed: Float[np.ndarray, " start"]
+    start_difference: float
+    start_difference_error: float
+    relaxation_time: float
+    relaxation_time_error: float
+    iterations_needed: float
     mean_end: float
     mean_end_error: float
     mean_end_chain_error: float
@@ -102,13 +114,21 @@ def _shared_among(of_one: np.ndarray, mean: np.ndarray, count: int) -> np.ndarra
     return np.where(of_one > np.abs(mean), of_one, of_one / np.sqrt(count))
 
 
-def end_of_flows(temperature: Numbers, error: Numbers, of_curve: Numbers = 0.0, was_read: Any = None) -> FlowEnds:
-    """Where the flows of a machine end, what the end is worth, and what speaks against a fixed point.
+def end_of_flows(
+    temperature: Numbers, error: Numbers, of_curve: Numbers = 0.0, was_read: Any = None, tolerance: float = TOLERANCE
+) -> FlowEnds:
+    r"""Where the flows of a machine end, what the end is worth, and what speaks against a fixed point.
 
     The end is the mean over the last quarter of the flow, the drift its difference to the quarter before. The machine
-    has converged if the starts lie on both sides of the end, no start drifts, nor all of them together, and all starts
-    end together, all within three errors; the errors are joined ones, see `mean_temperature`. Comparisons of readings
-    by one curve do not have its error in them.
+    has converged if the starts lie on both sides of the end and it is shown that nothing is left of them: the drift of
+    every start, and the difference d of the ends of any two, are smaller than the tolerance with a probability of 95 %,
+
+    .. math:: |\bar d| + t_{n - 1, 0.95}\, s_d / \sqrt n < \epsilon,
+
+    over n seeds (of a single one by the errors of its chains). The scatter of seeds, and few seeds, make this harder.
+    A Gibbs chain with finite weights is irreducible, so starts that end apart tell of a relaxation that takes longer
+    than the flow, and of nothing else. Comparisons of readings by one curve do not have its error in them.
+    D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15, 657 (1987), doi:10.1007/BF01068419 (two one-sided tests).
 
     Parameters
     ----------
@@ -118,11 +138,13 @@ def end_of_flows(temperature: Numbers, error: Numbers, of_curve: Numbers = 0.0, 
         The part of the errors that comes from the thermometer's own curve; 0 of an exact one.
     was_read : [iteration]
         The iterations that have a reading, all if not given.
+    tolerance
+        Difference in J/k_B that counts as none.
 
     Raises
     ------
     InvalidInput
-        If the arrays do not have these shapes, with at least two iterations, or an error is negative.
+        If the arrays do not have these shapes, with at least two iterations, or an error or the tolerance is negative.
 
     Examples
     --------
@@ -130,46 +152,45 @@ def end_of_flows(temperature: Numbers, error: Numbers, of_curve: Numbers = 0.0, 
     >>> noise = 0.01 * np.random.default_rng(0).normal(size=(3, 2, 41))
     >>> relaxing = np.exp(-np.arange(41) / 3) * np.array([[-2.0], [2.0]])
     >>> found = end_of_flows(2.3 + relaxing + noise, np.full((3, 2, 41), 0.01))
-    >>> found.converged, found.seeds
-    (True, 3)
+    >>> found.converged, found.seeds, round(found.relaxation_time)
+    (True, 3, 3)
     >>> bool(abs(found.mean_end - 2.3) < 3 * found.mean_end_error)
     True
     """
+    problems = Problems()
+    problems.not_negative("tolerance", tolerance)
+    problems.done()
     temperature, error, of_curve, was_read = _checked(temperature, error, of_curve, was_read)
     error = _of_chains(error, of_curve)
     seeds, _, iterations = temperature.shape
-    before, last = quarters(iterations)
-    by_seed = _mean_of_read(temperature, was_read, last)
-    with np.errstate(invalid="ignore"):
-        drifts = by_seed - _mean_of_read(temperature, was_read, before)
-        together, together_scatter = mean_and_error(drifts.mean(axis=1), 0)
+    parts = quarters(iterations)
+    before, last = (_mean_of_read(temperature, was_read, part) for part in parts)
     # Configurations of successive iterations are correlated, so the chain error of the mean is that of one iteration.
-    at_end = np.where(was_read, error, np.nan)[:, :, last]
-    of_one = np.sqrt(_mean_of_some(at_end**2))
-    of_curve_at_end = _mean_of_some(np.where(was_read, of_curve, np.nan)[:, :, last])
-    end, scatter = mean_and_error(by_seed, 0)
+    of_one = np.sqrt(_mean_of_some(np.where(was_read, error, np.nan)[:, :, parts[1]] ** 2))
+    of_curve_at_end = _mean_of_some(np.where(was_read, of_curve, np.nan)[:, :, parts[1]])
+    end, scatter = mean_and_error(last, 0)
     finite = np.isfinite(end)
     chain = np.where(finite, _shared_among(of_one, end, seeds), np.nan)
-    drift, drift_scatter = mean_and_error(drifts, 0)
-    drift_error = np.fmax(drift_scatter, np.sqrt(2) * chain)
-    own_error = np.fmax(scatter, chain)
-    mean_end, mean_scatter = (float(value) for value in mean_and_error(by_seed.mean(axis=1), 0))
+    mean_end, mean_scatter = (float(value) for value in mean_and_error(last.mean(axis=1), 0))
     mean_chain = float(np.sqrt(np.sum(chain**2)) / chain.size)
-    together_error = np.fmax(together_scatter, np.sqrt(2) * mean_chain)
-    drifting = np.abs([*drift, together]) > SIGMAS * np.append(drift_error, together_error)
-    doubts = _doubts(temperature[:, :, 0], by_seed, end, chain, drifting)
+    with np.errstate(invalid="ignore"):
+        drift, drift_scatter = mean_and_error(last - before, 0)
+    rest, gap = _unrest(before, last, end, chain)
+    widest = int(np.nanargmax(np.abs(gap[0]))) if np.isfinite(gap[0]).any() else None
     return FlowEnds(
         end_temperature=end,
-        end_error=np.hypot(own_error, of_curve_at_end),
+        end_error=np.hypot(np.fmax(scatter, chain), of_curve_at_end),
         end_interval=_interval(scatter, chain, of_curve_at_end, seeds),
         end_chain_error=chain,
         drift=np.where(finite, drift, np.nan),
-        drift_error=drift_error,
-        iterations_needed=_needed(temperature, error, was_read, end, own_error),
+        drift_error=np.fmax(drift_scatter, np.sqrt(2) * chain),
+        start_difference=float("nan") if widest is None else float(abs(gap[0][widest])),
+        start_difference_error=float("nan") if widest is None else float(gap[1][widest]),
+        **_relaxation(temperature, error, was_read, tolerance),
         mean_end=mean_end,
         mean_end_error=float(np.hypot(np.fmax(mean_scatter, mean_chain), of_curve_at_end.mean())),
         mean_end_chain_error=mean_chain,
-        doubts=doubts,
+        doubts=_doubts(temperature[:, :, 0].mean(axis=0), end, chain, rest[2] < tolerance, gap[2] < tolerance),
         seeds=seeds,
     )
 
@@ -211,36 +232,72 @@ def _interval(scatter: np.ndarray, chain: np.ndarray, of_curve: np.ndarray, seed
     return np.hypot(np.fmax(of_seeds, normal * chain), normal * of_curve)
 
 
-def _needed(
-    temperature: np.ndarray, error: np.ndarray, was_read: np.ndarray, end: np.ndarray, end_error: np.ndarray
-) -> np.ndarray:
-    """First iteration from which on the mean over seeds stays within three errors of the end; NaN without an end."""
-    mean, of_mean = mean_temperature(temperature, error)
-    width = np.hypot(of_mean, np.nan_to_num(end_error)[:, None])
+def _unrest(
+    before: np.ndarray, last: np.ndarray, end: np.ndarray, chain: np.ndarray
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Drifts of all starts, and differences of the ends of all pairs of them: mean, error, and bound at 95 %.
+
+    An end that cannot be told from zero counts as the highest temperature it may have, and exactly so: joined to the
+    error of another start, its own wide one would let that start end anywhere below.
+    """
+    unresolved = chain > np.abs(end)
+    before, last = (np.where(unresolved, np.maximum(part, chain), part) for part in (before, last))
+    chain = np.where(unresolved, 0.0, chain)
+    first, second = np.triu_indices(chain.size, 1)
     with np.errstate(invalid="ignore"):
-        off = np.abs(mean - end[:, None]) > SIGMAS * np.where(np.isnan(width), np.inf, width)
-    off = (off | np.isnan(width)) & was_read
-    last_off = np.where(off, np.arange(mean.shape[-1]), -1).max(axis=-1)
-    return np.where(np.isfinite(end), last_off + 1.0, np.nan)
+        moved, apart = last - before, last[:, first] - last[:, second]
+    return _bounded(moved, np.sqrt(2) * chain), _bounded(apart, np.hypot(chain[first], chain[second]))
+
+
+def _bounded(values: np.ndarray, chain: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean over seeds, its error, and what its size is below at 95 %; of one seed by the errors of the chains."""
+    seeds = len(values)
+    mean, scatter = mean_and_error(values, 0)
+    quantile, error = (
+        (float(stdtrit(seeds - 1, CONFIDENCE)), scatter) if seeds > 1 else (float(ndtri(CONFIDENCE)), chain)
+    )
+    return mean, np.fmax(scatter, chain), np.abs(mean) + quantile * error
+
+
+def _relaxation(temperature: np.ndarray, error: np.ndarray, was_read: np.ndarray, tolerance: float) -> dict[str, float]:
+    """Exponential time of the difference of the hottest and the coldest start, and when it is below the tolerance.
+
+    Of every seed the logarithm of the difference is fitted by a line over the later half of the iterations in which it
+    is above three errors of its chains, where the slowest mode is left.
+    """
+    begin = temperature[:, :, 0].mean(axis=0)
+    hot, cold = int(begin.argmax()), int(begin.argmin())
+    times, needed = [], []
+    for reading, noise in zip(temperature[:, :, was_read], error[:, :, was_read], strict=True):
+        with np.errstate(invalid="ignore"):
+            gap = reading[hot] - reading[cold]
+            seen = gap > SIGMAS * np.hypot(noise[hot], noise[cold])
+        at, told = np.flatnonzero(was_read), np.isfinite(gap)
+        lost = np.flatnonzero(told & ~seen)
+        until = lost[0] if lost.size else gap.size
+        used = (at >= at[until - 1] / 2) & (np.arange(gap.size) < until) & told & (hot != cold)
+        if used.sum() < 2:
+            times.append(np.nan)
+            needed.append(np.nan)
+            continue
+        slope, height = np.polyfit(at[used], np.log(gap[used]), 1, w=gap[used])
+        times.append(-1 / slope if slope < 0 else np.inf)
+        needed.append(max(0.0, (height - np.log(tolerance)) * times[-1]) if tolerance else np.inf)
+    (time, time_error), (count, _) = (mean_and_error(np.array(values)) for values in (times, needed))
+    return {
+        "relaxation_time": float(time),
+        "relaxation_time_error": float(time_error),
+        "iterations_needed": float(count),
+    }
 
 
 def _doubts(
-    begin: np.ndarray, by_seed: np.ndarray, end: np.ndarray, chain: np.ndarray, drifting: np.ndarray
+    begin: np.ndarray, end: np.ndarray, chain: np.ndarray, at_rest: np.ndarray, together: np.ndarray
 ) -> frozenset[str]:
     """Which of `DOUBTS` there are."""
-    # An end that cannot be told from zero counts as the highest temperature it may have, and exactly so: joined to
-    # the error of another start, its own wide one would let that start end anywhere below.
-    unresolved = chain > np.abs(end)
-    by_seed = np.where(unresolved, np.maximum(by_seed, chain), by_seed)
-    chain = np.where(unresolved, 0.0, chain)
     readable = bool(np.isfinite(end).all())
-    # The same machines serve all starts, so the difference of two is taken seed by seed.
-    first, second = np.triu_indices(chain.size, 1)
-    with np.errstate(invalid="ignore"):
-        gap, scatter = mean_and_error(by_seed[:, first] - by_seed[:, second], 0)
-    apart = np.abs(gap) > SIGMAS * np.fmax(scatter, np.hypot(chain[first], chain[second]))
     # Starts from one side alone may just be slow.
-    margin, begin = SIGMAS * np.fmax.reduce(chain), begin.mean(axis=0)
-    sides = begin.min() <= by_seed.mean() + margin, begin.max() >= by_seed.mean() - margin, begin.size > 1
-    found = (not readable, readable and drifting.any(), readable and apart.any(), not all(sides))
+    margin, mean = SIGMAS * np.fmax.reduce(chain), end.mean()
+    sides = begin.min() <= mean + margin, begin.max() >= mean - margin, begin.size > 1
+    found = (not readable, readable and not at_rest.all(), readable and not together.all(), not all(sides))
     return frozenset(doubt for doubt, there in zip(DOUBTS, found, strict=True) if there)

@@ -23,7 +23,8 @@ class Relaxation(NamedTuple):
 
     tau_energy: float
     tau_magnetization: float
-    """Integrated autocorrelation times of E and abs(m) of the cold chains, second half, in Gibbs steps."""
+    """Integrated autocorrelation times of E and abs(m) of the cold chains, second half, in Gibbs steps; NaN where cold
+    and hot do not agree, as the overlaps are: chains that have not met are no draws of the machine."""
     energy: Float64[np.ndarray, " start"]
     energy_error: Float64[np.ndarray, " start"]
     abs_magnetization: Float64[np.ndarray, " start"]
@@ -75,6 +76,7 @@ def relax(
 
     Where cold and hot chains agree and `iterations` is many autocorrelation times, the ends are draws from the
     machine; their histograms of E and :math:`|m|` are then held against the exact ones of the training mixture.
+    Half of the chains at T = 1.5 and half at 4.4 would have an overlap of 0.80 with the mixture of 0 to 6.
 
     Parameters
     ----------
@@ -117,9 +119,10 @@ def relax(
     last = np.stack([series[-1], iterate(for_hot, machine, hot, iterations, keep=(iterations,)).spins])
     mean, error = mean_and_error(_energy_and_size(model, last), 2)
     apart = np.abs(mean[:, 0] - mean[:, 1]) > SIGMAS * np.hypot(error[:, 0], error[:, 1])
-    tau_energy, tau_size = (tau_int(values.T) for values in _energy_and_size(model, series))
-    overlaps = _overlaps(model, grid, last.reshape(-1, *model.lattice.shape))
-    return Relaxation(tau_energy, tau_size, mean[0], error[0], mean[1], error[1], not apart.any(), *overlaps)
+    agree = not apart.any()
+    times = [tau_int(values.T) for values in _energy_and_size(model, series)] if agree else (np.nan, np.nan)
+    overlaps = _overlaps(model, grid, last.reshape(-1, *model.lattice.shape)) if agree else (np.nan, np.nan)
+    return Relaxation(*times, mean[0], error[0], mean[1], error[1], agree, *overlaps)
 
 
 def _energy_and_size(model: Model, spins: Int8[np.ndarray, "... y x"]) -> Float64[np.ndarray, "2 ..."]:

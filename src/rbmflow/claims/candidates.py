@@ -6,7 +6,17 @@ from collections.abc import Callable, Sequence
 from rbmflow.claims.declaration import claim
 from rbmflow.claims.judgement import LEVEL, Judgement, Side, within
 from rbmflow.claims.machines import Machine
-from rbmflow.claims.rules import MIXTURE, NARROW, WINDOW, about_ends, alike_but_for, each, end_at, paper_machines
+from rbmflow.claims.rules import (
+    MIXTURE,
+    NARROW,
+    WINDOW,
+    about_ends,
+    alike_but_for,
+    at_infinite_size,
+    each,
+    end_at,
+    paper_machines,
+)
 from rbmflow.convergence import SIGMAS
 
 PERFECT = 0.05
@@ -24,9 +34,9 @@ MIXTURE_WINDOW = 0.05
     figure=("study_excess", "likelihood"),
 )
 def perfect_ends_in_mixture(machines: Sequence[Machine]) -> list[Judgement]:
-    """Machines with at most 0.05 excess nats: E at the end against the mixture; rank correlation of excess nats with
-    the distance of E at the end from the mixture, all type V machines. Supports: E within 0.05 of the mixture's.
-    Contradicts: further away than that by more than its error.
+    """Machines with at most 0.05 excess nats: E of the stationary law, or of the flow's end where that is not known,
+    against the mixture; rank correlation of excess nats with that distance, type V machines of each size. Supports: E
+    within 0.05 of the mixture's. Contradicts: further away than that by more than its error.
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:
@@ -37,7 +47,8 @@ def perfect_ends_in_mixture(machines: Sequence[Machine]) -> list[Judgement]:
     known = [m for m in machines if m.is_ising and math.isfinite(m.number("excess_mean"))]
     found = each([m for m in known if m.number("excess_mean") <= PERFECT], rule)
     of_type_v = [m for m in paper_machines(known) if math.isfinite(m.energy_from_mixture.value)]
-    return [*found, _rank(of_type_v)] if len(of_type_v) > 3 else found
+    sizes = [[m for m in of_type_v if m.length == length] for length in dict.fromkeys(m.length for m in of_type_v)]
+    return [*found, *(_rank(one) for one in sizes if len(one) > 3)]
 
 
 def _rank(machines: Sequence[Machine]) -> Judgement:
@@ -49,7 +60,7 @@ def _rank(machines: Sequence[Machine]) -> Judgement:
     rank, probability = map(float, stats.spearmanr(excess, distance))  # pyright: ignore[reportArgumentType]
     significant = probability < LEVEL.get()
     side: Side = "supports" if significant and rank > 0 else "contradicts" if significant else "open"
-    of = f"rank correlation over {len(machines)} machines"
+    of = f"rank correlation over {len(machines)} machines, L = {machines[0].length}"
     return Judgement(of, side, f"excess nats with distance from the mixture {rank:.2f}, p = {probability:.1e}")
 
 
@@ -72,7 +83,7 @@ def _most(groups: Sequence[list[Machine]], of: Callable[[Machine], object], leas
 )
 def follows_tc(machines: Sequence[Machine]) -> list[Judgement]:
     """T* of each grid, same recipe. Supports: T* within 0.125 of T_c. Contradicts: outside by more than its error."""
-    return each(_grids(machines), end_at("critical_temperature", WINDOW))
+    return each(at_infinite_size(_grids(machines)), end_at("critical_temperature", WINDOW))
 
 
 @about_ends(id="follows-mixture", words="T* is that of the training mixture of each grid", source="this study")

@@ -16,6 +16,7 @@ from rbmflow.claims.rules import (
     about_ends,
     about_neural,
     alike_but_for,
+    at_infinite_size,
     each,
     end_at,
     neural_at_critical,
@@ -36,8 +37,9 @@ def some_cases(machines: Sequence[Machine]) -> list[Judgement]:
     contradict. Contradicts: all machines that decide agree.
     """
     around = [
-        m for m in machines if m.is_ising and not m.has_gap and m.temperatures[0] < m.critical < m.temperatures[-1]
+        m for m in at_infinite_size(machines) if not m.has_gap and m.temperatures[0] < m.critical < m.temperatures[-1]
     ]
+    around = [m for m in around if m.is_ising]
     sides = [row.side for row in each(around, end_at("critical_temperature", WINDOW))]
     at, away = sides.count("supports"), sides.count("contradicts")
     side: Side = "supports" if at and away else "contradicts" if at + away > 1 else "open"
@@ -148,7 +150,8 @@ def _equal_ends(of: str, ends: Sequence[Measured]) -> Judgement:
     figure=("energy_flow", "study_excess"),
 )
 def small_k_is_off_equilibrium(machines: Sequence[Machine]) -> list[Judgement]:
-    """Distance in E per site of the end from the training mixture, CD-1, CD-10, CD-100, PCD. Supports: that of CD-1
+    """Distance in E per site of the stationary law, or of the flow's end where it is not known, from the training
+    mixture, CD-1, CD-10, CD-100, PCD. Supports: that of CD-1
     differs from 0, and is larger than that of the longest k by more than the error. Contradicts: that of CD-1 is
     within three errors of 0.
     """

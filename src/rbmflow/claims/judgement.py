@@ -95,8 +95,12 @@ class Measured:
 
         It is infinite where nothing is known of the error, as of a single seed, for then nothing can be told apart.
         """
+        return self.at_level(LEVEL.get())
+
+    def at_level(self, level: float) -> float:
+        """The margin of a test at another level."""
         known = math.isfinite(self.error) and self.freedom > 0
-        return float(stdtrit(self.freedom, 1 - LEVEL.get() / 2)) * self.error if known else math.inf
+        return float(stdtrit(self.freedom, 1 - level / 2)) * self.error if known else math.inf
 
     def minus(self, other: Measured) -> Measured:
         """Difference of two independent numbers; its error is not known where one of theirs is not."""

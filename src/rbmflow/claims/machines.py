@@ -11,6 +11,7 @@ import xarray as xr
 
 from rbmflow.claims.judgement import Measured
 from rbmflow.convergence import DOUBTS, quarters
+from rbmflow.diagnostics import mean_and_joined_error
 
 NOT_COMPARED = ("training.epochs", "training.checkpoints", "sampling.method", "sampling.temperatures")
 """What is no part of a recipe: grids of other sizes need other epochs for the same updates; the others change nothing
@@ -160,7 +161,14 @@ class Machine:
 
     @property
     def energy_from_mixture(self) -> Measured:
-        """E per site over the last quarter of all starts, minus that of the training mixture."""
+        """E per site of the stationary law, minus that of the training mixture.
+
+        Where that is not known of all seeds, it is E over the last quarter of all starts.
+        """
+        if "stationary_energy" in self.results and np.isfinite(self.results["stationary_energy"]).all():
+            found = (self.results[name].values for name in ("stationary_energy", "stationary_energy_error"))
+            mean, error = map(float, mean_and_joined_error(*found))
+            return Measured(mean - self.number("null_energy"), error, self.seeds - 1)
         if "energy_mean" not in self.results:
             return Measured(math.nan, math.nan)
         last = self.results[["energy_mean", "energy_error"]].isel(iteration=quarters(self.effort[1] + 1)[1])

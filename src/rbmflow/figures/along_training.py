@@ -24,7 +24,7 @@ MEASURES = {
     "effective_ratio": "effective modes / random",
     "first_share": "share of first eigenvalue",
     "above_edge": "eigenvalues above random edge",
-    "largest_gain": "largest eigenvalue",
+    "largest_eigenvalue": "largest eigenvalue",
     "leading_uniformity": "first mode on uniform vector",
     "purity": "purity of modes in $|k|$",
     "mode_extent": "extent of modes",

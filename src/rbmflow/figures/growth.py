@@ -85,17 +85,17 @@ def projections(results: xr.Dataset) -> Figure:
     section="growth",
     padded=1,
     needs="growth_sampled growth_mean_field predicted_gain gain gain_error",
-    caption="The mean-field map of the flow, v → tanh(W tanh(Wᵀv)), linearised at v = 0 multiplies mode k by its "
-    "predicted gain, the eigenvalue σ_k² if there are no biases; one symbol for each mode and seed. Above: the gain "
+    caption="Two half steps of the flow, from random visible and from random hidden spins, multiply mode k by its "
+    "predicted gain, the product of their correlators ⟨vhᵀ⟩⟨hvᵀ⟩; one symbol for each mode and seed. Above: the gain "
     "of the first sampled iteration from T = ∞ (1000 chains), with the line of the prediction. Middle: mean squared "
     "projection along the same flow, 1 at the start. Below: the same of the mean-field map itself from a start a "
     "hundred times smaller, relative to it. Right of the upright line modes should grow. Look whether the symbols in "
     "the upper row follow the line or only its order.",
 )
 def mode_growth(results: xr.Dataset) -> Figure:
-    """How every mode grows along the flow, against what the linearised mean-field map predicts."""
+    """How every mode grows along the flow, against what half steps from random spins predict."""
     names = ("gain, first iteration", "squared projection", "mean field, relative")
-    xlabel = "predicted gain $\\sigma_k^2$"
+    xlabel = "predicted gain $u_k^T K u_k$"
     drawn, columns = panels.machine_columns(results, names, xlabel, 6.2, 0.0, sharex="col", sharey=False)
     last = results.sizes["growth_iteration"] - 1
     light, dark = style.tints(style.NEUTRAL, 4)[1], style.INK

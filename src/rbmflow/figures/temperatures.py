@@ -43,7 +43,7 @@ def temperature_flow(results: xr.Dataset) -> Figure:
 @figure(
     section="summary",
     needs="end_temperature end_error end_interval end_chain_error drift drift_error converged fixed_point "
-    f"fixed_point_error fixed_point_chain_error iterations_needed null_temperature {REFERENCES}",
+    f"fixed_point_error fixed_point_chain_error null_temperature {REFERENCES}",
     caption="Ends of the flows, one panel a machine, with a range of its own. Error bars: {bar}. Filled symbols: the "
     "flows of this machine have converged by this thermometer; open symbols: they have not, so there is no T*. The "
     "null is drawn row by row, because each thermometer has its own. A triangle pointing right at the edge is an "

@@ -17,4 +17,9 @@ from rbmflow.likelihood.partition import (
     log_mixture_probability as log_mixture_probability,
     log_probability as log_probability,
 )
+from rbmflow.likelihood.stationary import (
+    Stationary as Stationary,
+    ising_divergence as ising_divergence,
+    stationary_law as stationary_law,
+)
 from rbmflow.likelihood.trajectory import trajectory_log_partition as trajectory_log_partition

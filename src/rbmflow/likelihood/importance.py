@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Float, Int8
 from scipy.special import logsumexp
 
 from rbmflow._checks import InvalidInput, Problem, Problems
@@ -33,6 +33,9 @@ SMALLEST_SHARE = 0.01
 
 FEWEST_EFFECTIVE = 50
 """Effective number of draws below which their weights do not tell their own noise."""
+
+MOST_SUMMED = 16
+"""Sites up to which sums go over all configurations."""
 
 SIGMAS = 3.0
 """Standard errors by which flows must find more of the machine than the draws have, for these not to be used."""
@@ -64,7 +67,16 @@ def log_weights(machine: RBM, model: Model, draws: Draws) -> Float[np.ndarray, "
     return (log_probability(machine, draws, LogPartition(0.0)) - log_mixture).reshape(len(draws.temperatures), -1)
 
 
-def _usable(weights: Float[np.ndarray, "temperature draw"], draws: Draws) -> str:
+def all_states(model: Model) -> Int8[np.ndarray, "state y x"] | None:
+    """All configurations of a lattice of at most 16 sites, None of a larger one."""
+    sites = model.lattice.sites
+    if sites > MOST_SUMMED:
+        return None
+    bits = (np.arange(2**sites)[:, None] >> np.arange(sites)) & 1
+    return (2 * bits - 1).astype(np.int8).reshape(-1, *model.lattice.shape)
+
+
+def unusable(weights: Float[np.ndarray, "temperature draw"], draws: Draws) -> str:
     """Why draws with these weights cannot stand for the machine; nothing if they can."""
     share = effective_share(weights)
     if draws.temperatures[-1] == 0:
@@ -125,7 +137,7 @@ def log_partition(
     back = log_mixture_probability(model, draws.temperatures, ends) - log_probability(machine, ends, LogPartition(0.0))
     mean, error = log_mean(weights)
     check, check_error = bennett(weights.ravel(), back)
-    reason = _usable(weights, draws)
+    reason = unusable(weights, draws)
     if not reason and check - mean > SIGMAS * np.hypot(error, check_error):
         reason = f"flows of the machine find {check - mean:.2g} nats more of it than the draws show"
     if not reason:
@@ -146,9 +158,10 @@ def excess_nats(machine: RBM, model: Model, held_out: Draws, partition: LogParti
 
     .. math:: \langle \ln p_{mixture}(v) - \ln p_{RBM}(v) \rangle_{held\ out} = \ln Z - \langle w \rangle
 
-    Its expectation over the mixture is the Kullback-Leibler divergence: zero for a perfect machine. With ln Z by
-    weighted draws it is :math:`\langle e^x - 1 - x \rangle` of :math:`x = w - \ln Z`, which is the same number, never
-    below zero, and of smaller error. By other ways noise may bring it below zero, and a flag says so. Where the
+    Its expectation over the mixture is the Kullback-Leibler divergence: zero for a perfect machine. Up to 16 sites,
+    with an exact ln Z, it is the divergence itself, summed over all configurations. With ln Z by weighted draws it is
+    :math:`\langle e^x - 1 - x \rangle` of :math:`x = w - \ln Z`, which is the same number, never below zero, and of
+    smaller error. By other ways noise may bring it below zero, and a flag says so. Where the
     configurations show more of the machine than an ln Z that is not a sum, by more than three standard errors, the
     error reaches up to it, with a flag.
 
@@ -171,6 +184,11 @@ def excess_nats(machine: RBM, model: Model, held_out: Draws, partition: LogParti
     True
     """
     x = log_weights(machine, model, held_out) - partition.value
+    if partition.method == "exact" and (states := all_states(model)) is not None:
+        log_mixture = log_mixture_probability(model, held_out.temperatures, states)
+        log_machine = log_probability(machine, states, partition)
+        part = np.exp(log_mixture)
+        return Nats(float(part @ np.where(part > 0, log_mixture - log_machine, 0.0)), partition.error, partition.flags)
     if partition.method == "draws":
         return Nats(*stratified(np.exp(x) - 1 - x), partition.flags)
     mean, error = stratified(-x)
@@ -211,7 +229,7 @@ def machine_mean(machine: RBM, model: Model, draws: Draws, values: ArrayLike) ->
     weights, observed = log_weights(machine, model, draws), np.asarray(values, np.float64)
     fits = observed.shape == weights.shape
     Problems.only(fits, "shape of values", observed.shape, f"it must be {weights.shape}, [temperature, draw]")
-    if reason := _usable(weights, draws):
+    if reason := unusable(weights, draws):
         raise InvalidInput(Problem("draws", draws.temperatures, f"they must stand for the machine, but {reason}"))
     part = np.exp(weights - logsumexp(weights))
     mean = float((part * observed).sum())

@@ -36,8 +36,16 @@ RUN_FIELDS = (
 """What is told of a run; a field that was not recorded is said to be unknown."""
 
 NEEDS = (
-    *("end_temperature", "end_error", "end_chain_error", "drift", "drift_error", "iterations_needed", "converged"),
-    *("fixed_point", "fixed_point_error", "null_temperature", "critical_temperature", "specific_heat_peak_temperature"),
+    *("end_temperature", "end_error", "end_chain_error", "drift", "drift_error", "relaxation_time", "converged"),
+    *(
+        "relaxation_time_error",
+        "iterations_needed",
+        "fixed_point",
+        "fixed_point_error",
+        "null_temperature",
+        "critical_temperature",
+        "specific_heat_peak_temperature",
+    ),
     *("temperature_mean", "probability_mean", "probability_error", "null_probability", "example", "chains"),
     *("off_distance_mean", "off_p_value", "weight_final_mean", "weight_final_error", "meaning", "leading_uniformity"),
     *("cross_entropy", "accuracy", "bayes_cross_entropy_exact", "bayes_accuracy_exact", "usable_from", "usable_to"),

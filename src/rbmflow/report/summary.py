@@ -17,12 +17,14 @@ END = {
     "chain_error": "end_chain_error",
     "drift": "drift",
     "drift_error": "drift_error",
-    "iterations_needed": "iterations_needed",
 }
 """What is told of the end of a flow by a thermometer, and the variable of the results that it is."""
 
 FIXED_POINT = {"temperature": "fixed_point", "error": "fixed_point_error", "chain_error": "fixed_point_chain_error"}
 """The same of T*."""
+
+RELAXATION = {"time": "relaxation_time", "error": "relaxation_time_error", "iterations_needed": "iterations_needed"}
+"""The same of how fast the starts come together."""
 
 
 def number(value: Any) -> float | str | None:
@@ -41,7 +43,7 @@ def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
     """
     references = ("critical_temperature", "specific_heat_peak_temperature")
     return {
-        "schema": 2,
+        "schema": 3,
         "run": run.get("run"),
         "spec": run.get("name"),
         **{name: results.attrs.get(name) for name in ("title", "model", "lattice")},
@@ -73,6 +75,7 @@ def _machine(here: xr.Dataset) -> dict[str, Any]:
             for row, start in enumerate(names(here, "start"))
         ],
         "converged": {name: value == 1 for name, value in _along(here, "thermometer", "converged").items()},
+        "relaxation": _along(here, "thermometer", RELAXATION),
         "weights": _along(here, "final_measure", {"value": "weight_final_mean", "error": "weight_final_error"}),
         "fixed_point": _along(here, "thermometer", FIXED_POINT),
     }

@@ -74,13 +74,19 @@ def drift_table(results: xr.Dataset) -> Table:
 
 
 def settling_table(results: xr.Dataset) -> Table:
-    """Return the iterations that each flow needed, the error of its end, and the part of it that chains alone give."""
+    """Return how fast the hottest and the coldest start come together, and when their difference is below 0.02 J/k_B.
 
-    def told(needed: float, joined: float, of_chains: float) -> str:
-        errors = "; ".join("n/a" if math.isnan(e) else f"{e:.2g}" for e in (joined, of_chains))
-        return "no end" if math.isnan(needed) else f"{needed:.0f} ({errors})"
-
-    return _flows_table(results, ("iterations_needed", "end_error", "end_chain_error"), told)
+    `12(1), 60 needed` is an exponential time of 12 iterations with its error over seeds.
+    """
+    rows = []
+    for name, here in _by_machine(results):
+        told = (here[one].values for one in ("relaxation_time", "relaxation_time_error", "iterations_needed"))
+        cells = (
+            "not seen" if math.isnan(time) else f"{with_error(time, error)}, {needed:.0f} needed"
+            for time, error, needed in zip(*told, strict=True)
+        )
+        rows.append([name, *cells])
+    return ["machine", *(HEADINGS.get(name, name) for name in names(results, "thermometer"))], rows
 
 
 def off_table(results: xr.Dataset) -> Table:
@@ -109,14 +115,19 @@ def measures_table(results: xr.Dataset) -> Table:
 def likelihood_table(results: xr.Dataset) -> Table:
     """Return how good each machine is: means over seeds, the excess with its joined error; no rows if not measured."""
     taus, overlaps = ("tau_energy", "tau_abs_magnetization"), ("energy_overlap", "abs_magnetization_overlap")
-    header = ["machine", "excess nats", "τ of E", "τ of |m|", "overlap of E", "overlap of |m|", "cold and hot agree"]
+    law = ("effective_share", "stationary_mixture_overlap", "stationary_ising_overlap")
+    header = ["machine", "excess nats", "of one T", "T* of p(v)", "share", "with the mixture", "with T*"]
+    header += ["τ of E", "τ of |m|", "overlap of E", "overlap of |m|", "cold and hot agree"]
     rows = []
     for name, here in _by_machine(results) if "excess" in results else []:
         # A divergence cannot be negative, so such a number never stands alone.
         below = " (below zero: not a divergence)" if float(here["excess_mean"]) < 0 else ""
         cells = [name, with_error(float(here["excess_mean"]), float(here["excess_mean_error"])) + below]
-        cells += [f"{float(here[one].mean(skipna=False)):.1f}" for one in taus]
-        cells += [f"{float(here[one].mean(skipna=False)):.3f}" for one in overlaps]
+        star = tuple(float(here[f"stationary_temperature_mean{end}"]) for end in ("", "_error"))
+        cells += [f"{float(here['ising_divergence']):.2f}", "-" if math.isnan(star[0]) else with_error(*star)]
+        for variables, digits in ((law, 2), (taus, 1), (overlaps, 3)):
+            means = (float(here[one].mean(skipna=False)) for one in variables)
+            cells += ["-" if math.isnan(mean) else f"{mean:.{digits}f}" for mean in means]
         agree = here["cold_and_hot_agree"].values
         rows.append([*cells, "unknown" if math.isnan(agree.sum()) else f"{int(agree.sum())} of {agree.size}"])
     return header, rows

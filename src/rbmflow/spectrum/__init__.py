@@ -3,6 +3,7 @@
 from rbmflow.spectrum.decomposition import Spectrum as Spectrum, decompose as decompose
 from rbmflow.spectrum.linear import (
     Growth as Growth,
+    half_step_correlators as half_step_correlators,
     mean_field_jacobian as mean_field_jacobian,
     mean_field_map as mean_field_map,
     mode_growth as mode_growth,

@@ -27,8 +27,8 @@ MEASURES = {
     "purity": "largest share of one |k| in a mode, mean weighted with the eigenvalues",
     "mode_extent": "participation ratio of a mode over N, mean weighted with the eigenvalues",
     "hidden_extent": "participation ratio of a hidden unit's weights over N, mean",
-    "largest_gain": "largest eigenvalue, the gain of the leading mode",
-    "growing_modes": "eigenvalues above 1, modes that the linearised flow makes grow",
+    "largest_eigenvalue": "largest eigenvalue",
+    "above_one": "eigenvalues above 1, the threshold of learning with small weights",
 }
 """What `measures` gives, by name."""
 
@@ -77,7 +77,7 @@ def measures(machine: RBM, two_point: Numbers, initial_scale: float) -> dict[str
         "purity": share @ purity,
         "mode_extent": share @ participation(spectrum.visible_vectors),
         "hidden_extent": np.mean(participation(np.asarray(machine.weights, np.float64))),
-        "largest_gain": eigenvalues[0],
-        "growing_modes": np.sum(eigenvalues > 1),
+        "largest_eigenvalue": eigenvalues[0],
+        "above_one": np.sum(eigenvalues > 1),
     }
     return {name: float(found[name]) for name in MEASURES}

@@ -21,6 +21,9 @@ from rbmflow.store import Step
 AVERAGED = ("energy", "abs_magnetization", "magnetization_2", "magnetization_4", "domains", "step_distance")
 """Averages over chains, each with its error, that are averaged over seeds besides the temperatures."""
 
+OF_DRAWS = ("excess", "checkpoint_excess", "stationary_temperature", "checkpoint_stationary_temperature")
+"""What is measured of every seed on the same configurations."""
+
 OF_READING = ("temperature_read", "temperature_read_error", "temperature_read_curve_error")
 
 type Found = dict[tuple[str, ...], xr.Dataset]
@@ -207,15 +210,17 @@ def _likelihood(every: xr.Dataset | None) -> xr.Dataset:
 
     def join(values: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mean, scatter = mean_and_error(values)
-        # All seeds are measured on the same configurations, so that error does not fall with their number.
-        return mean, np.fmax(scatter, root_mean_square(error))
+        # All seeds are measured on the same configurations: that error does not show in their scatter, nor fall with
+        # their number.
+        return mean, np.hypot(np.nan_to_num(scatter), root_mean_square(error))
 
-    averages = [
-        _over_seeds(every, name, join, name, f"{name}_error", error="mean_error")
-        for name in ("excess", "checkpoint_excess")
-    ]
+    averages = {"ising_divergence": every["ising_divergence"].isel(seed=0)}
+    for name in OF_DRAWS:
+        averages |= _over_seeds(every, name, join, name, f"{name}_error", error="mean_error")
+    averages |= _over_seeds(every, "drift_energy", mean_and_joined_error, "drift_energy", "drift_energy_error")
     # The updates of all checkpoints stand with the weights.
-    return every.drop_vars("checkpoint_update").assign(labelled(averages[0] | averages[1]))
+    left = every.drop_vars(["checkpoint_update", "ising_divergence", "drift_energy", "drift_energy_error"])
+    return left.assign(labelled(averages))
 
 
 def _examples(flows: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:

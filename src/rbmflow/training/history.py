@@ -83,7 +83,10 @@ class Checkpoints(Record):
     def flags(self) -> dict[str, str]:
         """What went wrong, "diverged" or "saturated", in one sentence each with the update by which it had.
 
-        A weight w of units 0/1 acts on the other unit's two values as w / 4 does between units -1/+1.
+        A weight w of units 0/1 acts on the other unit's two values as w / 4 does between units -1/+1. A hidden unit
+        that follows one spin s is no idle copy: summed over, it couples s to all spins s_j that it has weights on, as
+        exp(s sum_j w_j s_j), and a third of the hidden units of good machines are such stars. In CD-1 the weight may
+        grow without bound, for a Gibbs step leaves the spin as it is.
         """
         largest, updates = np.asarray(self.largest_weight), np.asarray(self.update)
         if (broken := ~np.isfinite(largest)).any():
@@ -93,7 +96,7 @@ class Checkpoints(Record):
         if not (saturated := largest > limit).any():
             return {}
         text = f"a weight has grown to {largest[-1]:.3g}, past {limit:g} by update {updates[saturated][0]}"
-        return {"saturated": f"{text}: a hidden unit copies a single spin, which Gibbs steps from the data cannot see"}
+        return {"saturated": f"{text}: a hidden unit holds to one spin and is the star of its couplings to others"}
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy with the axis `checkpoint`."""

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from rbmflow._record import Held, arrays_of, dataset_of
 from rbmflow._types import Key
 from rbmflow.rbm import RBM, kind_attributes, kind_of, of_arrays
-from rbmflow.tempering import Replicas
+from rbmflow.tempering import Replicas, machine_at
 from rbmflow.training.estimator import Estimator, difference, recipe
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ FIRST_POWERS = (0.0, 0.25, 0.5, 0.75)
 MEMORY = 0.5
 """Weight of the past in the running acceptance of swaps."""
 
+LEAST_ACCEPTANCE = 0.05
+"""Acceptance of swaps below which a ladder is broken: hardly a chain passes."""
 
 _LAYOUT = {
     "trajectory_weights": Held("rung visible hidden", "weights W"),
@@ -71,16 +73,24 @@ class TemperedChains(eqx.Module):
         return cls(replicas, *map(jax.device_put, (np.int32(len(FIRST_POWERS)), np.ones(rungs, np.float32))))
 
     def advance(self, machine: RBM, steps: int, target: float) -> TemperedChains:
-        """Sweep with the machine as it is now on the top; leave it there for good where swaps have become rare."""
+        """Sweep with the machine as it is now; where swaps have become rare, it goes on above the one before it."""
         top, last = self.top, self.acceptance.shape[0] - 1
+        before = machine_at(self.replicas.machines, top)
         machines = jax.tree.map(lambda rows, leaf: rows.at[top].set(leaf), self.replicas.machines, machine)
         replicas = eqx.tree_at(lambda at: at.machines, self.replicas, machines)
         replicas, seen = replicas.sweep(top + 1, steps)
         acceptance = jnp.where(jnp.arange(last + 1) < top, MEMORY * self.acceptance + (1 - MEMORY) * seen, 1.0)
-        grows = (acceptance[top - 1] < target) & (top < last)
+        # The running mean lags behind; a rung left there after the swaps have ended would let no chain pass any more.
+        grows = (jnp.minimum(acceptance, seen)[top - 1] < target) & (top < last)
+        acceptance = jnp.where(grows, acceptance.at[top - 1].set(self.acceptance[top - 1]), acceptance)
         above = jnp.minimum(top + 1, last)
+        machines = jax.tree.map(
+            lambda rows, past, now: jnp.where(grows, rows.at[top].set(past).at[above].set(now), rows),
+            *(machines, before, machine),
+        )
         chains = jnp.where(grows, replicas.visible[top], replicas.visible[above])
-        replicas = eqx.tree_at(lambda at: at.visible, replicas, replicas.visible.at[above].set(chains))
+        moved = (machines, replicas.visible.at[above].set(chains))
+        replicas = eqx.tree_at(lambda at: (at.machines, at.visible), replicas, moved)
         return TemperedChains(replicas, top + grows, acceptance)
 
     @property
@@ -104,8 +114,8 @@ class PTT(Estimator):
     The ladder begins with powers 0, 1/4, 1/2, 3/4 of the untrained machine; the first is uniform. The machine in
     training stands on top. An update moves the chains of every rung by `steps` Gibbs steps, then proposes one swap of
     each pair of neighbours, see `tempering.swap_probability`. Where the swaps of the top with the rung below are
-    accepted less often than `swap_acceptance`, the machine of that update stays for good, until the ladder has as many
-    as `rungs`. The gradient is that of `PCD` with the chains of the top.
+    accepted less often than `swap_acceptance`, the machine of the update before, of which they still were, stays for
+    good, until the ladder has as many as `rungs`. The gradient is that of `PCD` with the chains of the top.
     N. Béreux, A. Decelle, C. Furtlehner, L. Rosset, B. Seoane, arXiv:2405.15376; arXiv:2607.27077 (as an estimator
     during training).
     """

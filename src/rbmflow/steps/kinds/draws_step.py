@@ -5,7 +5,7 @@ from typing import Any
 from rbmflow.settings import SOURCES, SamplingSettings
 from rbmflow.steps.kind import Task, asked, step
 
-UNSEEN = 200
+UNSEEN = 1000
 """Configurations at each temperature that likelihoods are averaged over."""
 
 

@@ -1,4 +1,4 @@
-"""How good a trained machine is: its excess nats along the training, and whether its chains reach equilibrium."""
+"""How good a trained machine is: its excess nats along the training, its stationary law, and what its chains do."""
 
 from typing import Any
 
@@ -32,62 +32,121 @@ OF_RELAXATION = {
 }
 """The same of `Relaxation`, which needs the exact distribution of m: NaN where it is not known."""
 
+OF_LAW = {
+    "stationary_energy": "energy",
+    "stationary_energy_error": "energy_error",
+    "stationary_temperature": "temperature",
+    "stationary_temperature_error": "temperature_error",
+    "stationary_mixture_overlap": "mixture_overlap",
+    "stationary_ising_overlap": "ising_overlap",
+}
+"""The same of `Stationary`."""
+
+HORIZONS = (1, 10)
+"""Iterations after which exact configurations are looked at again."""
+
 
 @step(
-    version=3,
+    version=4,
     takes="seed model",
     holds="""
         excess log_partition log_partition_forward log_partition_reverse log_partition_check: real[]
         excess_error log_partition_error log_partition_check_error tau_energy tau_abs_magnetization: real[] 0 inf
         energy_overlap abs_magnetization_overlap cold_and_hot_agree effective_share: real[] 0 1
+        stationary_energy: real[] -2 2
+        stationary_energy_error stationary_temperature stationary_temperature_error ising_divergence: real[] 0 inf
+        stationary_mixture_overlap stationary_ising_overlap: real[] 0 1.001
+        drift_energy: real[drift_temperature horizon] -4 4
+        drift_energy_error: real[drift_temperature horizon] 0 inf
         log_partition_method: real[] 0 2
         checkpoint_excess: real[checkpoint]
         checkpoint_update checkpoint_excess_error: real[checkpoint] 0 inf
+        checkpoint_stationary_temperature checkpoint_stationary_temperature_error: real[checkpoint] 0 inf
         checkpoint_log_partition_method: real[checkpoint] 0 2
     """,
 )
 def likelihood(task: Task) -> dict[str, Any]:
-    """Excess nats of the machine and its checkpoints, and the equilibrium checks; NaN where there is no number."""
+    """Excess nats and stationary law of the machine and its checkpoints, and what chains do; NaN where no number is."""
     import numpy as np
 
     from rbmflow import exact
     from rbmflow.dataset import Draws
-    from rbmflow.likelihood import excess_nats, log_partition
+    from rbmflow.likelihood import excess_nats, ising_divergence, log_partition, stationary_law
     from rbmflow.random import split
     from rbmflow.rbm import RBM
     from rbmflow.relaxation import relax
     from rbmflow.training import Checkpoints
 
     trained, drawn = task.parents
-    for_last, for_chains, *for_checkpoints = split(task.key, 2 + trained.sizes["checkpoint"])
+    for_last, for_chains, for_drift, *for_checkpoints = split(task.key, 3 + trained.sizes["checkpoint"])
     model, grid = task.model, tuple(task.settings["mixture"])
-    fresh = Draws.from_dataset(drawn).at(grid)
+    everywhere = Draws.from_dataset(drawn)
+    fresh = everywhere.at(grid)
     machine, kept = RBM.from_dataset(trained), Checkpoints.from_dataset(trained)
-    names = ("excess", "excess_error", "log_partition_method", *OF_PARTITION, *OF_RELAXATION)
-    values: dict[str, Any] = dict.fromkeys(names, np.nan)
+    names = ("excess", "excess_error", "log_partition_method", *OF_PARTITION, *OF_RELAXATION, *OF_LAW)
+    values: dict[str, Any] = dict.fromkeys(names, np.nan) | {"ising_divergence": ising_divergence(model, grid)}
+    values |= _drift(for_drift, machine, model, everywhere)
     if machine.finite:
         partition = log_partition(for_last, machine, model, fresh, **LAST)
         excess = excess_nats(machine, model, fresh, partition)
         values |= {name: float(getattr(partition, part)) for name, part in OF_PARTITION.items()}
         values |= {"excess": excess.mean, "excess_error": excess.error}
         values["log_partition_method"] = float(METHODS.index(partition.method))
+        law = stationary_law(machine, model, fresh)
+        values |= {name: float(getattr(law, part)) for name, part in OF_LAW.items()}
         if exact.magnetization_known(model):
             found = relax(for_chains, machine, model, grid)
             values |= {name: float(getattr(found, part)) for name, part in OF_RELAXATION.items()}
         task.flag("likelihood", *excess.flags)
-    rows, below = np.full((len(for_checkpoints), 3), np.nan), []
+    rows, below = np.full((len(for_checkpoints), 5), np.nan), []
     for number, key in enumerate(for_checkpoints):
         one = kept.machine(number)
         if not one.finite:
             continue
         partition = log_partition(key, one, model, fresh, **ALONG)
         excess = excess_nats(one, model, fresh, partition)
-        rows[number] = excess.mean, excess.error, METHODS.index(partition.method)
+        law = stationary_law(one, model, fresh)
+        of_law = law.temperature, law.temperature_error
+        rows[number] = excess.mean, excess.error, METHODS.index(partition.method), *of_law
         if excess.mean < 0:
             below.append(f"{number} ({excess.mean:.2g} +- {excess.error:.2g} nats)")
     if below:
         told = f"the excess is below zero, where a divergence cannot be, at checkpoint {', '.join(below)}"
         task.flag("likelihood", told)
-    of_checkpoints = ("checkpoint_excess", "checkpoint_excess_error", "checkpoint_log_partition_method")
-    values |= dict(zip(of_checkpoints, rows.T, strict=True))
+    measured = (
+        "excess",
+        "excess_error",
+        "log_partition_method",
+        "stationary_temperature",
+        "stationary_temperature_error",
+    )
+    values |= {f"checkpoint_{name}": column for name, column in zip(measured, rows.T, strict=True)}
     return values | {"checkpoint_update": np.asarray(kept.update, float), "checkpoint": np.arange(len(rows))}
+
+
+def _drift(key: Any, machine: Any, model: Any, draws: Any) -> dict[str, Any]:
+    """Mean change of E per site of exact configurations in a few iterations, at every temperature drawn and at T_c."""
+    import jax
+    import numpy as np
+
+    from rbmflow import exact, sampler
+    from rbmflow.diagnostics import mean_and_error
+    from rbmflow.flow import iterate
+    from rbmflow.random import split
+
+    for_draws, for_flow = split(key)
+    critical = exact.critical_temperature()
+    chains = draws.spins.shape[1]
+    at_critical = sampler.thermal(for_draws, model, critical, chains)
+    temperatures = np.append(draws.temperatures, critical)
+    order = np.argsort(temperatures)
+    spins = np.concatenate([np.asarray(draws.spins), np.asarray(at_critical)[None]])[order]
+    changes = np.full((2, len(order), len(HORIZONS)), np.nan)
+    if machine.finite:
+        rows = spins.reshape(-1, *spins.shape[2:])
+        flowed = iterate(for_flow, machine, rows, HORIZONS[-1], keep=HORIZONS).configurations
+        before = np.asarray(model.energy(spins), np.float64)
+        after = np.asarray(model.energy(jax.device_get(flowed)), np.float64).reshape(-1, *before.shape)
+        changes = np.moveaxis(np.array(mean_and_error(after - before, axis=2)), 1, 2)
+    axes = {"drift_temperature": temperatures[order], "horizon": np.array(HORIZONS)}
+    return axes | {"drift_energy": changes[0], "drift_energy_error": changes[1]}

@@ -28,7 +28,7 @@ def _together(tasks: Sequence[Task]) -> list[Any]:
 
 
 @step(
-    version=4,
+    version=5,
     takes="seed model training",
     holds=WEIGHTS
     + """
@@ -65,13 +65,18 @@ def _told(task: Task, machine: Any, history: Any) -> Any:
     import xarray as xr
 
     from rbmflow.rbm import on_lattice
+    from rbmflow.training.ptt import LEAST_ACCEPTANCE
 
     sizes = task.parents[0].sizes
     machine, history = on_lattice((machine, history), (sizes["y"], sizes["x"]))
     for what, text in history.checkpoints.flags.items():
         task.flag(what, text)
     tempered, rungs = history.trajectory, task.asked(TrainingSettings).rungs
-    if tempered is not None and len(tempered.acceptance) == rungs:
-        text = f"the ladder of PTT is full; its last swaps are accepted at {tempered.acceptance[-2]:.2f}"
-        task.flag("tempering", text)
+    if tempered is not None:
+        acceptance = tempered.acceptance[:-1]
+        if len(acceptance) == rungs - 1:
+            task.flag("tempering", f"the ladder of PTT is full; its last swaps are accepted at {acceptance[-1]:.2f}")
+        if (worst := acceptance.min()) < LEAST_ACCEPTANCE:
+            text = f"the ladder of PTT is broken: swaps of rung {acceptance.argmin()} are accepted at {worst:.2f}"
+            task.flag("tempering", f"{text}, so that hardly a chain passes, as in PCD")
     return xr.merge([machine.to_dataset(), history.to_dataset()], combine_attrs="override")

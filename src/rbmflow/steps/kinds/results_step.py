@@ -10,7 +10,7 @@ MOST_PAIRED = 1024
 
 
 @step(
-    version=8,
+    version=9,
     takes="model sampling.temperatures flow.chains",
     holds="""
         temperature_read: real[machine seed start iteration thermometer] 0 inf

@@ -16,7 +16,7 @@ FINAL_MEASURES = {
 
 
 @step(
-    version=4,
+    version=5,
     takes="seed model",
     holds="""
         singular_value: real[mode] 0 inf

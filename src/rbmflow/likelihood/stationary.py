@@ -1,0 +1,91 @@
+"""The law that the chains of a machine end in, whatever their start: its temperature, without a chain."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp, rel_entr
+
+from rbmflow import equilibrium, exact
+from rbmflow._doors import Temperatures, temperatures_of
+from rbmflow._own_settings import own_settings
+from rbmflow.dataset import Draws
+from rbmflow.likelihood.importance import all_states, log_weights, unusable
+from rbmflow.likelihood.partition import LogPartition, log_probability, stratified
+from rbmflow.model import Model
+from rbmflow.observables import ENERGY
+from rbmflow.rbm import RBM
+
+
+class Stationary(NamedTuple):
+    """The stationary law p(v) of a machine by its energies; NaN where nothing can be said of it."""
+
+    energy: float = np.nan
+    energy_error: float = np.nan
+    """Mean energy per site."""
+    temperature: float = np.nan
+    temperature_error: float = np.nan
+    """T*, at which an Ising model has this energy, in J/k_B."""
+    mixture_overlap: float = np.nan
+    ising_overlap: float = np.nan
+    """Overlaps of the distribution of energies with those of the training mixture and of the Ising model at T*."""
+
+
+@own_settings
+def stationary_law(machine: RBM, model: Model, draws: Draws) -> Stationary:
+    r"""The energies of a machine at equilibrium, by weighted draws of the exact mixture, or all states of 16 spins.
+
+    .. math:: P(E) = \sum_{v: E(v) = E} p(v), \qquad \langle E \rangle_{T^*} = \sum_E E\, P(E)
+
+    No chain is needed, so slow machines are no worse off than fast ones; how long their chains take is another
+    question. That T* is a number does not make the law that of an Ising model: the overlaps say how near it is.
+    The draws are as for `log_weights`; all is NaN where they do not stand for the machine.
+
+    Examples
+    --------
+    >>> import jax, rbmflow as rf
+    >>> from rbmflow.settings import MachineSettings
+    >>> model = rf.ising(rf.square(4))
+    >>> draws = rf.sample(jax.random.key(0), model, [2.0, float("inf")], 100)
+    >>> free = rf.RBM.random(jax.random.key(1), 16, MachineSettings(hidden=4, initial_scale=0.0))
+    >>> abs(stationary_law(free, model, draws).energy) < 1e-12
+    True
+    """
+    if (states := all_states(model)) is not None:
+        spins, weights = states, log_probability(machine, states, LogPartition(0.0))
+    else:
+        spins, weights = draws.spins, log_weights(machine, model, draws)
+        if unusable(weights, draws):
+            return Stationary()
+    part = np.exp(weights - logsumexp(weights))
+    total = np.asarray(model.total_energy(spins)).reshape(part.shape)
+    sites, levels = model.lattice.sites, exact.density_of_states(model)[0]
+    energy = float((part * total).sum()) / sites
+    error = 0.0 if states is not None else stratified(part * part.size * (total / sites - energy))[1]
+    around = energy + np.array([-error, 0.0, error])
+    temperatures = equilibrium.exact(model).curve(ENERGY).temperature_of(around)
+    with np.errstate(invalid="ignore"):
+        width = float(np.ptp(temperatures)) / 2
+    seen = np.bincount(np.searchsorted(levels, total.ravel()), part.ravel(), levels.size)
+    mixture = exact.energy_distribution(model, draws.temperatures).mean(axis=0)
+    ising = exact.energy_distribution(model, float(temperatures[1]))
+    overlaps = (float(np.minimum(seen, other).sum()) for other in (mixture, ising))
+    return Stationary(energy, error, float(temperatures[1]), width, *overlaps)
+
+
+def ising_divergence(model: Model, temperatures: Temperatures) -> float:
+    r"""Nats from an equal mixture of temperatures to the best Ising model, a scale for every excess.
+
+    .. math:: \min_T \sum_E P(E) \ln \frac{P(E)}{P_T(E)},
+
+    over the distributions of the energy, which is all in which the two differ; the best has the mixture's mean energy.
+
+    Examples
+    --------
+    >>> import rbmflow as rf
+    >>> round(ising_divergence(rf.ising(rf.square(4)), [k / 4 for k in range(25)]), 4)
+    0.2294
+    """
+    mixture = exact.energy_distribution(model, temperatures_of(temperatures)).mean(axis=0)
+    levels = exact.density_of_states(model)[0]
+    best = equilibrium.exact(model).curve(ENERGY).temperature_of(mixture @ levels / model.lattice.sites)
+    return float(rel_entr(mixture, exact.energy_distribution(model, float(best))).sum())
