@@ -34,7 +34,7 @@ def test_paper_has_the_types_of_the_paper():
     assert paper.type_temperatures("H") == tuple(4 + k / 4 for k in range(9))
     assert paper.type_temperatures("L") == (0.0,)
     assert (paper.seeds, paper.training.epochs) == (5, 1000)
-    assert spec.shipped() == ("fixed-point", "nulls", "paper", "quick", "veiga-vicente")
+    assert spec.shipped() == ("fixed-point", "good", "nulls", "paper", "quick", "veiga-vicente")
 
 
 def test_further_sizes_that_repeat_the_main_one_are_merged():

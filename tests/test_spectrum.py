@@ -243,7 +243,7 @@ def test_half_steps_from_random_spins_predict_the_gain_where_weights_are_not_sma
     np.testing.assert_allclose(half_step_correlators(weights, bias), exact_correlators, atol=0.1)
     np.testing.assert_allclose(half_step_correlators(20 * np.eye(6), np.zeros(6)), np.eye(6), atol=1e-6)
     machine = RBM.random(jax.random.key(6), 64, MachineSettings(hidden=64, initial_scale=0.15))
-    growth = mode_growth(jax.random.key(8), machine, sampler.hot(jax.random.key(7), Ising(Square(8)), 4000), 1)
+    growth = mode_growth(jax.random.key(8), machine, sampler.hot(jax.random.key(7), ising(square(8)), 4000), 1)
     assert decompose(machine).singular_values[0] ** 2 > 3 * growth.gain[0]
     np.testing.assert_allclose(growth.predicted, growth.gain, atol=0.2)
     assert growth.gain_rank_correlation > 0.97
