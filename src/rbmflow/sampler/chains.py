@@ -9,14 +9,13 @@ autocorrelation time in steps, the larger of those of the energy and of m^2 (of 
 the run itself:
 
 thermalisation
-    windows of ten expected tau, then of doubling length, follow one another until everything before a window is at
-    least 20 tau long and nothing drifts in it: its halves agree within four errors, which the scatter among the
-    independent replicas gives. Draws begin after that window, so at least 30 tau are discarded.
+    windows of ten expected tau, or twice as long if tau turns out to be longer, follow one another until everything
+    before a window is at least 20 tau long and nothing drifts in it: its halves agree within four errors, which the
+    scatter among the independent replicas gives. Draws begin after that window.
 thinning
-    successive draws of one replica are 3 (tau + 1/2) apart, where an exponential autocorrelation is below 0.05, or
-    further, where the autocorrelation measured on that window has fallen to half of 0.05: slow modes of small
-    amplitude outlive tau. If the first draws are found to be correlated all the same, they are thrown away and the
-    distance is doubled.
+    successive draws of one replica are 3 (tau + 1/2) apart, where an exponential autocorrelation is below 0.05. If
+    the first draws are found to be correlated beyond that all the same, as slow modes of small amplitude have it, they
+    are thrown away and the distance is doubled.
 """
 
 import itertools
@@ -24,7 +23,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int8, UInt32
+from jaxtyping import Bool, Float, Int8, UInt32
 
 from rbmflow._types import Key
 from rbmflow.dataset import Chains
@@ -35,7 +34,7 @@ from rbmflow.random import split
 from rbmflow.sampler.method import POINTS, Kernel
 from rbmflow.sampler.sharing import share_out
 
-type Planes = UInt32[Array, "site point word"]
+type Planes = UInt32[np.ndarray, "site point word"]
 
 THERMAL = 20
 """Autocorrelation times before the window on which tau is measured."""
@@ -47,6 +46,8 @@ DRAWS_A_REPLICA = 50
 """Draws that share the cost of one thermalisation."""
 BLOCK_BYTES = 64_000_000
 """Most of the configurations that are unpacked at a time."""
+FEW = 8
+"""Times that are seen and unpacked by themselves."""
 CHANCE = 2.0
 """Errors beyond the tolerated correlation at which the first draws are thrown away and the distance is doubled."""
 NEGLIGIBLE = 1e-6
@@ -84,11 +85,13 @@ class Ensemble:
             recorded = []
             for number in range(bundles.start, bundles.stop):
                 self.states[number], planes = self.kernel.record(self.states[number], every, times)
-                recorded.append(planes)
+                recorded.append(np.asarray(planes))
             return recorded
 
-        planes = list(itertools.chain(*share_out(move, len(self.states))))
-        seen = [self.kernel.observe(one).reshape(2, self.kernel.points, -1)[:, :times] for one in planes]
+        # Of few times the rest of the record is left out, but by a number of points that compiles once.
+        points = FEW if times <= FEW < self.kernel.points else self.kernel.points
+        planes = [one[:, :points] for one in itertools.chain(*share_out(move, len(self.states)))]
+        seen = [self.kernel.observe(one).reshape(2, points, -1)[:, :times] for one in planes]
         energy, order = np.concatenate(seen, axis=-1)
         return np.stack([energy, order if self.model.field else order**2]), planes
 
@@ -100,7 +103,7 @@ class Ensemble:
     def spins(self, planes: list[Planes], times: int) -> Int8[np.ndarray, "draw y x"]:
         """The configurations of all replicas at the first time, then those at the second, and so on."""
         shape = self.model.lattice.shape
-        parts = [self.kernel.spins(one).reshape(self.kernel.points, -1, *shape)[:times] for one in planes]
+        parts = [self.kernel.spins(one).reshape(one.shape[1], -1, *shape)[:times] for one in planes]
         return (np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]).reshape(-1, *shape)
 
 
@@ -128,13 +131,13 @@ def thermalise(ensemble: Ensemble, expected: float) -> tuple[float, int, int, tu
         done += every * POINTS
         if (thermal and drift <= DRIFT) or done >= LONGEST:
             break
-        every = done // POINTS
+        # The next window is thermal if it begins late enough, and longer if it does not.
+        every *= 1 if thermal or done >= THERMAL * tau else 2
     if not thermal:
         flags = (f"not thermalised: {done} steps are fewer than {THERMAL} autocorrelation times of {tau:.0f} steps",)
     elif drift > DRIFT:
         flags = (f"not thermalised: after {done} steps the halves of a window differ by {drift:.1f} errors",)
-    exponential = math.ceil(-math.log(CORRELATION) * (tau + 0.5))
-    return tau, max(exponential, every * max(map(_decay, series))), done, flags
+    return tau, math.ceil(-math.log(CORRELATION) * (tau + 0.5)), done, flags
 
 
 def _drift(series: Float[np.ndarray, "replica time"]) -> float:
@@ -145,21 +148,11 @@ def _drift(series: Float[np.ndarray, "replica time"]) -> float:
     return float(abs(moved.mean()) / scatter) if scatter > 0 else 0.0
 
 
-def _decay(series: Float[np.ndarray, "replica time"]) -> int:
-    """First distance in time, up to half the series, at which the autocorrelation is half of what is tolerated.
-
-    In a weak field Wolff clusters turn everything over and over: such a chain alternates in sign, and so do its
-    autocorrelations.
-    """
-    half = series.shape[1] // 2
-    return next((lag for lag in range(1, half) if abs(_correlation(series.T, lag)) <= CORRELATION / 2), half)
-
-
-def _correlation(draws: Float[np.ndarray, "draw replica"], lag: int = 1) -> float:
-    """Autocorrelation of draws `lag` apart, averaged over replicas."""
+def _correlation(draws: Float[np.ndarray, "draw replica"]) -> float:
+    """Autocorrelation of successive draws, averaged over replicas."""
     deviation = draws - draws.mean()
     variance = (deviation**2).mean()
-    return float((deviation[lag:] * deviation[:-lag]).mean() / variance) if len(draws) > lag and variance > 0 else 0.0
+    return float((deviation[1:] * deviation[:-1]).mean() / variance) if len(draws) > 1 and variance > 0 else 0.0
 
 
 def _excess(series: Float[np.ndarray, "2 draw replica"], errors: float) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, UInt32, UInt64
@@ -15,6 +14,7 @@ from rbmflow._checks import Problems
 from rbmflow._types import Key
 from rbmflow.exact.infinite import magnetization
 from rbmflow.model import Model
+from rbmflow.random import split, threefry_words
 from rbmflow.sampler.method import ChainMethod, Kernel, extent
 
 type Update = Callable[..., None]
@@ -33,7 +33,7 @@ class Walkers(NamedTuple):
 
 
 def _random_words(key: Key, shape: tuple[int, ...]) -> UInt64[np.ndarray, "..."]:
-    return np.array(jax.random.bits(key, (*shape, 2), jnp.uint32)).view(np.uint64)[..., 0]
+    return np.array(threefry_words(key, (*shape, 2))).view(np.uint64)[..., 0]
 
 
 def _digits(probability: float) -> UInt64[np.ndarray, " digit"]:
@@ -74,7 +74,7 @@ class ClusterUpdate(Kernel):
 
     def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Walkers:
         """The first state."""
-        seed, last = jax.random.split(key)
+        seed, last = split(key)
         shape = (replicas // WORD, *self.model.lattice.shape)
         lanes = _random_words(seed, (shape[0], 4, LANES))
         if up is None:

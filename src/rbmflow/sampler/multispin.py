@@ -36,15 +36,9 @@ def _lanes(axes: int) -> UInt32[Array, "..."]:
     return jnp.arange(REPLICAS, dtype=jnp.uint32).reshape((1,) * (axes - 1) + (REPLICAS,))
 
 
-def pack(spins: Int8[Array, "replica site"]) -> UInt32[Array, "site word"]:
-    """Words of spins, bit b of word w holding replica 32 w + b; 1 is up."""
-    bits = (jnp.asarray(spins).T > 0).reshape(spins.shape[1], -1, REPLICAS)
-    return jnp.sum(bits.astype(jnp.uint32) << _lanes(3), axis=-1, dtype=jnp.uint32)
-
-
 @jax.jit
 def unpack(words: UInt32[Array | np.ndarray, "site ..."]) -> Int8[Array, "replica site"]:
-    """Undo `pack`, word after word."""
+    """Spins of the replicas of one word after the other."""
     words = jnp.asarray(words).reshape(len(words), -1)
     bits = (words.T[:, :, None] >> _lanes(3)) & 1
     return bits.astype(jnp.int8).swapaxes(1, 2).reshape(-1, words.shape[0]) * 2 - 1

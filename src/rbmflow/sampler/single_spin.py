@@ -15,9 +15,9 @@ from scipy.special import expit
 from rbmflow._types import Key
 from rbmflow.lattice import Lattice
 from rbmflow.model import Model
-from rbmflow.random import Streams
+from rbmflow.random import Streams, split, threefry_words
 from rbmflow.sampler.method import ChainMethod, Kernel, extent
-from rbmflow.sampler.multispin import ALL, REPLICAS, below, digits, pack
+from rbmflow.sampler.multispin import ALL, REPLICAS, below, digits
 
 LANES_OF_GPU = 2**20
 """Words that keep a GPU busy; a core is by the sites of a single word."""
@@ -70,14 +70,16 @@ class LocalSweep(Kernel, eqx.Module):
 
     def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Replicas:
         """The first state."""
-        shapes = [(block.shape[0], replicas // REPLICAS) for block in self.neighbours]
-        *keys, last = jax.random.split(key, len(shapes) + 1)
-        streams = tuple(Streams.seeded(one, shape) for one, shape in zip(keys, shapes, strict=True))
-        shape = (self.rows.size, replicas // REPLICAS)
+        words = replicas // REPLICAS
+        *keys, last = split(key, len(self.neighbours) + 1)
+        streams = tuple(
+            Streams.seeded(one, (len(block), words)) for one, block in zip(keys, self.neighbours, strict=True)
+        )
+        shape = (self.rows.size, words)
         if up is None:
-            return Replicas(jax.random.bits(last, shape, jnp.uint32), streams, jnp.uint32(0))
-        words = pack(jnp.where(up[:, None], jnp.int8(1), jnp.int8(-1)))
-        return Replicas(jnp.broadcast_to(words, shape), streams, jnp.uint32(0))
+            return Replicas(jax.device_put(threefry_words(last, shape)), streams, jax.device_put(np.uint32(0)))
+        signs = np.packbits(up, bitorder="little").view(np.uint32)
+        return Replicas(jax.device_put(np.broadcast_to(signs, shape)), streams, jax.device_put(np.uint32(0)))
 
     def __call__(self, state: Replicas) -> Replicas:
         """One sweep."""
