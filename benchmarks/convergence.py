@@ -45,7 +45,7 @@ def judged(temperature):
 
 
 def rates(found, moving=False):
-    """Share of the machines that are not called converged, or of those that are if they are still moving."""
+    """Share of the machines that are not shown to have converged, or of those that are if they are still moving."""
     converged = np.mean([one.converged for one in found])
     return converged if moving else 1 - converged
 
@@ -66,7 +66,7 @@ NAMES = [f"{iterations} iterations, {seeds} seeds" for iterations, seeds in SIZE
 
 
 def of_ended(rng, runs):
-    """False alarms, and what the errors cover."""
+    """Ends that are not shown, and what the errors cover."""
     rows = []
     for correlation in (0, 1, 5, 20):
         for spread in (0, 3):

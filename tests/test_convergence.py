@@ -196,6 +196,10 @@ def test_the_relaxation_time_is_that_of_the_difference_between_hot_and_cold():
         assert found.relaxation_time_error < 0.03 * time
         assert found.iterations_needed == pytest.approx(time * math.log(1 / TOLERANCE), rel=0.06)
         assert ("apart" in found.doubts) == (time == 400 or length == 101)
+    # From T = inf the first readings are large, and so are their errors.
+    values[:, 1, :3], errors = [np.inf, 50.0, 9.0], np.full(values.shape, 0.002)
+    errors[:, 1, :3] = [np.nan, 40.0, 5.0]
+    assert end_of_flows(values, errors).relaxation_time == pytest.approx(400, rel=0.06)
     still = end_of_flows(np.broadcast_to([[[2.0], [3.0]]], (2, 2, 41)), np.full((2, 2, 41), 0.01))
     assert still.relaxation_time == still.iterations_needed == math.inf
     assert still.start_difference == 1.0

@@ -1,4 +1,4 @@
-"""Tables and figures of the studies: python docs/results/make.py STORE paper|fixed-point|veiga-vicente [RUN].
+"""Tables and figures of the studies: python docs/results/make.py STORE paper|fixed-point|veiga-vicente|good [RUN ...].
 
 Writes `docs/results/NAME/`: figures as PNG, tables as Markdown that the page of the study includes. The prose of the
 pages is written by hand.
@@ -14,6 +14,7 @@ import numpy as np
 
 from rbmflow import figures, report
 from rbmflow._format import with_error
+from rbmflow.claims import distinct, machines_of
 from rbmflow.figures.style import STYLE_FILE
 from rbmflow.report.page import duration
 from rbmflow.report.tables import likelihood_table, measures_table, off_table, settling_table
@@ -230,14 +231,82 @@ def write_veiga_vicente(store, run, folder):
     write_tables(tables, folder)
 
 
+def write_good(store, run, folder, *further):
+    """Figures and tables of the study of good machines, as far as its points are there."""
+    found, records = [], []
+    for record in (run, *further):
+        for point in record.get("points", [{"run": record["run"]}]):
+            one = store.read_run(point["run"])
+            last = Address(one["steps"][-1]["kind"], one["steps"][-1]["hash"])
+            if store.state(last) == "done":
+                found.append(store.read(last))
+                records.append(one)
+    print(f"{len(found)} points are there")
+    machines = machines_side_by_side(*found)
+    for name in ("study_law", "study_ends"):
+        save(getattr(figures, name)(machines), folder, name)
+    rows = []
+    for machine in distinct(machines_of(*found)):
+        here = machine.results
+        share, to_mixture, to_ising = (
+            float(here[name].mean())
+            for name in ("effective_share", "stationary_mixture_overlap", "stationary_ising_overlap")
+        )
+        star, time = (machine.measured(name) for name in ("stationary_temperature_mean", "relaxation_time"))
+        # A snapshot at the length of the flows of the paper, from cold and hot.
+        early = [
+            float(here["temperature_mean"].sel(thermometer="energy", start=s, iteration=40)) for s in ("cold", "hot")
+        ]
+        rows.append(
+            [
+                f"{machine.name}, L = {machine.length}, {machine.recipe['training.estimator']}",
+                machine.updates,
+                machine.seeds,
+                machine.measured("excess_mean"),
+                f"{float(here['ising_divergence']):.2f}",
+                star,
+                f"{machine.number('null_temperature'):.3f}",
+                f"{float(here['specific_heat_peak_temperature']):.3f}",
+                f"{share:.2f}" if math.isfinite(share) else "summed",
+                f"{to_mixture:.2f}, {to_ising:.2f}",
+                f"{time}" if math.isfinite(time.value) else "longer than the flow",
+                f"{early[0]:.2f}, {early[1]:.2f}",
+                "yes" if machine.end is not None else "no",
+            ]
+        )
+    header = (
+        *("machine", "updates", "seeds", "excess nats", "mixture to one T", "T\\* of p(v)", "mixture", "C maximum"),
+        *(
+            "share",
+            "overlap with mixture, with T\\*",
+            "relaxation time, iterations",
+            "T(E) at iteration 40, cold and hot",
+        ),
+        "flow converged",
+    )
+    tables = {
+        "machines": table(header, rows),
+        "verdicts": verdict_table(verdicts_of(*found), folder),
+        "provenance": provenance(records, store),
+    }
+    write_tables(tables, folder)
+
+
 def results_of(store, run):
     """The results that a run ends with."""
     last = run["steps"][-1]
     return store.read(Address(last["kind"], last["hash"]))
 
 
-store, name = Store(sys.argv[1]), sys.argv[2]
+WRITERS = {
+    "paper": write_paper,
+    "fixed-point": write_fixed_point,
+    "veiga-vicente": write_veiga_vicente,
+    "good": write_good,
+}
+
+store, name, *asked = Store(sys.argv[1]), *sys.argv[2:]
 target = HERE / name
 target.mkdir(exist_ok=True)
-run = store.find_run(sys.argv[3] if len(sys.argv) > 3 else name)
-{"paper": write_paper, "fixed-point": write_fixed_point, "veiga-vicente": write_veiga_vicente}[name](store, run, target)
+run, *further = (store.find_run(one) for one in asked or [name])
+WRITERS[name](store, run, target, *further)

@@ -273,9 +273,12 @@ def _relaxation(temperature: np.ndarray, error: np.ndarray, was_read: np.ndarray
             gap = reading[hot] - reading[cold]
             seen = gap > SIGMAS * np.hypot(noise[hot], noise[cold])
         at, told = np.flatnonzero(was_read), np.isfinite(gap)
-        lost = np.flatnonzero(told & ~seen)
+        # A hot start reads anything at first, with an error as large.
+        first = int(seen.argmax())
+        lost = first + np.flatnonzero((told & ~seen)[first:])
         until = lost[0] if lost.size else gap.size
-        used = (at >= at[until - 1] / 2) & (np.arange(gap.size) < until) & told & (hot != cold)
+        number = np.arange(gap.size)
+        used = (at >= at[until - 1] / 2) & (number >= first) & (number < until) & told & (hot != cold)
         if used.sum() < 2:
             times.append(np.nan)
             needed.append(np.nan)

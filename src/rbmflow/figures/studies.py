@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rbmflow.figures import marks, panels, style
+from rbmflow.figures.along_training import MACHINE_LINES
 from rbmflow.figures.plot import figure
 
 ROW = 0.24
@@ -103,4 +104,49 @@ def study_excess(study: xr.Dataset) -> Figure:
     marks.say_empty(axes, study["excess"].values)
     axes.set_xlabel("excess over the training mixture (nats)")
     axes.set_ylabel("$E/N$ at the end minus mixture $(J)$")
+    return drawn
+
+
+@figure(
+    section="study",
+    page="sweep",
+    by="run",
+    padded=1,
+    needs="law_excess law_excess_error law_temperature law_temperature_error mixture_temperature critical_temperature "
+    "specific_heat_peak_temperature",
+    caption="T* of the stationary law of every machine, which needs no flow, against its excess nats; one colour and "
+    "dash a machine, from checkpoint to checkpoint of its training, the last one large. Error bars are one standard "
+    "error of seeds and draws joined; machines that the draws do not show are left out. Full line T_c; at the left "
+    "edge a perfect machine has the T(E) of its training mixture (dotted).",
+)
+def study_law(study: xr.Dataset) -> Figure:
+    """Where machines end against how well they have learnt, along every training."""
+    machines = panels.by_machine(study)
+    drawn = panels.new_figure(max(3.6, 0.5 + 0.16 * len(machines)), width=9.0)
+    axes = drawn.add_subplot()
+    axes.axhline(float(study["critical_temperature"][0]), **marks.CRITICAL)
+    for row, (name, here) in enumerate(machines):
+        colour, dashes = MACHINE_LINES[row % len(MACHINE_LINES)]
+        x, y = here["law_excess"].values, here["law_temperature"].values
+        x_error, y_error = (np.nan_to_num(here[f"law_{one}_error"].values) for one in ("excess", "temperature"))
+        there = np.isfinite(x) & np.isfinite(y) & (x > 0)
+        if not there.any():
+            continue
+        looks = {"color": colour, "linestyle": dashes, "linewidth": 0.9, "marker": "o", "markersize": 2.5}
+        axes.errorbar(x[there], y[there], y_error[there], x_error[there], **looks, label=f"{row + 1}  {name}")
+        axes.plot(x[there][-1], y[there][-1], "o", color=colour, markersize=6)
+        axes.annotate(str(row + 1), (x[there][-1], y[there][-1]), (4, 4), textcoords="offset points", fontsize=7)
+    for mixture in np.unique(np.round(study["mixture_temperature"].values, 3)):
+        axes.axhline(mixture, xmax=0.03, color=style.INK, linewidth=1.2, linestyle=(0, (1, 1.2)))
+    # Untrained machines are at infinite temperature, which would push everything else together.
+    names = ("mixture_temperature", "critical_temperature", "stationary_temperature")
+    shown = np.concatenate([study[name].values for name in names])
+    shown = shown[np.isfinite(shown)]
+    axes.set_ylim(shown.min() - 0.3, shown.max() + 0.6)
+    marks.say_empty(axes, study["law_temperature"].values)
+    axes.set_xscale("log")
+    axes.set_xlabel("excess over the training mixture (nats)")
+    axes.set_ylabel("$T^*$ of the stationary law $(J/k_B)$")
+    if axes.get_legend_handles_labels()[0]:
+        drawn.legend(loc="outside right upper", fontsize=7)
     return drawn
