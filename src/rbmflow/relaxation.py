@@ -120,9 +120,9 @@ def relax(
     mean, error = mean_and_error(_energy_and_size(model, last), 2)
     apart = np.abs(mean[:, 0] - mean[:, 1]) > SIGMAS * np.hypot(error[:, 0], error[:, 1])
     agree = not apart.any()
-    times = [tau_int(values.T) for values in _energy_and_size(model, series)] if agree else (np.nan, np.nan)
+    tau_energy, tau_size = (tau_int(values.T) if agree else np.nan for values in _energy_and_size(model, series))
     overlaps = _overlaps(model, grid, last.reshape(-1, *model.lattice.shape)) if agree else (np.nan, np.nan)
-    return Relaxation(*times, mean[0], error[0], mean[1], error[1], agree, *overlaps)
+    return Relaxation(tau_energy, tau_size, mean[0], error[0], mean[1], error[1], agree, *overlaps)
 
 
 def _energy_and_size(model: Model, spins: Int8[np.ndarray, "... y x"]) -> Float64[np.ndarray, "2 ..."]:

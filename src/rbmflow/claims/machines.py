@@ -166,8 +166,8 @@ class Machine:
         Where that is not known of all seeds, it is E over the last quarter of all starts.
         """
         if "stationary_energy" in self.results and np.isfinite(self.results["stationary_energy"]).all():
-            found = (self.results[name].values for name in ("stationary_energy", "stationary_energy_error"))
-            mean, error = map(float, mean_and_joined_error(*found))
+            energies, errors = (self.results[f"stationary_energy{one}"].values for one in ("", "_error"))
+            mean, error = map(float, mean_and_joined_error(energies, errors))
             return Measured(mean - self.number("null_energy"), error, self.seeds - 1)
         if "energy_mean" not in self.results:
             return Measured(math.nan, math.nan)
