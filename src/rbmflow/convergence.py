@@ -43,11 +43,11 @@ class FlowEnds:
         What the finite number of chains alone gives; part of `end_error`.
     drift, drift_error : [start]
         Change from the quarter before to the last.
-    start_difference, start_difference_error
+    start_difference
         The largest difference between the ends of two starts, taken seed by seed; NaN of one start.
-    relaxation_time, relaxation_time_error
+    relaxation_time
         Exponential time of the difference between the hottest and the coldest start, in iterations, mean over seeds;
-        infinite if it does not fall in some seed, NaN where two iterations do not show it.
+        infinite if it does not fall, NaN where two iterations do not show it.
     iterations_needed
         Iterations after which that difference, falling so, is below the tolerance.
     mean_end, mean_end_error, mean_end_chain_error
@@ -242,8 +242,7 @@ def _unrest(
     """
     unresolved = chain > np.abs(end)
     before, last = (np.where(unresolved, np.maximum(part, chain), part) for part in (before, last))
-    chain = np.where(unresolved, 0.0, chain)
-    first, second = np.triu_indices(chain.size, 1)
+    chain, (first, second) = np.where(unresolved, 0.0, chain), np.triu_indices(chain.size, 1)
     with np.errstate(invalid="ignore"):
         moved, apart = last - before, last[:, first] - last[:, second]
     return _bounded(moved, np.sqrt(2) * chain), _bounded(apart, np.hypot(chain[first], chain[second]))
@@ -267,7 +266,7 @@ def _relaxation(temperature: np.ndarray, error: np.ndarray, was_read: np.ndarray
     """
     begin = temperature[:, :, 0].mean(axis=0)
     hot, cold = int(begin.argmax()), int(begin.argmin())
-    times, needed = [], []
+    found = []
     for reading, noise in zip(temperature[:, :, was_read], error[:, :, was_read], strict=True):
         with np.errstate(invalid="ignore"):
             gap = reading[hot] - reading[cold]
@@ -279,19 +278,11 @@ def _relaxation(temperature: np.ndarray, error: np.ndarray, was_read: np.ndarray
         until = lost[0] if lost.size else gap.size
         number = np.arange(gap.size)
         used = (at >= at[until - 1] / 2) & (number >= first) & (number < until) & told & (hot != cold)
-        if used.sum() < 2:
-            times.append(np.nan)
-            needed.append(np.nan)
-            continue
-        slope, height = np.polyfit(at[used], np.log(gap[used]), 1, w=gap[used])
-        times.append(-1 / slope if slope < 0 else np.inf)
-        needed.append(max(0.0, (height - np.log(tolerance)) * times[-1]) if tolerance else np.inf)
-    (time, time_error), (count, _) = (mean_and_error(np.array(values)) for values in (times, needed))
-    return {
-        "relaxation_time": float(time),
-        "relaxation_time_error": float(time_error),
-        "iterations_needed": float(count),
-    }
+        slope, height = np.polyfit(at[used], np.log(gap[used]), 1, w=gap[used]) if used.sum() > 1 else (np.nan, np.nan)
+        time = np.inf if slope >= 0 else -1 / slope
+        found.append((time, max(0.0, (height - np.log(tolerance)) * time) if tolerance else np.inf))
+    (time, needed), (error, _) = mean_and_error(np.array(found))
+    return {"relaxation_time": time, "relaxation_time_error": error, "iterations_needed": needed}
 
 
 def _doubts(

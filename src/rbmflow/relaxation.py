@@ -76,7 +76,6 @@ def relax(
 
     Where cold and hot chains agree and `iterations` is many autocorrelation times, the ends are draws from the
     machine; their histograms of E and :math:`|m|` are then held against the exact ones of the training mixture.
-    Half of the chains at T = 1.5 and half at 4.4 would have an overlap of 0.80 with the mixture of 0 to 6.
 
     Parameters
     ----------

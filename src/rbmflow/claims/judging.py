@@ -162,13 +162,10 @@ def study(machines: Sequence[Machine]) -> xr.Dataset:
     return described(table.reindex(start=starts).drop_vars(["checkpoint", "kept"]), STUDY)
 
 
-LAW = {
-    "update": "update",
-    "checkpoint_excess_mean": "excess",
-    "checkpoint_excess_mean_error": "excess_error",
-    "checkpoint_stationary_temperature_mean": "temperature",
-    "checkpoint_stationary_temperature_mean_error": "temperature_error",
-}
+LAW = (
+    *("update", "checkpoint_excess_mean", "checkpoint_excess_mean_error"),
+    *("checkpoint_stationary_temperature_mean", "checkpoint_stationary_temperature_mean_error"),
+)
 """What a study has of the machines along a training, on the axis `kept`."""
 
 
@@ -176,7 +173,6 @@ def _row(machine: Machine) -> xr.Dataset:
     """One machine of a study."""
     training = [(update, end.value, end.error) for update, end in machine.checkpoints]
     update, checkpoint_end, checkpoint_error = np.reshape(training, (-1, 3)).T
-    law = [machine.along(name) for name in LAW]
     known = {
         "artifact": machine.artifact,
         "recipe": json.dumps(machine.recipe),
@@ -195,16 +191,13 @@ def _row(machine: Machine) -> xr.Dataset:
         "relaxation_time": machine.number("relaxation_time"),
         "stationary_temperature": machine.number("stationary_temperature_mean"),
         "stationary_temperature_error": machine.number("stationary_temperature_mean_error"),
-        **{f"law_{name}": ("kept", row) for name, row in zip(LAW.values(), law, strict=True)},
+        **{name: ("kept", machine.results[name].values) for name in LAW if name in machine.results},
         "energy_from_mixture": machine.energy_from_mixture.value,
         "energy_from_mixture_error": machine.energy_from_mixture.error,
         "checkpoint_update": ("checkpoint", update),
         "checkpoint_end": ("checkpoint", checkpoint_end),
         "checkpoint_end_error": ("checkpoint", checkpoint_error),
     }
-    coordinates = {
-        "start": [flow.start for flow in machine.flows],
-        "checkpoint": range(len(training)),
-        "kept": range(len(law[0])),
-    }
+    coordinates = {"start": [flow.start for flow in machine.flows], "checkpoint": range(len(training))}
+    coordinates["kept"] = range(machine.results.sizes["checkpoint"])
     return xr.Dataset(known, coordinates | {"machine": machine.name})

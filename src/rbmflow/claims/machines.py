@@ -176,11 +176,6 @@ class Machine:
         error = float(np.sqrt((last["energy_error"] ** 2).mean()))
         return Measured(float(last["energy_mean"].mean()) - self.number("null_energy"), error, self.seeds - 1)
 
-    def along(self, name: str) -> np.ndarray:
-        """A variable of its results at every checkpoint, NaN where it is not known."""
-        known = self.results.get(name)
-        return np.full(self.results.sizes["checkpoint"], np.nan) if known is None else known.values
-
     @property
     def checkpoints(self) -> list[tuple[int, Measured]]:
         """T(E) at the end by updates, all starts together; nothing where the training was not followed."""

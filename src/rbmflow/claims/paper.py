@@ -37,9 +37,6 @@ RECALLED = f"{PAPER}, recollection"
 COLDEST = 1.25
 """T(E) up to which a flow has gone to T = 0: classes that configurations of L = 10 hardly tell apart."""
 
-SETTLING = ("start_difference", "start_difference_error", "relaxation_time", "relaxation_time_error")
-"""Variables of the results that say how fast starts come together."""
-
 about_weights = partial(claim, source=RECALLED, needs=("weight_final_mean", "weight_final_error"))
 """Declares a claim on the weights."""
 
@@ -91,13 +88,7 @@ def l_to_zero(machines: Sequence[Machine]) -> list[Judgement]:
     return each(ground_state_machines(machines), rule)
 
 
-@claim(
-    id="start-forgotten",
-    words="Within the flow the end no longer depends on the start",
-    source=RECALLED,
-    needs=(*ENDS, *SETTLING),
-    figure=("temperature_flow", "study_ends"),
-)
+@about_ends(id="start-forgotten", words="Within the flow the end no longer depends on the start", source=RECALLED)
 def start_forgotten(machines: Sequence[Machine]) -> list[Judgement]:
     """Differences between starts at the end, and the exponential time of that of hot and cold. That the end does not
     depend on the start at all is a theorem: a Gibbs chain with finite weights is irreducible. Supports: all starts are
@@ -114,13 +105,7 @@ def start_forgotten(machines: Sequence[Machine]) -> list[Judgement]:
     return each([m for m in machines if m.is_ising and len(m.flows) > 1], rule)
 
 
-@claim(
-    id="N_h-moves-end",
-    words="For N_h > N_v the flow is slower and its end moves",
-    source=RECALLED,
-    needs=(*ENDS, *SETTLING),
-    figure=("flow_ends", "study_ends"),
-)
+@about_ends(id="N_h-moves-end", words="For N_h > N_v the flow is slower and its end moves", source=RECALLED)
 def hidden_units_move_end(machines: Sequence[Machine]) -> list[Judgement]:
     """Relaxation time; T* of machines that have converged; N_h > N_v against N_h <= N_v. Supports: both means differ,
     the time upwards. Contradicts: both are within three errors, or the time falls. Open without a converged machine on

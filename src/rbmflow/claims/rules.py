@@ -20,10 +20,11 @@ NEURAL_CLASSES = (2.25, 2.5)
 
 ENDS = (
     *("end_temperature", "end_error", "drift", "drift_error", "mean_end", "mean_end_error"),
+    *("start_difference", "start_difference_error", "relaxation_time", "relaxation_time_error"),
     *("doubt_range", "doubt_drift", "doubt_apart", "doubt_one_sided"),
     *("critical_temperature", "specific_heat_peak_temperature", "null_temperature"),
 )
-"""Variables of the results that say where flows end, whether they have, and where they might."""
+"""Variables of the results that say where flows end, whether and how fast they have, and where they might."""
 
 about_ends = partial(claim, needs=ENDS, figure=("flow_ends", "study_ends"))
 """Declares a claim on where flows end."""

@@ -13,6 +13,9 @@ from rbmflow.figures.plot import figure
 ROW = 0.24
 """Inches that a machine takes."""
 
+LAW = ("checkpoint_excess_mean", "checkpoint_stationary_temperature_mean")
+"""What is drawn of the machines along a training, one against the other."""
+
 TICKS = {"specific_heat_peak_temperature": (0, (5, 2)), "mixture_temperature": (0, (1, 1.2))}
 """Dashes of what is marked in every row."""
 
@@ -112,8 +115,8 @@ def study_excess(study: xr.Dataset) -> Figure:
     page="sweep",
     by="run",
     padded=1,
-    needs="law_excess law_excess_error law_temperature law_temperature_error mixture_temperature critical_temperature "
-    "specific_heat_peak_temperature",
+    needs=" ".join(f"{name} {name}_error" for name in LAW)
+    + " stationary_temperature mixture_temperature critical_temperature",
     caption="T* of the stationary law of every machine, which needs no flow, against its excess nats; one colour and "
     "dash a machine, from checkpoint to checkpoint of its training, the last one large. Error bars are one standard "
     "error of seeds and draws joined; machines that the draws do not show are left out. Full line T_c; at the left "
@@ -127,8 +130,8 @@ def study_law(study: xr.Dataset) -> Figure:
     axes.axhline(float(study["critical_temperature"][0]), **marks.CRITICAL)
     for row, (name, here) in enumerate(machines):
         colour, dashes = MACHINE_LINES[row % len(MACHINE_LINES)]
-        x, y = here["law_excess"].values, here["law_temperature"].values
-        x_error, y_error = (np.nan_to_num(here[f"law_{one}_error"].values) for one in ("excess", "temperature"))
+        x, y = (here[name].values for name in LAW)
+        x_error, y_error = (np.nan_to_num(here[f"{name}_error"].values) for name in LAW)
         there = np.isfinite(x) & np.isfinite(y) & (x > 0)
         if not there.any():
             continue
@@ -143,7 +146,7 @@ def study_law(study: xr.Dataset) -> Figure:
     shown = np.concatenate([study[name].values for name in names])
     shown = shown[np.isfinite(shown)]
     axes.set_ylim(shown.min() - 0.3, shown.max() + 0.6)
-    marks.say_empty(axes, study["law_temperature"].values)
+    marks.say_empty(axes, study[LAW[1]].values)
     axes.set_xscale("log")
     axes.set_xlabel("excess over the training mixture (nats)")
     axes.set_ylabel("$T^*$ of the stationary law $(J/k_B)$")
