@@ -281,8 +281,9 @@ def _relaxation(temperature: np.ndarray, error: np.ndarray, was_read: np.ndarray
         slope, height = np.polyfit(at[used], np.log(gap[used]), 1, w=gap[used]) if used.sum() > 1 else (np.nan, np.nan)
         time = np.inf if slope >= 0 else -1 / slope
         found.append((time, max(0.0, (height - np.log(tolerance)) * time) if tolerance else np.inf))
-    (time, needed), (error, _) = (part.tolist() for part in mean_and_error(np.array(found)))
-    return {"relaxation_time": time, "relaxation_time_error": error, "iterations_needed": needed}
+    (time, needed), (error, _) = mean_and_error(np.array(found))
+    told = {"relaxation_time": time, "relaxation_time_error": error, "iterations_needed": needed}
+    return {name: float(value) for name, value in told.items()}
 
 
 def _doubts(
