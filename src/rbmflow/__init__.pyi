@@ -40,6 +40,7 @@ from .sampler import (
     HeatBath as HeatBath,
     Metropolis as Metropolis,
     SwendsenWang as SwendsenWang,
+    TableHeatBath as TableHeatBath,
     TransferMatrix as TransferMatrix,
     Wolff as Wolff,
     cold as cold,

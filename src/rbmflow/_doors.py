@@ -5,6 +5,7 @@ would otherwise give a plausible temperature. Where JAX traces there are no valu
 """
 
 import functools
+import math
 import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -42,6 +43,8 @@ def spins_of(
     """Configurations of states as int8 on a lattice of this shape, else [..., y, x]; of JAX if a JAX array came."""
     array = _numbers(given, name)
     sides = "y, x" if shape is None else ", ".join(map(str, shape))
+    own = getattr(given, "lattice_axes", ("y", "x"))
+    Problems.only(shape is not None or own == ("y", "x"), f"axes of {name}", own, "they must be y, x")
     last = array.shape[-2:] if shape is None else array.shape[-len(shape) :]
     fits = array.size > 0 and axes in (None, array.ndim)
     fits = fits and (last == tuple(shape) if shape is not None else len(last) == 2 and min(last) > 1)
@@ -56,6 +59,9 @@ def rows_of(
 ) -> Int8[Any, "sample visible"]:
     """Configurations, or rows of them, as int8 [sample, visible] with `visible = y * lx + x`; other axes are joined."""
     array = _numbers(given, name)
+    own = getattr(given, "lattice_axes", ("y", "x"))
+    if own != ("y", "x"):
+        array, shape = array.reshape(-1, math.prod(array.shape[-len(own) :])), None
     sides = array.shape[-2:]
     one = array.ndim == 2 and visible == np.prod(sides) and shape in (None, sides)
     flat = array.ndim == 2 and not one

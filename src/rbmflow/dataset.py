@@ -15,7 +15,7 @@ from jaxtyping import Float32, Int8
 from rbmflow._checks import InvalidInput, Problem, Problems, between_temperatures, find_temperature
 from rbmflow._doors import Configurations, Temperatures, spins_of, temperatures_of
 from rbmflow._netcdf import FileName, beginning, read_dataset
-from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order, owned
+from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_order, owned
 from rbmflow.correlations import TwoPoint, two_point
 
 if TYPE_CHECKING:
@@ -41,10 +41,17 @@ class Chains(NamedTuple):
     """Promises that were not kept, one sentence each."""
 
 
-_DRAWN = {
-    "temperature": Held("temperature", "temperature", "J/k_B", "float64"),
-    "spins": Held("temperature draw y x", "spin", dtype="int8"),
-}
+USUAL = (-1, 1), ("y", "x")
+"""States and axes that data do not tell."""
+
+
+def _drawn(lattice_axes: Sequence[str]) -> dict[str, Held]:
+    return {
+        "temperature": Held("temperature", "temperature", "J/k_B", "float64"),
+        "spins": Held(" ".join(("temperature", "draw", *lattice_axes)), "spin", dtype="int8"),
+    }
+
+
 _MEASURED = {
     "tau_int": Held("temperature", "integrated autocorrelation time", "steps", "float64"),
     "discarded": Held("temperature", "steps before the first draw", "steps", "int64"),
@@ -72,6 +79,10 @@ class Draws(Record):
         How they were drawn at every temperature, and why so.
     chains
         What was measured on the chains of every temperature; empty for draws made elsewhere.
+    states
+        Labels of the model, where it has others than Ising spins.
+    lattice_axes
+        Names of the axes of the lattice, if they are others.
 
     Raises
     ------
@@ -79,10 +90,12 @@ class Draws(Record):
         If the shape does not fit, a value is neither -1 nor +1, or the temperatures are not increasing.
     """
 
-    spins: Int8[np.ndarray, "temperature draw y x"]
+    spins: Int8[np.ndarray, "temperature draw *lattice"]
     temperatures: tuple[float, ...] = eqx.field(static=True)
     methods: tuple[str, ...] = eqx.field(static=True, repr=False)
     chains: tuple[Chains, ...] = eqx.field(static=True, repr=False)
+    states: tuple[int, ...] = eqx.field(static=True, repr=False)
+    lattice_axes: tuple[str, ...] = eqx.field(static=True, repr=False)
 
     def __init__(
         self,
@@ -90,11 +103,17 @@ class Draws(Record):
         temperatures: Temperatures,
         methods: Sequence[str] = (),
         chains: Sequence[Chains] = (),
+        states: Sequence[int] = (-1, 1),
+        lattice_axes: Sequence[str] = ("y", "x"),
     ):
         self.temperatures = temperatures_of(temperatures)
-        self.spins = owned(np.asarray(spins_of(spins, axes=4)))
+        self.states, self.lattice_axes = tuple(map(int, states)), tuple(lattice_axes)
+        usual = self.lattice_axes == ("y", "x")
+        shape = None if usual else np.shape(spins)[-len(self.lattice_axes) :]
+        axes = 2 + len(self.lattice_axes)
+        self.spins = owned(np.asarray(spins_of(spins, shape, axes=axes, states=self.states)))
         count = len(self.temperatures)
-        allowed = f"it must be [temperature, draw, y, x] with {count} temperatures"
+        allowed = f"it must be [temperature, draw, {', '.join(self.lattice_axes)}] with {count} temperatures"
         Problems.only(len(self.spins) == count, "shape of spins", self.spins.shape, allowed)
         self.methods, self.chains = tuple(methods) or ("given",) * count, tuple(chains)
         told = len(self.methods) == count and len(self.chains) in (0, count)
@@ -106,13 +125,13 @@ class Draws(Record):
         return np.array(self.spins, dtype=dtype, copy=copy)
 
     @property
-    def floats(self) -> Float32[np.ndarray, "temperature draw y x"]:
+    def floats(self) -> Float32[np.ndarray, "temperature draw *lattice"]:
         """The configurations as numbers to calculate with."""
         return self.spins.astype(np.float32)
 
     def two_point(self) -> TwoPoint:
         """Two-point function at every temperature [temperature, y, x], see `correlations.two_point`."""
-        return two_point(self.spins)
+        return two_point(self)
 
     @property
     def method(self) -> str:
@@ -184,11 +203,14 @@ class Draws(Record):
         chains = [self.chains[at] for at in kept] if self.chains else []
         methods, spins = [self.methods[at] for at in kept], self.spins[kept]
         spins.flags.writeable = False
-        return type(self)(spins, [self.temperatures[at] for at in kept], methods, chains)
+        kept_temperatures = [self.temperatures[at] for at in kept]
+        return type(self)(spins, kept_temperatures, methods, chains, self.states, self.lattice_axes)
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
-        data = dataset_of(_DRAWN, (np.array(self.temperatures), self.spins))
+        data = dataset_of(_drawn(self.lattice_axes), (np.array(self.temperatures), self.spins))
+        if (self.states, self.lattice_axes) != USUAL:
+            data.attrs.update(states=list(self.states), lattice_axes=" ".join(self.lattice_axes))
         texts = [self.methods]
         if self.chains:
             columns = zip(*(one[: len(_MEASURED)] for one in self.chains), strict=True)
@@ -206,13 +228,17 @@ class Draws(Record):
         them stands for all.
         """
         dataset = in_order(dataset, "temperature")
-        temperatures, spins = arrays_of(dataset, _DRAWN)
+        states, axes = USUAL
+        if "states" in dataset.attrs:
+            states, axes = dataset.attrs["states"], str(attribute(dataset, "lattice_axes")).split()
+        temperatures, spins = arrays_of(dataset, _drawn(axes))
         methods = _texts(dataset, "sampling_method", "; ") if "sampling_method" in dataset else []
         if "sampling_flags" not in dataset:
-            return cls(spins, temperatures, methods)
+            return cls(spins, temperatures, methods, (), states, axes)
         columns = [column.tolist() for column in arrays_of(_worst(dataset), _MEASURED)]
         flags = [tuple(text.splitlines()) for text in _texts(dataset, "sampling_flags", "\n")]
-        return cls(spins, temperatures, methods, [Chains(*row) for row in zip(*columns, flags, strict=True)])
+        chains = [Chains(*row) for row in zip(*columns, flags, strict=True)]
+        return cls(spins, temperatures, methods, chains, states, axes)
 
 
 def _worst(dataset: xr.Dataset) -> xr.Dataset:

@@ -122,7 +122,7 @@ class Model:
         pair, site = np.array(self.pair), np.array(self.site)
         kept = [
             order
-            for order in np.unique(np.concatenate([turned, turned[:, ::-1]]), axis=0)
+            for order in np.unique(np.concatenate([turned, turned[:, ::-1]]), axis=0)[::-1]
             if np.allclose(pair[:, order][:, :, order], pair, atol=1e-12) and np.allclose(site[order], site, atol=1e-12)
         ]
         return np.array(kept)

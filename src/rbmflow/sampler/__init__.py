@@ -4,12 +4,14 @@ from rbmflow.sampler.choice import method_for
 from rbmflow.sampler.cluster_update import SwendsenWang, Wolff
 from rbmflow.sampler.drawing import cold, hot, sample, thermal
 from rbmflow.sampler.single_spin import HeatBath, Metropolis
+from rbmflow.sampler.table_sweep import TableHeatBath
 from rbmflow.sampler.transfer_matrix import TransferMatrix
 
 __all__ = [
     "HeatBath",
     "Metropolis",
     "SwendsenWang",
+    "TableHeatBath",
     "TransferMatrix",
     "Wolff",
     "cold",

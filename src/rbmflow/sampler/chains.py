@@ -4,9 +4,10 @@ What draws cost are the steps that are thrown away, times the replicas, and the 
 there are few replicas, one for `DRAWS_A_REPLICA` draws, in bundles of as many as the kernel moves together. They start
 hot (random) without field above the critical temperature and cold otherwise: all up without field, along the field with
 one. Below the critical temperature in a field so weak that the reversed phase has a weight above 1e-6, half of them
-start against the field, so that chains which cannot cross over betray themselves. The rules, with tau the integrated
-autocorrelation time in steps, the larger of those of the energy and of m^2 (of m in a field), measured on a window of
-the run itself:
+start against the field, so that chains which cannot cross over betray themselves. Other models than the square Ising
+one start in their uniform ground states, in turn, or hot if it is not known that these are the ground states. The rules,
+with tau the integrated autocorrelation time in steps, the larger of those of the energy and of m^2 (of m in a field),
+measured on a window of the run itself:
 
 thermalisation
     windows of ten expected tau, or twice as long if tau turns out to be longer, follow one another until everything
@@ -21,20 +22,22 @@ thinning
 import itertools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int8, UInt32
+from jaxtyping import Float, Int8
 
 from rbmflow._types import Key
 from rbmflow.dataset import Chains
 from rbmflow.diagnostics import rhat, tau_int
 from rbmflow.exact.infinite import critical_temperature, magnetization
-from rbmflow.model import Model
+from rbmflow.model import Model, no_square_ising
 from rbmflow.random import split
 from rbmflow.sampler.method import POINTS, Kernel
 from rbmflow.sampler.sharing import share_out
 
-type Planes = UInt32[np.ndarray, "site point word"]
+type Planes = Any
+"""The spins of a bundle at some times, as its kernel records them."""
 
 THERMAL = 20
 """Autocorrelation times before the window on which tau is measured."""
@@ -68,8 +71,8 @@ class Ensemble:
         self.model, self.kernel = model, kernel
         self.replicas = replicas_for(draws, kernel.bundle)
         bundles = self.replicas // kernel.bundle
-        signs = first_signs(model, temperature, self.replicas)
-        parts = [None] * bundles if signs is None else np.split(signs, bundles)
+        labels = first_labels(model, temperature, self.replicas)
+        parts = [None] * bundles if labels is None else np.split(labels, bundles)
         keys = split(key, bundles)
         self.states = [kernel.start(one, kernel.bundle, part) for one, part in zip(keys, parts, strict=True)]
 
@@ -107,15 +110,18 @@ class Ensemble:
         return (np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]).reshape(-1, *shape)
 
 
-def first_signs(model: Model, temperature: float, replicas: int) -> Bool[np.ndarray, " replica"] | None:
-    """Which replicas start up and which down; None for a hot start."""
+def first_labels(model: Model, temperature: float, replicas: int) -> Int8[np.ndarray, " replica"] | None:
+    """The label in which all sites of each replica start; None for a hot start."""
+    if no_square_ising(model) is not None:
+        return np.resize(np.array(model.ground_states, np.int8), replicas) if model.ground_states else None
     if model.field == 0:
-        return None if temperature >= critical_temperature() else np.full(replicas, True)
-    up = np.full(replicas, model.field > 0)
+        return None if temperature >= critical_temperature() else np.ones(replicas, np.int8)
+    along = np.int8(np.sign(model.field))
+    first = np.full(replicas, along)
     reversal = 2 * abs(model.field) * model.lattice.sites * magnetization(temperature) / temperature
     if temperature < critical_temperature() and reversal < -math.log(NEGLIGIBLE):
-        up[::2] = model.field < 0
-    return up
+        first[::2] = -along
+    return first
 
 
 def thermalise(ensemble: Ensemble, expected: float) -> tuple[float, int, int, tuple[str, ...]]:

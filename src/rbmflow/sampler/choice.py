@@ -8,14 +8,17 @@ times as long, or `SHORT` seconds. T = 0 and T = infinity need no chain: ground 
 import math
 
 from rbmflow._checks import InvalidInput, Problem
-from rbmflow.model import Model, no_square_ising
+from rbmflow.model import Model
 from rbmflow.sampler.chains import replicas_for
 from rbmflow.sampler.cluster_update import SwendsenWang, Wolff
 from rbmflow.sampler.method import POINTS, ChainMethod, Method
 from rbmflow.sampler.single_spin import HeatBath, Metropolis
+from rbmflow.sampler.table_sweep import TableHeatBath
 from rbmflow.sampler.transfer_matrix import TransferMatrix
 
-METHODS: dict[str, Method] = {kind.name: kind() for kind in (TransferMatrix, Metropolis, HeatBath, SwendsenWang, Wolff)}
+METHODS: dict[str, Method] = {
+    kind.name: kind() for kind in (TransferMatrix, Metropolis, HeatBath, SwendsenWang, Wolff, TableHeatBath)
+}
 WORTH = 1.5
 SHORT = 1.0
 OBSERVING = 0.3e-9
@@ -45,7 +48,8 @@ def automatic(model: Model, temperature: float, draws: int = 1) -> tuple[Method,
     """The method that "auto" takes for so many draws at a temperature, and why."""
     able = [method for method in METHODS.values() if method.refusal(model) is None]
     if not able:
-        raise InvalidInput(Problem("model", model, f"no method draws from it: {no_square_ising(model)}"))
+        reasons = "; ".join(f"{name}: {method.refusal(model)}" for name, method in METHODS.items())
+        raise InvalidInput(Problem("model", model, f"no method draws from it ({reasons})"))
     if no_chain(temperature):
         return able[0], "no chain is needed"
     times = {method: seconds(method, model, temperature, draws) for method in able}

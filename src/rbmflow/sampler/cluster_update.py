@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, UInt32, UInt64
+from jaxtyping import Array, Int8, UInt32, UInt64
 
 from rbmflow._checks import Problems
 from rbmflow._types import Key
@@ -72,14 +72,14 @@ class ClusterUpdate(Kernel):
         """Probability that a spin along the field is tied to the ghost spin."""
         return -np.expm1(-2 * abs(self.model.field) / self.temperature)
 
-    def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Walkers:
+    def start(self, key: Key, replicas: int, first: Int8[np.ndarray, " replica"] | None) -> Walkers:
         """The first state."""
         seed, last = split(key)
         shape = (replicas // WORD, *self.model.lattice.shape)
         lanes = _random_words(seed, (shape[0], 4, LANES))
-        if up is None:
+        if first is None:
             return Walkers(_random_words(last, shape), lanes)
-        signs = np.packbits(up.reshape(-1, WORD), axis=1, bitorder="little").view(np.uint64)
+        signs = np.packbits(first.reshape(-1, WORD) > 0, axis=1, bitorder="little").view(np.uint64)
         return Walkers(np.broadcast_to(signs[:, :, None], shape).copy(), lanes)
 
     def advance(self, state: Walkers, count: int) -> Walkers:

@@ -27,6 +27,7 @@ BLOCK_BYTES = 64_000_000
 class Plan(NamedTuple):
     """What is to be drawn, once it is known that it can be."""
 
+    model: Model
     temperatures: tuple[float, ...]
     draws: int
     methods: list[tuple[Method, str]]
@@ -36,7 +37,8 @@ class Plan(NamedTuple):
         """Draws of the first temperatures, those that have chains."""
         told = [f"{one.name} ({why})" for one, why in self.methods]
         count = len(chains)
-        return Draws(spins, self.temperatures[:count], told[:count], chains)
+        lattice, states = self.model.lattice, self.model.states
+        return Draws(spins, self.temperatures[:count], told[:count], chains, states, lattice.axes)
 
     def stopped(self, chains: list[Chains], result: Any) -> Interrupted:
         """What a Ctrl-C raises after these temperatures."""
@@ -50,19 +52,20 @@ def planned(model: Model, temperatures: Temperatures, draws: int, method: Method
     draws = problems.whole("draws", draws, 1)
     problems.done()
     model, grid = model_of(model), temperatures_of(temperatures)
-    return Plan(grid, draws, [method_for(model, temperature, method, draws) for temperature in grid])
+    told = f"only uniform ground states are drawn at T = 0, and {model.name or 'this model'} may have others"
+    Problems.only(grid[0] > 0 or bool(model.ground_states), "temperatures", grid, told)
+    return Plan(model, grid, draws, [method_for(model, temperature, method, draws) for temperature in grid])
 
 
 def _independent(
     generator: np.random.Generator, model: Model, temperature: float, draws: int, method: Method
 ) -> Int8[np.ndarray, "draw y x"]:
     """Draws without a chain: ground states (T = 0), independent random spins (T = infinity), exact ones."""
-    shape = model.lattice.shape
-    if temperature == 0:
-        sign = np.int8(np.sign(model.field)) or generator.integers(0, 2, (draws, 1, 1), np.int8) * 2 - 1
-        return np.broadcast_to(sign, (draws, *shape)).astype(np.int8)
+    shape = (draws, *model.lattice.shape)
     if no_chain(temperature):
-        return generator.integers(0, 2, (draws, *shape), np.int8) * 2 - 1
+        labels = np.array(model.states if temperature else model.ground_states, np.int8)
+        drawn = shape if temperature else (draws, *np.ones(len(shape) - 1, int))
+        return np.broadcast_to(labels[generator.integers(0, labels.size, drawn, np.int8)], shape).copy()
     assert isinstance(method, TransferMatrix)
     return method.draw(generator, model, temperature, draws)
 
@@ -80,9 +83,12 @@ def draw_at(
             deliver(_independent(generator, model, temperature, min(block, draws - first), method))
         return Chains(ess=float(draws))
 
+    states, symmetries = np.array(model.states, np.int8), model.symmetries
+
     def symmetrised(spins: np.ndarray) -> None:
-        signs = generator.integers(0, 2, (len(spins), 1, 1), np.int8) * 2 - 1
-        deliver(spins if model.field else spins * signs)
+        one_each = (len(spins), *np.ones(spins.ndim - 1, int))
+        chosen = generator.integers(0, len(symmetries), one_each, np.int8)
+        deliver(spins if len(symmetries) == 1 else states[symmetries[chosen, np.searchsorted(states, spins)]])
 
     kernel, (tau, _) = method.sweep(model, temperature), method.expected(model, temperature)
     return run(of_temperature, model, kernel, temperature, draws, tau, symmetrised)

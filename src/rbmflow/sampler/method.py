@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int8, UInt32
+from jaxtyping import Array, Float, Int8, UInt32
 
 from rbmflow._types import Key
 from rbmflow.exact.infinite import correlation_length
@@ -50,7 +50,7 @@ def extent(model: Model, temperature: float) -> float:
 
 
 class Kernel:
-    """A Markov update at one temperature on replicas whose spins are the bits of words."""
+    """A Markov update at one temperature on replicas, whose spins are the bits of words unless it says otherwise."""
 
     model: Model
 
@@ -64,8 +64,8 @@ class Kernel:
         """States of a bundle that are recorded by one call."""
         return max(1, min(POINTS, RECORD_BYTES // (self.model.lattice.sites * self.bundle // 8)))
 
-    def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Any:
-        """The first state: all spins of a replica up or down, or (None) random in all."""
+    def start(self, key: Key, replicas: int, first: Int8[np.ndarray, " replica"] | None) -> Any:
+        """The first state: all sites of a replica have its label, or (None) random ones in all."""
         raise NotImplementedError
 
     def advance(self, state: Any, count: int) -> Any:
@@ -80,7 +80,7 @@ class Kernel:
         """The spins in the order of the lattice, 32 replicas a word."""
         raise NotImplementedError
 
-    def spins(self, planes: UInt32[Array | np.ndarray, "site ..."]) -> Int8[np.ndarray, "replica y x"]:
+    def spins(self, planes: UInt32[Array | np.ndarray, "site ..."]) -> Int8[np.ndarray, "replica *lattice"]:
         """Configurations of the replicas of all words."""
         return np.asarray(unpack(planes)).reshape(-1, *self.model.lattice.shape)
 

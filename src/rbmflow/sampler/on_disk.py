@@ -23,7 +23,6 @@ PACKED = 0.25
 CHUNK_BYTES = 4_000_000
 SPARE_BYTES = 16_000_000
 """What must stay free on a disk that is written to."""
-SPINS = ("temperature", "draw", "y", "x")
 
 
 def _estimate(model: Model, plan: Plan) -> tuple[float, str]:
@@ -91,9 +90,10 @@ def sample_to(
     if tell is not None:
         tell(needs)
     shape = (len(plan.temperatures), plan.draws, *model.lattice.shape)
+    axes = ("temperature", "draw", *model.lattice.axes)
     rows = max(1, min(plan.draws, CHUNK_BYTES // model.lattice.sites))
     with replacing(path) as part:
-        with growing_variable(part, "spins", SPINS, shape, (1, rows, *shape[2:]), {"long_name": "spin"}) as growing:
+        with growing_variable(part, "spins", axes, shape, (1, rows, *shape[2:]), {"long_name": "spin"}) as growing:
             variable, shorten = growing
             spins = _WholeChunks(variable, path.parent, np.empty((rows, *shape[2:]), np.int8), progress)
             chains, stopped = draw_into(spins, key, model, plan)

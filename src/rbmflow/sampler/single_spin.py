@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float, Int32, UInt32
+from jaxtyping import Array, ArrayLike, Float, Int8, Int32, UInt32
 from scipy.special import expit
 
 from rbmflow._types import Key
@@ -68,7 +68,7 @@ class LocalSweep(Kernel, eqx.Module):
         cases = [tuple((int(s), int(a)) for s, a in np.argwhere(flip == value)) for value in (1.0, *values)]
         return cls(model, neighbours, rows, digits(np.array(values)), tuple(cases))
 
-    def start(self, key: Key, replicas: int, up: Bool[np.ndarray, " replica"] | None) -> Replicas:
+    def start(self, key: Key, replicas: int, first: Int8[np.ndarray, " replica"] | None) -> Replicas:
         """The first state."""
         words = replicas // REPLICAS
         *keys, last = split(key, len(self.neighbours) + 1)
@@ -76,9 +76,9 @@ class LocalSweep(Kernel, eqx.Module):
             Streams.seeded(one, (len(block), words)) for one, block in zip(keys, self.neighbours, strict=True)
         )
         shape = (self.rows.size, words)
-        if up is None:
+        if first is None:
             return Replicas(jax.device_put(threefry_words(last, shape)), streams, jax.device_put(np.uint32(0)))
-        signs = np.packbits(up, bitorder="little").view(np.uint32)
+        signs = np.packbits(first > 0, bitorder="little").view(np.uint32)
         return Replicas(jax.device_put(np.broadcast_to(signs, shape)), streams, jax.device_put(np.uint32(0)))
 
     def __call__(self, state: Replicas) -> Replicas:
