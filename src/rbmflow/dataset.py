@@ -230,7 +230,8 @@ class Draws(Record):
         dataset = in_order(dataset, "temperature")
         states, axes = USUAL
         if "states" in dataset.attrs:
-            states, axes = dataset.attrs["states"], str(attribute(dataset, "lattice_axes")).split()
+            states = np.ravel(dataset.attrs["states"]).tolist()
+            axes = str(attribute(dataset, "lattice_axes")).split()
         temperatures, spins = arrays_of(dataset, _drawn(axes))
         methods = _texts(dataset, "sampling_method", "; ") if "sampling_method" in dataset else []
         if "sampling_flags" not in dataset:

@@ -128,6 +128,12 @@ class Model:
         return np.array(kept)
 
     @functools.cached_property
+    def uniform_energies(self) -> Float64[np.ndarray, " state"]:
+        """Total energy of the configuration in which all sites are in one state, for each."""
+        bonds = sum(np.diag(self.pair[bond.kind]) for bond in self.lattice.bonds)
+        return bonds * (self.lattice.sites // self.lattice.basis) + np.array(self.site) * self.lattice.sites
+
+    @functools.cached_property
     def ground_states(self) -> tuple[int, ...]:
         """Labels of the uniform configurations that are the ground states; empty if others are or may be ground states.
 

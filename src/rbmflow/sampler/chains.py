@@ -5,9 +5,11 @@ there are few replicas, one for `DRAWS_A_REPLICA` draws, in bundles of as many a
 hot (random) without field above the critical temperature and cold otherwise: all up without field, along the field with
 one. Below the critical temperature in a field so weak that the reversed phase has a weight above 1e-6, half of them
 start against the field, so that chains which cannot cross over betray themselves. Other models than the square Ising
-one start in their uniform ground states, in turn, or hot if it is not known that these are the ground states. The rules,
-with tau the integrated autocorrelation time in steps, the larger of those of the energy and of m^2 (of m in a field),
-measured on a window of the run itself:
+one start in their uniform configurations of a weight above 1e-6, a quarter of the replicas in each quarter of them, if
+their ground states are known to be among these, and hot otherwise.
+
+The rules, with tau the integrated autocorrelation time in steps, the larger of those of the energy and of m^2 (of m in
+a field), measured on a window of the run itself:
 
 thermalisation
     windows of ten expected tau, or twice as long if tau turns out to be longer, follow one another until everything
@@ -54,7 +56,9 @@ FEW = 8
 CHANCE = 2.0
 """Errors beyond the tolerated correlation at which the first draws are thrown away and the distance is doubled."""
 NEGLIGIBLE = 1e-6
-"""Weight of the phase against the field below which no replica starts there."""
+"""Weight of a phase, such as that against the field, below which no replica starts there."""
+GROUPS = 4
+"""Groups of replicas that are compared: every fourth is in one."""
 LONGEST = 1 << 20
 """Steps of thermalisation after which the run goes on all the same, flagged."""
 
@@ -103,7 +107,7 @@ class Ensemble:
         blocks = range(0, POINTS, self.points)
         return np.concatenate([self.record(every, min(self.points, POINTS - at))[0] for at in blocks], axis=1)
 
-    def spins(self, planes: list[Planes], times: int) -> Int8[np.ndarray, "draw y x"]:
+    def spins(self, planes: list[Planes], times: int) -> Int8[np.ndarray, "draw *lattice"]:
         """The configurations of all replicas at the first time, then those at the second, and so on."""
         shape = self.model.lattice.shape
         parts = [self.kernel.spins(one).reshape(one.shape[1], -1, *shape)[:times] for one in planes]
@@ -113,7 +117,7 @@ class Ensemble:
 def first_labels(model: Model, temperature: float, replicas: int) -> Int8[np.ndarray, " replica"] | None:
     """The label in which all sites of each replica start; None for a hot start."""
     if no_square_ising(model) is not None:
-        return np.resize(np.array(model.ground_states, np.int8), replicas) if model.ground_states else None
+        return _uniform(model, temperature, replicas) if model.ground_states else None
     if model.field == 0:
         return None if temperature >= critical_temperature() else np.ones(replicas, np.int8)
     along = np.int8(np.sign(model.field))
@@ -122,6 +126,15 @@ def first_labels(model: Model, temperature: float, replicas: int) -> Int8[np.nda
     if temperature < critical_temperature() and reversal < -math.log(NEGLIGIBLE):
         first[::2] = -along
     return first
+
+
+def _uniform(model: Model, temperature: float, replicas: int) -> Int8[np.ndarray, " replica"]:
+    """Labels of uniform configurations that may have a weight, others in each of the groups that are compared."""
+    excess = model.uniform_energies - model.uniform_energies.min()
+    likely = np.array(model.states, np.int8)[excess < -math.log(NEGLIGIBLE) * temperature]
+    each = math.ceil(likely.size / GROUPS)
+    turn, group = np.divmod(np.arange(replicas), GROUPS)
+    return likely[(group * each + turn % each) % likely.size]
 
 
 def thermalise(ensemble: Ensemble, expected: float) -> tuple[float, int, int, tuple[str, ...]]:
@@ -172,7 +185,7 @@ def _excess(series: Float[np.ndarray, "2 draw replica"], errors: float) -> float
 def _checked(series: Float[np.ndarray, "2 draw replica"], draws: int) -> tuple[float, float, float, list]:
     """Correlation, ESS and R-hat of the draws, and what they say against the promises."""
     correlation = max(map(_correlation, series), key=abs)
-    groups = [np.stack([one[:, start::4].ravel() for start in range(4)]) for one in series]
+    groups = [np.stack([one[:, start::GROUPS].ravel() for start in range(GROUPS)]) for one in series]
     disagreement = max(map(rhat, groups))
     flags = []
     if _excess(series, 5) > 0:
@@ -190,7 +203,7 @@ def run(
     temperature: float,
     draws: int,
     expected: float,
-    deliver: Callable[[Int8[np.ndarray, "draw y x"]], None],
+    deliver: Callable[[Int8[np.ndarray, "draw *lattice"]], None],
 ) -> Chains:
     """Draw from the Boltzmann distribution by Markov chains, and return what was measured on them.
 

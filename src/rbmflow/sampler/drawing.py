@@ -59,7 +59,7 @@ def planned(model: Model, temperatures: Temperatures, draws: int, method: Method
 
 def _independent(
     generator: np.random.Generator, model: Model, temperature: float, draws: int, method: Method
-) -> Int8[np.ndarray, "draw y x"]:
+) -> Int8[np.ndarray, "draw *lattice"]:
     """Draws without a chain: ground states (T = 0), independent random spins (T = infinity), exact ones."""
     shape = (draws, *model.lattice.shape)
     if no_chain(temperature):

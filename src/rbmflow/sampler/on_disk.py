@@ -109,10 +109,10 @@ def sample_to(
 class _WholeChunks:
     """Takes consecutive blocks of draws as an array does, and writes them into a file by whole chunks."""
 
-    def __init__(self, variable: Any, folder: Path, waiting: Int8[np.ndarray, "row y x"], progress: Any):
+    def __init__(self, variable: Any, folder: Path, waiting: Int8[np.ndarray, "row *lattice"], progress: Any):
         self.variable, self.folder, self.waiting, self.progress = variable, folder, waiting, progress
 
-    def __setitem__(self, place: tuple[int, slice], block: Int8[np.ndarray, "draw y x"]) -> None:
+    def __setitem__(self, place: tuple[int, slice], block: Int8[np.ndarray, "draw *lattice"]) -> None:
         (number, of_block), rows = place, len(self.waiting)
         temperatures, draws = self.variable.shape[:2]
         at, end, taken = of_block.start, of_block.stop, 0

@@ -215,12 +215,12 @@ class TableSweep(Kernel, eqx.Module):
         """The states so many times, so many sweeps apart; which state each site is in, in the kernel's order."""
         return _recorded(self, state, np.int32(every), np.int32(count), self.points)
 
-    def spins(self, planes: Int8[Array, "row point replica"]) -> Int8[np.ndarray, "replica *lattice"]:
+    def spins(self, planes: Int8[Array | np.ndarray, "row point replica"]) -> Int8[np.ndarray, "n *lattice"]:
         """Configurations of all that was recorded."""
         places = np.asarray(planes).reshape(len(planes), -1)[np.asarray(self.rows)].T
         return np.array(self.model.states, np.int8)[places].reshape(-1, *self.model.lattice.shape)
 
-    def observe(self, planes: Int8[Array, "row point replica"]) -> Float[np.ndarray, "2 replica"]:
+    def observe(self, planes: Int8[Array | np.ndarray, "row point replica"]) -> Float[np.ndarray, "2 n"]:
         """Energy per site, and magnetization, of several components its length."""
         energy, occupied = (np.asarray(sums, np.float64) / len(planes) for sums in _sums(self, planes))
         order = np.array(self.model.vectors).T @ occupied
