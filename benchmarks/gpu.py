@@ -170,7 +170,7 @@ def rows_of_flips(sizes):
     for length, replicas, count in sizes.flips:
         for method in (Metropolis(), HeatBath()):
             kernel = method.sweep(rf.ising(rf.square(length)), CRITICAL)
-            held = [kernel.start(jax.random.key(0), replicas, np.full(replicas, True))]
+            held = [kernel.start(jax.random.key(0), replicas, np.ones(replicas, np.int8))]
 
             def work(kernel=kernel, held=held, count=count):
                 held[0] = kernel.advance(held[0], count)

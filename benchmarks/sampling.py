@@ -59,7 +59,7 @@ def advancing(kernel, state, count):
 def flips_per_ns(method, length, replicas, count):
     """Attempted spin updates per ns at T_c."""
     kernel = method.sweep(rf.ising(rf.square(length)), CRITICAL)
-    state = kernel.start(jax.random.key(0), replicas, np.full(replicas, True))
+    state = kernel.start(jax.random.key(0), replicas, np.ones(replicas, np.int8))
     seconds = median_seconds(advancing(kernel, state, count))
     return length**2 * replicas * count / seconds / 1e9
 
@@ -94,7 +94,7 @@ def independent_per_second(method, length, draws=100_000):
         return draws / median_seconds(lambda: method.draw(generator, model, CRITICAL, draws), 3), 0.5
     kernel = method.sweep(model, CRITICAL)
     replicas = 1024 if isinstance(method, Metropolis | HeatBath) else 128 if isinstance(method, SwendsenWang) else 512
-    state = kernel.start(jax.random.key(0), replicas, np.full(replicas, True))
+    state = kernel.start(jax.random.key(0), replicas, np.ones(replicas, np.int8))
     state, tau, *_ = chains.thermalise(model, kernel, state)
     count = max(1, 20_000 // length**2)
     seconds = median_seconds(advancing(kernel, state, count), 3)

@@ -137,7 +137,7 @@ def test_replicas_of_a_word_are_uncorrelated():
     """Bits of one word share no random number: correlations of their energies stay at the noise of their number."""
     model = rf.ising(rf.square(6))
     kernel = Metropolis().sweep(model, CRITICAL)
-    state = kernel.advance(kernel.start(jax.random.key(2), 32 * 512, np.full(32 * 512, True)), 100)
+    state = kernel.advance(kernel.start(jax.random.key(2), 32 * 512, np.ones(32 * 512, np.int8)), 100)
     energy, magnetization = kernel.observe(kernel.planes(state))
     for series in (energy, magnetization, np.abs(magnetization)):
         words = series.reshape(512, 32)
