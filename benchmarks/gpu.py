@@ -95,7 +95,7 @@ def energies(sizes):
         for method in (Metropolis(), HeatBath()):
             for temperature in (1.5, 4.0) if sizes is TOY else (2.0, 2.6, 4.0):
                 kernel = method.sweep(model, temperature)
-                up = None if temperature > CRITICAL else np.full(sizes.chains, True)
+                up = None if temperature > CRITICAL else np.ones(sizes.chains, np.int8)
                 state = kernel.advance(kernel.start(jax.random.key(1), sizes.chains, up), sizes.sweeps)
                 energy = kernel.observe(state)[0]
                 error = energy.std() / math.sqrt(energy.size)

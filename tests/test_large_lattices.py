@@ -34,8 +34,8 @@ def test_energies_and_magnetizations_of_ordered_replicas(method):
     if method.refusal(MODEL) is not None:
         pytest.skip("numba is not installed")
     kernel = method.sweep(MODEL, 1.0)
-    up = np.arange(kernel.bundle) % 2 == 0
-    energy, magnetization = kernel.observe(kernel.planes(kernel.start(jax.random.key(0), kernel.bundle, up)))
+    labels = np.tile(np.array([1, -1], np.int8), kernel.bundle // 2)
+    energy, magnetization = kernel.observe(kernel.planes(kernel.start(jax.random.key(0), kernel.bundle, labels)))
     assert np.all(energy == -2)
     assert magnetization.tolist() == [1.0, -1.0] * (kernel.bundle // 2)
 
