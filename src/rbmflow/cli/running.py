@@ -56,15 +56,16 @@ def run(arguments: argparse.Namespace) -> int:
             execute.run(todo, store, workers, watch, limits=limits, name=None, files=files)
         except execute.ExecutionFailed as error:
             failure = error
+    # Beside a cluster this is a login node, which many share.
+    processes = workers if isinstance(workers, int) else 2
     if not sweep.single:
-        # Beside a cluster this is a login node, which many share.
-        write_page(record, store, workers if isinstance(workers, int) else 2, files, watch.computed)
+        write_page(record, store, processes, files, watch.computed)
     elif failure is None:
         if numbers is None:
             if watch.computed or not recording.finished(record):
                 took = time.perf_counter() - clock
                 record = recording.finish(sweep.points[0].spec, steps, store, started, took, watch.computed)
-            write_page(record, store)
+            write_page(record, store, processes, files)
         print_ends(numbers or numbers_of(record, store))
     if failure:
         _print_failures(failure)

@@ -61,9 +61,8 @@ def training_curves(results: xr.Dataset) -> Figure:
 )
 def weights_along_training(results: xr.Dataset) -> Figure:
     """Numbers that sum up the weights against training time, one panel a number, one line a machine."""
-    drawn = panels.new_figure(6.4)
-    cells = drawn.subplots(3, 4, sharex=True).ravel()
-    machines = panels.by_machine(results)
+    drawn, grid = panels.panel_grid([""] * 4, ["mean over seeds"] * 3, "gradient updates", 6.4, sharey=False)
+    cells, machines = grid.ravel(), panels.by_machine(results)
     for axes, (measure, title) in zip(cells, MEASURES.items(), strict=True):
         for number, (name, machine) in enumerate(machines):
             here, update = machine.sel(measure=measure), machine["update"].values
@@ -74,10 +73,6 @@ def weights_along_training(results: xr.Dataset) -> Figure:
         axes.set_title(title)
         axes.set_xscale("symlog", linthresh=1.0)
         axes.margins(x=0.03)
-    for axes in cells[::4]:
-        axes.set_ylabel("mean over seeds")
-    for axes in cells[-4:]:
-        axes.set_xlabel("gradient updates")
     panels.update_axis(cells[0])
     panels.label_legend(drawn, cells[0], len(machines))
     return drawn
@@ -156,21 +151,15 @@ def _draw_excess(axes: Axes, here: xr.Dataset) -> None:
 )
 def study_training_time(study: xr.Dataset) -> Figure:
     """T(E) at the end of the flows against training time, one panel a machine of a study."""
-    machines = panels.by_machine(study)
-    rows = -(-len(machines) // 5)
-    drawn, grid = panels.panel_grid([""] * 5, ["$T(E)$ $(J/k_B)$"] * rows, "", 0.5 + 1.75 * rows, sharey=True)
-    for axes in grid.ravel()[len(machines) :]:
-        axes.set_axis_off()
-    for axes, (name, here) in zip(grid.ravel(), machines, strict=False):
+    drawn, cells = panels.machine_panels(study, (0.5, 1.75), "", "$T(E)$ $(J/k_B)$", most=5)
+    for axes, here in cells:
         candidates = ("critical_temperature", "specific_heat_peak_temperature", "mixture_temperature")
-        for candidate, line in zip(candidates, (marks.CRITICAL, marks.PEAK, marks.NULL), strict=True):
-            axes.axhline(float(here[candidate]), **line)
+        panels.reference_lines(axes, {name: float(here[name]) for name in candidates})
         update, end, error = (here[f"checkpoint_{part}"].values for part in ("update", "end", "end_error"))
         inside = _with_error(axes, update, end, error, style.NEUTRAL)
         axes.plot(update, inside, ".", color=style.NEUTRAL, markersize=4)
         marks.say_empty(axes, end)
-        panels.update_axis(axes, ticks=False)
-        axes.set_title("\n".join(textwrap.wrap(name, 30)), fontsize=7)
-    panels.update_axis(grid[0, 0])
+        panels.update_axis(axes, ticks=axes is cells[0][0])
+        axes.set_title("\n".join(textwrap.wrap(axes.get_title(loc="left"), 30)), fontsize=7)
     drawn.supxlabel("gradient updates", fontsize=8)
     return drawn

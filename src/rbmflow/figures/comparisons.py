@@ -1,4 +1,4 @@
-"""Figures of flows beside what is known: exact draws at their own temperature, and the renormalization group."""
+"""Figures of what is known beside what is read: exact draws, and the renormalization group."""
 
 import numpy as np
 import xarray as xr
@@ -11,6 +11,47 @@ from rbmflow.figures.plot import figure
 
 TEMPERATURES = ("#08306b", "#5e3c99", "#222222", "#e66101", "#8c2d04", "#0072B2", "#009E73", "#7A9A01")
 """Colours of the temperatures of block spins, from cold to hot, T_c dark; further ones begin again."""
+
+
+@figure(
+    section="thermometers",
+    by="run",
+    needs="calibration calibration_error usable_from usable_to critical_temperature",
+    caption="Readings from held-out exact configurations against their true temperature, with one standard error. "
+    "Upper row: the reading and the line of a perfect thermometer; lower row: the difference. A triangle is a reading "
+    "beyond the axis. Shaded: the range in which the thermometer can be used, where deviation and error together are "
+    "below a tenth of the temperature. Look at the difference near T_c (upright line) before trusting the same "
+    "difference in a flow.",
+)
+def calibration(results: xr.Dataset) -> Figure:
+    """What each thermometer reads from held-out exact configurations, against their temperature."""
+    titles, top = marks.thermometer_titles(results), marks.top_temperature(results)
+    true = results["temperature"].values.astype(float)
+    x, look = marks.positions(true, top), style.Look(style.NEUTRAL, "o")
+    infinite, finite = bool(np.isinf(true).any()), np.isfinite(true)
+    names = "reading $(J/k_B)$", "reading − temperature"
+    drawn, grid = panels.panel_grid(titles, names, "temperature of the data $(J/k_B)$", 4.2, pad=18)
+    spans = results["calibration"].transpose("temperature", "thermometer").values[finite] - true[finite, None]
+    reach = 1.15 * np.abs(spans[np.isfinite(spans)]).max(initial=0.05)
+    critical = float(results["critical_temperature"])
+    for place, (upper, lower) in enumerate(grid.T):
+        here = results.isel(thermometer=place)
+        reading, error = here["calibration"].values, here["calibration_error"].values
+        marks.temperature_axis(upper, top, "y", infinite=infinite)
+        marks.temperature_axis(lower, top, "x", infinite=infinite)
+        upper.plot([0, top], [0, top], color=style.INK, linewidth=0.6)
+        lower.axhline(0.0, color=style.INK, linewidth=0.6)
+        marks.draw_readings(upper, x, marks.positions(reading, top), error, look)
+        lower.set_ylim(-reach, reach)
+        lower.errorbar(true[finite], spans[:, place], error[finite], fmt=".", color=style.NEUTRAL, linewidth=0.8)
+        first, last = (float(here[name]) for name in ("usable_from", "usable_to"))
+        for axes in (upper, lower):
+            if np.isfinite(first):
+                axes.axvspan(first, min(last, top), color=style.NEUTRAL, alpha=0.1, linewidth=0)
+            axes.axvline(critical, **marks.CRITICAL)
+        marks.side_labels(upper, {marks.T_C: critical}, "x")
+        marks.say_empty(upper, marks.positions(reading, top))
+    return drawn
 
 
 @figure(
@@ -73,32 +114,30 @@ def _draw_distance(axes: Axes, here: xr.Dataset, top: float) -> None:
 )
 def renormalization(results: xr.Dataset) -> Figure:
     """Temperature of block-spin transformations, beside that along the flow of the first machine."""
-    drawn = panels.new_figure(3.4)
-    grid = drawn.subplots(1, 3, sharey=True)
     sides = [int(side) for side in results["side"].values]
     starts = results["blocked_temperature"].values.astype(float)
     colours = [TEMPERATURES[place % len(TEMPERATURES)] for place in range(len(starts))]
     top, critical = marks.top_temperature(results), float(results["critical_temperature"])
-    for axes in grid:
+    here = results.sel(thermometer="energy")
+    (name, flow), rules = panels.by_machine(here)[0], marks.labels(results, "rule")
+    titles = [{"majority": "RG, majority rule"}.get(rule, f"RG, {rule}") for rule in rules]
+    of_blocks, xlabel = {"sharex": False, "sharey": True}, "side of the block-spin lattice (sites)"
+    drawn, grid = panels.panel_grid([*titles, f"RBM flow, {name}"], ["$T(E)$ $(J/k_B)$"], xlabel, 3.4, **of_blocks)
+    for axes in grid[0]:
         marks.temperature_axis(axes, top, "y")
         axes.axhline(critical, **marks.CRITICAL)
-    here = results.sel(thermometer="energy")
     steps = np.arange(len(sides))
-    for axes, rule in zip(grid, marks.labels(results, "rule"), strict=False):
+    for axes, rule in zip(grid[0], rules, strict=False):
         for place, colour in enumerate(colours):
             at = here.sel(rule=rule).isel(blocked_temperature=place)
             mean, error = at["blocked_read"].values, at["blocked_read_error"].values
             marks.draw_readings(axes, steps, mean, error, style.Look(colour, "o"))
             axes.plot(steps, np.where(mean <= top, mean, np.nan), "o", color=colour, markersize=3)
-        axes.set_xticks(range(len(sides)), [f"{side}" for side in sides])
-        axes.set_xlabel("side of the block-spin lattice (sites)")
-        axes.set_title({"majority": "RG, majority rule"}.get(rule, f"RG, {rule}"))
-    name, flow = panels.by_machine(here)[0]
-    panels.flow_lines(grid[2], flow, "temperature")
-    grid[2].set_title(f"RBM flow, {name}")
-    grid[2].set_xlabel("iteration")
-    grid[0].set_ylabel("$T(E)$ $(J/k_B)$")
-    marks.side_labels(grid[2], {marks.T_C: critical})
+        axes.set_xticks(steps, map(str, sides))
+    last = grid[0, -1]
+    panels.flow_lines(last, flow, "temperature")
+    last.set_xlabel("iteration")
+    marks.side_labels(last, {marks.T_C: critical})
     shown = {f"RG at T = {start:.4g}": colour for start, colour in zip(starts, colours, strict=True)}
     shown |= {f"RBM from {start}": look.colour for start, look in style.start_looks(results).items()}
     handles = [Line2D([], [], color=colour, linewidth=1.8) for colour in shown.values()]

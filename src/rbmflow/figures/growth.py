@@ -32,7 +32,7 @@ SMALLEST_PROJECTION = 1e-6
 def fourier_content(results: xr.Dataset) -> Figure:
     """Share of every wavenumber in every mode, averaged over seeds."""
     names = ("index $k$ of the mode", "wavenumber (rad / spacing)")
-    drawn, cells = panels.machine_panels(results, (0.4, 2.5), *names, share_x=False)
+    drawn, cells = panels.machine_panels(results, (0.4, 2.5), *names, sharex=False)
     wavenumber = results["wavenumber"].values
     ticks = np.unique(np.linspace(0, wavenumber.size - 1, 7).astype(int))
     image = None

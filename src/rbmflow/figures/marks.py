@@ -34,6 +34,11 @@ def thermometer_title(results: xr.Dataset, name: str) -> str:
     return plain(f"{name}, T({results['thermometer_label'].sel(thermometer=name).item()})")
 
 
+def thermometer_titles(results: xr.Dataset) -> list[str]:
+    """Return the titles of all thermometers, in their order."""
+    return [thermometer_title(results, name) for name in labels(results, "thermometer")]
+
+
 def labels(results: xr.Dataset, axis: str) -> list[str]:
     """Return the names along one axis as plain strings."""
     return [str(name) for name in results[axis].values]
@@ -113,7 +118,8 @@ def draw_readings(axes: Axes, x: ArrayLike, mean: ArrayLike, error: ArrayLike, l
     axes.plot(x, drawable, color=look.colour)
     there = np.isfinite(np.concatenate([[np.nan], drawable, [np.nan]]))
     alone = there[1:-1] & ~there[:-2] & ~there[2:]
-    axes.plot(x[alone], drawable[alone], ".", color=look.colour)
+    if alone.any():
+        axes.plot(x[alone], drawable[alone], ".", color=look.colour)
     draw_beyond(axes, x, mean, look.colour)
 
 

@@ -30,12 +30,13 @@ def weight_products(results: xr.Dataset) -> Figure:
     columns = min(results.sizes["machine"], 4)
     side = min(style.WIDTH / columns, 3.3)
     height, width = (0.2, side + 0.45), side * columns
-    drawn, cells = panels.machine_panels(results, height, "visible unit", "visible unit", width=width, bare=False)
+    drawn, cells = panels.machine_panels(results, height, "visible unit", "visible unit", width=width)
     for axes, here in cells:
         product = here["weight_product"].values
         scale = float(np.nanpercentile(np.abs(product), 99.5)) or 1.0
         exact = "none" if len(product) <= 400 else "auto"  # a large matrix is drawn at the resolution of a screen
         image = axes.imshow(product, cmap=style.DIVERGING, vmin=-scale, vmax=scale, interpolation=exact)
+        axes.tick_params(labelleft=True)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(4, integer=True))
         axes.spines[:].set_visible(False)

@@ -36,14 +36,20 @@ def by_start(here: xr.Dataset) -> Iterator[tuple[str, Any, xr.Dataset]]:
 
 
 def panel_grid(
-    tops: Sequence[str], sides: Sequence[str], xlabel: str, height: float, width: float = WIDTH, **shared: Any
+    tops: Sequence[str],
+    sides: Sequence[str],
+    xlabel: str,
+    height: float,
+    width: float = WIDTH,
+    pad: float | None = None,
+    **shared: Any,
 ) -> tuple[Figure, NDArray[np.object_]]:
-    """Panels with shared axes, the names of the columns above and those of the rows at the left."""
+    """Panels with shared axes, the names of the columns so many points above and those of the rows at the left."""
     figure = new_figure(height, width)
     options: dict[str, Any] = {"sharex": True, "sharey": "row", **shared}
     grid = figure.subplots(len(sides), len(tops), squeeze=False, **options)
     for axes, name in zip(grid[0], tops, strict=True):
-        axes.set_title(name)
+        axes.set_title(name, pad=pad)
     for axes, name in zip(grid[:, 0], sides, strict=True):
         axes.set_ylabel(name)
     for axes in grid[-1]:
@@ -62,12 +68,12 @@ def machine_columns(
 
 
 def machine_rows(
-    results: xr.Dataset, columns: int, ylabel: str, xlabel: str, each: float, width: float = WIDTH
+    results: xr.Dataset, tops: Sequence[str], ylabel: str, xlabel: str, each: float, **further: Any
 ) -> tuple[Figure, list[tuple[Any, xr.Dataset]]]:
-    """One row a machine, so many inches high, as many columns as asked for; the rows, from left to right."""
+    """One row a machine, so many inches high, with named columns; the rows, from left to right."""
     machines = by_machine(results)
-    names = [f"{name}\n{ylabel}" for name, _ in machines]
-    figure, grid = panel_grid([""] * columns, names, xlabel, 0.9 + each * len(machines), width)
+    sides = [f"{name}\n{ylabel}" for name, _ in machines]
+    figure, grid = panel_grid(tops, sides, xlabel, 0.9 + each * len(machines), **further)
     return figure, [(row, here) for row, (_, here) in zip(grid, machines, strict=True)]
 
 
@@ -79,31 +85,25 @@ def machine_panels(
     most: int = 4,
     *,
     width: float = WIDTH,
-    share_x: bool = True,
     pad: float | None = None,
-    bare: bool = True,
+    **shared: Any,
 ) -> tuple[Figure, list[tuple[Axes, xr.Dataset]]]:
-    """One panel a machine, `most` in a row, with shared axes; spare places of the last row stay free.
+    """One panel a machine, `most` in a row, its title so many points above; spare places of the last row stay free.
 
-    `height` is that of the figure and of each row beside it, `pad` points are between a panel and its title, and if
-    `bare` the upright axis has its numbers in the first column alone.
+    `height` is that of the figure and of each row beside it.
     """
     machines = by_machine(results)
     columns = min(len(machines), most)
     rows = -(-len(machines) // columns)
-    figure = new_figure(height[0] + height[1] * rows, width)
-    grid = figure.add_gridspec(rows, columns)
-    panels: list[tuple[Axes, xr.Dataset]] = []
-    for place, (name, here) in enumerate(machines):
-        first = panels[0][0] if panels else None
-        axes = figure.add_subplot(grid[divmod(place, columns)], sharex=first if share_x else None, sharey=first)
+    options: dict[str, Any] = {"sharex": True, "sharey": True, **shared}
+    figure, grid = panel_grid([""] * columns, [ylabel] * rows, "", height[0] + height[1] * rows, width, **options)
+    for axes in grid.flat[len(machines) :]:
+        axes.remove()
+    panels = [(axes, here) for axes, (_, here) in zip(grid.flat, machines, strict=False)]
+    for (axes, _), (name, _) in zip(panels, machines, strict=True):
         axes.set_title(name, pad=pad)
         axes.set_xlabel(xlabel)
-        if place % columns == 0:
-            axes.set_ylabel(ylabel)
-        elif bare:
-            axes.tick_params(labelleft=False)
-        panels.append((axes, here))
+        axes.tick_params(labelbottom=True)
     return figure, panels
 
 

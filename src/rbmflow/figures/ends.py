@@ -1,4 +1,7 @@
-"""Figures of many machines at once: where their flows end, and how that goes with what they have learnt."""
+"""Figures of where flows end: of the machines of a run, and of a study with what they have learnt."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,8 +19,68 @@ ROW = 0.24
 LAW = ("checkpoint_excess_mean", "checkpoint_stationary_temperature_mean")
 """What is drawn of the machines along a training, one against the other."""
 
+HOTTEST = 8.0
+"""Upper end of the temperatures of a study: a hot control would push everything else into a corner."""
+
 TICKS = {"specific_heat_peak_temperature": (0, (5, 2)), "mixture_temperature": (0, (1, 1.2))}
 """Dashes of what is marked in every row."""
+
+
+@figure(
+    section="summary",
+    needs="end_temperature end_error end_interval end_chain_error drift drift_error converged fixed_point "
+    "fixed_point_error fixed_point_chain_error null_temperature critical_temperature specific_heat_peak_temperature",
+    caption="Ends of the flows, one panel a machine, with a range of its own. Error bars: {bar}. Filled symbols: the "
+    "flows of this machine have converged by this thermometer; open symbols: they have not, so there is no T*. The "
+    "null is drawn row by row, because each thermometer has its own. A triangle pointing right at the edge is an "
+    "infinite reading. Look whether the symbols of one row agree, whether the rows agree with each other, and which "
+    "of the three lines they stand at.",
+)
+def flow_ends(results: xr.Dataset) -> Figure:
+    """Where every flow ended, thermometer by thermometer, beside T_c, C_max and the null."""
+    titles = marks.thermometer_titles(results)
+    drawn, cells = panels.machine_panels(results, (0.8, 1.9), "", most=2, sharex=False, pad=18)
+    for axes, here in cells:
+        lines, nulls = panels.references(here), here["null_temperature"].values
+        axes.set_xlim(*_range(here["end_temperature"], here["end_error"], [*lines.values(), *nulls]))
+        panels.reference_lines(axes, lines, "x")
+        marks.side_labels(axes, {**lines, "null": nulls[0]}, "x", gap=0.09)
+        for row, null in enumerate(nulls):
+            axes.vlines(null, row - 0.42, row + 0.42, **marks.NULL)
+            _draw_ends(axes, here.isel(thermometer=row), row, 0.25)
+        _name_rows(axes, titles)
+    for axes, _ in cells[-2:]:
+        axes.set_xlabel("temperature at the end of the flow $(J/k_B)$")
+    panels.start_legend(drawn, results, markers=True)
+    return drawn
+
+
+def _range(end: xr.DataArray, error: xr.DataArray, others: Any, most: float = np.inf) -> tuple[float, float]:
+    """Range of temperatures, up to a most, that holds ends with their errors and what they are held against."""
+    bar = np.nan_to_num(error.values)
+    values = np.concatenate([(end.values - bar).ravel(), (end.values + bar).ravel(), np.ravel(others)])
+    values = values[np.isfinite(values)]
+    low, high = values.min(), min(values.max(), most)
+    margin = max(0.08 * (high - low), 0.05)
+    return low - margin, high + margin
+
+
+def _draw_ends(axes: Axes, here: xr.Dataset, row: int, reach: float) -> None:
+    """Draw the ends of one row, a symbol a start, filled where it has converged; beyond the axis a triangle."""
+    high = axes.get_xlim()[1]
+    for offset, (_, look, at) in zip(panels.offsets(here.sizes["start"], reach), panels.by_start(here), strict=True):
+        end, error = float(at["end_temperature"]), float(np.nan_to_num(at["end_error"]))
+        shown_as = {"color": look.colour, "mfc": look.colour if bool(at["converged"]) else "white"}
+        if end > high:
+            axes.plot(high, row + offset, ">", clip_on=False, **shown_as)
+        elif np.isfinite(end):
+            axes.errorbar(end, row + offset, xerr=error, fmt=look.marker, markersize=4.5, linewidth=1, **shown_as)
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
 
 
 @figure(
@@ -35,23 +98,14 @@ def study_ends(study: xr.Dataset) -> Figure:
     machines = panels.by_machine(study)
     drawn = panels.new_figure(1.0 + ROW * len(machines))
     axes = drawn.add_subplot()
-    _temperature_range(axes, study)
+    references = [study[name].values.ravel() for name in ("critical_temperature", *TICKS)]
+    axes.set_xlim(*_range(study["end_temperature"], study["end_error"], np.concatenate(references), HOTTEST))
     axes.axvline(float(study["critical_temperature"][0]), **marks.CRITICAL)
     for row, (_, here) in enumerate(machines):
         for name, dashes in TICKS.items():
             axes.vlines(float(here[name]), row - 0.42, row + 0.42, color=style.INK, linewidth=1.2, linestyle=dashes)
-        face = None if bool(here["converged"]) else "white"
-        offsets = panels.offsets(study.sizes["start"], 0.22)
-        for offset, (_, look, at) in zip(offsets, panels.by_start(here), strict=True):
-            end, error = float(at["end_temperature"]), float(np.nan_to_num(at["end_error"]))
-            shown_as, height = {"color": look.colour, "markerfacecolor": face or look.colour}, row + float(offset)
-            if end > (high := axes.get_xlim()[1]):
-                axes.plot(high, height, ">", clip_on=False, **shown_as)
-            elif np.isfinite(end):
-                axes.errorbar(end, height, xerr=error, marker=look.marker, markersize=4.5, **shown_as)
-    axes.set_yticks(range(len(machines)), [name for name, _ in machines])
-    axes.set_ylim(len(machines) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
+        _draw_ends(axes, here, row, 0.22)
+    _name_rows(axes, [name for name, _ in machines])
     axes.set_xlabel("temperature at the end of the flow, $T(E)$ $(J/k_B)$")
     handles = panels.start_handles(study, markers=True)
     handles.append(Line2D([], [], color=style.INK, linewidth=0.8, label="$T_c$"))
@@ -59,18 +113,6 @@ def study_ends(study: xr.Dataset) -> Figure:
         handles.append(Line2D([], [], color=style.INK, linewidth=1.2, linestyle=dashes, label=label))
     drawn.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return drawn
-
-
-def _temperature_range(axes: Axes, study: xr.Dataset) -> None:
-    error = np.nan_to_num(study["end_error"].values)
-    bars = [(study["end_temperature"].values + side * error).ravel() for side in (-1, 1)]
-    names = ("end_temperature", "critical_temperature", *TICKS)
-    values = np.concatenate([*(study[name].values.ravel() for name in names), *bars])
-    values = values[np.isfinite(values)]
-    # A hot control would push everything else into a corner.
-    low, high = values.min(), min(values.max(), 8.0)
-    margin = 0.04 * (high - low)
-    axes.set_xlim(low - margin, high + margin)
 
 
 @figure(
