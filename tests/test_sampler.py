@@ -133,6 +133,29 @@ def test_moments_in_a_field(method):
             assert abs(np.mean(np.asarray(seen, float)) - weight @ value) < 5 * error
 
 
+@pytest.mark.parametrize(
+    ("lattice", "temperature"),
+    [(rf.triangular(3), 3.64), (rf.honeycomb(2), 1.52), (rf.cubic(2), 4.5), (rf.chain(9), 1.0), (rf.square(3, 4), 2.3)],
+    ids=str,
+)
+@pytest.mark.parametrize(("coupling", "field"), [(1.0, 0.0), (-0.7, 0.2)])
+def test_single_spin_sweeps_of_other_lattices(lattice, temperature, coupling, field):
+    """Means and energies of 8192 replicas against the sum over all states, ferromagnet and antiferromagnet."""
+    model, sites = rf.ising(lattice, field, coupling), lattice.sites
+    states = ((np.arange(2**sites)[:, None] >> np.arange(sites)) & 1) * 2 - 1
+    states = states.astype(np.int8).reshape(-1, *lattice.shape)
+    energies = np.asarray(model.energy(states), float)
+    weight = np.exp(-sites * (energies - energies.min()) / temperature)
+    means = weight @ np.stack([energies, np.asarray(model.magnetization(states), float) ** 2]).T / weight.sum()
+    for method in (Metropolis(), HeatBath()):
+        kernel = method.sweep(model, temperature)
+        planes = kernel.planes(kernel.advance(kernel.start(jax.random.key(1), 32 * 256, None), 200))
+        seen = kernel.observe(planes)
+        assert np.allclose(seen[0], model.energy(kernel.spins(planes)), atol=1e-5)
+        for values, mean in zip((seen[0], seen[1] ** 2), means, strict=True):
+            assert abs(values.mean() - mean) < 5 * values.std() / np.sqrt(values.size)
+
+
 def test_replicas_of_a_word_are_uncorrelated():
     """Bits of one word share no random number: correlations of their energies stay at the noise of their number."""
     model = rf.ising(rf.square(6))

@@ -111,6 +111,11 @@ class Model:
         return tuple(strength.tolist()) if np.array_equal(pair, -strength[:, None, None] * product) else None
 
     @property
+    def coupling(self) -> float:
+        """J of the first kind of bonds, NaN if bonds have none."""
+        return self.couplings[0] if self.couplings else float("nan")
+
+    @property
     def field(self) -> float:
         """Field h that adds -h s to the energy of an Ising spin; 0 without one."""
         return (self.site[0] - self.site[1]) / 2 if self.states == (-1, 1) else 0.0
@@ -378,12 +383,19 @@ def model_of(given: Model, name: str = "model") -> Model:
     return given
 
 
+def no_even_ising(model: Model) -> str | None:
+    """Why a model is not the Ising model with one coupling for all bonds, as many at each site; None if it is."""
+    couplings = model_of(model).couplings if model.states == (-1, 1) and model.site[0] == -model.site[1] else None
+    if couplings is None or len(set(couplings)) > 1:
+        return "it needs the Ising model with one coupling"
+    return None if (model.lattice.neighbour_kinds >= 0).all() else "it needs as many bonds at each site"
+
+
 def no_square_ising(model: Model) -> str | None:
     """Why a model is not the ferromagnetic Ising model with J = 1 on the square torus, in a field or not; else None."""
     if not model_of(model).lattice.is_square:
         return "it needs the square lattice"
-    same = model.states == (-1, 1) and model.couplings == (1.0,) * model.lattice.kinds
-    return None if same and model.site[0] == -model.site[1] else "it needs the Ising model with J = 1"
+    return "it needs the Ising model with J = 1" if no_even_ising(model) or model.coupling != 1 else None
 
 
 def square_ising(model: Model, what: str) -> Model:

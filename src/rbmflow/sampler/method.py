@@ -43,9 +43,18 @@ class ChainMethod(Method):
         raise NotImplementedError
 
 
+CRITICAL = {(2, 3): 1.519, (2, 4): 2.269, (2, 6): 3.641, (3, 6): 4.512}
+"""Critical temperatures of Ising lattices over J, roughly, by dimension and bonds at a site."""
+
+
 def extent(model: Model, temperature: float) -> float:
-    """Side of the largest domains, about: what slows down chains. A field ends them, at T_c as |h|^(-8/15)."""
-    length = min(*model.lattice.shape, 3 * correlation_length(temperature))
+    """Side of the largest domains, about: what slows down chains. A field ends them, at T_c as |h|^(-8/15).
+
+    Correlation lengths are taken from the square lattice at the same T / T_c.
+    """
+    dimension, bonds = len(model.lattice.cells), int(model.lattice.neighbours.shape[1])
+    critical = CRITICAL.get((dimension, bonds), 0.6 * bonds) * abs(model.coupling)
+    length = min(*model.lattice.cells, 3 * correlation_length(temperature * CRITICAL[2, 4] / critical))
     return min(length, abs(model.field) ** (-8 / 15)) if model.field else length
 
 
@@ -86,8 +95,8 @@ class Kernel:
 
     def observe(self, planes: UInt32[Array | np.ndarray, "site ..."]) -> Float[np.ndarray, "2 replica"]:
         """Energy and magnetization per site of the replicas of all words."""
-        sites = self.model.lattice.sites
-        aligned, up = aligned_bonds_and_up_spins(planes, self.model.lattice.shape)
-        magnetization = 2 * np.asarray(up, float) / sites - 1
-        energy = 2 - 2 * np.asarray(aligned, float) / sites - self.model.field * magnetization
-        return np.stack([energy, magnetization])
+        lattice, coupling = self.model.lattice, self.model.coupling
+        aligned, up = aligned_bonds_and_up_spins(planes, lattice)
+        magnetization = 2 * np.asarray(up, float) / lattice.sites - 1
+        bonds = (2 * np.asarray(aligned, float) - lattice.sites // lattice.basis * len(lattice.bonds)) / lattice.sites
+        return np.stack([-coupling * bonds - self.model.field * magnetization, magnetization])

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int8, Int32, UInt32
 
+from rbmflow.lattice import Lattice
 from rbmflow.random import Generator
 
 PLANES = 24
@@ -84,12 +85,14 @@ def counts(planes: UInt32[Array, "site word"]) -> Int32[Array, " replica"]:
     return fields[:, 0].astype(jnp.int32).T.reshape(-1)
 
 
-@functools.partial(jax.jit, static_argnames="shape")
+@functools.partial(jax.jit, static_argnames="lattice")
 def aligned_bonds_and_up_spins(
-    planes: UInt32[Array | np.ndarray, "site ..."], shape: tuple[int, int]
+    planes: UInt32[Array | np.ndarray, "site ..."], lattice: Lattice
 ) -> tuple[Int32[Array, " replica"], Int32[Array, " replica"]]:
-    """Bonds between equal spins of a square lattice, and up spins, of every replica."""
-    words = jnp.asarray(planes).reshape(*shape, -1)
-    aligned = [~(words ^ jnp.roll(words, -1, axis)) for axis in (0, 1)]
-    down, right, up = (plane.reshape(-1, words.shape[-1]) for plane in (*aligned, words))
-    return counts(right) + counts(down), counts(up)
+    """Bonds between equal spins, and up spins, of every replica."""
+    words = jnp.asarray(planes).reshape(*lattice.cells, lattice.basis, -1)
+    axes, aligned = tuple(range(len(lattice.cells))), []
+    for bond in lattice.bonds:
+        there = jnp.roll(words[..., bond.end, :], [-step for step in bond.displacement], axes)
+        aligned.append(counts(~(words[..., bond.start, :] ^ there).reshape(-1, words.shape[-1])))
+    return sum(aligned[1:], aligned[0]), counts(words.reshape(-1, words.shape[-1]))

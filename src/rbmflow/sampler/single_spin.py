@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from rbmflow._types import Key
 from rbmflow.lattice import Lattice
-from rbmflow.model import Model
+from rbmflow.model import Model, no_even_ising
 from rbmflow.random import Streams, split, threefry_words
 from rbmflow.sampler.method import ChainMethod, Kernel, extent
 from rbmflow.sampler.multispin import ALL, REPLICAS, below, digits
@@ -45,7 +45,7 @@ class LocalSweep(Kernel, eqx.Module):
     model
         The model.
     neighbours
-        For each colour the rows of the four neighbours, int32 [site of the colour, 4].
+        For each colour the rows of the neighbours, int32 [site of the colour, end].
     rows
         Row of each site: the rows are ordered by colour.
     masks
@@ -55,13 +55,13 @@ class LocalSweep(Kernel, eqx.Module):
     """
 
     model: Model = eqx.field(static=True)
-    neighbours: tuple[Int32[Array, "_ 4"], ...]
+    neighbours: tuple[Int32[Array, "_ end"], ...]
     rows: Int32[Array, " site"]
     masks: UInt32[Array, "probability plane"]
     classes: tuple[tuple[tuple[int, int], ...], ...] = eqx.field(static=True)
 
     @classmethod
-    def of(cls, model: Model, flip: Float[np.ndarray, "2 5"]) -> LocalSweep:
+    def of(cls, model: Model, flip: Float[np.ndarray, "2 aligned"]) -> LocalSweep:
         """The sweep that flips a spin with probability `flip[spin up, aligned neighbours]`."""
         neighbours, rows = _by_colour(model.lattice)
         values = [value for value in np.unique(flip) if 0 < value < 1]
@@ -86,7 +86,7 @@ class LocalSweep(Kernel, eqx.Module):
         words, first = state.words, 0
         for neighbours, streams in zip(self.neighbours, state.streams, strict=True):
             spins = words[first : first + neighbours.shape[0]]
-            aligned = _aligned(spins, [words[neighbours[:, end]] for end in range(4)])
+            aligned = _aligned(spins, [words[ends] for ends in neighbours.T])
             drawn = [jnp.full_like(spins, ALL), *below(streams.at(state.sweeps), self.masks)]
             flip = jnp.zeros_like(spins)
             for cases, chosen in zip(self.classes, drawn, strict=True):
@@ -142,13 +142,13 @@ def _recorded(
 
 
 def _aligned(spins: Array, neighbours: list[Array]) -> list[Array]:
-    """Words whose bits say that 0, 1, 2, 3, 4 of the neighbours are aligned with the spin."""
-    a, b, c, d = (~(spins ^ neighbour) for neighbour in neighbours)
-    odd, pair, other_odd, other_pair = a ^ b, a & b, c ^ d, c & d
-    ones = odd ^ other_odd
-    four = pair & other_pair
-    twos = pair ^ other_pair ^ (odd & other_odd)
-    return [~(ones | twos | four), ones & ~twos, twos & ~ones, ones & twos, four]
+    """Words whose bits say that 0, 1, 2, ... of the neighbours are aligned with the spin, counted one by one."""
+    exactly = [jnp.full_like(spins, ALL)]
+    for neighbour in neighbours:
+        same = ~(spins ^ neighbour)
+        among = zip(exactly[1:], exactly, strict=False)
+        exactly = [exactly[0] & ~same, *((more & ~same) | (fewer & same) for more, fewer in among), exactly[-1] & same]
+    return exactly
 
 
 def _either(spins: Array, aligned: list[Array], cases: tuple[tuple[int, int], ...]) -> Array:
@@ -163,21 +163,25 @@ def _either(spins: Array, aligned: list[Array], cases: tuple[tuple[int, int], ..
     return found
 
 
-def energy_of_a_flip(model: Model) -> Float[np.ndarray, "2 5"]:
-    r"""Energy that flipping a spin costs, by spin (down, up) and number of aligned neighbours a.
+def energy_of_a_flip(model: Model) -> Float[np.ndarray, "2 aligned"]:
+    r"""Energy that flipping a spin costs, by spin (down, up) and number of aligned neighbours a of z.
 
-    .. math:: \Delta E = 2 (2 a - 4) + 2 h s
+    .. math:: \Delta E = 2 J (2 a - z) + 2 h s
     """
-    aligned, spin = np.arange(5), np.array([-1.0, 1.0])
-    return 2.0 * (2 * aligned - 4) + 2 * model.field * spin[:, None]
+    ends, spin = model.lattice.neighbours.shape[1], np.array([-1.0, 1.0])
+    return 2 * model.coupling * (2 * np.arange(ends + 1) - ends) + 2 * model.field * spin[:, None]
 
 
 class SingleSpin(ChainMethod):
-    """A single-spin update of any lattice in any field."""
+    """A single-spin update of Ising spins on any lattice in any field."""
 
     bundle = REPLICAS
 
-    def flip_probability(self, model: Model, temperature: float) -> Float[np.ndarray, "2 5"]:
+    def refusal(self, model: Model) -> str | None:
+        """That there are other spins, several couplings or sites of unlike numbers of bonds, or None."""
+        return no_even_ising(model)
+
+    def flip_probability(self, model: Model, temperature: float) -> Float[np.ndarray, "2 aligned"]:
         """Probability of a flip by spin (down, up) and number of aligned neighbours."""
         raise NotImplementedError
 
@@ -219,7 +223,7 @@ class Metropolis(SingleSpin):
         """The hotter it is, the more spins flip in every sweep, and back in the next."""
         return 0.5 + temperature / 20, 0.02, 0.3e-9
 
-    def flip_probability(self, model: Model, temperature: float) -> Float[np.ndarray, "2 5"]:
+    def flip_probability(self, model: Model, temperature: float) -> Float[np.ndarray, "2 aligned"]:
         """At most 1, of few sites at most 3/4."""
         tried = TRIED if model.lattice.sites <= FEW_SITES else 1.0
         return tried * np.exp(np.minimum(0, -energy_of_a_flip(model) / temperature))
@@ -244,6 +248,6 @@ class HeatBath(SingleSpin):
         """The same at every temperature."""
         return 0.7, 0.055, 0.36e-9
 
-    def flip_probability(self, model: Model, temperature: float) -> Float[np.ndarray, "2 5"]:
+    def flip_probability(self, model: Model, temperature: float) -> Float[np.ndarray, "2 aligned"]:
         """That of the local equilibrium."""
         return expit(-energy_of_a_flip(model) / temperature)
