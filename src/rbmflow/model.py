@@ -132,6 +132,13 @@ class Model:
         ]
         return np.array(kept)
 
+    @property
+    def energy_bounds(self) -> tuple[float, float]:
+        """No configuration has less or more energy per site; both need not be reached."""
+        bonds = [np.array(self.pair[bond.kind]) for bond in self.lattice.bonds]
+        lowest, highest = (sum(map(of, bonds)) / self.lattice.basis + of(self.site) for of in (np.min, np.max))
+        return float(lowest), float(highest)
+
     @functools.cached_property
     def uniform_energies(self) -> Float64[np.ndarray, " state"]:
         """Total energy of the configuration in which all sites are in one state, for each."""

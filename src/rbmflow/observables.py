@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
+from scipy.spatial.distance import pdist
 
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of
@@ -26,6 +27,9 @@ type Reads = Callable[[Model, Any], Any]
 """A function of the model and of configurations [n, y, x] that returns n numbers."""
 
 SPINS_AT_ONCE = 2**24
+
+ROUNDING = 1e-6
+"""Part of a bound by which a number in single precision may exceed it."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +95,15 @@ class Observable:
         A function that does not return one number for each is refused with the name of the observable (`InvalidInput`).
         """
         lattice = model_of(model).lattice
-        own = np.asarray(spins_of(spins, lattice.shape))
+        own = np.asarray(spins_of(spins, lattice.shape, states=model.states))
         stack, some = own.reshape(-1, *lattice.shape), max(1, SPINS_AT_ONCE // lattice.sites)
         parts = [function for function in (self.of, self.over) if function is not None]
         blocks = [
             [self._read(part, model, stack[at : at + some]) for at in range(0, len(stack), some)] for part in parts
         ]
-        return np.stack([np.concatenate(part) for part in blocks]).reshape(len(parts), *own.shape[:-2])
+        return np.stack([np.concatenate(part) for part in blocks]).reshape(
+            len(parts), *own.shape[: -len(lattice.shape)]
+        )
 
     def _read(self, function: Reads, model: Model, spins: np.ndarray) -> Float64[np.ndarray, " n"]:
         try:
@@ -113,6 +119,7 @@ class Observable:
     ) -> Float64[np.ndarray, "..."]:
         """Numbers within the bounds, refused in a sentence otherwise."""
         lowest, highest = self.bounds(model) if self.bounds else (-np.inf, np.inf)
+        lowest, highest = lowest - ROUNDING * abs(lowest), highest + ROUNDING * abs(highest)
         return numbers_of(values, f"values of {self.name}", axes, lowest=lowest, highest=highest)
 
     def mean(self, model: Model, spins: Configurations) -> tuple[np.ndarray, np.ndarray]:
@@ -170,14 +177,19 @@ def _house(name: str, label: str, of: Reads, unit: str = "1", **further: Any) ->
     return OBSERVABLES.add(name, Observable(name, label, of, unit, **further))
 
 
+def _longest_wave(model: Model, spins: Any) -> Any:
+    Problems.only(model.lattice.is_square, "lattice", model.lattice, "the smallest wave is that of the square lattice")
+    return longest_wave(structure_factor(spins))
+
+
 ENERGY = _house(
     "energy",
     "E",
     lambda model, spins: _energy(model, model.total_energy(spins)),
     unit="J",
     of_energy=_energy,
-    bounds=lambda model: (-2.0 - abs(model.field), 2.0 + abs(model.field)),
-    jump=lambda model: 4 / model.lattice.sites,
+    bounds=lambda model: model.energy_bounds,
+    jump=lambda model: model.step / model.lattice.sites,
     recorded=lambda flow: (flow.energy / flow.sites,),
 )
 """Energy per site, a sufficient statistic for the temperature."""
@@ -187,8 +199,8 @@ MAGNETIZATION = _house(
     "|m|",
     lambda model, spins: np.abs(np.asarray(model.total_magnetization(spins), np.float64)) / model.lattice.sites,
     recorded=lambda flow: (np.abs(flow.magnetization) / flow.sites,),
-    bounds=lambda model: (0.0, 1.0),
-    jump=lambda model: 2 / model.lattice.sites,
+    bounds=lambda model: (0.0, float(np.linalg.norm(model.vectors, axis=1).max())),
+    jump=lambda model: float(pdist(model.vectors).min()) / model.lattice.sites,
 )
 """Absolute magnetization per site."""
 
@@ -196,7 +208,7 @@ CORRELATION = _house(
     "correlation",
     r"\xi/L",
     lambda model, spins: np.asarray(model.total_magnetization(spins), np.float64) ** 2 / model.lattice.sites,
-    over=lambda model, spins: longest_wave(structure_factor(spins)),
+    over=lambda model, spins: _longest_wave(model, spins),
     recorded=lambda flow: (flow.magnetization.astype(np.float64) ** 2 / flow.sites, flow.long_wave.astype(np.float64)),
     bounds=lambda model: (0.0, np.inf),
 )

@@ -8,20 +8,23 @@ from rbmflow.equilibrium.source import Equilibrium, Levels
 from rbmflow.model import Model, model_of
 from rbmflow.observables import ENERGY, Observable
 
-LARGEST_SITES = 20
+MOST_STATES = 2**20
+"""Configurations that are held in memory."""
 
 
 class Enumerated(Equilibrium):
     """All configurations of a model: see `enumerated`."""
 
     def __init__(self, model: Model):
-        lattice = model_of(model).lattice
-        allowed = f"all configurations are summed up to {LARGEST_SITES} sites"
-        Problems.only(lattice.sites <= LARGEST_SITES, "lattice", lattice, allowed)
+        lattice, states = model_of(model).lattice, np.array(model.states, np.int8)
+        number = states.size**lattice.sites
+        allowed = f"up to {MOST_STATES} configurations are summed (20 sites of two states), not {number}"
+        Problems.only(number <= MOST_STATES, "lattice", lattice, allowed)
         super().__init__(model)
-        bits = (np.arange(2**lattice.sites)[:, None] >> np.arange(lattice.sites)) & 1
-        self.spins: Int8[np.ndarray, "state y x"] = (2 * bits - 1).astype(np.int8).reshape(-1, *lattice.shape)
-        total = np.asarray(model.total_energy(self.spins), np.float64).round(4)
+        place = np.arange(number)[:, None] // states.size ** np.arange(lattice.sites) % states.size
+        self.spins: Int8[np.ndarray, "state *lattice"] = states[place].reshape(-1, *lattice.shape)
+        counted, energies = model.terms(self.spins)
+        total = (np.asarray(counted) @ energies).round(9)
         self.energy, self.level, self.count = np.unique(total, return_inverse=True, return_counts=True)
 
     def __str__(self) -> str:
@@ -39,7 +42,7 @@ class Enumerated(Equilibrium):
 
 
 def enumerated(model: Model) -> Equilibrium:
-    """The equilibrium of a model of at most 20 sites, in a field or not, for any observable.
+    """The equilibrium of any model of at most 2^20 configurations (20 sites of two states), for any observable.
 
     Examples
     --------

@@ -17,7 +17,7 @@ from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_o
 from rbmflow.dataset import Draws
 from rbmflow.exact.kaufman import log_excitations
 from rbmflow.lattice import square
-from rbmflow.model import Model, free_lattice, ising, model_of
+from rbmflow.model import Model, free_lattice, ising, model_of, square_ising
 from rbmflow.observables import Observable
 from rbmflow.sampler import sample
 
@@ -68,7 +68,8 @@ class MeasuredDraws(Record):
         return cls(energy, value, ess, model, draws.temperatures, [one.name for one in observables])
 
     def to_dataset(self) -> xr.Dataset:
-        """Labelled copy."""
+        """Labelled copy, of the square Ising model alone."""
+        square_ising(self.model, "measured draws are kept of the Ising model on the square torus")
         arrays = (self.energy, self.value, self.ess, np.array(self.temperatures))
         lattice, names = list(self.model.lattice.shape), json.dumps(self.names)
         return dataset_of(_LAYOUT, arrays, lattice=lattice, field=self.model.field, observables=names)

@@ -20,7 +20,7 @@ from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of, temper
 from rbmflow.equilibrium.curve import KNOTS, Curve, couplings
 from rbmflow.exact._temperature import heat, inverse_temperature
 from rbmflow.exact.energy_levels import boltzmann
-from rbmflow.model import Model
+from rbmflow.model import Model, no_square_ising
 from rbmflow.observables import ENERGY, Observable
 
 LEVELS_AT_ONCE = 2**22
@@ -154,7 +154,7 @@ class Equilibrium(abc.ABC):
 
     def posterior(self, spins: Configurations, temperatures: Numbers) -> Float64[np.ndarray, "*batch bin"]:
         """Probability of each temperature given a configuration, see `posterior_of_energy`."""
-        own = spins_of(spins, self.model.lattice.shape)
+        own = spins_of(spins, self.model.lattice.shape, states=self.model.states)
         return self.posterior_of_energy(np.asarray(self.model.total_energy(own)), temperatures)
 
     def posterior_of_energy(self, total: Numbers, temperatures: Numbers) -> Float64[np.ndarray, "*batch bin"]:
@@ -175,10 +175,11 @@ class Equilibrium(abc.ABC):
 
     def totals(self, total: Numbers) -> Float64[np.ndarray, "*batch"]:
         """Total energies, refused in a sentence if the model cannot have them, as one per site."""
-        sites = self.model.lattice.sites
-        largest = (2 + abs(self.model.field)) * sites
-        values = numbers_of(total, "total energy", lowest=-largest, highest=largest)
-        odd = values[(values + largest) % 4 != 0] if self.model.field == 0 else values[:0]
+        lowest, largest = (bound * self.model.lattice.sites for bound in self.model.energy_bounds)
+        slack = 1e-6 * max(abs(lowest), abs(largest))  # Energies may come in single precision.
+        values = numbers_of(total, "total energy", lowest=lowest - slack, highest=largest + slack)
+        fours = self.model.field == 0 and no_square_ising(self.model) is None
+        odd = values[(values + largest) % 4 != 0] if fours else values[:0]
         if odd.size:
             told = f"a total is one of {-largest:g}, {4 - largest:g}, ..., not a number per site"
             raise InvalidInput(Problem("total energy", odd.flat[0].item(), told))
@@ -236,5 +237,7 @@ class Equilibrium(abc.ABC):
         :math:`\langle E \rangle = E_0 + \Delta / n`.
         """
         gap = 8 + 2 * abs(self.model.field)
+        if no_square_ising(self.model) is not None:
+            gap = float(np.diff(self.levels().energy[:2])[0])
         mean = (self.ground_energy + gap / chains) / self.model.lattice.sites
         return float(self.curve(ENERGY).temperature_of(np.asarray(mean)))

@@ -37,10 +37,10 @@ class Reading(NamedTuple):
     curve_error: Float64[np.ndarray, "*batch"]
 
 
-def ensembles_of(model: Model, spins: Configurations) -> Int8[Array | np.ndarray, "*batch chain y x"]:
+def ensembles_of(model: Model, spins: Configurations) -> Int8[Array | np.ndarray, "..."]:
     """Configurations on the lattice of a thermometer; a single one is an ensemble of one chain."""
-    own = spins_of(spins, model.lattice.shape)
-    return own if own.ndim > 2 else own[None]
+    own = spins_of(spins, model.lattice.shape, states=model.states)
+    return own if own.ndim > len(model.lattice.shape) else own[None]
 
 
 def through_curve(
