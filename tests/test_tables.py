@@ -184,6 +184,16 @@ def test_four_clocks_are_two_ising_models():
         np.testing.assert_allclose(thermal(clock, temperature)[0], both, rtol=1e-12)
 
 
+@pytest.mark.parametrize("model", [MODELS[0], MODELS[10]], ids=str)
+def test_enumeration_reads_the_temperature_of_draws_of_any_model(model):
+    enumerated = rf.equilibrium.enumerated(model)
+    np.testing.assert_allclose(enumerated.log_partition(1.3), thermal(model, 1.3)[0], rtol=1e-12)
+    spins, counts = configurations(model), np.exp(-energies(model, configurations(model)) / 1.3)
+    chosen = np.random.default_rng(4).choice(len(spins), 4000, p=counts / counts.sum())
+    reading = rf.Thermometer("energy", enumerated).temperature(spins[chosen])
+    assert abs(reading.temperature - 1.3) < 5 * reading.error
+
+
 def test_two_potts_states_are_ising_spins():
     spins = np.random.default_rng(0).integers(0, 2, (20, 4, 4))
     potts, ising = rf.potts(rf.square(4), 2), rf.ising(rf.square(4))
