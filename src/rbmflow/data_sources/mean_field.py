@@ -16,7 +16,7 @@ from rbmflow._checks import Problems
 from rbmflow._types import Key
 from rbmflow.data_sources import data_source
 from rbmflow.dataset import Draws
-from rbmflow.model import Model
+from rbmflow.model import Model, square_ising
 from rbmflow.random import host_generator, key_for
 
 NEIGHBOURS = 4
@@ -80,6 +80,7 @@ def sample_mean_field(key: Key, model: Model, temperatures: Sequence[float], dra
     >>> sample_mean_field(jax.random.key(0), rf.ising(rf.square(4)), [0.0, 5.0], 3).spins.shape
     (2, 3, 4, 4)
     """
+    square_ising(model, "the mean field is that of Ising spins with four neighbours")
     problems = Problems()
     problems.temperatures("temperatures", temperatures)
     problems.whole("draws", draws, 1)
