@@ -32,7 +32,7 @@ from rbmflow.enumeration import states, visible_log_probability
 from rbmflow.sampler import HeatBath, Metropolis
 from rbmflow.settings import MachineSettings, TrainingSettings
 from rbmflow.training import Training
-from rbmflow.training.train import AllEpochs, together
+from rbmflow.training.train import Ensemble, together
 
 CRITICAL = exact.critical_temperature()
 RESULTS = Path(__file__).parent / "results"
@@ -237,12 +237,12 @@ def ensemble_rate(machines, sizes):
     first_state = whole.start(jax.random.key(0))
     keys = jax.random.split(jax.random.key(1), machines)
     if machines == 1:
-        epoch, state = whole.epoch, first_state
+        epoch, state = whole, first_state
     else:
         # A few different machines over and over: starting thousands one by one would take the time of the measurement.
         few = [whole.start(key) for key in keys[: min(machines, 16)]]
         state = together([few[number % len(few)] for number in range(machines)])
-        epoch = AllEpochs(whole.epoch)
+        epoch = Ensemble(whole)
     held, epochs, times = [state], 1, []
     while len(times) < sizes.rounds + 1:
         start = time.perf_counter()
@@ -298,7 +298,7 @@ def rows_of_a_large_machine(sizes):
         count = sizes.long
 
         def work(held=held, whole=whole, count=count):
-            for _, later, _ in _scan.chunks(whole.epoch, held[0], count, count):
+            for _, later, _ in _scan.chunks(whole, held[0], count, count):
                 held[0] = later
             return held[0]
 

@@ -63,7 +63,7 @@ class Ours:
         machine = MachineSettings(hidden=HIDDEN)
         training = TrainingSettings(epochs=epochs, batch=batch, checkpoints=checkpoints)
         whole = Training.of(data, machine, training)
-        self.epoch = whole.epoch
+        self.epoch = whole
         self.updates_of_an_epoch = SAMPLES // batch
         self.state = whole.start(jax.random.key(0))
         self.run(1)
@@ -202,7 +202,7 @@ def diagnostics(rounds):
 
     def without():
         bare = Training.of(kept, machine, training)
-        for _, later, _ in bare.epoch.chunks(bare.start(key)):
+        for _, later, _ in bare.chunks(bare.start(key)):
             jax.block_until_ready(later)
 
     def whole():

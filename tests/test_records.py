@@ -23,8 +23,7 @@ from rbmflow.rbm import RBM, ZERO_ONE
 from rbmflow.relaxation import relax
 from rbmflow.settings import MachineSettings
 from rbmflow.spectrum.measures import measures
-from rbmflow.thermometer.neural import Network, NeuralThermometer
-from rbmflow.thermometer.neural_training import ThermometerHistory
+from rbmflow.thermometer.neural import Network, NeuralThermometer, ThermometerHistory
 from rbmflow.training import Checkpoints
 
 KEY = jax.random.key(0)

@@ -379,7 +379,7 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, monkeyp
     key = jax.random.key(5)
     undisturbed, history = train_resuming(key, data, machine, training, tmp_path / "one", lambda _: None)
     whole = Training.of(data, machine, training)
-    done, state, info = next(whole.epoch.chunks(whole.start(key)))
+    done, state, info = next(whole.chunks(whole.start(key)))
     assert 0 < done < 12
     save_state(tmp_path / "two" / FILE, done, state, [info])
     seen = []
@@ -394,7 +394,7 @@ def test_no_flipped_byte_of_a_checkpoint_stops_a_training(tmp_path):
     machine, training = MachineSettings(hidden=2), TrainingSettings(epochs=1, batch=25)
     whole = Training.of(data, machine, training)
     fresh = whole.start(jax.random.key(1))
-    _, state, info = next(whole.epoch.chunks(fresh))
+    _, state, info = next(whole.chunks(fresh))
     save_state(tmp_path / FILE, 1, state, [info])
     good = (tmp_path / FILE).read_bytes()
     # Bytes of every kind: the step is a divisor of no size of a number.
@@ -412,7 +412,7 @@ def test_a_checkpoint_that_is_not_of_its_training_is_told_and_not_used(tmp_path)
     machine, training = MachineSettings(hidden=3), TrainingSettings(epochs=2, batch=50)
     one = Training.of(data, machine, training)
     fresh = one.start(jax.random.key(1))
-    save_state(tmp_path / FILE, *((last := list(one.epoch.chunks(fresh))[-1])[:2]), [last[2]])
+    save_state(tmp_path / FILE, *((last := list(one.chunks(fresh))[-1])[:2]), [last[2]])
     whole = dict(np.load(tmp_path / FILE))
     loaded = load_state(tmp_path / FILE, fresh, 2)
     assert loaded is not None

@@ -14,8 +14,7 @@ from rbmflow._checks import InvalidInput
 from rbmflow.equilibrium.source import mean_class
 from rbmflow.settings import PAPER_GRID, ThermometerSettings
 from rbmflow.thermometer import NeuralThermometer, Reading, accuracy, cross_entropy
-from rbmflow.thermometer.neural import Network, class_probabilities, network_class
-from rbmflow.thermometer.neural_training import CALIBRATION_TEMPERATURES, _moved
+from rbmflow.thermometer.neural import CALIBRATION_TEMPERATURES, Network, _moved, class_probabilities, network_class
 
 TEN = rf.ising(rf.square(10))
 KNOWN_TEN = rf.equilibrium.exact(TEN)

@@ -22,7 +22,7 @@ from rbmflow.training import (
     PCD,
     PTT,
     Exact,
-    checkpoint_updates,
+    Training,
     estimator_of,
     held_out,
     optimiser_of,
@@ -123,10 +123,13 @@ def test_schedules_start_at_the_rate_and_end_at_zero(schedule, halfway):
     assert rates[4] == pytest.approx(0.1 if schedule == "constant" else 0, abs=1e-5)
 
 
-def test_checkpoints_are_even_in_the_logarithm_with_both_ends():
-    assert checkpoint_updates(1000, 7) == (0, 1, 4, 16, 63, 251, 1000)
-    assert checkpoint_updates(3, 16) == (0, 1, 2, 3)
-    assert checkpoint_updates(50, 2) == (0, 50)
+@pytest.mark.parametrize(
+    ("updates", "checkpoints", "kept"),
+    [(1000, 7, (0, 1, 4, 16, 63, 251, 1000)), (3, 16, (0, 1, 2, 3)), (50, 2, (0, 50))],
+)
+def test_checkpoints_are_even_in_the_logarithm_with_both_ends(updates, checkpoints, kept):
+    settings = TrainingSettings(epochs=updates, batch=10, checkpoints=checkpoints)
+    assert Training.of(np.ones((10, 4), np.int8), MachineSettings(hidden=2), settings).kept_at == kept
 
 
 def test_checkpoints_hold_the_machines_of_shorter_trainings():

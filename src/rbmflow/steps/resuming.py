@@ -36,7 +36,7 @@ def train_resuming(
     whole = Training.of(data, machine, training)
     fresh = whole.start(key)
     done, state, parts = load_state(work / FILE, fresh, training.epochs) or (0, fresh, [])
-    for later, now, info in whole.epoch.chunks(state, done):
+    for later, now, info in whole.chunks(state, done):
         state, parts = now, [*parts, info]
         save_state(work / FILE, later, state, parts)
         progress(later / training.epochs)

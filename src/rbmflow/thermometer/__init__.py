@@ -7,16 +7,11 @@ mean class has a curve that was measured on draws.
 All of them have `temperature(spins [..., chain, y, x]) -> Reading`.
 """
 
-from rbmflow.thermometer.ensemble import Reading, Thermometer
-from rbmflow.thermometer.neural import NeuralThermometer, accuracy, cross_entropy
-from rbmflow.thermometer.neural_training import ThermometerHistory, train_thermometer
-
-__all__ = [
-    "NeuralThermometer",
-    "Reading",
-    "Thermometer",
-    "ThermometerHistory",
-    "accuracy",
-    "cross_entropy",
-    "train_thermometer",
-]
+from rbmflow.thermometer.ensemble import Reading as Reading, Thermometer as Thermometer
+from rbmflow.thermometer.neural import (
+    NeuralThermometer as NeuralThermometer,
+    ThermometerHistory as ThermometerHistory,
+    accuracy as accuracy,
+    cross_entropy as cross_entropy,
+    train_thermometer as train_thermometer,
+)

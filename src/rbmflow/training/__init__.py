@@ -1,6 +1,5 @@
 """Training: one loop of epochs, the ascent of the likelihood in it, one file for each estimator of its gradient."""
 
-from rbmflow.training.ascent import Training as Training, optimiser_of as optimiser_of
 from rbmflow.training.cd import CD as CD, contrastive_divergence as contrastive_divergence
 from rbmflow.training.estimator import (
     Estimator as Estimator,
@@ -8,12 +7,7 @@ from rbmflow.training.estimator import (
     estimator_of as estimator_of,
     recipe as recipe,
 )
-from rbmflow.training.fit import (
-    Epoch as Epoch,
-    FitState as FitState,
-    Objective as Objective,
-    checkpoint_updates as checkpoint_updates,
-)
+from rbmflow.training.fit import Fit as Fit, FitState as FitState
 from rbmflow.training.history import (
     Checkpoints as Checkpoints,
     Epochs as Epochs,
@@ -24,4 +18,9 @@ from rbmflow.training.history import (
 from rbmflow.training.pcd import PCD as PCD
 from rbmflow.training.ptt import PTT as PTT, Trajectory as Trajectory
 from rbmflow.training.summed import Exact as Exact
-from rbmflow.training.train import train as train, train_ensemble as train_ensemble
+from rbmflow.training.train import (
+    Training as Training,
+    optimiser_of as optimiser_of,
+    train as train,
+    train_ensemble as train_ensemble,
+)

@@ -15,43 +15,16 @@ from rbmflow import _scan
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow._types import Key
 from rbmflow.random import Shuffles
+from rbmflow.settings import ThermometerSettings, TrainingSettings
 
 UPDATES_IN_A_CHUNK = 4000
 """Updates of a small machine between two looks at a fit, in whole epochs."""
 
 
-def checkpoint_updates(updates: int, count: int) -> tuple[int, ...]:
-    """Updates at which a checkpoint is kept: 0, then at most `count - 1` spaced evenly in the logarithm."""
-    spaced = np.rint(np.geomspace(updates, 1, count - 1)).astype(int)
-    return (0, *sorted(set(spaced.tolist())))
-
-
-class Objective(eqx.Module):
-    """What is learned from batches: all in which one fit differs from another."""
-
-    @abc.abstractmethod
-    def optimiser(self, updates: int) -> optax.GradientTransformation:
-        """What makes updates of gradients, for a fit of so many."""
-
-    @abc.abstractmethod
-    def downhill(self, learner: Any, chains: Any, batch: Any, update: Array) -> tuple[Any, Any, Any]:
-        """What is carried from update to update, the gradient of what is to be made small, and numbers to average."""
-
-    @property
-    def cost(self) -> int:
-        """About how many times as long as that of a small machine an update takes."""
-        return 1
-
-    def seen(self, learner: Any, means: Any) -> Any:
-        """What is told of an epoch, from the learner after it and the means over its batches."""
-        del learner
-        return means
-
-
 class FitState(eqx.Module):
-    """Everything that a fit needs to go on: learner, optimiser, the objective's chains, the order of the samples.
+    """Everything that a fit needs to go on: learner, optimiser, its chains, the order of the samples.
 
-    `kept` holds the learners so far, row k that of the latest update up to `Epoch.kept_at[k]`; None if none are kept.
+    `kept` holds the learners so far, row k that of the latest update up to `Fit.kept_at[k]`; None if none are kept.
     """
 
     learner: Any
@@ -62,22 +35,44 @@ class FitState(eqx.Module):
     kept: Any
 
 
-class Epoch[O: Objective](eqx.Module):
-    """One pass through the samples, a step of the chunked driver; a last batch that is incomplete is left out."""
+class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
+    """One pass through the samples, a step of the chunked driver; a last batch that is incomplete is left out.
+
+    Kinds of it say what is learned from a batch, and by which optimiser.
+    """
 
     samples: Any
     """A pytree of arrays with the leading axis sample."""
-    objective: O
-    batch: int = eqx.field(static=True)
-    epochs: int = eqx.field(static=True)
-    """Passes of the whole fit."""
-    checkpoints: int = eqx.field(static=True, default=0)
-    """Learners that are kept at most, at `kept_at`; none if 0."""
+    settings: S = eqx.field(static=True)
 
     def __check_init__(self):
-        if self.batch > self.size:
+        if self.settings.batch > self.size:
             allowed = f"it must be at most the {self.size} configurations of the training set"
-            raise InvalidInput(Problem("batch", self.batch, allowed))
+            raise InvalidInput(Problem("batch", self.settings.batch, allowed))
+
+    @property
+    @abc.abstractmethod
+    def optimiser(self) -> optax.GradientTransformation:
+        """What makes updates of gradients."""
+
+    @abc.abstractmethod
+    def downhill(self, learner: Any, chains: Any, batch: Any, update: Array) -> tuple[Any, Any, Any]:
+        """What is carried from update to update, the gradient of what is to be made small, and numbers to average."""
+
+    def seen(self, learner: Any, means: Any) -> Any:
+        """What is told of an epoch, from the learner after it and the means over its batches."""
+        del learner
+        return means
+
+    @property
+    def cost(self) -> int:
+        """About how many times as long as that of a small machine an update takes."""
+        return 1
+
+    @property
+    def kept_at(self) -> tuple[int, ...]:
+        """Updates whose learners are kept."""
+        return ()
 
     @property
     def size(self) -> int:
@@ -87,31 +82,26 @@ class Epoch[O: Objective](eqx.Module):
     @property
     def batches(self) -> int:
         """Updates of an epoch."""
-        return self.size // self.batch
+        return self.size // self.settings.batch
 
     @property
     def updates(self) -> int:
         """Updates of the whole fit."""
-        return self.batches * self.epochs
+        return self.batches * self.settings.epochs
 
-    @property
-    def kept_at(self) -> tuple[int, ...]:
-        """Updates whose learners are kept."""
-        return checkpoint_updates(self.updates, self.checkpoints) if self.checkpoints else ()
-
-    def start(self, key: Key, learner: Any, chains: Any) -> FitState:
+    def begin(self, key: Key, learner: Any, chains: Any) -> FitState:
         """State before the first update."""
-        optimiser = self.objective.optimiser(self.updates).init(eqx.filter(learner, eqx.is_array))
+        optimiser = self.optimiser.init(eqx.filter(learner, eqx.is_array))
         rows, repeated = len(self.kept_at), lambda leaf: np.repeat(np.asarray(leaf)[None], rows, axis=0)
         kept = jax.device_put(jax.tree.map(repeated, learner)) if rows else None
         return FitState(learner, optimiser, chains, Shuffles.seeded(key), jax.device_put(np.int32(0)), kept)
 
     def chunks(self, state: FitState, done: int = 0, step: _scan.Step | None = None) -> Iterator[tuple[int, Any, Any]]:
         """Fit on from a state that has gone through `done` epochs; `step` is what an epoch is, if not this one."""
-        size = max(1, UPDATES_IN_A_CHUNK // (self.objective.cost * self.batches))
-        return _scan.chunks(step or self, state, self.epochs, size, done)
+        size = max(1, UPDATES_IN_A_CHUNK // (self.cost * self.batches))
+        return _scan.chunks(step or self, state, self.settings.epochs, size, done)
 
-    def fit[R](
+    def whole[R](
         self,
         state: FitState,
         finish: Callable[[FitState, list[Any]], R],
@@ -119,7 +109,7 @@ class Epoch[O: Objective](eqx.Module):
         step: _scan.Step | None = None,
     ) -> R:
         """What `finish` makes of the last state and of what was seen, chunk by chunk."""
-        return _scan.gathered(self.chunks(state, step=step), self.epochs, finish, progress)
+        return _scan.gathered(self.chunks(state, step=step), self.settings.epochs, finish, progress)
 
     def __call__(self, state: FitState) -> tuple[FitState, Any]:
         """State after the epoch, and what was seen in it."""
@@ -148,18 +138,17 @@ class Epoch[O: Objective](eqx.Module):
         _, ((learner, optimiser, chains), sums), kept = jax.lax.while_loop(
             lambda carry: carry[0] < last, to_next_kept, carry
         )
-        seen = self.objective.seen(learner, jax.tree.map(lambda total: total / self.batches, sums))
+        seen = self.seen(learner, jax.tree.map(lambda total: total / self.batches, sums))
         return FitState(learner, optimiser, chains, state.order, last, kept), seen
 
     def _batches(self, state: FitState) -> Any:
         """All batches of an epoch in their order, so that an update reads contiguous memory."""
         order = state.order.at(state.updates // self.batches, self.size)
-        chosen = order[: self.batches * self.batch]
-        return jax.tree.map(lambda rows: rows[chosen].reshape(self.batches, self.batch, *rows.shape[1:]), self.samples)
+        chosen = order[: self.batches * self.settings.batch]
+        return jax.tree.map(lambda rows: rows[chosen].reshape(self.batches, -1, *rows.shape[1:]), self.samples)
 
     def _update(self, at: Array, learning: tuple[Any, Any, Any], batch: Any) -> tuple[tuple[Any, Any, Any], Any]:
         learner, optimiser, chains = learning
-        chains, gradient, numbers = self.objective.downhill(learner, chains, batch, at)
-        descent = self.objective.optimiser(self.updates)
-        change, optimiser = descent.update(gradient, optimiser, learner)
+        chains, gradient, numbers = self.downhill(learner, chains, batch, at)
+        change, optimiser = self.optimiser.update(gradient, optimiser, learner)
         return (eqx.apply_updates(learner, change), optimiser, chains), numbers

@@ -47,7 +47,7 @@ class Checkpoints(Record):
     Parameters
     ----------
     update
-        Gradient updates that each has gone through, see `checkpoint_updates`.
+        Gradient updates that each has gone through, spaced evenly in the logarithm.
     weight_norm, largest_weight
         Root mean square and largest absolute weight; not finite where the training had diverged.
     free_energy_gap

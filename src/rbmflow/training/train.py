@@ -1,22 +1,126 @@
-"""Training of one machine, and of many of one shape at once, which is what fills a GPU."""
+"""Training of one machine, and of many of one shape at once, by stochastic gradient ascent of the log-likelihood."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
+from jaxtyping import Array, Int8
 
-from rbmflow._checks import Problems
-from rbmflow._doors import AnyKey, Configurations, keys_of
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._doors import AnyKey, Configurations, keys_of, rows_of, sides_in
 from rbmflow._own_settings import own_settings
-from rbmflow.rbm import RBM
+from rbmflow.random import key_for, split
+from rbmflow.rbm import RBM, on_lattice
 from rbmflow.settings import EstimatorName, MachineSettings, OptimiserName, ScheduleName, TrainingSettings, UnitsName
-from rbmflow.training.ascent import Training
-from rbmflow.training.estimator import Estimator
-from rbmflow.training.fit import Epoch, FitState
-from rbmflow.training.history import Epochs, History
+from rbmflow.training.estimator import Estimator, centred, estimator_of
+from rbmflow.training.fit import Fit, FitState
+from rbmflow.training.history import Epochs, History, held_out, read_checkpoints
 from rbmflow.training.ptt import TemperedChains
+
+MOMENTUM = 0.9
+
+
+def optimiser_of(settings: TrainingSettings, updates: int) -> optax.GradientTransformation:
+    r"""Optimiser that the settings name, for a training of so many updates.
+
+    The learning rate is constant, or falls to zero at the last update: linearly, or as
+    :math:`\frac{\eta}{2} (1 + \cos \pi t / t_{last})`. Weight decay shrinks the weights and no biases, by
+    :math:`\eta \lambda W` an update. D. P. Kingma, J. Ba, ICLR 2015, arXiv:1412.6980 (adam); I. Loshchilov, F. Hutter,
+    ICLR 2019, arXiv:1711.05101 (its decoupled weight decay).
+    """
+    rate: optax.ScalarOrSchedule = settings.learning_rate
+    if settings.schedule == "linear":
+        rate = optax.linear_schedule(settings.learning_rate, 0.0, updates)
+    elif settings.schedule == "cosine":
+        rate = optax.cosine_decay_schedule(settings.learning_rate, updates)
+    if settings.optimiser == "adam":
+        return optax.adamw(rate, weight_decay=settings.weight_decay, mask=_weights_only)
+    # After the momentum, which would multiply the decay by 1 / (1 - momentum).
+    decay = optax.add_decayed_weights(settings.weight_decay, _weights_only)
+    return optax.chain(
+        optax.trace(MOMENTUM) if settings.optimiser == "momentum" else optax.identity(),
+        decay if settings.weight_decay else optax.identity(),
+        optax.scale_by_learning_rate(rate),
+    )
+
+
+def _weights_only(machine: RBM) -> RBM:
+    return jax.tree.map(lambda leaf: leaf.ndim == 2, machine)
+
+
+class Training(Fit[TrainingSettings]):
+    """The ascent of the log-likelihood by an estimator of its gradient, and what its machines are looked at with."""
+
+    estimator: Estimator
+    machine: MachineSettings = eqx.field(static=True)
+    unseen: Int8[Array, "other visible"]
+    sides: tuple[int, int] | None = eqx.field(static=True)
+
+    @classmethod
+    def of(
+        cls,
+        data: Configurations,
+        machine: MachineSettings,
+        settings: TrainingSettings,
+        estimator: Estimator | None = None,
+    ) -> Training:
+        """Training on configurations in any form, by the estimator that the settings name if none is given."""
+        if settings.centred and not machine.biases:
+            allowed = "a centred gradient changes the biases, so machine.biases must be true"
+            raise InvalidInput(Problem("centred", settings.centred, allowed))
+        samples, unseen = map(jax.device_put, held_out(np.asarray(rows_of(data)), settings.held_out))
+        return cls(samples, settings, estimator or estimator_of(settings), machine, unseen, sides_in(data))
+
+    @property
+    def optimiser(self) -> optax.GradientTransformation:
+        """That of the settings."""
+        return optimiser_of(self.settings, self.updates)
+
+    @property
+    def kept_at(self) -> tuple[int, ...]:
+        """Update 0, then at most so many as the settings say less one, spaced evenly in the logarithm."""
+        spaced = np.rint(np.geomspace(self.updates, 1, self.settings.checkpoints - 1)).astype(int)
+        return (0, *sorted(set(spaced.tolist())))
+
+    def start(self, key: AnyKey) -> FitState:
+        """State before the first update: random weights and freshly seeded generators."""
+        for_weights, for_chains, for_order = split(key_for(key, "train"), 3)
+        untrained = RBM.random(for_weights, self.samples.shape[1], self.machine)
+        return self.begin(for_order, untrained, self.estimator.start(for_chains, untrained, self.settings.batch))
+
+    def downhill(self, learner: RBM, chains: Any, batch: Int8[Array, "sample visible"], update: Array) -> Any:
+        """The gradient of minus the log-likelihood, and the fraction of changed units."""
+        del update
+        visible = learner.units.from_spins(batch)
+        chains, gradient, changed = self.estimator.gradient(learner, chains, visible)
+        if self.settings.centred:
+            gradient = centred(learner, gradient, visible)
+        if not self.machine.biases:
+            still = (jnp.zeros_like(gradient.visible_bias), jnp.zeros_like(gradient.hidden_bias))
+            gradient = eqx.tree_at(lambda g: (g.visible_bias, g.hidden_bias), gradient, still)
+        return chains, jax.tree.map(jnp.negative, gradient), changed
+
+    def seen(self, learner: RBM, means: Array) -> Epochs:
+        """See `History`."""
+        return Epochs(means, jnp.sqrt(jnp.mean(learner.weights**2)), jnp.max(jnp.abs(learner.weights)))
+
+    def finished(self, state: FitState, seen: list[Epochs]) -> tuple[RBM, History]:
+        """Trained machine and history of a training that has gone through these epochs."""
+        joined = jax.tree.map(lambda *parts: np.concatenate(parts), *seen)
+        last = int(state.updates)
+        updates = (*(update for update in self.kept_at if update < last), last)
+        machines = jax.tree.map(lambda rows: jax.device_put(np.asarray(rows)[: len(updates)]), state.kept)
+        read = read_checkpoints(updates, machines, self.samples, self.unseen)
+        tempered = state.chains.trajectory(state.learner) if isinstance(state.chains, TemperedChains) else None
+        curves = joined.reconstruction, joined.weight_norm, joined.largest_weight
+        history = History(*curves, read, tempered, self.settings.epochs)
+        return on_lattice((jax.device_put(state.learner), history), self.sides)
 
 
 @own_settings
@@ -103,31 +207,24 @@ def train(
         checkpoints=checkpoints,
     )
     training = Training.of(data, MachineSettings(hidden, units, biases, initial_scale), of_training, own)
-    return training.epoch.fit(training.start(key), training.finished, progress)
+    return training.whole(training.start(key), training.finished, progress)
 
 
-class AllEpochs(eqx.Module):
+class Ensemble(eqx.Module):
     """One pass of every machine through the training set, a step of the chunked driver."""
 
-    epoch: Epoch
+    training: Training
 
     def __call__(self, states: FitState) -> tuple[FitState, Any]:
         """States after the epoch, and what was seen of each."""
         # The number of updates is the same for all and stays a scalar, so that loops keep their plain bounds.
-        axes = _axes_of(states)
-        return eqx.filter_vmap(self.epoch, in_axes=(axes,), out_axes=(axes, eqx.if_array(0)))(states)
-
-
-def _axes_of(states: FitState) -> FitState:
-    """Leading axis of every array of the states of an ensemble; none for the number of updates."""
-    axes = jax.tree.map(lambda leaf: 0 if eqx.is_array(leaf) else None, states)
-    return eqx.tree_at(lambda at: at.updates, axes, None)
+        axes = eqx.tree_at(lambda at: at.updates, jax.tree.map(lambda _: 0, states), None)
+        return eqx.filter_vmap(self.training, in_axes=(axes,), out_axes=(axes, eqx.if_array(0)))(states)
 
 
 def together(states: Sequence[FitState]) -> FitState:
     """States of one shape in one, with a leading axis on every array but the number of updates."""
-    stack = lambda *leaves: jax.device_put(np.stack(leaves)) if eqx.is_array(leaves[0]) else leaves[0]  # noqa: E731
-    whole = jax.tree.map(stack, *states)
+    whole = jax.tree.map(lambda *leaves: jax.device_put(np.stack(leaves)), *states)
     return eqx.tree_at(lambda at: at.updates, whole, states[0].updates)
 
 
@@ -183,4 +280,4 @@ def train_ensemble(
 
         return [alone(number) for number in range(len(states.order.keys))]
 
-    return trained.epoch.fit(states, finish, progress, AllEpochs(trained.epoch))
+    return trained.whole(states, finish, progress, Ensemble(trained))
