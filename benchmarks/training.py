@@ -2,6 +2,8 @@
 
     taskset -c 0 python benchmarks/training.py    writes results/training.md and results/training.svg
     python benchmarks/training.py --cores         16 machines in two processes on two cores against one on one
+    python benchmarks/training.py --sides         batch 1000 at L = 32 to 128, and machines trained at once
+    python benchmarks/training.py --first         first calls of train, iterate and read in new processes
 
 Times are CPU seconds of this process, so that other work on the machine counts less; medians over rounds in which all
 codes take turns; compilation is excluded. GPUs: `gpu.py`. Peers (scikit-learn, rbms) come with the dependency group
@@ -22,6 +24,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -34,6 +37,7 @@ from rbmflow import _scan
 from rbmflow.execute.surroundings import one_thread
 from rbmflow.settings import MachineSettings, TrainingSettings
 from rbmflow.training import Training
+from rbmflow.training.train import Ensemble, together
 
 VISIBLE, HIDDEN, SAMPLES = 100, 64, 25_000
 RESULTS = Path(__file__).parent / "results"
@@ -50,22 +54,24 @@ def rate(work, updates):
     return updates / (time.process_time() - started)
 
 
-def spins():
+def spins(samples=SAMPLES, visible=VISIBLE):
     """Training set of independent spins."""
-    return np.where(np.random.default_rng(0).random((SAMPLES, VISIBLE)) < 0.5, -1, 1).astype(np.int8)
+    return np.where(
+        np.random.default_rng(0).random((samples, visible), dtype=np.float32) < 0.5, np.int8(-1), np.int8(1)
+    )
 
 
 class Ours:
     """The library's own epochs, compiled before the first measurement."""
 
-    def __init__(self, batch, checkpoints=16, epochs=10**6):
-        data = jnp.asarray(spins())
+    def __init__(self, batch, checkpoints=16, epochs=10**6, data=None, machines=1):
+        data = jnp.asarray(spins() if data is None else data)
         machine = MachineSettings(hidden=HIDDEN)
         training = TrainingSettings(epochs=epochs, batch=batch, checkpoints=checkpoints)
         whole = Training.of(data, machine, training)
-        self.epoch = whole
-        self.updates_of_an_epoch = SAMPLES // batch
-        self.state = whole.start(jax.random.key(0))
+        starts = [whole.start(key) for key in jax.random.split(jax.random.key(0), machines)]
+        self.epoch, self.state = (whole, starts[0]) if machines == 1 else (Ensemble(whole), together(starts))
+        self.updates_of_an_epoch = machines * (len(data) // batch)
         self.run(1)
 
     def run(self, epochs):
@@ -82,9 +88,10 @@ class Ours:
 class PlainNumpy:
     """The loop that everybody writes, in float32."""
 
-    def __init__(self, batch):
-        self.batch, self.data, self.rng = batch, spins().astype(np.float32), np.random.default_rng(0)
-        self.weights = 0.1 * self.rng.standard_normal((VISIBLE, HIDDEN), dtype=np.float32)
+    def __init__(self, batch, data=None):
+        data = spins() if data is None else data
+        self.batch, self.data, self.rng = batch, data.astype(np.float32), np.random.default_rng(0)
+        self.weights = 0.1 * self.rng.standard_normal((data.shape[1], HIDDEN), dtype=np.float32)
 
     def speed(self, updates):
         """Updates per second."""
@@ -94,9 +101,9 @@ class PlainNumpy:
         """Train on."""
         batch, rng, weights, one = self.batch, self.rng, self.weights, np.float32(1)
         for update in range(updates):
-            at = update % (SAMPLES // batch)
+            at = update % (len(self.data) // batch)
             if at == 0:
-                order = rng.permutation(SAMPLES)
+                order = rng.permutation(len(self.data))
             visible = self.data[order[at * batch : (at + 1) * batch]]
             means = np.tanh(visible @ weights)
             hidden = np.where(means > 2 * rng.random(means.shape, dtype=np.float32) - 1, one, -one)
@@ -142,16 +149,17 @@ class ScikitLearn:
 class Rbms:
     """The CD-1 gradient and update of rbms with units -1/+1."""
 
-    def __init__(self, batch):
+    def __init__(self, batch, data=None):
         import torch
         from rbms.ising_ising.classes import IIRBM
         from rbms.sampler.cd import CD
 
         torch.set_num_threads(1)
         self.torch, self.batch = torch, batch
-        self.data = torch.from_numpy(spins().astype(np.float32))
-        weights = 0.1 * torch.randn(VISIBLE, HIDDEN)
-        self.machine = IIRBM(weight_matrix=weights, vbias=torch.zeros(VISIBLE), hbias=torch.zeros(HIDDEN))
+        self.data = torch.from_numpy((spins() if data is None else data).astype(np.float32))
+        visible = self.data.shape[1]
+        weights = 0.1 * torch.randn(visible, HIDDEN)
+        self.machine = IIRBM(weight_matrix=weights, vbias=torch.zeros(visible), hbias=torch.zeros(HIDDEN))
         self.sampler = CD(self.machine, 1)
         self.optimiser = torch.optim.SGD(list(self.machine.parameters()), lr=0.01, maximize=True)
         self.run(2)
@@ -165,7 +173,7 @@ class Rbms:
         """Train on."""
         machine, batch = self.machine, self.batch
         for update in range(updates):
-            at = update % (SAMPLES // batch) * batch
+            at = update % (len(self.data) // batch) * batch
             visible = self.data[at : at + batch]
             self.optimiser.zero_grad(set_to_none=False)
             data = machine.init_chains(num_samples=batch, start_v=visible)
@@ -262,6 +270,90 @@ def cores():
     (RESULTS / "training-cores.md").write_text(text + "\n", encoding="utf-8")
 
 
+def sides(rounds):
+    """Batch 1000 on larger lattices beside plain NumPy and rbms, and machines of L = 10 trained at once."""
+    lines = [
+        about(),
+        "",
+        "| CD-1, batch 1000, 64 hidden units | L | CPU s / update | rbmflow is faster by |",
+        "|---|---|---|---|",
+    ]
+    for side in (32, 64, 128):
+        data = spins(2000, side**2)
+        codes = {"rbmflow": Ours(1000, checkpoints=2, data=data), "plain NumPy": PlainNumpy(1000, data)}
+        codes |= {"rbms": Rbms(1000, data)} if installed("rbms") else {}
+        speeds = {name: [code.speed(2) for _ in range(rounds)] for name, code in codes.items()}
+        for name, row in speeds.items():
+            ratio = statistics.median(a / b for a, b in zip(speeds["rbmflow"], row, strict=True))
+            lines.append(f"| {name} | {side} | {1 / statistics.median(row):.3g} | {ratio:.2f} |")
+    lines += ["", "| machines of L = 10 trained at once, batch 100 | updates / CPU s, one thread |", "|---|---|"]
+    for machines in (1, 4, 16):
+        code = Ours(100, checkpoints=2, data=spins(5000), machines=machines)
+        rate_of_all = statistics.median(code.speed(50 * machines) for _ in range(rounds))
+        lines.append(f"| {machines} | {rate_of_all:.0f} |")
+    lines += [
+        "",
+        "On a CPU machines that are trained at once gain nothing over one after another: two cores take two processes.",
+    ]
+    write("training-sides.md", lines)
+
+
+FIRST_CALLS = """
+import sys, time
+import jax, numpy as np, rbmflow as rf
+from rbmflow.settings import MachineSettings, ThermometerSettings
+what = sys.argv[1]
+key, model = jax.random.key(0), rf.ising(rf.square(10))
+spins = np.where(np.random.default_rng(0).random((100, 10, 10)) < 0.5, -1, 1).astype(np.int8)
+if what == "train":
+    call = lambda: rf.train(key, np.tile(spins.reshape(100, -1), (250, 1)), hidden=64, epochs=1)
+elif what == "iterate":
+    machine = rf.RBM.random(key, 100, MachineSettings(hidden=64))
+    call = lambda: rf.iterate(key, machine, spins, 40)
+elif what == "neural":
+    thermometer, _ = rf.train_thermometer(key, model, [1.0, 2.0, 4.0], ThermometerSettings(draws=500, epochs=1))
+    call = lambda: thermometer.temperature(spins)
+else:
+    exact = rf.equilibrium.exact(model)
+    observable = exact.mean_class([1.0, 2.0, 4.0]) if what == "bayes" else what
+    call = lambda: rf.Thermometer(observable, exact).temperature(spins)
+for _ in range(2):
+    started = time.process_time()
+    call()
+    print(time.process_time() - started)
+"""
+
+
+def first_calls(rounds):
+    """CPU seconds of a first call and of a second in new processes with empty caches of compiled programs."""
+    lines = [
+        about(),
+        "",
+        "| L = 10, cold cache | first call, CPU s | second | first less second |",
+        "|---|---|---|---|",
+    ]
+    for what in ("train", "iterate", "energy", "magnetization", "correlation", "bayes", "neural"):
+        rows = []
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                environment = os.environ | one_thread() | {"JAX_COMPILATION_CACHE_DIR": folder}
+                command = [sys.executable, "-c", FIRST_CALLS, what]
+                output = subprocess.check_output(command, env=environment, text=True).split()
+            first, second = map(float, output)
+            rows.append((first, second, first - second))
+        name = what if what in ("train", "iterate") else f"read, {what}"
+        medians = (f"{statistics.median(column):.2f}" for column in zip(*rows, strict=True))
+        lines.append(f"| {name} | {' | '.join(medians)} |")
+    lines += ["", "The first call of a thermometer makes its curve too; a neural one has its curve from its training."]
+    write("first-calls.md", lines)
+
+
+def write(name, lines):
+    """Keep and show a table."""
+    (RESULTS / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
 def figure(path, measured):
     """Bars of the speeds."""
     import matplotlib
@@ -303,13 +395,15 @@ def main():
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cores", action="store_true", help="two cores against one")
+    parser.add_argument("--sides", action="store_true", help="larger lattices, and machines at once")
+    parser.add_argument("--first", action="store_true", help="first calls in new processes")
     parser.add_argument("--rounds", type=int, default=7)
     asked = parser.parse_args()
     if asked.cores:
         return cores()
+    if asked.sides or asked.first:
+        return (sides if asked.sides else first_calls)(asked.rounds)
     measured = {batch: compare(batch, asked.rounds) for batch in (100, 1000)}
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         calls = first_call(folder)
     lines = list(report(measured))

@@ -21,7 +21,7 @@ FURTHER = {
 }
 FORMULAS = [
     name
-    for name in exact.__all__
+    for name in vars(exact)
     if callable(getattr(exact, name)) and "model" in inspect.signature(getattr(exact, name)).parameters
 ]
 

@@ -3,20 +3,13 @@
 One face, three sources: `exact` where formulas are known, `enumerated` for tiny models, `reweighted` from draws.
 """
 
-from rbmflow.equilibrium.closed_forms import exact
-from rbmflow.equilibrium.curve import Curve
-from rbmflow.equilibrium.enumerated import enumerated
-from rbmflow.equilibrium.measured import MeasuredDraws, covering, measured
-from rbmflow.equilibrium.reweighted import reweighted
-from rbmflow.equilibrium.source import Equilibrium
-
-__all__ = [
-    "Curve",
-    "Equilibrium",
-    "MeasuredDraws",
-    "covering",
-    "enumerated",
-    "exact",
-    "measured",
-    "reweighted",
-]
+from rbmflow.equilibrium.closed_forms import exact as exact
+from rbmflow.equilibrium.curve import Curve as Curve
+from rbmflow.equilibrium.enumerated import enumerated as enumerated
+from rbmflow.equilibrium.measured import (
+    MeasuredDraws as MeasuredDraws,
+    covering as covering,
+    measured as measured,
+)
+from rbmflow.equilibrium.reweighted import reweighted as reweighted
+from rbmflow.equilibrium.source import Equilibrium as Equilibrium

@@ -48,7 +48,7 @@ class ClosedForms(Equilibrium):
         known, _ = _FORMS.get(observable, (lambda model: False, None))
         return observable.of_energy is not None or known(self.model)
 
-    def levels(self, observable: Observable = ENERGY) -> Levels:
+    def levels(self, observable: Observable = ENERGY, copy: int = 0) -> Levels:
         """The levels of `exact.log_density_of_states`, with an observable that is a function of the energy."""
         energies, logs = formulas.log_density_of_states(self.model)
         values = np.asarray(observable.of_energy(self.model, energies))  # pyright: ignore[reportOptionalCall]

@@ -12,17 +12,23 @@ MOST_STATES = 2**20
 """Configurations that are held in memory."""
 
 
+def all_states(model: Model) -> Int8[np.ndarray, "state *lattice"]:
+    """All configurations of a model."""
+    states, sites = np.array(model.states, np.int8), model.lattice.sites
+    place = np.arange(states.size**sites)[:, None] // states.size ** np.arange(sites) % states.size
+    return states[place].reshape(-1, *model.lattice.shape)
+
+
 class Enumerated(Equilibrium):
     """All configurations of a model: see `enumerated`."""
 
     def __init__(self, model: Model):
-        lattice, states = model_of(model).lattice, np.array(model.states, np.int8)
-        number = states.size**lattice.sites
+        lattice = model_of(model).lattice
+        number = len(model.states) ** lattice.sites
         allowed = f"up to {MOST_STATES} configurations are summed (20 sites of two states), not {number}"
         Problems.only(number <= MOST_STATES, "lattice", lattice, allowed)
         super().__init__(model)
-        place = np.arange(number)[:, None] // states.size ** np.arange(lattice.sites) % states.size
-        self.spins: Int8[np.ndarray, "state *lattice"] = states[place].reshape(-1, *lattice.shape)
+        self.spins = all_states(model)
         counted, energies = model.terms(self.spins)
         total = (np.asarray(counted) @ energies).round(9)
         self.energy, self.level, self.count = np.unique(total, return_inverse=True, return_counts=True)
@@ -34,7 +40,7 @@ class Enumerated(Equilibrium):
         """Every observable is known."""
         return True
 
-    def levels(self, observable: Observable = ENERGY) -> Levels:
+    def levels(self, observable: Observable = ENERGY, copy: int = 0) -> Levels:
         """The levels that are attained, with means over their configurations."""
         values = observable.values(self.model, self.spins)
         sums = np.stack([np.bincount(self.level, part) for part in values])

@@ -41,6 +41,7 @@ class Reweighted(Equilibrium):
     """Draws at several temperatures: see `reweighted`."""
 
     knots = 257
+    copies = BLOCKS
 
     def __init__(self, measured: MeasuredDraws, known: Equilibrium | None, rising: bool):
         super().__init__(measured.model)
@@ -104,15 +105,8 @@ class Reweighted(Equilibrium):
         """Whether the observable was measured, or is a function of the energy."""
         return observable.of_energy is not None or observable.name in self.measured.names
 
-    def levels(self, observable: Observable = ENERGY) -> Levels:
-        """The levels that were met, or those of the ln g(E) that was given."""
-        return self._levels(observable, 0)
-
-    def copies(self, observable: Observable) -> list[Levels]:
-        """The same without one twentieth of the draws each."""
-        return [self._levels(observable, 1 + one) for one in range(BLOCKS)]
-
-    def _levels(self, observable: Observable, copy: int) -> Levels:
+    def levels(self, observable: Observable = ENERGY, copy: int = 0) -> Levels:
+        """The levels that were met, or those of the ln g(E) that was given; copies lack a twentieth of the draws."""
         if observable.of_energy is not None:
             parts = np.asarray(observable.of_energy(self.model, self.energy), np.float64)[None]
             return Levels(self.energy, self._log_counts[copy], parts)

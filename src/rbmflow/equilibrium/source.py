@@ -50,6 +50,8 @@ class Equilibrium(abc.ABC):
     model: Model
     strongest, knots = 3.4, KNOTS
     """Coupling of the coldest knot of a curve but T = 0, and how many there are."""
+    copies = 0
+    """Copies with a block of the draws left out each, numbered from 1; none of what has no error."""
 
     def __init__(self, model: Model):
         self.model = model
@@ -61,12 +63,8 @@ class Equilibrium(abc.ABC):
         """Whether the mean of an observable is known here."""
 
     @abc.abstractmethod
-    def levels(self, observable: Observable = ENERGY) -> Levels:
-        """The energy levels with the means of an observable that is known through them."""
-
-    def copies(self, observable: Observable) -> list[Levels]:
-        """The same with a block of the draws left out each, for the jackknife; none of what has no error."""
-        return []
+    def levels(self, observable: Observable = ENERGY, copy: int = 0) -> Levels:
+        """The energy levels with the means of an observable that is known through them; or a copy for the jackknife."""
 
     def log_excitations(self, temperature: Numbers) -> Float64[np.ndarray, "*batch"]:
         r"""Logarithm of :math:`\sum_E g(E)\, e^{-(E - E_0)/T}`, finite at every temperature."""
@@ -104,7 +102,7 @@ class Equilibrium(abc.ABC):
         """Means of the parts, and those of the copies of the jackknife."""
         self.check(observable)
         coupling = inverse_temperature(temperature)
-        every = [self.levels(observable), *self.copies(observable)]
+        every = [self.levels(observable, copy) for copy in range(1 + self.copies)]
         some = max(1, LEVELS_AT_ONCE // every[0].energy.size)
         found = [np.empty((len(one.parts), coupling.size)) for one in every]
         for start in range(0, coupling.size, some):

@@ -5,39 +5,27 @@ one number for each, on tori of any size unless they say otherwise. Negative tem
 lattices that are too large are refused (`InvalidInput`). Not here: other boundaries, other models.
 """
 
-from rbmflow.exact import infinite
-from rbmflow.exact.energy_levels import density_of_states, energy_distribution, log_density_of_states
-from rbmflow.exact.infinite import critical_temperature
-from rbmflow.exact.kaufman import energy, log_partition, specific_heat, specific_heat_peak
-from rbmflow.exact.row_transfer import (
-    abs_magnetization,
-    binder,
-    correlation_length,
-    correlations_known,
-    magnetization_distribution,
-    magnetization_known,
-    magnetization_moment,
-    structure_factors,
-    two_point,
+from rbmflow.exact import infinite as infinite
+from rbmflow.exact.energy_levels import (
+    density_of_states as density_of_states,
+    energy_distribution as energy_distribution,
+    log_density_of_states as log_density_of_states,
 )
-
-__all__ = [
-    "abs_magnetization",
-    "binder",
-    "correlation_length",
-    "correlations_known",
-    "critical_temperature",
-    "density_of_states",
-    "energy",
-    "energy_distribution",
-    "infinite",
-    "log_density_of_states",
-    "log_partition",
-    "magnetization_distribution",
-    "magnetization_known",
-    "magnetization_moment",
-    "specific_heat",
-    "specific_heat_peak",
-    "structure_factors",
-    "two_point",
-]
+from rbmflow.exact.infinite import critical_temperature as critical_temperature
+from rbmflow.exact.kaufman import (
+    energy as energy,
+    log_partition as log_partition,
+    specific_heat as specific_heat,
+    specific_heat_peak as specific_heat_peak,
+)
+from rbmflow.exact.row_transfer import (
+    abs_magnetization as abs_magnetization,
+    binder as binder,
+    correlation_length as correlation_length,
+    correlations_known as correlations_known,
+    magnetization_distribution as magnetization_distribution,
+    magnetization_known as magnetization_known,
+    magnetization_moment as magnetization_moment,
+    structure_factors as structure_factors,
+    two_point as two_point,
+)

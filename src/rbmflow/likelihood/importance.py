@@ -12,6 +12,7 @@ from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, rows_of
 from rbmflow._own_settings import own_settings
 from rbmflow.dataset import Draws
+from rbmflow.equilibrium.enumerated import all_states
 from rbmflow.likelihood.annealing import annealed_log_partition, flow_ends
 from rbmflow.likelihood.partition import (
     LogPartition,
@@ -60,20 +61,15 @@ def log_weights(machine: RBM, model: Model, draws: Draws) -> Float[np.ndarray, "
 
     The draws are independent and exact, as many at each temperature of the mixture, of a model without field.
     """
-    Problems.only(
-        isinstance(draws, Draws), "draws", type(draws).__name__, "they must be Draws, with their temperatures"
-    )
+    allowed = "they must be Draws, with their temperatures"
+    Problems.only(isinstance(draws, Draws), "draws", type(draws).__name__, allowed)
     log_mixture = log_mixture_probability(model, draws.temperatures, draws)
     return (log_probability(machine, draws, LogPartition(0.0)) - log_mixture).reshape(len(draws.temperatures), -1)
 
 
-def all_states(model: Model) -> Int8[np.ndarray, "state y x"] | None:
+def states_of(model: Model) -> Int8[np.ndarray, "state y x"] | None:
     """All configurations of a lattice of at most 16 sites, None of a larger one."""
-    sites = model.lattice.sites
-    if sites > MOST_SUMMED:
-        return None
-    bits = (np.arange(2**sites)[:, None] >> np.arange(sites)) & 1
-    return (2 * bits - 1).astype(np.int8).reshape(-1, *model.lattice.shape)
+    return all_states(model) if model.lattice.sites <= MOST_SUMMED else None
 
 
 def unusable(weights: Float[np.ndarray, "temperature draw"], draws: Draws) -> str:
@@ -184,7 +180,7 @@ def excess_nats(machine: RBM, model: Model, held_out: Draws, partition: LogParti
     True
     """
     x = log_weights(machine, model, held_out) - partition.value
-    if partition.method == "exact" and (states := all_states(model)) is not None:
+    if partition.method == "exact" and (states := states_of(model)) is not None:
         log_mixture = log_mixture_probability(model, held_out.temperatures, states)
         log_machine = log_probability(machine, states, partition)
         part = np.exp(log_mixture)

@@ -9,7 +9,7 @@ from rbmflow import equilibrium, exact
 from rbmflow._doors import Temperatures, temperatures_of
 from rbmflow._own_settings import own_settings
 from rbmflow.dataset import Draws
-from rbmflow.likelihood.importance import all_states, log_weights, unusable
+from rbmflow.likelihood.importance import log_weights, states_of, unusable
 from rbmflow.likelihood.partition import LogPartition, log_probability, stratified
 from rbmflow.model import Model
 from rbmflow.observables import ENERGY
@@ -50,7 +50,7 @@ def stationary_law(machine: RBM, model: Model, draws: Draws) -> Stationary:
     >>> abs(stationary_law(free, model, draws).energy) < 1e-12
     True
     """
-    if (states := all_states(model)) is not None:
+    if (states := states_of(model)) is not None:
         spins, weights = states, log_probability(machine, states, LogPartition(0.0))
     else:
         spins, weights = draws.spins, log_weights(machine, model, draws)
