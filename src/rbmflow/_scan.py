@@ -52,23 +52,3 @@ def chunks(step: Step, state: Any, total: int, size: int, done: int = 0) -> Iter
         state, info = jax.block_until_ready(_run(step, state, jax.device_put(np.int32(count)), size))
         done += count
         yield done, state, info if count == size else jax.tree.map(lambda leaf, count=count: leaf[:count], info)
-
-
-def gathered[R](
-    chunks: Iterator[tuple[int, Any, Any]],
-    total: int,
-    finish: Callable[[Any, list[Any]], R],
-    progress: Callable[[float], None] | None,
-) -> R:
-    """What `finish(state, infos)` makes of all chunks; on Ctrl-C `Interrupted` with what it makes of those done."""
-    done, state, infos = 0, None, []
-    try:
-        for later, now, info in chunks:
-            done, state, infos = later, now, [*infos, info]
-            if progress is not None:
-                progress(done / total)
-        return finish(state, infos)
-    except KeyboardInterrupt:
-        if 0 < done < total:
-            raise Interrupted(f"stopped after {done} of {total} epochs", finish(state, infos)) from None
-        raise

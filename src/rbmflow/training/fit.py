@@ -108,8 +108,18 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
         progress: Callable[[float], None] | None,
         step: _scan.Step | None = None,
     ) -> R:
-        """What `finish` makes of the last state and of what was seen, chunk by chunk."""
-        return _scan.gathered(self.chunks(state, step=step), self.settings.epochs, finish, progress)
+        """What `finish(state, infos)` makes of all epochs; on Ctrl-C `Interrupted` with what it makes of those done."""
+        total, done, infos = self.settings.epochs, 0, []
+        try:
+            for later, now, info in self.chunks(state, step=step):
+                done, state, infos = later, now, [*infos, info]
+                if progress is not None:
+                    progress(done / total)
+            return finish(state, infos)
+        except KeyboardInterrupt:
+            if 0 < done < total:
+                raise _scan.Interrupted(f"stopped after {done} of {total} epochs", finish(state, infos)) from None
+            raise
 
     def __call__(self, state: FitState) -> tuple[FitState, Any]:
         """State after the epoch, and what was seen in it."""
