@@ -97,7 +97,7 @@ def energies(sizes):
                 kernel = method.sweep(model, temperature)
                 up = None if temperature > CRITICAL else np.ones(sizes.chains, np.int8)
                 state = kernel.advance(kernel.start(jax.random.key(1), sizes.chains, up), sizes.sweeps)
-                energy = kernel.observe(state)[0]
+                energy = kernel.observe(kernel.planes(state))[0]
                 error = energy.std() / math.sqrt(energy.size)
                 away = abs(energy.mean() - exact.energy(model, temperature)) / error
                 require(f"E of {method.name}, L = {length}, T = {temperature}, errors", away, 5)

@@ -1,8 +1,8 @@
 """Speed of the lattice samplers, beside their peers in the same run.
 
-    taskset -c 0 python benchmarks/sampling.py            one core: flips, independent configurations, cost against L
-    python benchmarks/sampling.py --cores                 two cores against one (Linux)
+    taskset -c 0 python benchmarks/sampling.py
 
+What a user waits for is in `sample.py`; here are flips, independent configurations and cost against L on one core.
 Times on the CPU are CPU seconds of this process, medians, compilation excluded: on a busy machine they are steadier
 than the clock. Peers (mcising, dwave-samplers) and numba come with the dependency group `bench`; those not installed
 are left out. GPUs: `gpu.py`.
@@ -10,14 +10,11 @@ are left out. GPUs: `gpu.py`.
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import importlib.metadata
 import os
 import platform
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -56,12 +53,12 @@ def advancing(kernel, state, count):
     return work
 
 
-def flips_per_ns(method, length, replicas, count):
-    """Attempted spin updates per ns at T_c."""
+def flips_per_ns(method, length, count):
+    """Attempted spin updates per ns at T_c, of the replicas that a core moves together."""
     kernel = method.sweep(rf.ising(rf.square(length)), CRITICAL)
-    state = kernel.start(jax.random.key(0), replicas, np.ones(replicas, np.int8))
+    state = kernel.start(jax.random.key(0), kernel.bundle, np.ones(kernel.bundle, np.int8))
     seconds = median_seconds(advancing(kernel, state, count))
-    return length**2 * replicas * count / seconds / 1e9
+    return length**2 * kernel.bundle * count / seconds / 1e9
 
 
 def generator_bound():
@@ -93,12 +90,11 @@ def independent_per_second(method, length, draws=100_000):
         generator = np.random.default_rng(0)
         return draws / median_seconds(lambda: method.draw(generator, model, CRITICAL, draws), 3), 0.5
     kernel = method.sweep(model, CRITICAL)
-    replicas = 1024 if isinstance(method, Metropolis | HeatBath) else 128 if isinstance(method, SwendsenWang) else 512
-    state = kernel.start(jax.random.key(0), replicas, np.ones(replicas, np.int8))
-    state, tau, *_ = chains.thermalise(model, kernel, state)
+    ensemble = chains.Ensemble(jax.random.key(0), model, kernel, CRITICAL, kernel.bundle)
+    tau, *_ = chains.thermalise(ensemble, method.expected(model, CRITICAL)[0])
     count = max(1, 20_000 // length**2)
-    seconds = median_seconds(advancing(kernel, state, count), 3)
-    return replicas * count / (2 * tau * seconds), tau
+    seconds = median_seconds(advancing(kernel, ensemble.states[0], count), 3)
+    return kernel.bundle * count / (2 * tau * seconds), tau
 
 
 def mcising_rates(algorithm, length, sweeps):
@@ -156,10 +152,10 @@ def flips_table():
     yield ROW.format("-" * 64, "-" * 8, "-" * 12)
     bound = generator_bound()
     yield ROW.format("bound: 24 random bits a flip, no more", "", f"{bound:.2f}")
-    for length, replicas, count in ((10, 4096, 100), (64, 1024, 20), (512, 256, 10)):
+    for length, count in ((10, 10_000), (64, 500), (512, 10)):
         peer = mcising_rates("metropolis", length, max(200, 100_000 // length**2))[0] if installed("mcising") else 0
         for method in (Metropolis(), HeatBath()):
-            rate = flips_per_ns(method, length, replicas, count)
+            rate = flips_per_ns(method, length, count)
             told = f"{rate / bound:.2f} of the bound" + (f", {rate / peer:.1f} x mcising" if peer else "")
             yield ROW.format(f"rbmflow {method.name}: {told}", length, f"{rate:.2f}")
         if peer:
@@ -227,42 +223,8 @@ def cost_figure(path):
         figure.savefig(path, metadata={"Date": None})
 
 
-ONE_RUN = """
-import time, jax, sys
-sys.path.insert(0, {folder!r})
-import sampling
-for method in (sampling.Metropolis(), sampling.Wolff()):
-    kernel = method.sweep(sampling.rf.ising(sampling.rf.square(64)), 2.27)
-    if method.refusal(None) is None:
-        work = sampling.advancing(kernel, kernel.start(jax.random.key(0), 1024, None), 100)
-        print(method.name, sampling.median_seconds(work, clock=time.perf_counter))
-"""
-
-
-def cores():
-    """Wall time of the same work on one core and on two."""
-    code = ONE_RUN.format(folder=str(Path(__file__).parent))
-    chosen = sorted(os.sched_getaffinity(0))[:2]
-    rows = []
-    for count in (1, 2):
-        places = ",".join(map(str, chosen[:count]))
-        output = subprocess.check_output(["taskset", "-c", places, sys.executable, "-c", code], text=True)
-        rows.append([line.rsplit(" ", 1) for line in output.splitlines()])
-    ratios = [
-        f"{name} {float(one) / float(two):.2f} times as fast" for (name, one), (_, two) in zip(*rows, strict=True)
-    ]
-    text = f"{about(2)}: 1024 replicas of L = 64, two cores against one: {', '.join(ratios)} (goal 1.7)."
-    print(text)
-    (RESULTS / "sampling-cores.md").write_text(text + "\n", encoding="utf-8")
-
-
 def main():
-    """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cores", action="store_true", help="two cores against one")
-    asked = parser.parse_args()
-    if asked.cores:
-        return cores()
+    """Write the tables and the figure."""
     RESULTS.mkdir(exist_ok=True)
     lines = [about(len(os.sched_getaffinity(0))), ""]
     for part in (flips_table(), [""], independent_table(), [""], cost_figure(RESULTS / "sampling.svg")):
