@@ -674,8 +674,8 @@ def test_a_sweep_shares_what_its_points_have_in_common(call, tmp_path):
     kinds = {line.split()[0]: line.split()[1:] for line in out.replace("│", "").splitlines() if len(line.split()) > 3}
     assert [kinds[kind][0] for kind in ("draws", "machine", "flow", "results", "all")] == ["1", "4", "4", "4", "13"]
     assert "sweep of 4 points" in out
-    assert re.search(r"estimate: \d+ s on 1 worker, 13 MB of disk", out)
-    assert "by the work in the settings, since the store has none to go by: draws, machine, flow, results" in out
+    assert re.search(r"estimate: \d+ (s|min) on 1 worker, 13 MB of disk", out)
+    assert "by the work in the settings, at 1 times the seconds of the machine that was measured" in out
     code, out, err = call("run", *SWEEP)
     assert code == 0, err
     assert "13 of 13 steps computed" in out
@@ -690,8 +690,8 @@ def test_a_sweep_shares_what_its_points_have_in_common(call, tmp_path):
     assert "nothing to compute" in alone
     assert alone.splitlines()[-1] == str(store.run_folder(points[0]["run"]) / "report.html")
     out = call("plan", *SWEEP, "--seed", "1")[1]
-    assert re.search(r"estimate: \d+ s on 1 worker, [\d.]+ kB of disk", out)
-    assert "none to go by" not in out
+    assert re.search(r"estimate: \d+ (s|min) on 1 worker, [\d.]+ kB of disk", out)
+    assert "at 1 times" not in out
     before = tree(tmp_path)
     assert "nothing to compute" in call("run", *SWEEP)[1]
     assert tree(tmp_path) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import math
 import sys
@@ -23,13 +24,16 @@ from rbmflow.cli.points import bring, noted, numbers_of
 from rbmflow.cli.showing import print_ends
 from rbmflow.cli.telling import console
 from rbmflow.execute import estimate, manifest, recording
-from rbmflow.store import Step, Store, ancestry
+from rbmflow.store import Damaged, Step, Store, ancestry
 
 if TYPE_CHECKING:
     from rbmflow.spec import Sweep
 
 _MOST_NAMES = 20
 """Steps that `plan` calls by name."""
+
+_RUNS_OF_PACE = 3
+"""Latest runs that tell how fast this machine is."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -151,18 +155,30 @@ def plan(arguments: argparse.Namespace) -> int:
 
 
 def _print_estimate(wanted: Sequence[Step], sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store) -> None:
-    """Tell what the steps to be computed will take, and what that is taken from."""
-    workers, costs = default_workers(), estimate.costs((step.kind for step in wanted), store)
-    seconds = {step: costs[step.kind].seconds for step in wanted}
-    unknown = [kind for kind, cost in costs.items() if not cost.known]
-    for point, steps in zip(sweep.points, graphs, strict=True) if unknown else ():
-        modelled = {kind: each for kind, each in estimate.modelled(point.spec).items() if kind in unknown}
-        seconds |= {step: modelled[step.kind] for step in steps if step in seconds and step.kind in modelled}
+    """Tell what the steps to be computed will take by their work, at the pace of the latest runs here."""
+    workers, costs, pace = default_workers(), estimate.costs((step.kind for step in wanted), store), _pace(store)
+    specs = (point.spec for point in sweep.points)
+    seconds = {step: pace * each for step, each in estimate.modelled(zip(specs, graphs, strict=True)).items()}
     took = estimate.told_duration(estimate.makespan(wanted, seconds, workers))
     size = estimate.told_size(sum(costs[step.kind].size for step in wanted))
     print(f"estimate: {took} on {workers} worker{'s' if workers > 1 else ''}, {size} of disk")
-    if unknown:
-        print(f"  by the work in the settings, since the store has none to go by: {', '.join(unknown)}")
+    print(f"  by the work in the settings, at {pace:.2g} times the seconds of the machine that was measured")
+
+
+def _pace(store: Store) -> float:
+    """How many times as long as on the machine that was measured the steps of the latest finished runs took here."""
+    from rbmflow import spec, steps
+
+    took = told = 0.0
+    finished = [record for record in store.runs() if recording.finished(record) and "spec_toml" in record]
+    for record in finished[-_RUNS_OF_PACE:]:
+        with contextlib.suppress(InvalidInput):  # It may name what only a file of its own knows.
+            one = spec.parse(spec.parse_toml(record["spec_toml"]))
+            for step, seconds in estimate.modelled([(one, steps.graph(one))]).items():
+                with contextlib.suppress(Damaged, KeyError):
+                    took += estimate.computing_seconds(store.provenance(step))
+                    told += seconds
+    return took / told if told else 1.0
 
 
 def step(arguments: argparse.Namespace) -> int:

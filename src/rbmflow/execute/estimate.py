@@ -1,11 +1,11 @@
-"""Estimates: what steps will take, from the steps of their kind that the store has, or from counts of their work."""
+"""Estimates: what steps will take, from counts of their work, or from the steps of their kind that the store has."""
 
 import heapq
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from statistics import mean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rbmflow.spec import Spec
 from rbmflow.store import Damaged, Step, Store, layout
@@ -18,22 +18,39 @@ UNKNOWN_BYTES = 1_000_000
 
 _SAMPLE = 20
 
-_ON_ONE_CORE = {
-    "draws": (2.9, 430.0),
-    "correlation": (0.07, 25.0),
-    "thermometer": (4.0, 0.13),
-    "calibration": (2.0, 7.5),
-    "null": (0.5, 1.1),
-    "machine": (1.0, 0.08),
-    "likelihood": (2.5, 7900.0),
-    "spectrum": (0.6, 1e4),
-    "flow": (0.3, 0.4),
-    "checkpoint_flow": (0.3, 0.4),
-    "reading": (0.26, 0.6),
-    "renormalization": (7.0, 630.0),
-    "results": (0.5, 2.7e8),
+
+class Effort(NamedTuple):
+    """What a step of a kind takes on one core of the machine that was measured, in seconds of CPU."""
+
+    first: float
+    """To compile its programs, once for each number of hidden units if they depend on it."""
+    start: float
+    """Whatever its size."""
+    rate: float
+    """For 1e9 units of its count in `counts`."""
+
+
+EFFORTS = {
+    "draws": Effort(0, 1.5, 4.9e02),
+    "thermometer": Effort(0, 5.6, 0.15),
+    "equilibrium": Effort(0.82, 0, 59),
+    "calibration": Effort(1.6, 0, 1.8),
+    "correlation": Effort(0.52, 0, 0),
+    "null": Effort(0, 0.62, 0.86),
+    "machine": Effort(2.7, 0.2, 0.11),
+    "spectrum": Effort(1.3, 0.12, 8.8e03),
+    "likelihood": Effort(4, 3.6, 1.6e04),
+    "flow": Effort(0.93, 0.27, 0.39),
+    "reading": Effort(0.15, 0.17, 0.48),
+    "results": Effort(0.43, 0, 8.4e07),
+    "renormalization": Effort(7.9, 0, 0),
+    "checkpoint_flow": Effort(0.93, 0.27, 0.39),
+    "control": Effort(0, 0.1, 0),
 }
-"""Seconds of the first call, and those of 1e9 units of the count in `modelled`: fitted to two runs on one core."""
+"""Fitted to small runs at L = 4, 10, 20 and 32 by `benchmarks/estimate.py`."""
+
+BY_SIZE = ("machine", "likelihood", "spectrum", "flow", "checkpoint_flow")
+"""Kinds whose programs are compiled for each number of hidden units."""
 
 
 class Cost(NamedTuple):
@@ -41,8 +58,6 @@ class Cost(NamedTuple):
 
     seconds: float
     size: float
-    known: int
-    """Number of artifacts that this comes from; 0 where the stated defaults stand in."""
 
 
 def costs(kinds: Iterable[str], store: Store) -> dict[str, Cost]:
@@ -57,23 +72,30 @@ def _cost(kind: str, store: Store) -> Cost:
     rows = []
     for artifact in itertools.islice(store.artifacts(kind), _SAMPLE):
         try:
-            rows.append((float(store.provenance(artifact)["seconds"]), layout.size(store.folder(artifact))))
-        except (Damaged, KeyError, TypeError, ValueError):
+            rows.append((computing_seconds(store.provenance(artifact)), layout.size(store.folder(artifact))))
+        except (Damaged, KeyError):
             continue
-    if not rows:
-        return Cost(UNKNOWN_SECONDS, UNKNOWN_BYTES, 0)
-    return Cost(mean(row[0] for row in rows), mean(row[1] for row in rows), len(rows))
+    return Cost(*map(mean, zip(*rows, strict=True))) if rows else Cost(UNKNOWN_SECONDS, UNKNOWN_BYTES)
 
 
-def modelled(spec: Spec) -> dict[str, float]:
-    """Seconds of a step of each kind by the work that the spec has for it, on a core of the kind that was measured."""
+def computing_seconds(about: Mapping[str, Any]) -> float:
+    """Seconds that a step took by its provenance: those of CPU where it tells them, which a busy machine moves less.
+
+    On a GPU they are those of the wall.
+    """
+    on_processor = about.get("device", "").endswith("processor")
+    return about["cpu_seconds"] if on_processor and "cpu_seconds" in about else about["seconds"]
+
+
+def counts(spec: Spec) -> dict[str, float]:
+    """Units of work of a step of each kind, in the mean over the types and sizes of machine."""
     model, sampling, training, flow, neural = spec.model, spec.sampling, spec.training, spec.flow, spec.thermometer
     sites, blocks = model.length**2, spec.renormalization
     drawn = sites * len(sampling.temperatures) * sampling.draws
     sizes = [(len(spec.type_temperatures(name)), hidden) for name in spec.types for hidden in spec.hidden_units(name)]
     hidden, passed = mean(hidden for _, hidden in sizes), mean(grid * hidden for grid, hidden in sizes)
     iterated, seen = flow.chains * flow.iterations * sites, neural.hidden * sites
-    counts = {
+    return {
         "draws": drawn,
         "correlation": drawn,
         "thermometer": neural.epochs * neural.draws * len(sampling.temperatures) * seen,
@@ -81,6 +103,7 @@ def modelled(spec: Spec) -> dict[str, float]:
         "calibration": len(sampling.temperatures) * sampling.draws * seen,
         "null": iterated * neural.hidden,
         "machine": training.epochs * passed * sampling.draws * sites * (1 + training.steps),
+        "control": sites * hidden,
         "likelihood": (training.checkpoints + 12) * hidden * sites,
         "spectrum": sites * hidden,
         "flow": iterated * hidden,
@@ -89,7 +112,25 @@ def modelled(spec: Spec) -> dict[str, float]:
         "renormalization": blocks.length**2 * len(blocks.temperatures) * blocks.draws,
         "results": len(sizes) * spec.seeds * len(flow.starts),
     }
-    return {kind: start + rate * counts[kind] / 1e9 for kind, (start, rate) in _ON_ONE_CORE.items()}
+
+
+def modelled(points: Iterable[tuple[Spec, Sequence[Step]]]) -> dict[Step, float]:
+    """Seconds of every step of a run, or of the points of a sweep, by the work that the specs have for it.
+
+    Programs are compiled with the first step that needs them.
+    """
+    seconds: dict[Step, float] = {}
+    compiled = set[tuple[str, int, int]]()
+    for spec, steps in points:
+        units, sizes = counts(spec), {hidden for name in spec.types for hidden in spec.hidden_units(name)}
+        for step in steps:
+            if step in seconds:
+                continue
+            first, start, rate = EFFORTS.get(step.kind, Effort(0.0, UNKNOWN_SECONDS, 0.0))
+            programs = {(step.kind, spec.model.length, size) for size in (sizes if step.kind in BY_SIZE else [0])}
+            seconds[step] = first * len(programs - compiled) + start + rate * units.get(step.kind, 0.0) / 1e9
+            compiled |= programs
+    return seconds
 
 
 def makespan(steps: Sequence[Step], seconds: Mapping[Step, float], workers: int) -> float:
