@@ -153,8 +153,9 @@ def _sums(spins: Spins) -> tuple[Array, ...]:
     correlation = (one + other) / 2
     scatter = jnp.std(correlation, axis=1, ddof=1) if chains > 1 else correlation[:, 0] * jnp.nan
     magnetization = jnp.sum(spins, axis=(-2, -1), dtype=jnp.int32)
+    energy = -jnp.sum(bond_sums(square(ly, lx), spins), axis=-1, dtype=jnp.int32)
     means = jnp.mean(correlation, axis=1), scatter / jnp.sqrt(float(chains))
-    return -jnp.sum(bond_sums(square(*spins.shape[-2:]), spins), axis=-1), magnetization, longest_wave(factor), *means
+    return energy, magnetization, longest_wave(factor), *means
 
 
 def domains(spins: Configurations) -> Int[np.ndarray, "*batch"]:

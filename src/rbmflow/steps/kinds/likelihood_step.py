@@ -45,9 +45,12 @@ OF_LAW = {
 HORIZONS = (1, 10)
 """Iterations after which exact configurations are looked at again."""
 
+FEW = 250
+"""Configurations at each temperature for what is measured at many checkpoints or temperatures."""
+
 
 @step(
-    version=4,
+    version=5,
     takes="seed model",
     holds="""
         excess log_partition log_partition_forward log_partition_reverse log_partition_check: real[]
@@ -82,6 +85,7 @@ def likelihood(task: Task) -> dict[str, Any]:
     model, grid = task.model, tuple(task.settings["mixture"])
     everywhere = Draws.from_dataset(drawn)
     fresh = everywhere.at(grid)
+    few = Draws(fresh.spins[:, :FEW], grid)
     machine, kept = RBM.from_dataset(trained), Checkpoints.from_dataset(trained)
     names = ("excess", "excess_error", "log_partition_method", *OF_PARTITION, *OF_RELAXATION, *OF_LAW)
     values: dict[str, Any] = dict.fromkeys(names, np.nan) | {"ising_divergence": ising_divergence(model, grid)}
@@ -103,9 +107,9 @@ def likelihood(task: Task) -> dict[str, Any]:
         one = kept.machine(number)
         if not one.finite:
             continue
-        partition = log_partition(key, one, model, fresh, **ALONG)
-        excess = excess_nats(one, model, fresh, partition)
-        law = stationary_law(one, model, fresh)
+        partition = log_partition(key, one, model, few, **ALONG)
+        excess = excess_nats(one, model, few, partition)
+        law = stationary_law(one, model, few)
         of_law = law.temperature, law.temperature_error
         rows[number] = excess.mean, excess.error, METHODS.index(partition.method), *of_law
         if excess.mean < 0:
@@ -136,11 +140,11 @@ def _drift(key: Any, machine: Any, model: Any, draws: Any) -> dict[str, Any]:
 
     for_draws, for_flow = split(key)
     critical = exact.critical_temperature()
-    chains = draws.spins.shape[1]
-    at_critical = sampler.thermal(for_draws, model, critical, chains)
+    known = np.asarray(draws.spins)[:, :FEW]
+    at_critical = sampler.thermal(for_draws, model, critical, known.shape[1])
     temperatures = np.append(draws.temperatures, critical)
     order = np.argsort(temperatures)
-    spins = np.concatenate([np.asarray(draws.spins), np.asarray(at_critical)[None]])[order]
+    spins = np.concatenate([known, np.asarray(at_critical)[None]])[order]
     changes = np.full((2, len(order), len(HORIZONS)), np.nan)
     if machine.finite:
         rows = spins.reshape(-1, *spins.shape[2:])
