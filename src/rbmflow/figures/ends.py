@@ -173,8 +173,9 @@ def study_law(study: xr.Dataset) -> Figure:
     for row, (name, here) in enumerate(machines):
         colour, dashes = MACHINE_LINES[row % len(MACHINE_LINES)]
         x, y = (here[name].values for name in LAW)
-        x_error, y_error = (np.nan_to_num(here[f"{name}_error"].values) for name in LAW)
-        there = np.isfinite(x) & np.isfinite(y) & (x > 0)
+        x_error, y_error = (np.nan_to_num(here[f"{name}_error"].values, posinf=np.inf) for name in LAW)
+        # An error that is not bounded, as of an untrained machine near infinite temperature, leaves nothing to show.
+        there = np.isfinite(x) & np.isfinite(y) & np.isfinite(x_error) & np.isfinite(y_error) & (x > 0)
         if not there.any():
             continue
         looks = {"color": colour, "linestyle": dashes, "linewidth": 0.9, "marker": "o", "markersize": 2.5}

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Float64, Int8, Int32, UInt32
 
 from rbmflow._types import Key
-from rbmflow.model import Model, no_square_ising
+from rbmflow.model import Model, no_even_ising
 from rbmflow.random import Streams
 from rbmflow.sampler.method import POINTS, RECORD_BYTES, ChainMethod, Kernel, extent
 from rbmflow.sampler.single_spin import LANES_OF_GPU
@@ -297,6 +297,6 @@ class TableHeatBath(ChainMethod):
         return TableSweep.of(model, temperature)
 
     def expected(self, model: Model, temperature: float) -> tuple[float, float]:
-        """The time of a step; of autocorrelations only that of the square Ising model is known beforehand."""
-        slow = 0.0 if no_square_ising(model) else 0.2 * extent(model, temperature) ** 2.17
+        """The time of a step; of autocorrelations only those of Ising models are known beforehand."""
+        slow = 0.0 if no_even_ising(model) else 0.055 * extent(model, temperature) ** 2.17
         return 1 + slow, SECONDS * model.lattice.sites
