@@ -168,7 +168,7 @@ class Lattice:
         return tuple(np.flatnonzero(colour == number) for number in range(colour.max() + 1))
 
     def across(self, bond: Bond, values: Array) -> tuple[Array, Array]:
-        """Values [..., *shape] at the starts and at the ends of a bond of every cell, [..., *cells] each."""
+        """Values at both ends of a bond of every cell, [..., cells]; the last axes given are the lattice's."""
         by_site = values.reshape(*values.shape[: values.ndim - len(self.shape)], *self.cells, self.basis)
         axes = tuple(range(-len(self.cells), 0))
         back = tuple(-step for step in bond.displacement)

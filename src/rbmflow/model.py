@@ -28,8 +28,9 @@ class Model:
 
     .. math:: E = \sum_{\text{bonds } ij} \text{pair}[k_{ij}, s_i, s_j] + \sum_i \text{site}[s_i]
 
-    with k the kind of a bond, in units of J. Configurations are arrays [..., *lattice.shape] of the labels in `states`
-    in any form (an array, lists, `Draws`, `Flow`); other values and other shapes are refused (`InvalidInput`).
+    with k the kind of a bond, in units of J. Configurations are arrays of the labels in `states`, whose last axes are
+    the shape of the lattice, in any form (an array, lists, `Draws`, `Flow`); other values and other shapes are refused
+    (`InvalidInput`).
 
     Parameters
     ----------
