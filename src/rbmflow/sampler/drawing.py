@@ -83,12 +83,20 @@ def draw_at(
             deliver(_independent(generator, model, temperature, min(block, draws - first), method))
         return Chains(ess=float(draws))
 
-    states, symmetries = np.array(model.states, np.int8), model.symmetries
+    states = np.array(model.states, np.int8)
+    tables = np.zeros((len(model.symmetries), 256), np.int8)
+    tables[:, states.view(np.uint8)] = states[model.symmetries]
 
     def symmetrised(spins: np.ndarray) -> None:
         one_each = (len(spins), *np.ones(spins.ndim - 1, int))
-        chosen = generator.integers(0, len(symmetries), one_each, np.int8)
-        deliver(spins if len(symmetries) == 1 else states[symmetries[chosen, np.searchsorted(states, spins)]])
+        chosen = generator.integers(0, len(tables), one_each, np.int8).ravel()
+        turned = np.array(spins)
+        for number, table in enumerate(tables):
+            rows = chosen == number
+            # A symmetry that leaves every state as it is, as one does, is not looked up.
+            if (table[states.view(np.uint8)] != states).any():
+                turned[rows] = table[turned[rows].view(np.uint8)]
+        deliver(turned)
 
     kernel, (tau, _) = method.sweep(model, temperature), method.expected(model, temperature)
     return run(of_temperature, model, kernel, temperature, draws, tau, symmetrised)
