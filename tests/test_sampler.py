@@ -141,11 +141,10 @@ def test_moments_in_a_field(method):
 @pytest.mark.parametrize(("coupling", "field"), [(1.0, 0.0), (-0.7, 0.2)])
 def test_single_spin_sweeps_of_other_lattices(lattice, temperature, coupling, field):
     """Means and energies of 8192 replicas against the sum over all states, ferromagnet and antiferromagnet."""
-    model, sites = rf.ising(lattice, field, coupling), lattice.sites
-    states = ((np.arange(2**sites)[:, None] >> np.arange(sites)) & 1) * 2 - 1
-    states = states.astype(np.int8).reshape(-1, *lattice.shape)
+    model = rf.ising(lattice, field, coupling)
+    states = rf.equilibrium.enumerated(model).spins
     energies = np.asarray(model.energy(states), float)
-    weight = np.exp(-sites * (energies - energies.min()) / temperature)
+    weight = np.exp(-lattice.sites * (energies - energies.min()) / temperature)
     means = weight @ np.stack([energies, np.asarray(model.magnetization(states), float) ** 2]).T / weight.sum()
     for method in (Metropolis(), HeatBath()):
         kernel = method.sweep(model, temperature)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int8, Int32, UInt32
+from jaxtyping import Array, Float, Int8, UInt32
 from scipy.special import expit
 
 from rbmflow._types import Key
-from rbmflow.lattice import Lattice
 from rbmflow.model import Model, no_even_ising
-from rbmflow.random import Streams, split, threefry_words
-from rbmflow.sampler.method import ChainMethod, Kernel, extent
+from rbmflow.random import Generator, split, threefry_words
+from rbmflow.sampler.colour_sweep import Bundle, ColourSweep, by_colour
+from rbmflow.sampler.method import ChainMethod, extent
 from rbmflow.sampler.multispin import ALL, REPLICAS, below, digits
-
-LANES_OF_GPU = 2**20
-"""Words that keep a GPU busy; a core is by the sites of a single word."""
 
 FEW_SITES = 32
 """Sites up to which configurations that Metropolis cannot leave have a weight."""
@@ -29,116 +24,48 @@ TRIED = 0.75
 """Probability with which a move is tried there."""
 
 
-class Replicas(eqx.Module):
-    """The state of a bundle of chains: spins of 32 replicas a word, in the order of the kernel's sites."""
-
-    words: UInt32[Array, "site word"]
-    streams: tuple[Streams, ...]
-    sweeps: UInt32[Array, ""]
-
-
-class LocalSweep(Kernel, eqx.Module):
-    """One sweep of a single-spin update, colour after colour, on all replicas.
+class LocalSweep(ColourSweep):
+    """One sweep of a single-spin update, 32 replicas in the bits of a word.
 
     Parameters
     ----------
-    model
-        The model.
-    neighbours
-        For each colour the rows of the neighbours, int32 [site of the colour, end].
-    rows
-        Row of each site: the rows are ordered by colour.
     masks
         Digits of the distinct flip probabilities that are neither 0 nor 1.
     classes
         For each of these, and first for probability 1, the cases (spin, aligned neighbours) it belongs to.
     """
 
-    model: Model = eqx.field(static=True)
-    neighbours: tuple[Int32[Array, "_ end"], ...]
-    rows: Int32[Array, " site"]
     masks: UInt32[Array, "probability plane"]
     classes: tuple[tuple[tuple[int, int], ...], ...] = eqx.field(static=True)
 
     @classmethod
     def of(cls, model: Model, flip: Float[np.ndarray, "2 aligned"]) -> LocalSweep:
         """The sweep that flips a spin with probability `flip[spin up, aligned neighbours]`."""
-        neighbours, rows = _by_colour(model.lattice)
         values = [value for value in np.unique(flip) if 0 < value < 1]
         cases = [tuple((int(s), int(a)) for s, a in np.argwhere(flip == value)) for value in (1.0, *values)]
-        return cls(model, neighbours, rows, digits(np.array(values)), tuple(cases))
+        return cls(model, *by_colour(model.lattice), digits(np.array(values)), tuple(cases))
 
-    def start(self, key: Key, replicas: int, first: Int8[np.ndarray, " replica"] | None) -> Replicas:
+    def start(self, key: Key, replicas: int, first: Int8[np.ndarray, " replica"] | None) -> Bundle:
         """The first state."""
-        words = replicas // REPLICAS
         *keys, last = split(key, len(self.neighbours) + 1)
-        streams = tuple(
-            Streams.seeded(one, (len(block), words)) for one, block in zip(keys, self.neighbours, strict=True)
-        )
-        shape = (self.rows.size, words)
+        shape = (self.rows.size, replicas // REPLICAS)
         if first is None:
-            return Replicas(jax.device_put(threefry_words(last, shape)), streams, jax.device_put(np.uint32(0)))
+            return self.seeded(keys, threefry_words(last, shape))
         signs = np.packbits(first > 0, bitorder="little").view(np.uint32)
-        return Replicas(jax.device_put(np.broadcast_to(signs, shape)), streams, jax.device_put(np.uint32(0)))
+        return self.seeded(keys, np.broadcast_to(signs, shape))
 
-    def __call__(self, state: Replicas) -> Replicas:
-        """One sweep."""
-        words, first = state.words, 0
-        for neighbours, streams in zip(self.neighbours, state.streams, strict=True):
-            spins = words[first : first + neighbours.shape[0]]
-            aligned = _aligned(spins, [words[ends] for ends in neighbours.T])
-            drawn = [jnp.full_like(spins, ALL), *below(streams.at(state.sweeps), self.masks)]
-            flip = jnp.zeros_like(spins)
-            for cases, chosen in zip(self.classes, drawn, strict=True):
-                flip = flip | (chosen & _either(spins, aligned, cases))
-            words = words.at[first : first + spins.shape[0]].set(spins ^ flip)
-            first += spins.shape[0]
-        return Replicas(words, state.streams, state.sweeps + 1)
+    def updated(self, sites: Array, colour: int, own: Array, generator: Generator) -> Array:
+        """Spins flipped where the random number of their case says so."""
+        aligned = _aligned(own, [sites[ends] for ends in self.neighbours[colour].T])
+        drawn = [jnp.full_like(own, ALL), *below(generator, self.masks)]
+        flip = jnp.zeros_like(own)
+        for cases, chosen in zip(self.classes, drawn, strict=True):
+            flip = flip | (chosen & _either(own, aligned, cases))
+        return own ^ flip
 
-    @property
-    def bundle(self) -> int:
-        """One word on a CPU; on a GPU enough of them."""
-        return REPLICAS * (1 if jax.default_backend() == "cpu" else max(1, LANES_OF_GPU // self.rows.size))
-
-    def planes(self, state: Replicas) -> UInt32[Array, "site word"]:
+    def planes(self, state: Bundle) -> UInt32[Array, "site word"]:
         """The spins in the order of the lattice."""
-        return state.words[self.rows]
-
-    def advance(self, state: Replicas, count: int) -> Replicas:
-        """The state `count` sweeps later."""
-        # As an array, so that another number is not compiled anew.
-        return _advanced(self, state, np.int32(count))
-
-    def record(self, state: Replicas, every: int, count: int) -> tuple[Replicas, UInt32[Array, "site point word"]]:
-        """The states so many times, so many sweeps apart."""
-        return _recorded(self, state, np.int32(every), np.int32(count), self.points)
-
-
-@functools.lru_cache
-def _by_colour(lattice: Lattice) -> tuple[tuple[Array, ...], Array]:
-    """Rows of the neighbours of each colour, and the row of each site, in the order of the colours."""
-    colours = lattice.colours
-    rows = np.empty(lattice.sites, np.int32)
-    rows[np.concatenate(colours)] = np.arange(rows.size)
-    neighbours = (jax.device_put(rows[lattice.neighbours[sites]]) for sites in colours)
-    return tuple(neighbours), jax.device_put(rows)
-
-
-@jax.jit
-def _advanced(kernel: LocalSweep, state: Replicas, sweeps: ArrayLike) -> Replicas:
-    return jax.lax.fori_loop(0, sweeps, lambda _, at: kernel(at), state)
-
-
-@functools.partial(jax.jit, static_argnames="points")
-def _recorded(
-    kernel: LocalSweep, state: Replicas, every: ArrayLike, count: ArrayLike, points: int
-) -> tuple[Replicas, UInt32[Array, "site point word"]]:
-    def point(at: Array, held: tuple[Replicas, Array]) -> tuple[Replicas, Array]:
-        later = _advanced(kernel, held[0], every)
-        return later, held[1].at[:, at].set(kernel.planes(later))
-
-    sites, words = state.words.shape
-    return jax.lax.fori_loop(0, count, point, (state, jnp.zeros((sites, points, words), jnp.uint32)))
+        return state.sites[self.rows]
 
 
 def _aligned(spins: Array, neighbours: list[Array]) -> list[Array]:

@@ -11,7 +11,6 @@ A. J. Walker, ACM Trans. Math. Softw. 3, 253 (1977), doi:10.1145/355744.355749 (
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,22 +18,19 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Float64, Int8, Int32, UInt32
+from jaxtyping import Array, Float, Float64, Int8, Int32, UInt32
 
 from rbmflow._types import Key
 from rbmflow.model import Model, no_even_ising
-from rbmflow.random import Streams
-from rbmflow.sampler.method import POINTS, RECORD_BYTES, ChainMethod, Kernel, extent
-from rbmflow.sampler.single_spin import LANES_OF_GPU
+from rbmflow.random import Generator, split
+from rbmflow.sampler.colour_sweep import BUNDLE, Bundle, ColourSweep, by_colour
+from rbmflow.sampler.method import POINTS, RECORD_BYTES, ChainMethod, extent
 
 MOST_ENTRIES = 1 << 23
 """Entries of the largest table of laws."""
 
 BITS = 24
 """Bits of a probability in an entry; the eight below are the alias."""
-
-BUNDLE = 32
-"""Replicas that a CPU moves together: they fill vector registers."""
 
 SECONDS = 2.5e-9
 """An update of a site on one core."""
@@ -108,39 +104,24 @@ def aliases(probabilities: Float64[np.ndarray, "law state"]) -> UInt32[np.ndarra
     return ((np.minimum(level, 2**BITS - 1) << 8) | alias).astype(np.uint32).ravel()
 
 
-class Digits(eqx.Module):
-    """The state of a bundle of chains: what each site adds to the index of its neighbours, in the kernel's order."""
-
-    digits: Int32[Array, "row replica"]
-    streams: tuple[Streams, ...]
-    sweeps: UInt32[Array, ""]
-
-
-class TableSweep(Kernel, eqx.Module):
-    """One heat-bath sweep of any model, colour after colour, on all replicas.
+class TableSweep(ColourSweep):
+    """One heat-bath sweep of any model; at each site stands what it adds to the index of its neighbours.
 
     Parameters
     ----------
-    model
-        The model.
     digits
-        What a site adds to the index of its neighbours, by its state.
-    neighbours, scale, first
-        For each colour the rows of the neighbours [site of the colour, end], and the parts of `Neighbourhoods`.
-    rows
-        Row of each site: the rows are ordered by colour.
+        What a site adds to that index, by its state.
+    scale, first
+        For each colour the parts of `Neighbourhoods`.
     laws
         Entries of the alias method, by index and slot.
     energy
         Energy of a site, with half of that of its bonds, by index and state.
     """
 
-    model: Model = eqx.field(static=True)
     digits: tuple[int, ...] = eqx.field(static=True)
-    neighbours: tuple[Int32[Array, "_ end"], ...]
     scale: tuple[Int32[Array, "_ end"], ...]
     first: tuple[Int32[Array, " _"], ...]
-    rows: Int32[Array, " site"]
     laws: UInt32[Array, " entry"]
     energy: Float[Array, " entry"]
 
@@ -148,49 +129,39 @@ class TableSweep(Kernel, eqx.Module):
     def of(cls, model: Model, temperature: float) -> TableSweep:
         """The sweep at a temperature above 0."""
         digits, scale, first, bonds = neighbourhoods(model)
-        colours, rows = model.lattice.colours, np.empty(model.lattice.sites, np.int32)
-        rows[np.concatenate(colours)] = np.arange(rows.size)
         excess = bonds + np.array(model.site)
         weight = np.exp(-(excess - excess.min(axis=1, keepdims=True)) / temperature)
         laws = aliases(weight / weight.sum(axis=1, keepdims=True))
-        ends, scale, first = (
-            tuple(jax.device_put(table[sites]) for sites in colours)
-            for table in (rows[model.lattice.neighbours], scale, first)
+        scale, first = (
+            tuple(jax.device_put(table[sites]) for sites in model.lattice.colours) for table in (scale, first)
         )
         energy = (bonds / 2 + np.array(model.site)).astype(np.float32).ravel()
-        return cls(model, digits, ends, scale, first, *map(jax.device_put, (rows, laws, energy)))
-
-    @property
-    def bundle(self) -> int:
-        """What fills vector registers on a CPU; on a GPU enough of them."""
-        return BUNDLE if jax.default_backend() == "cpu" else BUNDLE * max(1, LANES_OF_GPU // self.rows.size)
+        tables = map(jax.device_put, (laws, energy))
+        return cls(model, *by_colour(model.lattice), digits, scale, first, *tables)
 
     @property
     def points(self) -> int:
         """States of a bundle that are recorded by one call; a label is a byte."""
         return max(1, min(POINTS, RECORD_BYTES // (self.rows.size * self.bundle)))
 
-    def start(self, key: Key, replicas: int, first: Int8[np.ndarray, " replica"] | None) -> Digits:
+    def start(self, key: Key, replicas: int, first: Int8[np.ndarray, " replica"] | None) -> Bundle:
         """The first state."""
-        *keys, last = jax.random.split(key, len(self.neighbours) + 1)
-        shapes = [(len(ends), replicas) for ends in self.neighbours]
-        streams = tuple(Streams.seeded(one, shape) for one, shape in zip(keys, shapes, strict=True))
+        *keys, last = split(key, len(self.neighbours) + 1)
         shape = (self.rows.size, replicas)
         if first is None:
             place = jax.random.randint(last, shape, 0, len(self.digits))
         else:
             place = jnp.broadcast_to(np.searchsorted(self.model.states, first).astype(np.int32), shape)
-        return Digits(self._digit(place), streams, jnp.uint32(0))
+        return self.seeded(keys, self._digit(place))
 
-    def __call__(self, state: Digits) -> Digits:
-        """One sweep."""
-        digits, at = state.digits, 0
-        for colour, streams in enumerate(state.streams):
-            index = self._index(digits, colour)
-            place = self._drawn(index, _alone(streams.at(state.sweeps).words()[1]))
-            digits = digits.at[at : at + len(index)].set(self._digit(place))
-            at += len(index)
-        return Digits(digits, state.streams, state.sweeps + 1)
+    def updated(self, sites: Array, colour: int, own: Array, generator: Generator) -> Array:
+        """What new states add, drawn whatever stood there."""
+        index = self._index(sites, colour)
+        return self._digit(self._drawn(index, _alone(generator.words()[1])))
+
+    def planes(self, state: Bundle) -> Int8[Array, "row replica"]:
+        """Which state each site is in, in the kernel's order."""
+        return _chosen(state.sites, self.digits, range(len(self.digits))).astype(jnp.int8)
 
     def _index(self, digits: Int32[Array, "row n"], colour: int) -> Int32[Array, "_ n"]:
         ends, scale = self.neighbours[colour], self.scale[colour]
@@ -206,15 +177,6 @@ class TableSweep(Kernel, eqx.Module):
     def _digit(self, place: Int32[Array, "..."]) -> Int32[Array, "..."]:
         return _chosen(place, range(len(self.digits)), self.digits)
 
-    def advance(self, state: Digits, count: int) -> Digits:
-        """The state `count` sweeps later."""
-        # As an array, so that another number is not compiled anew.
-        return _advanced(self, state, np.int32(count))
-
-    def record(self, state: Digits, every: int, count: int) -> tuple[Digits, Int8[Array, "row point replica"]]:
-        """The states so many times, so many sweeps apart; which state each site is in, in the kernel's order."""
-        return _recorded(self, state, np.int32(every), np.int32(count), self.points)
-
     def spins(self, planes: Int8[Array | np.ndarray, "row point replica"]) -> Int8[np.ndarray, "n *lattice"]:
         """Configurations of all that was recorded."""
         places = np.asarray(planes).reshape(len(planes), -1)[np.asarray(self.rows)].T
@@ -225,24 +187,6 @@ class TableSweep(Kernel, eqx.Module):
         energy, occupied = (np.asarray(sums, np.float64) / len(planes) for sums in _sums(self, planes))
         order = np.array(self.model.vectors).T @ occupied
         return np.stack([energy, order[0] if len(order) == 1 else np.linalg.norm(order, axis=0)])
-
-
-@jax.jit
-def _advanced(kernel: TableSweep, state: Digits, sweeps: ArrayLike) -> Digits:
-    return jax.lax.fori_loop(0, sweeps, lambda _, at: kernel(at), state)
-
-
-@functools.partial(jax.jit, static_argnames="points")
-def _recorded(
-    kernel: TableSweep, state: Digits, every: ArrayLike, count: ArrayLike, points: int
-) -> tuple[Digits, Int8[Array, "row point replica"]]:
-    def point(at: Array, held: tuple[Digits, Array]) -> tuple[Digits, Array]:
-        later = _advanced(kernel, held[0], every)
-        place = _chosen(later.digits, kernel.digits, range(len(kernel.digits)))
-        return later, held[1].at[:, at].set(place.astype(jnp.int8))
-
-    rows, replicas = state.digits.shape
-    return jax.lax.fori_loop(0, count, point, (state, jnp.zeros((rows, points, replicas), jnp.int8)))
 
 
 @jax.jit
