@@ -1,7 +1,7 @@
 """What a user waits for: the public call `sample`, thermalisation, autocorrelation times and tests included.
 
     taskset -c 0 python benchmarks/sample.py     one core, beside mcising (dependency group `bench`)
-    python benchmarks/sample.py --cores          all cores
+    python benchmarks/sample.py                  all cores
 
 Wall times until n effectively independent configurations are there: the median of five calls with keys of their own
 after the first, which is timed in a process of its own and compiles into an empty cache. mcising runs as its manual
@@ -9,7 +9,6 @@ says: Wolff, adaptive (MSER and Sokal's window, two autocorrelation times betwee
 say how many configurations it delivered within its budget, at the worst temperature and key.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -100,18 +99,16 @@ def row(job, repetitions=5):
 
 def main():
     """Write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cores", action="store_true", help="all cores")
-    asked = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
     # mcising warns of every row that its budget ends.
     warnings.simplefilter("ignore")
     heads = ("lattice", "n", "first, s", "next, s", "mcising", "ratio", "how")
-    lines = [about(len(os.sched_getaffinity(0))), "", ROW.format(*heads), ROW.format(*("-" * 8 for _ in heads))]
+    lines = [about(cores), "", ROW.format(*heads), ROW.format(*("-" * 8 for _ in heads))]
     print(*lines, sep="\n")
     for job in JOBS:
         lines.append(row(job))
         print(lines[-1], flush=True)
-    name = "sample-cores.md" if asked.cores else "sample.md"
+    name = "sample.md" if cores == 1 else "sample-cores.md"
     (RESULTS / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -36,10 +36,8 @@ def some_cases(machines: Sequence[Machine]) -> list[Judgement]:
     """Verdict on `V-to-Tc` over all machines of the run whose data include T_c. Supports: some machines support, some
     contradict. Contradicts: all machines that decide agree.
     """
-    around = [
-        m for m in at_infinite_size(machines) if not m.has_gap and m.temperatures[0] < m.critical < m.temperatures[-1]
-    ]
-    around = [m for m in around if m.is_ising]
+    of_ising = at_infinite_size(m for m in machines if m.is_ising)
+    around = [m for m in of_ising if not m.has_gap and m.temperatures[0] < m.critical < m.temperatures[-1]]
     sides = [row.side for row in each(around, end_at("critical_temperature", WINDOW))]
     at, away = sides.count("supports"), sides.count("contradicts")
     side: Side = "supports" if at and away else "contradicts" if at + away > 1 else "open"

@@ -115,6 +115,15 @@ def study_ends(study: xr.Dataset) -> Figure:
     return drawn
 
 
+def _against_excess(machines: int, ylabel: str) -> tuple[Figure, Axes]:
+    """A figure with a legend of so many machines beside axes of what they are like against their excess nats."""
+    drawn = panels.new_figure(max(3.6, 0.5 + 0.16 * machines), width=9.0)
+    axes = drawn.add_subplot()
+    axes.set_xlabel("excess over the training mixture (nats)")
+    axes.set_ylabel(ylabel)
+    return drawn, axes
+
+
 @figure(
     section="study",
     page="sweep",
@@ -128,8 +137,7 @@ def study_ends(study: xr.Dataset) -> Figure:
 def study_excess(study: xr.Dataset) -> Figure:
     """How far the flows end from the training mixture against how well the machines have learnt it."""
     machines = panels.by_machine(study)
-    drawn = panels.new_figure(max(3.6, 0.5 + 0.16 * len(machines)), width=9.0)
-    axes = drawn.add_subplot()
+    drawn, axes = _against_excess(len(machines), "$E/N$ at the end minus mixture $(J)$")
     axes.axhline(0.0, color=style.FAINT, linewidth=0.8)
     shown = []
     for row, (name, here) in enumerate(machines):
@@ -147,8 +155,6 @@ def study_excess(study: xr.Dataset) -> Figure:
         handles = [Line2D([], [], linestyle="none", label=text) for _, text in shown]
         drawn.legend(handles=handles, loc="outside right upper", handlelength=0, handletextpad=0, fontsize=7)
     marks.say_empty(axes, study["excess"].values)
-    axes.set_xlabel("excess over the training mixture (nats)")
-    axes.set_ylabel("$E/N$ at the end minus mixture $(J)$")
     return drawn
 
 
@@ -167,8 +173,7 @@ def study_excess(study: xr.Dataset) -> Figure:
 def study_law(study: xr.Dataset) -> Figure:
     """Where machines end against how well they have learnt, along every training."""
     machines = panels.by_machine(study)
-    drawn = panels.new_figure(max(3.6, 0.5 + 0.16 * len(machines)), width=9.0)
-    axes = drawn.add_subplot()
+    drawn, axes = _against_excess(len(machines), "$T^*$ of the stationary law $(J/k_B)$")
     axes.axhline(float(study["critical_temperature"][0]), **marks.CRITICAL)
     for row, (name, here) in enumerate(machines):
         colour, dashes = MACHINE_LINES[row % len(MACHINE_LINES)]
@@ -191,8 +196,6 @@ def study_law(study: xr.Dataset) -> Figure:
     axes.set_ylim(shown.min() - 0.3, shown.max() + 0.6)
     marks.say_empty(axes, study[LAW[1]].values)
     axes.set_xscale("log")
-    axes.set_xlabel("excess over the training mixture (nats)")
-    axes.set_ylabel("$T^*$ of the stationary law $(J/k_B)$")
     if axes.get_legend_handles_labels()[0]:
         drawn.legend(loc="outside right upper", fontsize=7)
     return drawn

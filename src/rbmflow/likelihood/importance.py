@@ -198,6 +198,12 @@ def excess_nats(machine: RBM, model: Model, held_out: Draws, partition: LogParti
     return Nats(mean, error, (*flags, *([below] if mean < 0 else [])))
 
 
+def weighted_mean(part: Float[np.ndarray, "..."], values: Float[np.ndarray, "..."]) -> tuple[float, float]:
+    """Mean of values [temperature, draw] by parts that add up to one, and its error."""
+    mean = float((part * values).sum())
+    return mean, stratified(part * part.size * (values - mean))[1]
+
+
 @own_settings
 def machine_mean(machine: RBM, model: Model, draws: Draws, values: ArrayLike) -> Nats:
     r"""Mean of an observable over a machine at its equilibrium, without a chain, from draws of the exact mixture.
@@ -227,6 +233,4 @@ def machine_mean(machine: RBM, model: Model, draws: Draws, values: ArrayLike) ->
     Problems.only(fits, "shape of values", observed.shape, f"it must be {weights.shape}, [temperature, draw]")
     if reason := unusable(weights, draws):
         raise InvalidInput(Problem("draws", draws.temperatures, f"they must stand for the machine, but {reason}"))
-    part = np.exp(weights - logsumexp(weights))
-    mean = float((part * observed).sum())
-    return Nats(mean, stratified(part * part.size * (observed - mean))[1])
+    return Nats(*weighted_mean(np.exp(weights - logsumexp(weights)), observed))

@@ -9,8 +9,8 @@ from rbmflow import equilibrium, exact
 from rbmflow._doors import Temperatures, temperatures_of
 from rbmflow._own_settings import own_settings
 from rbmflow.dataset import Draws
-from rbmflow.likelihood.importance import log_weights, states_of, unusable
-from rbmflow.likelihood.partition import LogPartition, log_probability, stratified
+from rbmflow.likelihood.importance import log_weights, states_of, unusable, weighted_mean
+from rbmflow.likelihood.partition import LogPartition, log_probability
 from rbmflow.model import Model
 from rbmflow.observables import ENERGY
 from rbmflow.rbm import RBM
@@ -59,8 +59,10 @@ def stationary_law(machine: RBM, model: Model, draws: Draws) -> Stationary:
     part = np.exp(weights - logsumexp(weights))
     total = np.asarray(model.total_energy(spins)).reshape(part.shape)
     sites, levels = model.lattice.sites, exact.density_of_states(model)[0]
-    energy = float((part * total).sum()) / sites
-    error = 0.0 if states is not None else stratified(part * part.size * (total / sites - energy))[1]
+    if states is None:
+        energy, error = weighted_mean(part, total / sites)
+    else:
+        energy, error = float((part * total).sum()) / sites, 0.0
     around = energy + np.array([-error, 0.0, error])
     temperatures = equilibrium.exact(model).curve(ENERGY).temperature_of(around)
     with np.errstate(invalid="ignore"):

@@ -42,6 +42,12 @@ OF_LAW = {
 }
 """The same of `Stationary`."""
 
+ALONG_TRAINING = (
+    *("excess", "excess_error", "log_partition_method"),
+    *("stationary_temperature", "stationary_temperature_error"),
+)
+"""What is measured of every checkpoint."""
+
 HORIZONS = (1, 10)
 """Iterations after which exact configurations are looked at again."""
 
@@ -102,7 +108,7 @@ def likelihood(task: Task) -> dict[str, Any]:
             found = relax(for_chains, machine, model, grid)
             values |= {name: float(getattr(found, part)) for name, part in OF_RELAXATION.items()}
         task.flag("likelihood", *excess.flags)
-    rows, below = np.full((len(for_checkpoints), 5), np.nan), []
+    rows, below = np.full((len(for_checkpoints), len(ALONG_TRAINING)), np.nan), []
     for number, key in enumerate(for_checkpoints):
         one = kept.machine(number)
         if not one.finite:
@@ -117,20 +123,12 @@ def likelihood(task: Task) -> dict[str, Any]:
     if below:
         told = f"the excess is below zero, where a divergence cannot be, at checkpoint {', '.join(below)}"
         task.flag("likelihood", told)
-    measured = (
-        "excess",
-        "excess_error",
-        "log_partition_method",
-        "stationary_temperature",
-        "stationary_temperature_error",
-    )
-    values |= {f"checkpoint_{name}": column for name, column in zip(measured, rows.T, strict=True)}
+    values |= {f"checkpoint_{name}": column for name, column in zip(ALONG_TRAINING, rows.T, strict=True)}
     return values | {"checkpoint_update": np.asarray(kept.update, float), "checkpoint": np.arange(len(rows))}
 
 
 def _drift(key: Any, machine: Any, model: Any, draws: Any) -> dict[str, Any]:
     """Mean change of E per site of exact configurations in a few iterations, at every temperature drawn and at T_c."""
-    import jax
     import numpy as np
 
     from rbmflow import exact, sampler
@@ -140,17 +138,17 @@ def _drift(key: Any, machine: Any, model: Any, draws: Any) -> dict[str, Any]:
 
     for_draws, for_flow = split(key)
     critical = exact.critical_temperature()
-    known = np.asarray(draws.spins)[:, :FEW]
+    known = draws.spins[:, :FEW]
     at_critical = sampler.thermal(for_draws, model, critical, known.shape[1])
     temperatures = np.append(draws.temperatures, critical)
     order = np.argsort(temperatures)
-    spins = np.concatenate([known, np.asarray(at_critical)[None]])[order]
+    spins = np.concatenate([known, at_critical[None]])[order]
     changes = np.full((2, len(order), len(HORIZONS)), np.nan)
     if machine.finite:
         rows = spins.reshape(-1, *spins.shape[2:])
         flowed = iterate(for_flow, machine, rows, HORIZONS[-1], keep=HORIZONS).configurations
         before = np.asarray(model.energy(spins), np.float64)
-        after = np.asarray(model.energy(jax.device_get(flowed)), np.float64).reshape(-1, *before.shape)
+        after = np.asarray(model.energy(flowed), np.float64).reshape(-1, *before.shape)
         changes = np.moveaxis(np.array(mean_and_error(after - before, axis=2)), 1, 2)
     axes = {"drift_temperature": temperatures[order], "horizon": np.array(HORIZONS)}
     return axes | {"drift_energy": changes[0], "drift_energy_error": changes[1]}
