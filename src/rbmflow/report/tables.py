@@ -116,12 +116,12 @@ def likelihood_table(results: xr.Dataset) -> Table:
     """Return how good each machine is: means over seeds, the excess with its joined error; no rows if not measured."""
     taus, overlaps = ("tau_energy", "tau_abs_magnetization"), ("energy_overlap", "abs_magnetization_overlap")
     law = ("effective_share", "stationary_mixture_overlap", "stationary_ising_overlap")
-    header = ["machine", "excess nats", "of one T", "T* of p(v)", "share", "with the mixture", "with T*"]
+    header = ["machine", "excess nats", "those of one T", "T* of p(v)", "share", "E as mixture", "E as at T*"]
     header += ["τ of E", "τ of |m|", "overlap of E", "overlap of |m|", "cold and hot agree"]
     rows = []
     for name, here in _by_machine(results) if "excess" in results else []:
         # A divergence cannot be negative, so such a number never stands alone.
-        below = " (below zero: not a divergence)" if float(here["excess_mean"]) < 0 else ""
+        below = " (below zero)" if float(here["excess_mean"]) < 0 else ""
         cells = [name, with_error(float(here["excess_mean"]), float(here["excess_mean_error"])) + below]
         star = tuple(float(here[f"stationary_temperature_mean{end}"]) for end in ("", "_error"))
         cells += [f"{float(here['ising_divergence']):.2f}", "-" if math.isnan(star[0]) else with_error(*star)]
