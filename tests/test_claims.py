@@ -62,6 +62,7 @@ def machine(
     mixture=2.562,
     excess=UNKNOWN,
     away=UNKNOWN,
+    law=UNKNOWN,
     measures=None,
     two_sample=(),
     checkpoints=(),
@@ -111,6 +112,9 @@ def machine(
         **{f"doubt_{doubt}": ("thermometer", [doubt in doubts]) for doubt in DOUBTS},
         "excess_mean": excess[0],
         "excess_mean_error": excess[1],
+        "ising_divergence": 1.0,
+        "stationary_temperature_mean": law[0],
+        "stationary_temperature_mean_error": law[1],
         "weight_final_mean": ("final_measure", list((measures or {}).values())),
         "weight_final_error": ("final_measure", [0.0] * len(measures or {})),
         "off_p_of_seed": ("comparison", list(two_sample)),
@@ -321,6 +325,20 @@ def test_sizes_tell_the_maximum_of_the_specific_heat_from_t_c():
 
     assert verdict("follows-specific-heat", *(at(n, peaks[n]) for n in peaks)).verdict == "holds"
     assert verdict("follows-specific-heat", *(at(n, 2.1) for n in peaks)).verdict == "fails"
+
+
+def test_where_the_law_of_a_machine_is_needs_no_flow():
+    at_critical, at_mixture = (machine(9.9, excess=(0.1, 0.01), law=(star, 0.01)) for star in (2.28, 2.55))
+    assert verdict("law-at-Tc", at_critical).verdict == "holds"
+    assert verdict("law-at-Tc", at_mixture).verdict == "fails"
+    assert verdict("law-nearest-mixture", at_mixture).verdict == "holds"
+    assert verdict("law-nearest-mixture", at_critical).verdict == "fails"
+    # In the middle of T_C(10) = 2.3445 and the mixture, and of a grid whose mixture is there.
+    assert verdict("law-nearest-mixture", machine(excess=(0.1, 0.01), law=(2.45, 0.01))).verdict == "open"
+    assert verdict("law-nearest-mixture", machine(excess=(0.1, 0.01), law=(2.9, 0.01), mixture=2.27)).verdict == "fails"
+    # One that has not learnt, and one whose law is not known, say nothing.
+    for one in (machine(excess=(0.5, 0.01), law=(2.28, 0.01)), machine(excess=(0.1, 0.01))):
+        assert verdict("law-nearest-mixture", one).verdict == "not tested"
 
 
 def test_excess_and_distance_from_the_mixture_go_together():

@@ -34,7 +34,8 @@ def test_paper_has_the_types_of_the_paper():
     assert paper.type_temperatures("H") == tuple(4 + k / 4 for k in range(9))
     assert paper.type_temperatures("L") == (0.0,)
     assert (paper.seeds, paper.training.epochs) == (5, 1000)
-    assert spec.shipped() == ("fixed-point", "good", "nulls", "paper", "quick", "veiga-vicente")
+    shipped = spec.shipped()
+    assert {"paper", "quick"} < set(shipped) and list(shipped) == sorted(shipped)
 
 
 def test_further_sizes_that_repeat_the_main_one_are_merged():
@@ -261,7 +262,7 @@ def test_files_that_are_no_specs(tmp_path):
         broken / "below": "Not a directory",
         broken: "it must be TOML: Expected '=' after a key in a key/value pair (at line 2, column 6)",
         latin: "it must be TOML, which is UTF-8 text, and byte 8 is not",
-        "qick": "it must be one of fixed-point, good, nulls, paper, quick, veiga-vicente or the path of a TOML file",
+        "qick": f"it must be one of {', '.join(spec.shipped())} or the path of a TOML file",
     }.items():
         with pytest.raises(InvalidInput, match=re.escape(sentence)) as caught:
             spec.load(source)

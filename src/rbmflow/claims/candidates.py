@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from rbmflow.claims.declaration import claim
-from rbmflow.claims.judgement import LEVEL, Judgement, Side, within
+from rbmflow.claims.judgement import LEVEL, Judgement, Measured, Side, within
 from rbmflow.claims.machines import Machine
 from rbmflow.claims.rules import (
     MIXTURE,
@@ -24,6 +25,17 @@ PERFECT = 0.05
 
 MIXTURE_WINDOW = 0.05
 """Energy per site within which the end of a flow is that of the mixture, in J."""
+
+LEARNT = 0.3
+"""Part of the divergence of the mixture from the best Ising model, of which a machine of one temperature has all."""
+
+about_laws = partial(
+    claim,
+    source="this study",
+    needs=("stationary_temperature_mean", "stationary_temperature_mean_error", "excess_mean", "ising_divergence"),
+    figure=("study_candidates", "study_law"),
+)
+"""Declares a claim on T* of the stationary law, which needs no flow."""
 
 
 @claim(
@@ -62,6 +74,54 @@ def _rank(machines: Sequence[Machine]) -> Judgement:
     side: Side = "supports" if significant and rank > 0 else "contradicts" if significant else "open"
     of = f"rank correlation over {len(machines)} machines, L = {machines[0].length}"
     return Judgement(of, side, f"excess nats with distance from the mixture {rank:.2f}, p = {probability:.1e}")
+
+
+@about_laws(id="law-at-Tc", words="T* of the stationary law is T_c, however a machine was trained on T = 0 to 6")
+def law_at_critical(machines: Sequence[Machine]) -> list[Judgement]:
+    """T* of the stationary law of every machine of T = 0 to 6. Supports: within 0.125 of T_c. Contradicts: outside by
+    more than its error.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        star = machine.measured("stationary_temperature_mean")
+        return within(star, machine.critical, WINDOW), f"T* of p(v) = {star}"
+
+    return each(at_infinite_size(_with_law(paper_machines(machines))), rule)
+
+
+@about_laws(
+    id="law-nearest-mixture",
+    words="Of T_c, the maximum of C and the training mixture, the last is nearest to T* of the stationary law of a "
+    "machine that has learnt it, whatever the grid",
+)
+def law_nearest_mixture(machines: Sequence[Machine]) -> list[Judgement]:
+    """T* of the stationary law of machines with at most 0.3 of the excess that the best Ising model at one temperature
+    has. Supports: nearer to T_mix than to T_c and to T_C(L), those within 0.02 of it aside, by more than its error.
+    Contradicts: nearer to one of these by more than its error.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        star, mixture = machine.measured("stationary_temperature_mean"), machine.number("null_temperature")
+        others = [machine.critical, machine.number("specific_heat_peak_temperature")]
+        # How far it is on the mixture's side of the middle between the two.
+        nearer = [
+            math.copysign(1.0, mixture - other) * (star.value - (mixture + other) / 2)
+            for other in others
+            if abs(mixture - other) > NARROW
+        ]
+        least = Measured(min(nearer, default=0.0), star.error, star.freedom)
+        side: Side = "open" if not least.differs else "supports" if least.value > 0 else "contradicts"
+        return side, f"T* of p(v) = {star}, mixture {mixture:.3f}"
+
+    def learnt(machine: Machine) -> bool:
+        return machine.number("excess_mean") <= LEARNT * machine.number("ising_divergence")
+
+    return each([m for m in _with_law(machines) if m.is_ising and learnt(m)], rule)
+
+
+def _with_law(machines: Sequence[Machine]) -> list[Machine]:
+    """Those whose stationary law is known of every seed."""
+    return [m for m in machines if math.isfinite(m.number("stationary_temperature_mean"))]
 
 
 def _grids(machines: Sequence[Machine]) -> list[Machine]:

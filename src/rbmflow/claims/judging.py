@@ -188,6 +188,7 @@ def _row(machine: Machine) -> xr.Dataset:
         "end_error": ("start", [flow.end.error for flow in machine.flows]),
         "excess": machine.number("excess_mean"),
         "excess_error": machine.number("excess_mean_error"),
+        "ising_divergence": machine.number("ising_divergence"),
         "relaxation_time": machine.number("relaxation_time"),
         "stationary_temperature": machine.number("stationary_temperature_mean"),
         "stationary_temperature_error": machine.number("stationary_temperature_mean_error"),

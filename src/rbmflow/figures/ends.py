@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -18,6 +20,13 @@ ROW = 0.24
 
 LAW = ("checkpoint_excess_mean", "checkpoint_stationary_temperature_mean")
 """What is drawn of the machines along a training, one against the other."""
+
+CANDIDATES = {
+    "critical_temperature": "$T_c$",
+    "specific_heat_peak_temperature": "$C_{max}(L)$",
+    "mixture_temperature": "training mixture",
+}
+"""Where machines might end, and how figures call it."""
 
 HOTTEST = 8.0
 """Upper end of the temperatures of a study: a hot control would push everything else into a corner."""
@@ -198,4 +207,46 @@ def study_law(study: xr.Dataset) -> Figure:
     axes.set_xscale("log")
     if axes.get_legend_handles_labels()[0]:
         drawn.legend(loc="outside right upper", fontsize=7)
+    return drawn
+
+
+@figure(
+    section="study",
+    page="sweep",
+    by="run",
+    padded=1,
+    needs=f"{' '.join(LAW)} ising_divergence length {' '.join(CANDIDATES)}",
+    caption="T* of the stationary law of every machine and checkpoint, minus each candidate, against its excess nats "
+    "over those of the best Ising model at one temperature (dashed: no better than that). Colour: T(E) of the training "
+    "mixture. Large symbols: the last machine of a training. Of a candidate that describes the ends, the points are "
+    "on the line.",
+)
+def study_candidates(study: xr.Dataset) -> Figure:
+    """Distance of T* from T_c, the C maximum and the training mixture against how well machines have learnt."""
+    drawn, grid = panels.panel_grid(
+        list(CANDIDATES.values()), ["$T^*$ minus candidate $(J/k_B)$"], "excess / that of one temperature", 3.4, 9.0
+    )
+    excess, stars = (study[name].values for name in LAW)
+    learnt = excess / study["ising_divergence"].values[:, None]
+    colour = np.broadcast_to(study["mixture_temperature"].values[:, None], stars.shape)
+    error = study[f"{LAW[1]}_error"].values
+    # An unbounded error, as of an untrained machine near infinite temperature, leaves nothing to show.
+    there = np.isfinite(stars) & (learnt > 0) & np.isfinite(np.nan_to_num(error, posinf=np.inf))
+    last = there & (np.cumsum(there[:, ::-1], axis=1)[:, ::-1] == 1)
+    shades = ScalarMappable(Normalize(colour.min(), colour.max()), "viridis")
+    for axes, name in zip(grid[0], CANDIDATES, strict=True):
+        axes.axhline(0.0, color=style.INK, linewidth=0.8)
+        axes.axvline(1.0, color=style.FAINT, linewidth=0.8, linestyle="--")
+        away = stars - study[name].values[:, None]
+        for length, marker in zip(np.unique(study["length"].values), "osD^v<>", strict=False):
+            here = there & (study["length"].values == length)[:, None]
+            for chosen, size in ((here & ~last, 4), (here & last, 22)):
+                looks = {"c": shades.to_rgba(colour[chosen]), "marker": marker, "linewidth": 0}
+                axes.scatter(learnt[chosen], away[chosen], size, **looks)
+            axes.plot([], [], marker, color=style.NEUTRAL, label=f"L = {length:g}")
+        axes.set_xscale("log")
+        axes.set_ylim(-1.5, 2.0)
+        marks.say_empty(axes, away)
+    grid[0, 0].legend(fontsize=7)
+    drawn.colorbar(shades, ax=grid[0].tolist(), label="$T(E)$ of the mixture $(J/k_B)$")
     return drawn
