@@ -35,7 +35,8 @@ def test_paper_has_the_types_of_the_paper():
     assert paper.type_temperatures("L") == (0.0,)
     assert (paper.seeds, paper.training.epochs) == (5, 1000)
     shipped = spec.shipped()
-    assert {"paper", "quick"} < set(shipped) and list(shipped) == sorted(shipped)
+    assert {"paper", "quick"} < set(shipped)
+    assert list(shipped) == sorted(shipped)
 
 
 def test_further_sizes_that_repeat_the_main_one_are_merged():
