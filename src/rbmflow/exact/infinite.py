@@ -111,7 +111,7 @@ def correlation_length(temperature: float) -> float:
     Examples
     --------
     >>> round(correlation_length(2.5), 3)
-    5.954
+    5.962
     """
     rate = -math.log(math.tanh(1 / temperature)) - 2 / temperature
     return 1 / (rate if rate > 0 else -2 * rate) if rate else math.inf
