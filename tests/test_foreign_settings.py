@@ -93,7 +93,7 @@ def readings():
     drawn = equilibrium.measured(key, model, [CORRELATION], GRID, 20)
     numbers += [drawn, *equilibrium.reweighted(drawn, known).mean(CORRELATION, 2.0)]
     blocks = renormalization.majority_rule(key, START), renormalization.decimate(START)
-    seen = measurements.observe(START[None]), model.energy(START), two_sample.compare(key, *VALUES)
+    seen = measurements.observe(model, START[None]), model.energy(START), two_sample.compare(key, *VALUES)
     return found, classes, history, numbers, blocks, seen
 
 

@@ -18,7 +18,7 @@ def test_totals_beyond_sixteen_bits():
     up = np.ones((SIDE, SIDE), np.int8)
     band = up.copy()
     band[:, SIDE // 4 : 3 * SIDE // 4] = -1
-    seen = measurements.observe(np.stack([up, -band])[:, None], before=band[None])
+    seen = measurements.observe(MODEL, np.stack([up, -band])[:, None], before=band[None])
     assert seen.energy.ravel().tolist() == [-2 * SIDE**2, -2 * SIDE**2 + 4 * SIDE]
     assert seen.magnetization.ravel().tolist() == [SIDE**2, 0]
     assert seen.domains.ravel().tolist() == [1, 2]
@@ -42,12 +42,14 @@ def test_energies_and_magnetizations_of_ordered_replicas(method):
 
 def test_blocks_change_no_measurement(monkeypatch):
     spins = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (5, 30, 6, 8))
-    whole = measurements.observe(spins[1:], spins[0])
+    model = rf.ising(rf.square(6, 8))
+    whole = measurements.observe(model, spins[1:], spins[0])
     # Several iterations at once, one at a time, and chains in blocks with a last one of one chain.
     for at_once in (2 * 30 * 48, 30 * 48, 29 * 48):
         monkeypatch.setattr(measurements, "SPINS_AT_ONCE", at_once)
         monkeypatch.setattr(measurements, "LABELLED_AT_ONCE", 3 * 48)
-        for one, other in zip(*map(jax.tree.leaves, (whole, measurements.observe(spins[1:], spins[0]))), strict=True):
+        again = measurements.observe(model, spins[1:], spins[0])
+        for one, other in zip(*map(jax.tree.leaves, (whole, again)), strict=True):
             assert (one.shape, one.dtype) == (other.shape, other.dtype)
             assert np.allclose(one, other, atol=1e-6, rtol=1e-6)
 

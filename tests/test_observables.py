@@ -15,33 +15,13 @@ from rbmflow.data_sources.mean_field import curie_weiss_magnetization, sample_me
 from rbmflow.measurements import Measurements, domains, observe
 from rbmflow.two_sample import compare
 
+MODEL = rf.ising(rf.square(4, 6))
 SPINS = np.where(np.random.default_rng(0).random((3, 7, 4, 6)) < 0.6, 1, -1).astype(np.int8)
 
 
-def counted_domains(spins: np.ndarray) -> int:
-    """Domains of one configuration by flooding them one after the other."""
-    left, found = set(np.ndindex(spins.shape)), 0
-    while left:
-        found, front = found + 1, [left.pop()]
-        while front:
-            y, x = front.pop()
-            for to in ((y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1)):
-                at = (to[0] % spins.shape[0], to[1] % spins.shape[1])
-                if at in left and spins[at] == spins[y, x]:
-                    left.remove(at)
-                    front.append(at)
-    return found
-
-
-def test_domains_are_those_of_flooding():
-    expected = [[counted_domains(spins) for spins in row] for row in SPINS]
-    np.testing.assert_array_equal(domains(SPINS), expected)
-
-
 def test_observables_by_hand():
-    measured = observe(SPINS)
-    model = rf.ising(rf.square(4, 6))
-    np.testing.assert_array_equal(measured.energy, model.total_energy(SPINS))
+    measured = observe(MODEL, SPINS)
+    np.testing.assert_array_equal(measured.energy, MODEL.total_energy(SPINS))
     np.testing.assert_array_equal(measured.magnetization, SPINS.sum(axis=(2, 3), dtype=int))
     np.testing.assert_array_equal(measured.overturned[1:], (SPINS[1:] != SPINS[:-1]).sum(axis=(2, 3)))
     assert (measured.overturned[0] == -1).all()
@@ -66,15 +46,85 @@ def test_observables_by_hand():
 
 
 def test_observables_of_stretches_are_those_of_the_whole():
-    joined = Measurements.joined([observe(SPINS[:1]), observe(SPINS[1:], before=SPINS[0])])
-    for one, other in zip(jax.tree.leaves(joined), jax.tree.leaves(observe(SPINS)), strict=True):
+    joined = Measurements.joined([observe(MODEL, SPINS[:1]), observe(MODEL, SPINS[1:], before=SPINS[0])])
+    for one, other in zip(jax.tree.leaves(joined), jax.tree.leaves(observe(MODEL, SPINS)), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
     again = Measurements.from_dataset(joined.to_dataset())
     np.testing.assert_array_equal(again.long_wave, joined.long_wave)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        MODEL,
+        rf.ising(rf.triangular(4, 3), field=0.5),
+        rf.ising(rf.honeycomb(2, 3)),
+        rf.potts(rf.kagome(2, 3), 3),
+        rf.clock(rf.chain(5), 4),
+        rf.blume_capel(rf.cubic(2, 3, 4), 0.7),
+    ],
+    ids=repr,
+)
+def test_measurements_of_any_model_by_its_table(model):
+    """Energies by bonds, domains by flooding along bonds, G and its waves by sums over pairs of sites."""
+    lattice, chains = model.lattice, 4
+    spins = np.random.default_rng(1).choice(np.array(model.states, np.int8), (2, chains, *lattice.shape))
+    measured, flat = rf.observe(model, spins), spins.reshape(2, chains, -1)
+    np.testing.assert_allclose(measured.energy, model.total_energy(spins), rtol=1e-6)
+    np.testing.assert_allclose(measured.magnetization, model.total_magnetization(spins), rtol=1e-6)
+    np.testing.assert_array_equal(measured.overturned[1], (flat[1] != flat[0]).sum(axis=-1))
+    expected = [[flooded(one, lattice) for one in row] for row in flat]
+    np.testing.assert_array_equal(domains(model, spins), expected)
+    vectors = np.array(model.vectors)[np.searchsorted(model.states, spins)]
+    vectors = vectors.reshape(2, chains, *lattice.cells, lattice.basis, -1)
+    moved = tuple(range(2, 2 + len(lattice.cells)))
+    found = rf.two_point(model, spins)
+    for step in np.ndindex(lattice.cells):
+        there = np.roll(vectors, [-one for one in step], moved)
+        values = np.einsum("...ac,...bc->...ab", vectors, there).mean(axis=moved)
+        values = values[..., 0, 0] if lattice.basis == 1 else values
+        np.testing.assert_allclose(found.mean[:, *step], values.mean(axis=1), atol=1e-6)
+        np.testing.assert_allclose(found.error[:, *step], values.std(axis=1, ddof=1) / np.sqrt(chains), atol=1e-6)
+    held = found.mean
+    for axis, side in enumerate(lattice.cells, 1):
+        if lattice.mirrored:
+            mirror = np.roll(np.flip(held, axis), 1, axis)
+            held = np.take((held + mirror) / 2, range(side // 2 + 1), axis)
+    np.testing.assert_allclose(measured.correlation, held, atol=1e-6)
+    places = zip(np.indices(lattice.cells), lattice.cells, strict=True)
+    phases = [np.exp(-2j * np.pi * at / side) for at, side in places]
+    waves = [(vectors.sum(axis=-2) * phase[..., None]).sum(axis=moved) for phase in phases]
+    factors = [(np.abs(wave) ** 2).sum(axis=-1) / lattice.sites for wave in waves]
+    np.testing.assert_allclose(measured.long_wave, np.mean(factors, axis=0), rtol=1e-4, atol=1e-5)
+    assert Measurements.from_dataset(measured.to_dataset()) == measured
+
+
+def flooded(labels: np.ndarray, lattice: rf.Lattice) -> int:
+    """Domains of one configuration by flooding them one after the other."""
+    left, found = set(range(labels.size)), 0
+    while left:
+        found, front = found + 1, [left.pop()]
+        while front:
+            here = front.pop()
+            for at in lattice.neighbours[here].tolist():
+                if at in left and labels[at] == labels[here]:
+                    left.remove(at)
+                    front.append(at)
+    return found
+
+
+def test_a_configuration_is_measured_with_the_bonds_and_states_of_its_model():
+    spins = np.random.default_rng(2).choice(np.array([-1, 1], np.int8), (1, 3, 4, 4))
+    square, triangular = (rf.observe(rf.ising(one(4)), spins).energy for one in (rf.square, rf.triangular))
+    assert (square != triangular).any()
+    with pytest.raises(InvalidInput, match="every label must be one of 0, 1, 2"):
+        rf.observe(rf.potts(rf.square(4), 3), spins)
+    with pytest.raises(InvalidInput, match="shape of spins"):
+        rf.observe(rf.ising(rf.honeycomb(4)), spins)
+
+
 def test_a_single_chain_has_no_error():
-    assert np.isnan(observe(SPINS[:, :1]).correlation_error).all()
+    assert np.isnan(observe(MODEL, SPINS[:, :1]).correlation_error).all()
 
 
 @pytest.mark.parametrize("side", [3, 4])

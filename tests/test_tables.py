@@ -305,8 +305,6 @@ def test_draws_of_any_lattice_are_kept_with_their_axes_and_labels(tmp_path):
     assert again == draws
     assert again.lattice_axes == ("z", "y", "x")
     assert again.states == (0, 1, 2)
-    with pytest.raises(InvalidInput, match="axes of spins"):
-        draws.two_point()
 
 
 SQUARE = rf.square(4)

@@ -5,6 +5,7 @@ from ._scan import Interrupted as Interrupted
 from .claims import Judgement as Judgement, claim as claim, judge as judge
 from .controls import control as control
 from .convergence import FlowEnds as FlowEnds, end_of_flows as end_of_flows
+from .correlations import TwoPoint as TwoPoint, two_point as two_point
 from .data_sources import data_source as data_source
 from .dataset import Draws as Draws
 from .figures import figure as figure
@@ -27,6 +28,7 @@ from .likelihood import (
     machine_mean as machine_mean,
     trajectory_log_partition as trajectory_log_partition,
 )
+from .measurements import Measurements as Measurements, observe as observe
 from .model import (
     Model as Model,
     blume_capel as blume_capel,

@@ -1,56 +1,85 @@
 r"""Correlations of configurations: the structure factor and its Fourier transform, the two-point function.
 
-With :math:`s(k) = \sum_r s_r e^{-ik \cdot r}` and N sites, the structure factor is :math:`S(k) = |s(k)|^2 / N` and the
-two-point function :math:`G(r) = \frac1N \sum_{r'} s_{r'} s_{r' + r}`.
+With :math:`v_{R,a}` the vector of the state of basis site a in cell R (the label itself of Ising spins), N sites and M
+cells, and :math:`v_a(k) = \sum_R v_{R,a} e^{-ik \cdot R}`, the structure factor is
+:math:`S(k) = |\sum_a v_a(k)|^2 / N` and the two-point function
+:math:`G_{ab}(r) = \frac1M \sum_R v_{R,a} \cdot v_{R + r,b}`.
 """
 
+import functools
+import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float64
+from jaxtyping import Array, Complex, Float, Float64
 
 from rbmflow._checks import Problems
-from rbmflow._doors import Configurations, spins_of
+from rbmflow._doors import Configurations
 from rbmflow.diagnostics import mean_and_error
+from rbmflow.lattice import Lattice
+from rbmflow.model import Model, model_of
 
 
-def structure_factor(spins: Configurations) -> Float[Array, "*batch ky kx"]:
-    r"""Structure factor :math:`S(k) = |\sum_r s_r e^{-ik \cdot r}|^2 / N` of configurations [..., y, x], a float32."""
-    wave = jnp.fft.fft2(jnp.asarray(spins_of(spins), jnp.float32))
-    return (wave.real**2 + wave.imag**2) / (wave.shape[-2] * wave.shape[-1])
+def wave_products(model: Model, spins: Configurations) -> Complex[Array, "..."]:
+    r"""Products :math:`v_a(k)^* \cdot v_b(k) / M` of all waves, one axis k for each axis of cells."""
+    lattice = model.lattice
+    cells = tuple(range(-len(lattice.cells), 0))
+
+    def of(component: Float[Array, "..."]) -> Complex[Array, "..."]:
+        by_basis = component.reshape(*component.shape[: component.ndim - len(lattice.shape)], *lattice.cells, -1)
+        return jnp.moveaxis(jnp.fft.fftn(jnp.moveaxis(by_basis, -1, 0), axes=cells), 0, -1)
+
+    waves = [of(component) for component in model.components(spins)]
+    products = [jnp.conj(wave[..., :, None]) * wave[..., None, :] for wave in waves]
+    return functools.reduce(jnp.add, products) / math.prod(lattice.cells)
 
 
-def longest_wave(factor: Float[Array, "*batch ky kx"]) -> Float[Array, "*batch"]:
-    """Structure factor at the smallest wave vector, the mean over the two directions; of sides above 1."""
-    fits = np.ndim(factor) >= 2 and min(np.shape(factor)[-2:]) > 1
-    Problems.only(fits, "shape of factor", np.shape(factor), "it must be [..., ky, kx] with sides above 1")
-    return (factor[..., 1, 0] + factor[..., 0, 1]) / 2
+def structure_factor(model: Model, spins: Configurations) -> Float[Array, "..."]:
+    r"""Structure factor S(k) of configurations, a float32 with one axis k for each axis of cells."""
+    products = wave_products(model_of(model), spins)
+    return jnp.sum(products, axis=(-2, -1)).real / model.lattice.basis
+
+
+def longest_wave(lattice: Lattice, factor: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Structure factor at the smallest wave vector, the mean over the axes of the lattice."""
+    fits = np.shape(factor)[-len(lattice.cells) :] == lattice.cells
+    Problems.only(fits, "shape of factor", np.shape(factor), f"the last axes must be {lattice.cells}")
+    smallest = [factor[..., *place] for place in np.eye(len(lattice.cells), dtype=int)]
+    return functools.reduce(jnp.add, smallest) / len(lattice.cells)
 
 
 class TwoPoint(NamedTuple):
     """Two-point function of ensembles of configurations."""
 
-    mean: Float64[np.ndarray, "*batch y x"]
-    error: Float64[np.ndarray, "*batch y x"]
+    mean: Float64[np.ndarray, "..."]
+    error: Float64[np.ndarray, "..."]
     """Standard error over the configurations of an ensemble, which are taken as independent."""
 
 
-def two_point(spins: Configurations) -> TwoPoint:
-    r"""Two-point function of ensembles [..., n, y, x] of configurations, in the order of `exact.two_point`.
+def two_point(model: Model, spins: Configurations) -> TwoPoint:
+    r"""Two-point function of ensembles [..., n, *lattice] of configurations of a model.
+
+    The axes of the displacement are those of the cells, in the order of `exact.two_point`, and on lattices with several
+    sites in a cell the two basis sites a and b.
 
     Examples
     --------
-    >>> import numpy as np
+    >>> import numpy as np, rbmflow as rf
     >>> stripes = np.tile(np.array([1, -1], np.int8), (3, 4, 2))
-    >>> two_point(stripes).mean[0].tolist()
+    >>> two_point(rf.ising(rf.square(4)), stripes).mean[0].tolist()
     [1.0, -1.0, 1.0, -1.0]
     """
-    array = np.asarray(spins_of(spins))
-    Problems.only(array.ndim > 2, "shape of spins", array.shape, "it must be [..., n, y, x]")
-    batch, (n, ly, lx) = array.shape[:-3], array.shape[-3:]
+    lattice = model_of(model).lattice
+    own = np.asarray(model.own(spins))
+    inner = len(lattice.shape) + 1
+    Problems.only(own.ndim >= inner, "shape of spins", own.shape, f"it must be [..., n, {', '.join(lattice.axes)}]")
+    batch, cells = own.shape[: own.ndim - inner], tuple(range(-2 - len(lattice.cells), -2))
     # One ensemble at a time, so that many of them need no more memory than one.
-    waves = (np.abs(np.fft.fft2(one)) ** 2 / (ly * lx) for one in array.reshape(-1, n, ly, lx))
-    told = [mean_and_error(np.fft.ifft2(wave).real, axis=0) for wave in waves]
-    mean, error = (np.stack(rows).reshape(*batch, ly, lx) for rows in zip(*told, strict=True))
-    return TwoPoint(mean, error)
+    told = []
+    for ensemble in own.reshape(-1, *own.shape[own.ndim - inner :]):
+        products = np.asarray(wave_products(model, ensemble), np.complex128)
+        values = np.fft.ifftn(products, axes=cells).real
+        told.append(mean_and_error(values[..., 0, 0] if lattice.basis == 1 else values, axis=0))
+    mean, error = (np.stack(rows) for rows in zip(*told, strict=True))
+    return TwoPoint(mean.reshape(*batch, *mean.shape[1:]), error.reshape(*batch, *mean.shape[1:]))

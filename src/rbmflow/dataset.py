@@ -16,7 +16,6 @@ from rbmflow._checks import InvalidInput, Problem, Problems, between_temperature
 from rbmflow._doors import Configurations, Temperatures, spins_of, temperatures_of
 from rbmflow._netcdf import FileName, beginning, read_dataset
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_order, owned
-from rbmflow.correlations import TwoPoint, two_point
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -128,10 +127,6 @@ class Draws(Record):
     def floats(self) -> Float32[np.ndarray, "temperature draw *lattice"]:
         """The configurations as numbers to calculate with."""
         return self.spins.astype(np.float32)
-
-    def two_point(self) -> TwoPoint:
-        """Two-point function at every temperature [temperature, y, x], see `correlations.two_point`."""
-        return two_point(self)
 
     @property
     def method(self) -> str:

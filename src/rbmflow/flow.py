@@ -15,7 +15,6 @@ from rbmflow._doors import AnyKey, Configurations, spins_of
 from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order, owned
 from rbmflow._types import Spins, Visible
-from rbmflow.correlations import TwoPoint, two_point
 from rbmflow.gibbs import GibbsNoise, sample_hidden, sample_visible
 from rbmflow.random import key_for
 from rbmflow.rbm import RBM, machine_of
@@ -78,10 +77,6 @@ class Flow(Record):
     def floats(self) -> Float32[np.ndarray, "iteration chain y x"]:
         """The configurations as numbers to calculate with."""
         return self.configurations.astype(np.float32)
-
-    def two_point(self) -> TwoPoint:
-        """Two-point function at every iteration [iteration, y, x], see `correlations.two_point`."""
-        return two_point(self.configurations)
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""

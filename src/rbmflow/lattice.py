@@ -167,6 +167,30 @@ class Lattice:
             colour = np.array(_greedy(self.neighbours))
         return tuple(np.flatnonzero(colour == number) for number in range(colour.max() + 1))
 
+    @functools.cached_property
+    def displacements(self) -> tuple[int, ...]:
+        """Shape of what depends on two sites by their displacement alone: that in cells, then their two basis sites.
+
+        Where reversing any single axis of cells maps bonds onto bonds, as on the square, displacements go from 0 to
+        half the sides: functions of them are even in each.
+        """
+        pair = () if self.basis == 1 else (self.basis, self.basis)
+        return (*(side // 2 + 1 for side in self.cells), *pair) if self.mirrored else (*self.cells, *pair)
+
+    @property
+    def displacement_axes(self) -> tuple[str, ...]:
+        """Names of these axes, such as dy, dx."""
+        steps = [f"d{name}" for name in self.axes[: len(self.cells)]]
+        return (*steps, "basis", "basis_other")[: len(self.displacements)]
+
+    @functools.cached_property
+    def mirrored(self) -> bool:
+        """Whether sites are alone in their cells, and reversing any single axis maps bonds onto bonds of their kind."""
+        ends = {(end, bond.kind) for bond in self.bonds for end in _both_ways(bond)}
+        flips = 1 - 2 * np.eye(len(self.cells), dtype=int)
+        turned = [{((a, b, tuple((flip * step).tolist())), kind) for (a, b, step), kind in ends} for flip in flips]
+        return self.basis == 1 and all(one == ends for one in turned)
+
     def across(self, bond: Bond, values: Array) -> tuple[Array, Array]:
         """Values at both ends of a bond of every cell, [..., cells]; the last axes given are the lattice's."""
         by_site = values.reshape(*values.shape[: values.ndim - len(self.shape)], *self.cells, self.basis)

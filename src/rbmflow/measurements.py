@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32, Float64, Int, Int8, Int32
-from scipy import ndimage
-from scipy.sparse import coo_array
+from jaxtyping import Array, Float32, Float64, Int, Int8, Int32, Num
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from rbmflow._doors import Configurations, spins_of
+from rbmflow._checks import Problems
+from rbmflow._doors import Configurations
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of
-from rbmflow._types import Spins
-from rbmflow.correlations import longest_wave, structure_factor
+from rbmflow.correlations import longest_wave, wave_products
 from rbmflow.diagnostics import mean_and_error
-from rbmflow.lattice import square
-from rbmflow.model import bond_sums
+from rbmflow.lattice import Lattice
+from rbmflow.model import Model, model_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,32 +31,44 @@ SPINS_AT_ONCE = 1 << 24
 LABELLED_AT_ONCE = 1 << 22
 """Spins whose domains are labelled at once."""
 
-_CHAINS, _PLANES = "iteration chain", "iteration dy dx"
 _LAYOUT = {
-    "energy": Held(_CHAINS, "total energy", "J", "int32"),
-    "magnetization": Held(_CHAINS, "total magnetization", "1", "int32"),
-    "long_wave": Held(_CHAINS, "structure factor at the smallest wave vector", "1"),
-    "domains": Held(_CHAINS, "domains", "1", "int32"),
-    "overturned": Held(_CHAINS, "spins that differ from the iteration before", "1", "int32"),
-    "correlation": Held(_PLANES, "two-point function", "1"),
-    "correlation_error": Held(_PLANES, "standard error of the two-point function over chains", "1"),
+    "energy": Held("iteration chain", "total energy", "J", "int32"),
+    "magnetization": Held("iteration chain", "total magnetization", "1", "int32"),
+    "long_wave": Held("iteration chain", "structure factor at the smallest wave vector", "1"),
+    "domains": Held("iteration chain", "domains", "1", "int32"),
+    "overturned": Held("iteration chain", "sites that differ from the iteration before", "1", "int32"),
+    "correlation": Held("iteration", "two-point function", "1"),
+    "correlation_error": Held("iteration", "standard error of the two-point function over chains", "1"),
 }
+"""Of Ising spins without a field; totals that are no whole numbers are float32."""
+
+
+def _layout(displacement_axes: Sequence[str], types: Mapping[str, Any]) -> dict[str, Held]:
+    """How measurements are written: on the axes of a displacement, and totals in a type of whole numbers or not."""
+    found = {}
+    for name, held in _LAYOUT.items():
+        if held.dims == "iteration":
+            held = held._replace(dims=" ".join(("iteration", *displacement_axes)))
+        whole = held.dtype == "float32" or np.dtype(types[name]).kind in "iu"
+        found[name] = held if whole else held._replace(dtype="float32")
+    return found
 
 
 class Measurements(Record):
     """Numbers along a flow, chain by chain; the two-point function is averaged over the chains.
 
-    Displacements go from 0 to half the sides, since it is even in both; `overturned` is -1 at the start of a flow.
+    Displacements are those of `Lattice.displacements`; `overturned` is -1 at the start of a flow.
     """
 
-    energy: Int32[np.ndarray, "iteration chain"]
-    magnetization: Int32[np.ndarray, "iteration chain"]
+    energy: Num[np.ndarray, "iteration chain"]
+    magnetization: Num[np.ndarray, "iteration chain"]
     long_wave: Float32[np.ndarray, "iteration chain"]
     domains: Int32[np.ndarray, "iteration chain"]
     overturned: Int32[np.ndarray, "iteration chain"]
-    correlation: Float32[np.ndarray, "iteration dy dx"]
-    correlation_error: Float32[np.ndarray, "iteration dy dx"]
+    correlation: Float32[np.ndarray, "iteration *displacement"]
+    correlation_error: Float32[np.ndarray, "iteration *displacement"]
     sites: int = eqx.field(static=True, converter=int)
+    displacement_axes: tuple[str, ...] = eqx.field(static=True, converter=tuple)
 
     def averages(self) -> dict[str, tuple[Float64[np.ndarray, " iteration"], Float64[np.ndarray, " iteration"]]]:
         """Means over the chains with their standard errors, per site: energy, powers of m, domains, step distance."""
@@ -74,57 +87,67 @@ class Measurements(Record):
     def joined(cls, parts: list[Measurements]) -> Measurements:
         """Successive parts of one flow as a whole."""
         leaves = zip(*map(jax.tree.leaves, parts), strict=True)
-        return cls(*map(np.concatenate, leaves), sites=parts[0].sites)
+        about = parts[0].sites, parts[0].displacement_axes
+        return cls(*map(np.concatenate, leaves), *about)  # pyright: ignore[reportCallIssue]
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
-        return dataset_of(_LAYOUT, (getattr(self, name) for name in _LAYOUT), sites=self.sites)
+        arrays = {name: getattr(self, name) for name in _LAYOUT}
+        layout = _layout(self.displacement_axes, {name: array.dtype for name, array in arrays.items()})
+        axes = " ".join(self.displacement_axes)
+        return dataset_of(layout, arrays.values(), sites=self.sites, displacement_axes=axes)
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Measurements:
         """Measurements from the data written by `to_dataset`."""
-        return cls(*arrays_of(dataset, _LAYOUT), sites=int(attribute(dataset, "sites")))  # pyright: ignore
+        axes = str(dataset.attrs.get("displacement_axes", "dy dx")).split()  # Earlier data do not tell them.
+        types = {name: dataset[name].dtype if name in dataset else "int32" for name in _LAYOUT}
+        return cls(*arrays_of(dataset, _layout(axes, types)), int(attribute(dataset, "sites")), axes)  # pyright: ignore
 
 
-def observe(spins: Configurations, before: Configurations = None) -> Measurements:
-    """Measure configurations [iteration, chain, y, x] of successive iterations, such as a `Flow`.
+def observe(model: Model, spins: Configurations, before: Configurations = None) -> Measurements:
+    """Measure configurations [iteration, chain, *lattice] of a model at successive iterations, such as a `Flow`.
 
-    The ones `before` the first [chain, y, x] tell its overturned spins; the start of a flow has none. What is no such
-    array of -1/+1 is refused (`InvalidInput`).
+    The ones `before` the first [chain, *lattice] tell its overturned sites; the start of a flow has none. What are no
+    such configurations is refused (`InvalidInput`).
 
     Examples
     --------
-    >>> import jax.numpy as jnp
+    >>> import jax.numpy as jnp, rbmflow as rf
     >>> up = jnp.ones((1, 2, 4, 4), jnp.int8)
-    >>> measured = observe(up)
+    >>> measured = observe(rf.ising(rf.square(4)), up)
     >>> measured.energy.tolist(), measured.domains.tolist(), measured.overturned.tolist()
     ([[-32, -32]], [[1, 1]], [[-1, -1]])
     """
-    array = np.asarray(spins_of(spins, axes=4))
-    last = None if before is None else np.asarray(spins_of(before, array.shape[1:], "before", axes=3))
+    array = np.asarray(model_of(model).own(spins, axes=2))
+    last = None if before is None else np.asarray(model.own(before, "before", axes=1))
+    same = last is None or last.shape == array.shape[1:]
+    told = "there must be as many chains as at the iterations that follow"
+    Problems.only(same, "shape of before", getattr(last, "shape", None), told)
     some = max(1, SPINS_AT_ONCE // array[0].size)
     parts = []
     for at in range(0, len(array), some):
-        parts.append(_observed(array[at : at + some], last))
+        parts.append(_observed(model, array[at : at + some], last))
         last = array[at : at + some][-1]
     return Measurements.joined(parts)
 
 
 def _observed(
-    array: Int8[np.ndarray, "iteration chain y x"], before: Int8[np.ndarray, "chain y x"] | None
+    model: Model, array: Int8[np.ndarray, "iteration chain *lattice"], before: Int8[np.ndarray, "chain *lattice"] | None
 ) -> Measurements:
     """Measurements of a few iterations; their chains may still be more than fit the memory at once."""
-    sites = array.shape[-2] * array.shape[-1]
+    lattice = model.lattice
     overturned = np.full(array.shape[:2], -1, np.int32)
     for row, one in enumerate(array):
         if before is not None:
-            overturned[row] = np.count_nonzero(one != before, axis=(-2, -1))
+            overturned[row] = np.count_nonzero((one != before).reshape(len(one), -1), axis=1)
         before = one
-    some = max(1, SPINS_AT_ONCE // (len(array) * sites))
+    some = max(1, SPINS_AT_ONCE // (len(array) * lattice.sites * lattice.basis))
     blocks = [array[:, at : at + some] for at in range(0, array.shape[1], some)]
-    energy, magnetization, long_wave, mean, error = _over_blocks([_sums(jnp.asarray(block)) for block in blocks])
-    counts = np.concatenate([domains(block) for block in blocks], axis=1).astype(np.int32)
-    return Measurements(energy, magnetization, long_wave, counts, overturned, mean, error, sites=sites)
+    energy, magnetization, long_wave, mean, error = _over_blocks([_sums(model, jnp.asarray(one)) for one in blocks])
+    counts = np.concatenate([domains(model, block) for block in blocks], axis=1).astype(np.int32)
+    axes = lattice.displacement_axes
+    return Measurements(energy, magnetization, long_wave, counts, overturned, mean, error, lattice.sites, axes)
 
 
 def _over_blocks(sums: list[tuple[Array, ...]]) -> list[np.ndarray]:
@@ -133,8 +156,8 @@ def _over_blocks(sums: list[tuple[Array, ...]]) -> list[np.ndarray]:
     joined = [np.concatenate(part, axis=1) for part in per_chain]
     if len(sums) == 1:
         return [*joined, np.asarray(means[0]), np.asarray(errors[0])]
-    count = np.array([one.shape[1] for one in per_chain[0]], np.float64)[:, None, None, None]
     mean, error = np.asarray(means, np.float64), np.asarray(errors, np.float64)
+    count = np.array([one.shape[1] for one in per_chain[0]], np.float64).reshape(-1, *[1] * (mean.ndim - 1))
     # A block of one chain has no scatter of its own.
     squares = np.where(count > 1, error**2 * count * (count - 1), 0.0) + count * mean**2
     total = count.sum()
@@ -143,53 +166,52 @@ def _over_blocks(sums: list[tuple[Array, ...]]) -> list[np.ndarray]:
     return [*joined, middle.astype(np.float32), np.sqrt(scatter / total).astype(np.float32)]
 
 
-@jax.jit
-def _sums(spins: Spins) -> tuple[Array, ...]:
-    factor = structure_factor(spins)
-    # The inverse transform of S is G; a displacement (dy, -dx) is as good as (dy, dx).
-    whole, (ly, lx), chains = jnp.fft.ifft2(factor).real, spins.shape[-2:], spins.shape[1]
-    both = whole, jnp.roll(whole[..., ::-1], 1, axis=-1)
-    one, other = (half[..., : ly // 2 + 1, : lx // 2 + 1] for half in both)
-    correlation = (one + other) / 2
+@functools.partial(jax.jit, static_argnums=0)
+def _sums(model: Model, spins: Int8[Array, "iteration chain *lattice"]) -> tuple[Array, ...]:
+    lattice, chains = model.lattice, spins.shape[1]
+    cells = tuple(range(2, 2 + len(lattice.cells)))
+    products = wave_products(model, spins)
+    # The inverse transform of the products is G.
+    correlation = jnp.fft.ifftn(products, axes=cells).real.reshape(*spins.shape[:2], *lattice.cells, *_pair(lattice))
+    if lattice.mirrored:
+        for axis, side in zip(cells, lattice.cells, strict=True):
+            # A displacement is as good as the one that is reversed along one axis.
+            reversed_one = jnp.roll(jnp.flip(correlation, axis), 1, axis)
+            correlation = jnp.take((correlation + reversed_one) / 2, np.arange(side // 2 + 1), axis)
     scatter = jnp.std(correlation, axis=1, ddof=1) if chains > 1 else correlation[:, 0] * jnp.nan
-    magnetization = jnp.sum(spins, axis=(-2, -1), dtype=jnp.int32)
-    energy = -jnp.sum(bond_sums(square(ly, lx), spins), axis=-1, dtype=jnp.int32)
     means = jnp.mean(correlation, axis=1), scatter / jnp.sqrt(float(chains))
-    return energy, magnetization, longest_wave(factor), *means
+    factor = jnp.sum(products, axis=(-2, -1)).real / lattice.basis
+    return model.total_energy(spins), model.total_magnetization(spins), longest_wave(lattice, factor), *means
 
 
-def domains(spins: Configurations) -> Int[np.ndarray, "*batch"]:
-    """Number of domains of configurations [..., y, x]: sets of equal spins connected by bonds of the torus.
+def _pair(lattice: Lattice) -> tuple[int, ...]:
+    return () if lattice.basis == 1 else (lattice.basis, lattice.basis)
+
+
+def domains(model: Model, spins: Configurations) -> Int[np.ndarray, "*batch"]:
+    """Number of domains of configurations of a model: sets of sites in one state that bonds connect.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> int(domains(np.array([[1, -1, 1, 1], [1, -1, 1, 1], [1, -1, -1, 1]])))
+    >>> import rbmflow as rf
+    >>> int(domains(rf.ising(rf.square(3, 4)), [[1, -1, 1, 1], [1, -1, 1, 1], [1, -1, -1, 1]]))
     2
     """
-    own = np.asarray(spins_of(spins))
-    stack = own.reshape(-1, *own.shape[-2:])
-    some = max(1, LABELLED_AT_ONCE // stack[0].size)
-    found = [_domains(stack[at : at + some]) for at in range(0, len(stack), some)]
-    return np.concatenate(found).reshape(own.shape[:-2])
+    own, lattice = np.asarray(model_of(model).own(spins)), model.lattice
+    stack = own.reshape(-1, lattice.sites)
+    some = max(1, LABELLED_AT_ONCE // lattice.sites)
+    found = [_domains(lattice, stack[at : at + some]) for at in range(0, len(stack), some)]
+    return np.concatenate(found).reshape(own.shape[: own.ndim - len(lattice.shape)])
 
 
-def _domains(stack: Int8[np.ndarray, "n y x"]) -> Int[np.ndarray, " n"]:
-    inside = np.zeros((3, 3, 3), int)
-    inside[1] = ndimage.generate_binary_structure(2, 1)
-    (up, count), (down, more) = (cast(tuple, ndimage.label(there, inside)) for there in (stack > 0, stack < 0))
-    label = np.where(stack > 0, up, down + count) - 1
-    # What is left to join are the bonds round the torus.
-    rounds = (
-        (label[:, 0], label[:, -1], stack[:, 0] == stack[:, -1]),
-        (label[:, :, 0], label[:, :, -1], stack[:, :, 0] == stack[:, :, -1]),
-    )
-    one = np.concatenate([near[equal] for near, _, equal in rounds])
-    other = np.concatenate([far[equal] for _, far, equal in rounds])
-    total = count + more
-    # Bonds of one pair of sets are added up: in eight bits 256 of them would be none.
-    bonds = coo_array((np.ones(one.size, np.int32), (one, other)), shape=(total, total))
-    found, component = connected_components(bonds, directed=False)
-    lattice = np.empty(found, np.int64)
-    lattice[component[label.ravel()]] = np.repeat(np.arange(len(stack)), stack[0].size)
-    return np.bincount(lattice, minlength=len(stack))
+def _domains(lattice: Lattice, stack: Int8[np.ndarray, "n site"]) -> Int[np.ndarray, " n"]:
+    start, place = np.nonzero(lattice.neighbours > np.arange(lattice.sites)[:, None])
+    end, first = lattice.neighbours[start, place], np.arange(len(stack))[:, None] * lattice.sites
+    same = stack[:, start] == stack[:, end]
+    bonds = np.bincount((first + start)[same], minlength=stack.size)
+    rows = np.append(0, np.cumsum(bonds)).astype(np.int32)
+    graph = csr_array((np.ones(rows[-1], np.int8), (first + end)[same].astype(np.int32), rows), (stack.size,) * 2)
+    found, component = connected_components(graph, directed=False)
+    owner = np.empty(found, np.int64)
+    owner[component] = np.repeat(np.arange(len(stack)), lattice.sites)
+    return np.bincount(owner, minlength=len(stack))

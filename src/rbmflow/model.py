@@ -2,14 +2,14 @@
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float64, Int, Int8
+from jaxtyping import Array, Float, Float64, Int, Int8, Int32
 
 from rbmflow._checks import InvalidInput, Problems
 from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of
@@ -177,7 +177,7 @@ class Model:
 
     def terms(self, spins: Configurations) -> tuple[Int[Array, "*batch term"], Float64[np.ndarray, " term"]]:
         """Numbers int32 and energies whose products add up to the total energy of each configuration, exactly."""
-        return _numbers(self, self._own(spins)), np.array(_energies(self))
+        return _numbers(self, jnp.asarray(self.own(spins))), np.array(_energies(self))
 
     def total_energy(self, spins: Configurations) -> Int[Array, "*batch"] | Float[Array, "*batch"]:
         """Energy of each configuration in units of J: an int32 if those of the tables are whole, else a float32."""
@@ -187,12 +187,12 @@ class Model:
 
     def total_order(self, spins: Configurations) -> Float[Array, "*batch component"]:
         """Sum of the vectors of all sites of each configuration."""
-        return _occupied(self, self._own(spins)).astype(jnp.float32) @ np.array(self.vectors, np.float32)
+        return _occupied(self, jnp.asarray(self.own(spins))).astype(jnp.float32) @ np.array(self.vectors, np.float32)
 
     def total_magnetization(self, spins: Configurations) -> Int[Array, "*batch"] | Float[Array, "*batch"]:
         """Sum of the vectors: an int32 where these are the labels, as of spins; of several components its length."""
-        if self.vectors == tuple((float(label),) for label in self.states):
-            return jnp.sum(self._own(spins), axis=self._axes, dtype=jnp.int32)
+        if self._vectors_are_labels:
+            return jnp.sum(jnp.asarray(self.own(spins)), axis=self._axes, dtype=jnp.int32)
         total = self.total_order(spins)
         return total[..., 0] if total.shape[-1] == 1 else jnp.linalg.norm(total, axis=-1)
 
@@ -208,8 +208,27 @@ class Model:
     def _axes(self) -> tuple[int, ...]:
         return tuple(range(-len(self.lattice.shape), 0))
 
-    def _own(self, spins: Configurations) -> Int8[Array, "..."]:
-        return jnp.asarray(spins_of(spins, self.lattice.shape, states=self.states))
+    def own(
+        self, spins: Configurations, name: str = "spins", *, axes: int | None = None
+    ) -> Int8[Array | np.ndarray, "..."]:
+        """Configurations of this model as int8, of so many axes before those of its lattice; others are refused."""
+        shape = self.lattice.shape
+        number = None if axes is None else axes + len(shape)
+        return spins_of(spins, shape, name, axes=number, states=self.states)
+
+    def components(self, spins: Configurations) -> Iterator[Float[Array, "..."]]:
+        """Components of the vectors of all sites, float32 arrays one after the other."""
+        own = jnp.asarray(self.own(spins))
+        if self._vectors_are_labels:
+            yield own.astype(jnp.float32)
+            return
+        places = _places(self, own)
+        for component in np.array(self.vectors, np.float32).T:
+            yield jnp.asarray(component)[places]
+
+    @functools.cached_property
+    def _vectors_are_labels(self) -> bool:
+        return self.vectors == tuple((float(label),) for label in self.states)
 
 
 def _table(problems: Problems, name: str, given: Numbers, axes: tuple[int | str, ...]) -> Float64[np.ndarray, "..."]:
@@ -240,15 +259,19 @@ def _numbers(model: Model, own: Int8[Array, "..."]) -> Int[Array, "..."]:
     return jnp.concatenate([bonds, _occupied(model, own)], axis=-1) if any(model.site) else bonds
 
 
-def _bonds_by_energy(model: Model, own: Int8[Array, "..."]) -> Int[Array, "..."]:
+def _places(model: Model, own: Int8[Array, "..."]) -> Int32[Array, "..."]:
+    """Places of the labels among the states."""
     states = np.array(model.states)
     place = np.searchsorted(states, np.arange(states[0], states[-1] + 1)).astype(np.int32)
-    places = jnp.asarray(place)[own.astype(jnp.int32) - states[0]]
-    numbers = []
+    return jnp.asarray(place)[own.astype(jnp.int32) - states[0]]
+
+
+def _bonds_by_energy(model: Model, own: Int8[Array, "..."]) -> Int[Array, "..."]:
+    places, numbers = _places(model, own), []
     for kind, table in enumerate(model.pair):
         energies, which = np.unique(table, return_inverse=True)
         ends = [model.lattice.across(bond, places) for bond in model.lattice.bonds if bond.kind == kind]
-        met = [jnp.asarray(which.ravel().astype(np.int8))[here * states.size + there] for here, there in ends]
+        met = [jnp.asarray(which.ravel().astype(np.int8))[here * len(model.states) + there] for here, there in ends]
         cells = tuple(range(-len(model.lattice.cells), 0))
         numbers += [sum(jnp.sum(one == number, cells, jnp.int32) for one in met) for number in range(energies.size)]
     return jnp.stack(numbers, axis=-1)

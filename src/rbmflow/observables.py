@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from scipy.spatial.distance import pdist
 
 from rbmflow._checks import InvalidInput, Problem, Problems
-from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of
+from rbmflow._doors import Configurations, Numbers, numbers_of
 from rbmflow.correlations import longest_wave, structure_factor
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.measurements import Measurements
@@ -95,7 +95,7 @@ class Observable:
         A function that does not return one number for each is refused with the name of the observable (`InvalidInput`).
         """
         lattice = model_of(model).lattice
-        own = np.asarray(spins_of(spins, lattice.shape, states=model.states))
+        own = np.asarray(model.own(spins))
         stack, some = own.reshape(-1, *lattice.shape), max(1, SPINS_AT_ONCE // lattice.sites)
         parts = [function for function in (self.of, self.over) if function is not None]
         blocks = [
@@ -177,11 +177,6 @@ def _house(name: str, label: str, of: Reads, unit: str = "1", **further: Any) ->
     return OBSERVABLES.add(name, Observable(name, label, of, unit, **further))
 
 
-def _longest_wave(model: Model, spins: Any) -> Any:
-    Problems.only(model.lattice.is_square, "lattice", model.lattice, "the smallest wave is that of the square lattice")
-    return longest_wave(structure_factor(spins))
-
-
 ENERGY = _house(
     "energy",
     "E",
@@ -208,7 +203,7 @@ CORRELATION = _house(
     "correlation",
     r"\xi/L",
     lambda model, spins: np.asarray(model.total_magnetization(spins), np.float64) ** 2 / model.lattice.sites,
-    over=lambda model, spins: _longest_wave(model, spins),
+    over=lambda model, spins: longest_wave(model.lattice, structure_factor(model, spins)),
     recorded=lambda flow: (flow.magnetization.astype(np.float64) ** 2 / flow.sites, flow.long_wave.astype(np.float64)),
     bounds=lambda model: (0.0, np.inf),
 )

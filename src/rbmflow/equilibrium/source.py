@@ -16,7 +16,7 @@ from jaxtyping import Float, Float64
 from scipy.special import logsumexp
 
 from rbmflow._checks import InvalidInput, Problem
-from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of, temperatures_of
+from rbmflow._doors import Configurations, Numbers, numbers_of, temperatures_of
 from rbmflow.equilibrium.curve import KNOTS, Curve, couplings
 from rbmflow.exact._temperature import heat, inverse_temperature
 from rbmflow.exact.energy_levels import boltzmann
@@ -152,8 +152,7 @@ class Equilibrium(abc.ABC):
 
     def posterior(self, spins: Configurations, temperatures: Numbers) -> Float64[np.ndarray, "*batch bin"]:
         """Probability of each temperature given a configuration, see `posterior_of_energy`."""
-        own = spins_of(spins, self.model.lattice.shape, states=self.model.states)
-        return self.posterior_of_energy(np.asarray(self.model.total_energy(own)), temperatures)
+        return self.posterior_of_energy(np.asarray(self.model.total_energy(spins)), temperatures)
 
     def posterior_of_energy(self, total: Numbers, temperatures: Numbers) -> Float64[np.ndarray, "*batch bin"]:
         r"""Probability of each temperature given total energies, with equal prior weights: no classifier does better.

@@ -32,7 +32,7 @@ def off_manifold(
     for row, at in enumerate(compared):
         for_draws, *for_tests = split(jax.random.fold_in(key, at), 1 + len(FEATURES))
         true = sampler.thermal(for_draws, model, float(temperature[at]), chains)
-        theirs = _columns(observe(np.asarray(true)[None]))[0]
+        theirs = _columns(observe(model, np.asarray(true)[None]))[0]
         for place, columns in enumerate(FEATURES.values()):
             found[row, place] = compare(for_tests[place], ours[row][:, columns], theirs[:, columns])
     return found

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float64, Int8
 
 from rbmflow._checks import Problems
-from rbmflow._doors import Configurations, Numbers, spins_of
+from rbmflow._doors import Configurations, Numbers
 from rbmflow.equilibrium import Curve, Equilibrium
 from rbmflow.model import Model
 from rbmflow.observables import OBSERVABLES, Observable, average
@@ -39,7 +39,7 @@ class Reading(NamedTuple):
 
 def ensembles_of(model: Model, spins: Configurations) -> Int8[Array | np.ndarray, "..."]:
     """Configurations on the lattice of a thermometer; a single one is an ensemble of one chain."""
-    own = spins_of(spins, model.lattice.shape, states=model.states)
+    own = model.own(spins)
     return own if own.ndim > len(model.lattice.shape) else own[None]
 
 

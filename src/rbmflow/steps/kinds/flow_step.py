@@ -42,7 +42,7 @@ def flow(task: Task) -> Any:
     measured, last = [], []
 
     def watch(stretch: Any) -> None:
-        measured.append(observe(stretch, last[-1] if last else None))
+        measured.append(observe(task.model, stretch, last[-1] if last else None))
         last[:] = [stretch[-1]]
 
     iterated = iterate(

@@ -56,5 +56,5 @@ def null(task: Task) -> dict[str, Any]:
         "null_probability": [np.asarray(known.neural.read(spins[0]), np.float64).mean(axis=0), bayes],
         "null_energy": energy,
         "null_abs_magnetization": abs_magnetization,
-        "null_correlation": observe(spins).correlation[0],
+        "null_correlation": observe(model, spins).correlation[0],
     }
