@@ -42,6 +42,7 @@ SCIENCE = (
     "equilibrium",
     "rbm",
     "gibbs",
+    "maps",
     "controls",
     "tempering",
     "enumeration",

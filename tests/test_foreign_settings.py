@@ -65,7 +65,7 @@ def chains():
 def machines():
     key, model = jax.random.key(0), rf.ising(rf.square(4))
     machine = rf.RBM.from_weights(WEIGHTS, np.zeros(16), np.zeros(22), units="-1/+1")
-    flows = [rf.iterate(key, machine, START, 3, halves=how) for how in ("sampled", "mean-hidden", "mean-field")]
+    flows = [rf.iterate(key, rf.Gibbs(machine, how), START, 3) for how in ("sampled", "mean-hidden", "mean-field")]
     draws = rf.sample(key, model, (2.0, np.inf), 200)
     partition = rf.log_partition(key, machine, model, draws, chains=20, steps=10)
     nats = rf.excess_nats(machine, model, draws, partition), rf.excess_nats(machine, model, draws, LogPartition(9.0))

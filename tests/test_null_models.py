@@ -139,7 +139,7 @@ def test_halves_replaced_by_means_give_the_means_of_enumeration():
     starts = np.broadcast_to(start.reshape(2, 2), (chains, 2, 2)).astype(np.int8)
     for halves, mean in expected.items():
         steps = 2 if halves == "mean-field" else 1
-        flow = rf.iterate(jax.random.key(1), machine, starts, steps, halves=halves)
+        flow = rf.iterate(jax.random.key(1), rf.Gibbs(machine, halves), starts, steps)
         found = np.asarray(flow.spins, np.float64).reshape(chains, 4)
         error = np.sqrt((1 - mean**2) / chains)
         assert np.all(np.abs(found.mean(axis=0) - mean) < 5 * error), halves

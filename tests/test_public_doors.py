@@ -272,9 +272,9 @@ def test_counts_and_flags_are_plain_numbers_or_refused(machine):
     [
         (lambda m: rf.sample(MODEL, KEY, [2.0], 3), "key"),
         (lambda m: rf.sample(KEY, [2.0], MODEL, 3), "model"),
-        (lambda m: rf.iterate(m, KEY, SPINS[0], 1), "machine"),
-        (lambda m: rf.iterate(KEY, SPINS[0], m, 1), "machine"),
-        (lambda m: rf.iterate(KEY, (m, None), SPINS[0], 1), "machine"),
+        (lambda m: rf.iterate(m, KEY, SPINS[0], 1), "map"),
+        (lambda m: rf.iterate(KEY, SPINS[0], m, 1), "map"),
+        (lambda m: rf.iterate(KEY, (m, None), SPINS[0], 1), "map"),
         (lambda m: rf.iterate(KEY, m, SPINS[0], 3, keep=3), "keep"),
         (lambda m: rf.iterate(KEY, m, SPINS[0], 3, keep=()), "keep"),
         (lambda m: rf.iterate(KEY, m, SPINS[0], 3, progress=True), "progress"),

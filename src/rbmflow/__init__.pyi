@@ -9,7 +9,7 @@ from .correlations import TwoPoint as TwoPoint, two_point as two_point
 from .data_sources import data_source as data_source
 from .dataset import Draws as Draws
 from .figures import figure as figure
-from .flow import Flow as Flow, iterate as iterate
+from .flow import Flow as Flow, MapFailed as MapFailed, iterate as iterate
 from .lattice import (
     Lattice as Lattice,
     chain as chain,
@@ -28,6 +28,7 @@ from .likelihood import (
     machine_mean as machine_mean,
     trajectory_log_partition as trajectory_log_partition,
 )
+from .maps import Gibbs as Gibbs, Map as Map, host as host
 from .measurements import Measurements as Measurements, observe as observe
 from .model import (
     Model as Model,

@@ -44,8 +44,14 @@ def chunks(step: Step, state: Any, total: int, size: int, done: int = 0) -> Iter
     """Iterate `step` from `done` to `total` in chunks of `size`, of which the states do not depend.
 
     After each comes (iterations so far, the state after them, the infos of this chunk along a new first axis): then the
-    caller may show progress, write a checkpoint, or stop, as nothing can inside the compiled loop.
+    caller may show progress, write a checkpoint, or stop, as nothing can inside the compiled loop. A step whose
+    `compiled` is False is called as it is, one at a time.
     """
+    if not getattr(step, "compiled", True):
+        for at in range(done, total):
+            state, info = step(state)
+            yield at + 1, state, jax.tree.map(lambda leaf: np.asarray(leaf)[None], info)
+        return
     while done < total:
         count = min(size, total - done)
         # Waited for, so that progress is true and a Ctrl-C is heard within a chunk.

@@ -1,24 +1,26 @@
-"""The RBM flow: v -> h -> v' iterated, and with it the temperature of the configurations."""
+"""The flow: a map iterated from given configurations, for an RBM v -> h -> v'."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
+import jax
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int8
+from jaxtyping import Array, Float32, Int8, Int32
 
 from rbmflow import _scan
-from rbmflow._checks import Problems
+from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, Configurations, spins_of
 from rbmflow._own_settings import own_settings
-from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order, owned
-from rbmflow._types import Spins, Visible
-from rbmflow.gibbs import GibbsNoise, sample_hidden, sample_visible
+from rbmflow._record import Held, Layout, Record, arrays_of, dataset_of, in_order, owned
+from rbmflow._types import Key
+from rbmflow.lattice import AXES
+from rbmflow.maps import Map, map_of
+from rbmflow.model import Model, model_of
 from rbmflow.random import key_for
-from rbmflow.rbm import RBM, machine_of
-from rbmflow.settings import HalvesName
+from rbmflow.rbm import RBM
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,10 +29,14 @@ ITERATIONS_IN_A_CHUNK = 20
 CHUNK_BYTES = 64_000_000
 """Most that the configurations of a chunk take, if it has more than one iteration."""
 
-_LAYOUT = {
-    "iteration": Held("iteration", "iteration", dtype="int64"),
-    "spins": Held("iteration chain y x", "spin", dtype="int8"),
-}
+ISING = (-1, 1)
+
+
+def _layout(lattice_axes: Sequence[str]) -> Layout:
+    return {
+        "iteration": Held("iteration", "iteration", dtype="int64"),
+        "spins": Held(" ".join(("iteration", "chain", *lattice_axes)), "spin", dtype="int8"),
+    }
 
 
 def _increasing(iterations: Any) -> tuple[int, ...]:
@@ -41,22 +47,50 @@ def _increasing(iterations: Any) -> tuple[int, ...]:
     return tuple(numbers.tolist())
 
 
+class MapFailed(InvalidInput):
+    """A map that returned no configurations of the model; `result` is the flow of the iterations before, if any."""
+
+    result: Flow | None = None
+
+
 class Flow(Record):
-    """Configurations int8 [iteration, chain, y, x] of every chain at the iterations that were kept; 0 is the start.
+    """Configurations of every chain at the iterations that were kept; 0 is the start.
 
     NumPy's functions take it as the array of its spins. Those are int8, whose products of matrices wrap beyond 127:
     formulas are for `floats`.
+
+    Parameters
+    ----------
+    iterations
+        Those that were kept, increasing.
+    configurations : [iteration, chain, *lattice]
+        Labels of the model, kept as int8.
+    states
+        Labels of the model, where it has others than Ising spins.
+    lattice_axes
+        Names of the axes of the lattice; by default x, y x, or z y x by their number.
     """
 
-    iterations: tuple[int, ...] = eqx.field(static=True, converter=_increasing)
-    configurations: Int8[np.ndarray, "iteration chain y x"] = eqx.field(
-        converter=lambda given: owned(np.asarray(spins_of(given, name="configurations", axes=4)))
-    )
+    iterations: tuple[int, ...] = eqx.field(static=True)
+    configurations: Int8[np.ndarray, "iteration chain *lattice"]
+    states: tuple[int, ...] = eqx.field(static=True, repr=False)
+    lattice_axes: tuple[str, ...] = eqx.field(static=True, repr=False)
 
-    def __check_init__(self):
-        allowed = f"it must be [iteration, chain, y, x] with {len(self.iterations)} iterations"
-        shape = self.configurations.shape
-        Problems.only(shape[0] == len(self.iterations), "shape of configurations", shape, allowed)
+    def __init__(
+        self,
+        iterations: Sequence[int] | Array,
+        configurations: Configurations,
+        states: Sequence[int] = ISING,
+        lattice_axes: Sequence[str] = (),
+    ):
+        self.iterations, self.states = _increasing(iterations), tuple(map(int, states))
+        shape = np.shape(configurations)[2:]
+        self.lattice_axes = tuple(lattice_axes) or tuple(AXES[-len(shape) :])
+        allowed = f"it must be [iteration, chain, *lattice] with {len(self.iterations)} iterations"
+        fits = np.shape(configurations)[:1] == (len(self.iterations),) and 0 < len(shape) == len(self.lattice_axes)
+        Problems.only(fits, "shape of configurations", np.shape(configurations), allowed)
+        told = spins_of(configurations, shape, "configurations", states=self.states)
+        self.configurations = owned(np.asarray(told))
 
     @property
     def spins(self) -> Int8[np.ndarray, "chain y x"]:
@@ -80,65 +114,139 @@ class Flow(Record):
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
-        return dataset_of(_LAYOUT, (np.array(self.iterations), self.configurations))
+        data = dataset_of(_layout(self.lattice_axes), (np.array(self.iterations), self.configurations))
+        if (self.states, self.lattice_axes) != (ISING, ("y", "x")):
+            data.attrs.update(states=list(self.states), lattice_axes=" ".join(self.lattice_axes))
+        return data
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Flow:
         """Flow from the data written by `to_dataset`; iterations may be in any order."""
-        iterations, spins = arrays_of(in_order(dataset, "iteration"), _LAYOUT)
-        return cls(iterations.tolist(), spins)
+        axes = str(dataset.attrs.get("lattice_axes", "y x")).split()
+        iterations, spins = arrays_of(in_order(dataset, "iteration"), _layout(axes))
+        return cls(iterations.tolist(), spins, np.ravel(dataset.attrs.get("states", ISING)).tolist(), axes)
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array | np.ndarray)
 
 
 class _FlowState(eqx.Module):
-    visible: Float[Array, "chain visible"]
-    noise: GibbsNoise
+    inner: Any
+    done: Int32[Array, ""] | int
 
 
 class _FlowStep(eqx.Module):
-    """One iteration v -> h -> v', a step of the chunked driver."""
+    """One iteration of a map, a step of the chunked driver."""
 
-    machine: RBM
-    halves: HalvesName = eqx.field(static=True)
+    map: Map
+    key: Key
+    shape: tuple[int, ...] = eqx.field(static=True)
 
-    def __call__(self, state: _FlowState) -> tuple[_FlowState, Visible]:
-        units, fields, noise = self.machine.units, self.machine.hidden_fields(state.visible), state.noise
-        if self.halves == "sampled":
-            noise, hidden = sample_hidden(self.machine, noise, fields)
-        else:
-            hidden = units.mean(fields)
-        noise, drawn = sample_visible(self.machine, noise, hidden)
-        onward = units.mean(self.machine.visible_fields(hidden)) if self.halves == "mean-field" else drawn
-        return _FlowState(onward, noise), units.to_spins(drawn)
+    @property
+    def compiled(self) -> bool:
+        return getattr(self.map, "compiled", True)
+
+    def __call__(self, state: _FlowState) -> tuple[_FlowState, Array | np.ndarray]:
+        done = state.done + 1
+        inner, spins = self.map.step(jax.random.fold_in(self.key, done), state.inner)
+        Problems.only(spins.shape == self.shape, "shape of spins", spins.shape, f"it must be {list(self.shape)}")
+        return _FlowState(inner, done), spins
+
+
+class _Collected:
+    """The iterations of a flow that are to be kept, and the last one that was seen."""
+
+    def __init__(self, wanted: tuple[int, ...], start: np.ndarray, watch: Callable[[np.ndarray], None] | None):
+        self.wanted, self.watch, self.done = wanted, watch, -1
+        self.kept = np.empty((len(wanted), *start.shape), np.int8)
+        self.stretch = start[None]
+        self.add(self.stretch)
+
+    def add(self, stretch: Int8[np.ndarray, "iteration chain *lattice"]) -> None:
+        """Keep and show the iterations after those that are done."""
+        before, self.done, self.stretch = self.done, self.done + len(stretch), stretch
+        for row, at in enumerate(self.wanted):
+            if before < at <= self.done:
+                self.kept[row] = stretch[at - before - 1]
+        if self.watch is not None:
+            self.watch(stretch)
+
+    def rows(self) -> tuple[list[int], np.ndarray]:
+        """The iterations that were to be kept so far, and the last, with their configurations."""
+        until = [at for at in self.wanted if at <= self.done]
+        rows = self.kept[: len(until)]
+        if self.done not in until:
+            rows = np.concatenate([rows, self.stretch[-1:]])
+        rows.flags.writeable = False
+        return sorted({*until, self.done}), rows
+
+
+def _stretches(
+    step: _FlowStep, state: _FlowState, iterations: int, states: tuple[int, ...]
+) -> Iterator[Int8[np.ndarray, "iteration chain *lattice"]]:
+    """Configurations of successive iterations; a map that fails is told of at the iteration where it does."""
+    most = ITERATIONS_IN_A_CHUNK if step.compiled else 1
+    size, done = max(1, min(most, CHUNK_BYTES // int(np.prod(step.shape)))), 0
+    while done < iterations:
+        try:
+            for later, now, found in _scan.chunks(step, state, iterations, size, done):
+                yield from _of_states(np.asarray(found), states, done)
+                done, state = later, now
+        except (MapFailed, KeyboardInterrupt, GeneratorExit):
+            raise
+        except Exception as error:
+            if size == 1:
+                raise _failed(done + 1, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}") from error
+            size = 1  # Gone through again one by one, so that the iterations before are not lost.
+
+
+def _of_states(found: np.ndarray, states: tuple[int, ...], done: int) -> Iterator[Int8[np.ndarray, "..."]]:
+    """The iterations before the first with anything that is no label of the model, which is told then."""
+    odd = ~np.isin(found, states) if found.dtype.kind in "iuf" else np.ones(found.shape, bool)
+    bad = odd.reshape(len(found), -1).any(axis=1)
+    good = len(found) if not bad.any() else int(bad.argmax())
+    if good:
+        yield found[:good].astype(np.int8, copy=False)
+    if good < len(found):
+        raise _failed(done + good + 1, f"it returned {found[good][odd[good]].flat[0]}")
+
+
+def _failed(iteration: int, what: str) -> MapFailed:
+    allowed = "every step must return labels of the model in the shape of the start"
+    return MapFailed(Problem("map", f"at iteration {iteration} {what}", allowed))
 
 
 @own_settings
 def iterate(
     key: AnyKey,
-    machine: RBM,
+    map: RBM | Map,
     start: Configurations,
     iterations: int = 40,
     *,
+    model: Model | None = None,
     keep: Iterable[int] | None = None,
-    halves: HalvesName = "sampled",
-    watch: Callable[[Spins], None] | None = None,
+    watch: Callable[[np.ndarray], None] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Flow:
-    r"""Iterate a machine, :math:`h \sim p(h|v),\ v' \sim p(v'|h)`, from given configurations.
+    r"""Iterate a map from given configurations; that of a machine is :math:`h \sim p(h|v),\ v' \sim p(v'|h)`.
 
     Parameters
     ----------
     key
         JAX random key, or a whole number. Flows of other starts or machines have other random numbers with it.
-    start : [chain, y, x]
-        Configurations of -1/+1 on the lattice of the machine in any form, one a chain, such as `cold(...)` or
-        `hot(...)`; [y, x] is one chain.
+    map
+        A machine, or anything with the two methods of `Map`.
+    start : [chain, *lattice]
+        Configurations on the lattice of the map in any form, one a chain, such as `cold(...)` or `hot(...)`; one
+        without the axis chain is one chain.
+    model
+        Whose configurations these are; where it is not given, the map tells their labels, -1 and +1 if it says
+        nothing, and their axes are named x, y x or z y x by their number.
     keep
         Iterations to keep (0 is the start); all of them by default.
-    halves
-        "sampled"; "mean-hidden", with the mean :math:`E[h|v]` in place of h; or "mean-field", with the means of both
-        layers in place of h and v'. The configurations of a mean-field flow are drawn from its means, one spin by one.
     watch
-        Called with the configurations int8 [iteration, chain, y, x] of every stretch of the flow in turn, the start
+        Called with the configurations int8 [iteration, chain, *lattice] of every stretch of the flow in turn, the start
         first, whether they are kept or not; `measurements.observe` is made for it.
     progress
         Called between chunks with the fraction done.
@@ -146,10 +254,12 @@ def iterate(
     Raises
     ------
     InvalidInput
-        If the start does not fit the machine, a weight is not finite, an iteration to be kept is outside the flow,
-        or `halves` is unknown.
+        If the start does not fit the map, a weight is not finite, or an iteration to be kept is outside the flow.
+    MapFailed
+        If the map raises, or returns another shape or what is no label of the model, NaN for one; `result` of this
+        `InvalidInput` has the flow before: the iterations that were to be kept, and the last.
     Interrupted
-        On Ctrl-C, with the flow so far: the iterations that were to be kept, and the last.
+        On Ctrl-C, with the flow so far, as `MapFailed`.
 
     References
     ----------
@@ -164,7 +274,7 @@ def iterate(
     >>> flow.spins.shape, flow.iterations
     ((5, 4, 4), (0, 1, 2, 3))
     """
-    machine_of(machine)
+    moved = map_of(map)
     problems = Problems()
     iterations = problems.whole("iterations", iterations, 1)
     kept_ones = range(iterations + 1) if keep is None else problems.wholes("keep", keep, 0, iterations)
@@ -172,44 +282,52 @@ def iterate(
     problems.unless(some, "keep", keep, "it must hold at least one iteration, or be left out for all")
     problems.function("watch", watch, "configurations")
     problems.function("progress", progress, "the fraction done")
-    problems.one_of("halves", halves, get_args(HalvesName.__value__))
-    problems.unless(machine.finite, "machine", "weights that are not finite", "its training must not have diverged")
     problems.done()
-    wanted = tuple(sorted(set(kept_ones)))
-    spins, visible = spins_of(start, machine.sides, "start"), machine.weights.shape[0]
-    spins = np.asarray(spins if spins.ndim > 2 else spins[None])
-    fits = spins.ndim == 3 and spins.shape[1] * spins.shape[2] == visible
-    allowed = f"it must be [chain, y, x] with y * x = {visible}, such as flow.spins or draws.spins[0]"
-    Problems.only(fits, "shape of start", spins.shape, allowed)
-    chains = spins.shape[0]
-    noise = GibbsNoise.seeded(key_for(key, "iterate", machine, spins), machine, chains)
-    state = _FlowState(machine.units.from_spins(spins.reshape(chains, -1)), noise)
-    kept = np.empty((len(wanted), *spins.shape), np.int8)
-    done, stretch = -1, spins[None]
-
-    def seen(now: int, after: Spins) -> None:
-        """Keep and show the iterations after those that are done."""
-        nonlocal done, stretch
-        inside = [(row, at) for row, at in enumerate(wanted) if done < at <= now]
-        for row, at in inside:
-            kept[row] = np.asarray(after)[at - done - 1]
-        done, stretch = now, after
-        if watch is not None:
-            watch(after)
-
+    spins, about = _started(moved, start, model)
+    for_flow = key_for(key, "iterate", eqx.filter(moved, _is_array), spins)
     try:
-        seen(0, stretch)
-        size = max(1, min(ITERATIONS_IN_A_CHUNK, CHUNK_BYTES // spins.size))
-        for later, _, steps in _scan.chunks(_FlowStep(machine, halves), state, iterations, size):
-            seen(later, steps.reshape(-1, *spins.shape))
+        inner = moved.start(spins)
+        inner = moved.seeded(for_flow, inner) if hasattr(moved, "seeded") else inner  # pyright: ignore
+    except InvalidInput:
+        raise
+    except Exception as error:
+        raise _failed(0, f"start raised {type(error).__name__}: {error}") from error
+    step = _FlowStep(moved, for_flow, spins.shape)
+    state = _FlowState(inner, jax.device_put(np.int32(0)) if step.compiled else 0)
+    flow: _Collected | None = None
+    try:
+        flow = _Collected(tuple(sorted(set(kept_ones))), spins, watch)
+        for stretch in _stretches(step, state, iterations, about[0]):
+            flow.add(stretch)
             if progress is not None:
-                progress(done / iterations)
+                progress(flow.done / iterations)
     except KeyboardInterrupt:
-        if done < 0:
+        if flow is None:
             raise
-        until = [at for at in wanted if at <= done]
-        rows = kept[: len(until)] if done in until else np.concatenate([kept[: len(until)], stretch[-1:]])
-        flow = Flow(sorted({*until, done}), rows)
-        raise _scan.Interrupted(f"stopped after {done} of {iterations} iterations", flow) from None
-    kept.flags.writeable = False
-    return Flow(wanted, kept)
+        raise _scan.Interrupted(
+            f"stopped after {flow.done} of {iterations} iterations", Flow(*flow.rows(), *about)
+        ) from None
+    except MapFailed as error:
+        error.result = Flow(*flow.rows(), *about)  # pyright: ignore
+        raise
+    flow.kept.flags.writeable = False
+    return Flow(flow.wanted, flow.kept, *about)
+
+
+def _started(
+    moved: Map, start: Configurations, model: Model | None
+) -> tuple[Int8[np.ndarray, "chain *lattice"], tuple[tuple[int, ...], tuple[str, ...]]]:
+    """Configurations to start from, with the labels and the names of the axes of their lattice."""
+    shape, states, names = getattr(moved, "shape", None), getattr(moved, "states", ISING), ()
+    if model is not None:
+        fits = shape in (None, model_of(model).lattice.shape)
+        Problems.only(fits, "lattice of model", model.lattice.shape, f"it must be that of the map, {shape}")
+        shape, states, names = model.lattice.shape, model.states, model.lattice.axes
+    if shape is None:
+        own = np.shape(start)
+        shape = own if len(own) == 2 else own[1:]
+    spins = np.asarray(spins_of(start, shape, "start", states=states))
+    spins = spins if spins.ndim > len(shape) else spins[None]
+    allowed = "it must be [chain, *lattice], such as flow.spins or draws.spins[0]"
+    Problems.only(spins.ndim == len(shape) + 1, "shape of start", spins.shape, allowed)
+    return spins, (states, names)

@@ -33,6 +33,7 @@ def flow(task: Task) -> Any:
 
     from rbmflow import sampler
     from rbmflow.flow import iterate
+    from rbmflow.maps import Gibbs
     from rbmflow.measurements import Measurements, observe
     from rbmflow.rbm import RBM
 
@@ -48,11 +49,10 @@ def flow(task: Task) -> Any:
     iterated = iterate(
         for_flow,
         # A machine that diverged has no flow: what stands in its place is not read.
-        machine.or_free(),
+        Gibbs(machine.or_free(), settings.halves),
         spins,
         settings.iterations,
         keep=settings.keep or None,
-        halves=settings.halves,
         watch=watch,
         progress=task.progress,
     )
