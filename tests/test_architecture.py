@@ -31,6 +31,7 @@ VOCABULARY = (
 SCIENCE = (
     "lattice",
     "model",
+    "critical",
     "correlations",
     "measurements",
     "observables",

@@ -8,6 +8,7 @@ import pytest
 import rbmflow as rf
 from rbmflow import equilibrium, exact
 from rbmflow._checks import InvalidInput
+from rbmflow.critical import temperature_scale
 from rbmflow.observables import CORRELATION, ENERGY, MAGNETIZATION
 
 CLASSES = np.arange(25) / 4
@@ -170,6 +171,45 @@ def test_a_field_is_told_by_all_configurations_and_by_draws():
         assert np.all(error < 0.05)
     with pytest.raises(InvalidInput, match=r"field = 0\.5"):
         equilibrium.exact(model)
+
+
+@pytest.mark.parametrize(
+    "model", [rf.potts(rf.square(3), 3), rf.ising(rf.triangular(4)), rf.blume_capel(rf.honeycomb(2), 0.5)], ids=repr
+)
+def test_any_model_is_told_by_draws_as_by_all_configurations(model):
+    """Temperatures are placed by a few draws; ln Z is anchored at T = inf, whatever the number of states."""
+    counted = equilibrium.enumerated(model)
+    found = equilibrium.reweighted(equilibrium.measured(1, model, [MAGNETIZATION], equilibrium.covering(model), 400))
+    again = equilibrium.reweighted(equilibrium.MeasuredDraws.from_dataset(found.measured.to_dataset()))
+    assert again.model == model
+    temperatures = temperature_scale(model) * np.array([0.7, 1.0, 1.5, 4.0])
+    for one in (ENERGY, MAGNETIZATION):
+        mean, error = again.mean(one, temperatures)
+        assert np.all(np.abs(mean - counted.mean(one, temperatures)[0]) < 5 * error)
+    assert np.all(np.abs(again.log_partition(temperatures) - counted.log_partition(temperatures)) < 0.3)
+    peak, error = again.specific_heat_peak()
+    assert abs(peak - counted.specific_heat_peak()[0]) < 5 * error
+    spins = rf.thermal(3, model, temperatures[1], 500)
+    for one in (counted, again):
+        reading = rf.Thermometer("energy", one).temperature(spins)
+        assert abs(reading.temperature - temperatures[1]) < 5 * reading.error
+
+
+def test_critical_temperatures_of_the_literature():
+    known = {
+        rf.ising(rf.square(4)): 2.269185314213022,
+        rf.ising(rf.triangular(4)): 3.640956907,
+        rf.ising(rf.honeycomb(4)): 1.518651435,
+        rf.ising(rf.kagome(4)): 2.143319440,
+        rf.ising(rf.cubic(4)): 4.511523,
+        rf.potts(rf.square(4), 4): 0.910239227,
+        rf.clock(rf.square(4), 3): 1.492459292,
+        rf.clock(rf.square(4), 4): 1.134592657,
+    }
+    for model, temperature in known.items():
+        assert rf.critical_temperature(model) == pytest.approx(temperature, abs=1e-6)
+    unknown = rf.ising(rf.square(4), field=0.1), rf.clock(rf.square(4), 5), rf.ising(rf.triangular(4), couplings=-1)
+    assert [rf.critical_temperature(model) for model in unknown] == [None] * 3
 
 
 @functools.cache

@@ -6,6 +6,7 @@ from .claims import Judgement as Judgement, claim as claim, judge as judge
 from .controls import control as control
 from .convergence import FlowEnds as FlowEnds, end_of_flows as end_of_flows
 from .correlations import TwoPoint as TwoPoint, two_point as two_point
+from .critical import critical_temperature as critical_temperature
 from .data_sources import data_source as data_source
 from .dataset import Draws as Draws
 from .figures import figure as figure

@@ -2,7 +2,8 @@
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -13,7 +14,7 @@ from jaxtyping import Array, Float, Float64, Int, Int8, Int32
 
 from rbmflow._checks import InvalidInput, Problems
 from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of
-from rbmflow.lattice import Lattice
+from rbmflow.lattice import Lattice, square
 
 LARGEST_PRODUCT = 127
 """Largest product of two labels that eight bits hold."""
@@ -175,6 +176,16 @@ class Model:
             changes |= {abs(a - b) for one in sums for a in one for b in one}
         return min((change for change in changes if change > 1e-9), default=1.0)
 
+    @functools.cached_property
+    def gap(self) -> float:
+        """Least energy to change one site of a uniform ground state; of models without such, the smallest `step`."""
+        pair, site, costs = np.array(self.pair), np.array(self.site), []
+        for ground in np.flatnonzero(np.isin(self.states, self.ground_states)):
+            for kinds in self.lattice.neighbour_kinds[: self.lattice.basis]:
+                cost = (pair[kinds[kinds >= 0], ground] - pair[kinds[kinds >= 0], ground, ground][:, None]).sum(axis=0)
+                costs.append(np.delete(cost + site - site[ground], ground).min())
+        return float(min(costs, default=self.step))
+
     def terms(self, spins: Configurations) -> tuple[Int[Array, "*batch term"], Float64[np.ndarray, " term"]]:
         """Numbers int32 and energies whose products add up to the total energy of each configuration, exactly."""
         return _numbers(self, jnp.asarray(self.own(spins))), np.array(_energies(self))
@@ -184,6 +195,11 @@ class Model:
         numbers, energies = self.terms(spins)
         kind = np.int32 if (energies == energies.round()).all() else np.float32
         return numbers.astype(kind) @ energies.astype(kind)
+
+    def exact_energy(self, spins: Configurations) -> Float64[np.ndarray, "*batch"]:
+        """Total energies in double precision: equal ones are the same number."""
+        numbers, energies = self.terms(spins)
+        return (np.asarray(numbers) @ energies).round(9)
 
     def total_order(self, spins: Configurations) -> Float[Array, "*batch component"]:
         """Sum of the vectors of all sites of each configuration."""
@@ -229,6 +245,20 @@ class Model:
     @functools.cached_property
     def _vectors_are_labels(self) -> bool:
         return self.vectors == tuple((float(label),) for label in self.states)
+
+    def told(self) -> dict[str, str]:
+        """The tables as an attribute of labelled data, which `model_in` reads."""
+        lattice = [getattr(self.lattice, one.name) for one in fields(self.lattice)]
+        return {"spin_model": json.dumps([lattice, *(getattr(self, one.name) for one in fields(self)[1:])])}
+
+
+def model_in(attributes: Mapping[str, Any]) -> Model:
+    """The model that labelled data are of; earlier ones tell the sides of the square and the field alone."""
+    if "spin_model" in attributes:
+        lattice, *tables = json.loads(attributes["spin_model"])
+        return Model(Lattice(*lattice), *tables)
+    Problems.only("lattice" in attributes, "attributes of the data", sorted(attributes), "they must have spin_model")
+    return ising(square(*map(int, attributes["lattice"])), float(attributes.get("field", 0.0)))
 
 
 def _table(problems: Problems, name: str, given: Numbers, axes: tuple[int | str, ...]) -> Float64[np.ndarray, "..."]:

@@ -34,6 +34,9 @@ PAPER_GRID = tuple(k / 4 for k in range(25))
 CRITICAL = 2.269185314213022
 """T_c of the infinite square lattice in J/k_B, which `exact.critical_temperature` computes."""
 
+MOST_STATES = 2**20
+"""Configurations of a model that are summed, at most: they are held in memory."""
+
 LONGEST_SIDE = 256
 """Largest L of a run: the ln g(E) of larger lattices takes minutes."""
 

@@ -58,6 +58,10 @@ class ClosedForms(Equilibrium):
         """By Kaufman's sum."""
         return np.asarray(log_excitations(self.model.lattice, inverse_temperature(temperature)).value)
 
+    def specific_heat_peak(self) -> tuple[float, float]:
+        """By Kaufman's sum."""
+        return formulas.specific_heat_peak(self.model)[0], 0.0
+
     @property
     def ground_energy(self) -> float:
         """That of aligned spins."""

@@ -7,9 +7,7 @@ from rbmflow._checks import Problems
 from rbmflow.equilibrium.source import Equilibrium, Levels
 from rbmflow.model import Model, model_of
 from rbmflow.observables import ENERGY, Observable
-
-MOST_STATES = 2**20
-"""Configurations that are held in memory."""
+from rbmflow.settings import MOST_STATES
 
 
 def all_states(model: Model) -> Int8[np.ndarray, "state *lattice"]:
@@ -29,9 +27,9 @@ class Enumerated(Equilibrium):
         Problems.only(number <= MOST_STATES, "lattice", lattice, allowed)
         super().__init__(model)
         self.spins = all_states(model)
-        counted, energies = model.terms(self.spins)
-        total = (np.asarray(counted) @ energies).round(9)
-        self.energy, self.level, self.count = np.unique(total, return_inverse=True, return_counts=True)
+        self.energy, self.level, self.count = np.unique(
+            model.exact_energy(self.spins), return_inverse=True, return_counts=True
+        )
 
     def __str__(self) -> str:
         return "all configurations"

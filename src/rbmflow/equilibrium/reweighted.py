@@ -50,7 +50,7 @@ class Reweighted(Equilibrium):
         draws = measured.energy.shape[1]
         allowed = f"there must be at least {BLOCKS} draws at each temperature"
         Problems.only(draws >= BLOCKS, "draws", draws, allowed)
-        own, level = np.unique(measured.energy.round(4), return_inverse=True)
+        own, level = np.unique(measured.energy, return_inverse=True)
         if known is None:
             self.energy, self.level = own, level.reshape(measured.energy.shape)
             self._check_overlaps()
@@ -87,19 +87,22 @@ class Reweighted(Equilibrium):
         warm = np.isfinite(self.coupling)
         logs, self._log_z = _histogram_logs(self.coupling[warm], self._counts(kept)[warm], self.energy, self._log_z)
         if self.coupling[-1] == 0:
-            return logs + self.model.lattice.sites * math.log(2) - float(np.asarray(logsumexp(logs)))
-        return logs + (math.log(1 if self.model.field else 2) - logs[0] if self._ground_met else 0.0)
+            states = self.model.lattice.sites * math.log(len(self.model.states))
+            return logs + states - float(np.asarray(logsumexp(logs)))
+        return logs + (math.log(len(self.model.ground_states)) - logs[0] if self._ground_met else 0.0)
 
     @property
     def _ground_met(self) -> bool:
-        """Whether the coldest draws above T = 0 are often in the ground state."""
+        """Whether the coldest draws above T = 0 are often in the ground state, which is known."""
         coldest = self.measured.energy[np.isfinite(self.coupling)][0]
-        return bool(np.mean(np.isclose(coldest, self.ground_energy)) > 0.1)
+        known = bool(self.model.ground_states)
+        return known and bool(np.mean(np.isclose(coldest, self.ground_energy)) > 0.1)
 
     @property
     def ground_energy(self) -> float:
-        """That of aligned spins."""
-        return -(2 + abs(self.model.field)) * self.model.lattice.sites
+        """That of a uniform ground state if it is known, else the lowest that was met."""
+        uniform = self.model.uniform_energies.min().round(9)
+        return float(uniform if self.model.ground_states else self.energy[0])
 
     def knows(self, observable: Observable) -> bool:
         """Whether the observable was measured, or is a function of the energy."""

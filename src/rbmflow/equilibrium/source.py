@@ -9,15 +9,18 @@ The energy is a sufficient statistic of the temperature: the posterior needs the
 """
 
 import abc
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
+from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow._doors import Configurations, Numbers, numbers_of, temperatures_of
+from rbmflow.critical import temperature_scale
 from rbmflow.equilibrium.curve import KNOTS, Curve, couplings
+from rbmflow.exact import critical_temperature
 from rbmflow.exact._temperature import heat, inverse_temperature
 from rbmflow.exact.energy_levels import boltzmann
 from rbmflow.model import Model, no_square_ising
@@ -127,7 +130,9 @@ class Equilibrium(abc.ABC):
         return self._curves[observable]
 
     def _curve(self, observable: Observable) -> Curve:
-        k = couplings(max(self.model.lattice.shape), self.strongest, self.knots)
+        # Knots are close together where the square Ising model orders: of other models all temperatures are scaled.
+        scale = critical_temperature() / temperature_scale(self.model)
+        k = couplings(max(self.model.lattice.cells), self.strongest, self.knots) * scale
         with np.errstate(divide="ignore"):
             temperature = np.concatenate([[0.0], 1 / k[::-1]])
         return Curve(temperature, *self.mean(observable, temperature))
@@ -227,14 +232,46 @@ class Equilibrium(abc.ABC):
         given = self.distribution(temperatures_of(temperatures))
         return float(np.mean(np.max(given, axis=0)) * given.shape[1] / len(given))
 
+    def specific_heat(self, temperature: Numbers, copy: int = 0) -> Float64[np.ndarray, "*batch"]:
+        r"""Specific heat per site, :math:`(\langle E^2 \rangle - \langle E \rangle^2) / N T^2`."""
+        energy, log_count, _ = self.levels(copy=copy)
+        coupling = inverse_temperature(temperature)
+        weight = boltzmann(energy, log_count, coupling)
+        mean = weight @ energy
+        with np.errstate(invalid="ignore"):
+            variance = np.sum(weight * (energy - mean[..., None]) ** 2, axis=-1)
+            return np.asarray(np.where(variance > 0, coupling**2 * variance, 0.0) / self.model.lattice.sites)
+
+    def specific_heat_peak(self) -> tuple[float, float]:
+        """Temperature of the maximum of the specific heat, and its standard error: 0 of what is exact.
+
+        Examples
+        --------
+        >>> import rbmflow as rf
+        >>> peak, error = rf.equilibrium.enumerated(rf.potts(rf.square(3), 3)).specific_heat_peak()
+        >>> round(peak, 4), error
+        (1.0992, 0.0)
+        """
+        grid = temperature_scale(self.model) * np.geomspace(0.25, 4, 81)
+
+        def peak(copy: int) -> float:
+            top = int(np.nanargmax(np.where(self.told(ENERGY, grid), self.specific_heat(grid, copy), np.nan)))
+            ends = grid[max(top - 1, 0)], grid[min(top + 1, grid.size - 1)]
+            best: Any = minimize_scalar(lambda t: -float(self.specific_heat(t, copy)), bounds=ends, method="bounded")
+            return float(best.x)
+
+        peaks = [peak(copy) for copy in range(1 + self.copies)]
+        return peaks[0], float(np.sqrt(len(peaks) - 2) * np.std(peaks[1:])) if self.copies else 0.0
+
+    def told(self, observable: Observable, temperature: Numbers) -> Bool[np.ndarray, "*batch"]:
+        """Whether an observable is known at temperatures, as draws do not tell it at all."""
+        return np.ones(inverse_temperature(temperature).shape, bool)
+
     def resolved(self, chains: int) -> float:
         r"""Temperature down from which an ensemble of so many chains is all but sure to be in the ground state.
 
         There equilibrium has a single excitation, the lowest one :math:`\Delta`, among all chains:
         :math:`\langle E \rangle = E_0 + \Delta / n`.
         """
-        gap = 8 + 2 * abs(self.model.field)
-        if no_square_ising(self.model) is not None:
-            gap = float(np.diff(self.levels().energy[:2])[0])
-        mean = (self.ground_energy + gap / chains) / self.model.lattice.sites
+        mean = (self.ground_energy + self.model.gap / chains) / self.model.lattice.sites
         return float(self.curve(ENERGY).temperature_of(np.asarray(mean)))
