@@ -91,6 +91,38 @@ def test_a_run_with_the_files_keeps_them_and_is_drawn_anew_without_the_originals
     assert "it must be the file that was handed over to the run" in err
 
 
+MAPS = """
+name = "maps"
+seeds = 1
+model.length = 4
+sampling = { temperatures = [0.0, 2.0, 4.0], draws = 50 }
+machine.hidden = 4
+types.V = {}
+training = { epochs = 2, batch = 50, optimiser = "adam" }
+flow = { starts = ["hot", "cold"], chains = 20, iterations = 5 }
+thermometer = { draws = 20, epochs = 1, hidden = 4, batch = 20 }
+[sweep.product]
+"machine.kind" = ["tied autoencoder", "quenched"]
+"""
+
+
+@pytest.mark.slow
+def test_maps_of_others_go_through_the_whole_report(tiny, capsys):
+    Path("maps.toml").write_text(MAPS)
+    done = called("run", "maps.toml", *tiny, "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    pages = [page.read_text() for page in Path().rglob("report.html")]
+    assert len(pages) == 3
+    for page in pages:
+        assert "tied autoencoder" in page or "quenched" in page
+        assert "The weights" not in page
+    edited = Path("tied_autoencoder.py")
+    edited.write_text(edited.read_text() + "# edited")
+    code, out, err = call(capsys, "plan", "maps.toml", *tiny)
+    assert code == 0, err
+    assert to_compute(out)["learner"] == 1
+
+
 def test_as_values_and_as_an_installed_package(tiny, tmp_path):
     package, info = tmp_path / "site" / "my_flows", tmp_path / "site" / "my_flows-1.dist-info"
     info.mkdir(parents=True)

@@ -1,5 +1,9 @@
 """Maps: what a flow iterates, whatever it is."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,6 +12,10 @@ import pytest
 
 import rbmflow as rf
 from rbmflow._checks import InvalidInput
+from rbmflow.settings import MachineSettings, TrainingSettings
+from rbmflow.steps.restoring import at_rest, restored
+from rbmflow.steps.resuming import FILE, save_state, train_resuming
+from rbmflow.training import MapTraining, fit
 
 MODEL = rf.ising(rf.square(4))
 START = rf.hot(jax.random.key(1), MODEL, 6)
@@ -112,3 +120,82 @@ def test_the_halves_of_a_machine_are_those_of_its_map():
     assert state.noise is None
     with pytest.raises(InvalidInput, match="halves"):
         rf.Gibbs(machine, "thirds")  # pyright: ignore[reportArgumentType]
+
+
+def coder(kind=rf.Autoencoder, model=MODEL, **further):
+    name = "vae" if kind is rf.VAE else "autoencoder"
+    return kind.random(7, model, MachineSettings(kind=name, hidden=6, width=12, **further))
+
+
+def test_training_of_an_autoencoder_goes_on_with_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "UPDATES_IN_A_CHUNK", 12)
+    settings = TrainingSettings(epochs=6, batch=50, learning_rate=0.01, optimiser="adam")
+    rows = rf.sample(1, MODEL, [2.0], 300).spins.reshape(-1, 4, 4)
+    whole, key = MapTraining.of(coder(), rows, settings, "Reconstruction"), jax.random.key(3)
+    undisturbed = train_resuming(key, whole, tmp_path / "one", lambda _: None)
+    done, state, seen = next(whole.chunks(whole.start(key)))
+    save_state(tmp_path / "two" / FILE, done, state, [seen])
+    fractions = []
+    resumed = train_resuming(key, whole, tmp_path / "two", fractions.append)
+    assert fractions == [4 / 6, 1.0]
+    assert eqx.tree_equal(undisturbed, resumed)
+    dataset = at_rest(resumed[0], jax.random.key(7), MachineSettings(kind="autoencoder", hidden=6, width=12), None)
+    back, diverged = restored(dataset, MODEL, "sampled")
+    assert eqx.tree_equal(back, resumed[0])
+    assert not diverged
+
+
+@pytest.mark.parametrize("output", ["sampled", "rounded", "mean"])
+def test_outputs_of_an_autoencoder(output):
+    potts = coder(model=POTTS, output=output)
+    start = rf.hot(jax.random.key(2), POTTS, 4000)
+    flow = rf.iterate(0, potts, start, 1, model=POTTS)
+    log_probability = np.asarray(potts.logits(jax.random.key(0), np.asarray(start)))
+    drawn = flow.spins.reshape(4000, -1)
+    if output == "rounded":
+        np.testing.assert_array_equal(drawn, log_probability.argmax(axis=-1))
+    else:
+        for state in range(3):
+            expected = np.exp(log_probability[..., state])
+            error = np.sqrt((expected * (1 - expected)).sum()) / drawn.size
+            assert abs((drawn == state).mean() - expected.mean()) < 5 * error
+
+
+def test_coders_learn_two_patterns():
+    pattern = np.asarray(rf.hot(jax.random.key(5), MODEL, 1))
+    data = np.concatenate([pattern, -pattern]).repeat(100, axis=0)
+    settings = TrainingSettings(epochs=40, batch=20, learning_rate=0.02, optimiser="adam")
+    for kind, recipe, further in (
+        (rf.VAE, "ELBO", {}),
+        (rf.Autoencoder, "Denoising", {"flipped": 0.3}),
+    ):
+        trained, epochs = rf.train_map(1, coder(kind, **further), data, settings, recipe)
+        assert epochs.reconstruction[-1] < 0.01
+        ends = rf.iterate(2, trained, rf.hot(3, MODEL, 50), 30).spins
+        overlap = np.abs((ends * pattern).mean(axis=(1, 2)))
+        assert overlap.mean() > 0.9, recipe
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"kind": "autoencoder", "units": "0/1"}, "units"),
+        ({"depth": 2}, "depth"),
+        ({"kind": "transformer"}, "kind"),
+    ],
+)
+def test_settings_that_a_machine_does_not_have(settings, field):
+    with pytest.raises(InvalidInput) as caught:
+        MachineSettings(**settings)
+    assert [problem.field for problem in caught.value.problems] == [field]
+
+
+def test_a_map_learns_by_a_loss_alone():
+    with pytest.raises(InvalidInput, match="loss"):
+        rf.train_map(0, coder(), START, TrainingSettings(epochs=1, batch=5), "PCD")
+
+
+def test_the_example_of_torch():
+    pytest.importorskip("torch")
+    example = Path(__file__).parents[1] / "docs" / "examples" / "torch_map.py"
+    subprocess.run([sys.executable, str(example)], check=True)

@@ -141,7 +141,8 @@ def test_every_kind_states_what_its_data_hold(tiny_run):
     for step in graph(TINY):
         settings = json.loads(to_json(step.settings))
         assert expected_of(step.kind, settings).fault(tiny_run[step.name]) is None, step.name
-    assert set(KINDS) == {step.kind for step in graph(TINY)} | {"control", "renormalization", "equilibrium"}
+    others = {"control", "learner", "renormalization", "equilibrium"}
+    assert set(KINDS) == {step.kind for step in graph(TINY)} | others
 
 
 def test_results_have_every_machine_seed_and_start(tiny_run):
@@ -377,13 +378,13 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, monkeyp
     machine = MachineSettings(hidden=6)
     training = TrainingSettings(epochs=12, batch=100, estimator=estimator, learning_rate=0.05)
     key = jax.random.key(5)
-    undisturbed, history = train_resuming(key, data, machine, training, tmp_path / "one", lambda _: None)
     whole = Training.of(data, machine, training)
+    undisturbed, history = train_resuming(key, whole, tmp_path / "one", lambda _: None)
     done, state, info = next(whole.chunks(whole.start(key)))
     assert 0 < done < 12
     save_state(tmp_path / "two" / FILE, done, state, [info])
     seen = []
-    resumed, joined = train_resuming(key, data, machine, training, tmp_path / "two", seen.append)
+    resumed, joined = train_resuming(key, whole, tmp_path / "two", seen.append)
     assert seen[0] > done / 12
     for one, other in zip(jax.tree.leaves((undisturbed, history)), jax.tree.leaves((resumed, joined)), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -426,7 +427,7 @@ def test_a_checkpoint_that_is_not_of_its_training_is_told_and_not_used(tmp_path)
     for damage in (b"", b"PK\x03\x04 cut short"):
         (tmp_path / FILE).write_bytes(damage)
         with pytest.warns(UserWarning, match=r"training.npz cannot be used .*: the training starts anew"):
-            resumed, _ = train_resuming(jax.random.key(1), data, machine, training, tmp_path, lambda _: None)
+            resumed, _ = train_resuming(jax.random.key(1), one, tmp_path, lambda _: None)
         np.testing.assert_array_equal(resumed.weights, last[1].learner.weights)
 
 

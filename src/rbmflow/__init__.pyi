@@ -29,7 +29,14 @@ from .likelihood import (
     machine_mean as machine_mean,
     trajectory_log_partition as trajectory_log_partition,
 )
-from .maps import Gibbs as Gibbs, Map as Map, host as host
+from .maps import (
+    VAE as VAE,
+    Autoencoder as Autoencoder,
+    Gibbs as Gibbs,
+    Map as Map,
+    host as host,
+    machine as machine,
+)
 from .measurements import Measurements as Measurements, observe as observe
 from .model import (
     Model as Model,
@@ -68,9 +75,11 @@ from .training import (
     Estimator as Estimator,
     Exact as Exact,
     History as History,
+    Loss as Loss,
     recipe as recipe,
     train as train,
     train_ensemble as train_ensemble,
+    train_map as train_map,
 )
 
 __version__: str

@@ -14,12 +14,14 @@ type EstimatorName = str
 type OptimiserName = Literal["sgd", "momentum", "adam"]
 type ScheduleName = Literal["constant", "linear", "cosine"]
 type HalvesName = Literal["sampled", "mean-hidden", "mean-field"]
+type OutputName = Literal["sampled", "rounded", "mean"]
 type MethodName = Literal["auto", "transfer-matrix", "metropolis", "heat-bath", "swendsen-wang", "wolff"]
 
-# What a spec may name: what types learn from, what thermometers read, what stands in for a trained machine, estimators.
+# What a spec may name: what types learn from, what thermometers read, what is trained and how, what stands in for it.
 SOURCES: Registry[Any] = Registry("data source", ("rbmflow.data_sources",), default="ising")
 OBSERVABLES: Registry[Any] = Registry("observable", ("rbmflow.observables",))
 CONTROLS: Registry[Any] = Registry("control", ("rbmflow.controls",))
+MACHINES: Registry[Any] = Registry("machine", ("rbmflow.maps",), default="rbm")
 RECIPES: Registry[Any] = Registry("recipe", ("rbmflow.training",), default="CD")
 
 LARGEST_SUMMED_LAYER = 20
@@ -122,16 +124,34 @@ class SamplingSettings(Settings):
 
 @dataclass(frozen=True)
 class MachineSettings(Settings):
-    """The restricted Boltzmann machine before training."""
+    """The machine before training."""
 
     hidden: int = checked(64, Problems.whole, 1, MOST_HIDDEN)
-    """Hidden units N_h of every type's main machine."""
+    """Hidden units N_h of every type's main machine; of an autoencoder those of its code."""
     units: UnitsName = checked("-1/+1", Problems.one_of, get_args(UnitsName.__value__))
     """The two values of a unit."""
     biases: bool = checked(False, Problems.true_or_false)
     """Whether visible and hidden units have biases; without them the machine keeps the sign symmetry."""
     initial_scale: float = checked(0.1, Problems.not_negative)
     """Standard deviation of the normal distribution of the initial weights."""
+    kind: str = checked("rbm", Problems.one_of, MACHINES)
+    """A restricted Boltzmann machine "rbm", or another map, "autoencoder" or "vae"; or a machine of an extension."""
+    width: int = checked(128, Problems.whole, 1)
+    """Units of each further layer of an autoencoder."""
+    depth: int = checked(1, Problems.whole, 0)
+    """Further layers between configurations and code of an autoencoder, and as many on the way back."""
+    output: OutputName = checked("sampled", Problems.one_of, get_args(OutputName.__value__))
+    """What an autoencoder hands on: configurations "sampled" or "rounded" from its output, or the "mean" itself."""
+    flipped: float = checked(0.0, Problems.below_one)
+    """Fraction of sites that get a random label before an autoencoder sees them."""
+
+    def compare(self, problems: Problems) -> None:
+        """Note what an RBM does not have, and what only it has."""
+        own = ("units", "biases", "initial_scale")
+        foreign = ("width", "depth", "output", "flipped") if self.kind == "rbm" else own
+        for name in set(self.differing()) & set(foreign):
+            told = f"a machine of kind {self.kind!r} has none, so it must be left out"
+            problems.unless(False, name, getattr(self, name), told)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ EFFORTS = {
     "correlation": Effort(0.52, 0, 0),
     "null": Effort(0, 0.62, 0.86),
     "machine": Effort(2.7, 0.2, 0.11),
+    "learner": Effort(2.7, 0.2, 0.11),
     "spectrum": Effort(1.3, 0.12, 8.8e03),
     "likelihood": Effort(4, 3.6, 1.6e04),
     "flow": Effort(0.93, 0.27, 0.39),
@@ -49,7 +50,7 @@ EFFORTS = {
 }
 """Fitted to small runs at L = 4, 10, 20 and 32 by `benchmarks/estimate.py`."""
 
-BY_SIZE = ("machine", "likelihood", "spectrum", "flow", "checkpoint_flow")
+BY_SIZE = ("machine", "learner", "likelihood", "spectrum", "flow", "checkpoint_flow")
 """Kinds whose programs are compiled for each number of hidden units."""
 
 
@@ -103,6 +104,7 @@ def counts(spec: Spec) -> dict[str, float]:
         "calibration": len(sampling.temperatures) * sampling.draws * seen,
         "null": iterated * neural.hidden,
         "machine": training.epochs * passed * sampling.draws * sites * (1 + training.steps),
+        "learner": training.epochs * passed * sampling.draws * (sites + hidden) * spec.machine.width / hidden,
         "control": sites * hidden,
         "likelihood": (training.checkpoints + 12) * hidden * sites,
         "spectrum": sites * hidden,

@@ -47,7 +47,7 @@ NEEDS = (
         "specific_heat_peak_temperature",
     ),
     *("temperature_mean", "probability_mean", "probability_error", "null_probability", "example", "chains"),
-    *("off_distance_mean", "off_p_value", "weight_final_mean", "weight_final_error", "meaning", "leading_uniformity"),
+    *("off_distance_mean", "off_p_value"),
     *("cross_entropy", "accuracy", "bayes_cross_entropy_exact", "bayes_accuracy_exact", "usable_from", "usable_to"),
 )
 """Variables of the tables and of the slider. Figures need further ones, and are left out without them."""
@@ -104,7 +104,7 @@ def render(
         closing_rows=tables.CLOSING_ROWS,
         likelihoods=likelihoods,
         drifts=tables.drift_table(results),
-        measures=tables.measures_table(results),
+        measures=tables.measures_table(results) if "weight_final_mean" in results else None,
         settling=tables.settling_table(results),
         off=tables.off_table(results),
         verdicts=verdicts,

@@ -20,6 +20,9 @@ END = {
 }
 """What is told of the end of a flow by a thermometer, and the variable of the results that it is."""
 
+WEIGHTS = {"value": "weight_final_mean", "error": "weight_final_error"}
+"""The same of each number that sums up the weights, where machines have any."""
+
 FIXED_POINT = {"temperature": "fixed_point", "error": "fixed_point_error", "chain_error": "fixed_point_chain_error"}
 """The same of T*."""
 
@@ -60,13 +63,14 @@ def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _machine(here: xr.Dataset) -> dict[str, Any]:
+    weights = "weight_final_mean" in here
     return {
         "machine": str(here["machine"].values),
         "type": str(here["machine_type"].values),
         "hidden": int(here["hidden_units"]),
         "artifacts": names(here, "artifact"),
         "recipe": json.loads(str(here["recipe"].values), parse_constant={"Infinity": "inf"}.get),
-        "leading_uniformity": [number(value) for value in here["leading_uniformity"].values],
+        **({"leading_uniformity": [number(v) for v in here["leading_uniformity"].values]} if weights else {}),
         "null": _along(here, "thermometer", "null_temperature"),
         "null_energy": number(here["null_energy"]),
         "null_abs_magnetization": number(here["null_abs_magnetization"]),
@@ -76,7 +80,7 @@ def _machine(here: xr.Dataset) -> dict[str, Any]:
         ],
         "converged": {name: value == 1 for name, value in _along(here, "thermometer", "converged").items()},
         "relaxation": _along(here, "thermometer", RELAXATION),
-        "weights": _along(here, "final_measure", {"value": "weight_final_mean", "error": "weight_final_error"}),
+        **({"weights": _along(here, "final_measure", WEIGHTS)} if weights else {}),
         "fixed_point": _along(here, "thermometer", FIXED_POINT),
     }
 

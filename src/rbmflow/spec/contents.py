@@ -106,6 +106,16 @@ class Spec:
         allowed = "a centred gradient changes the biases, so machine.biases must be true"
         problems.unless(self.machine.biases or not self.training.centred, "training.centred", True, allowed)
         largest = max((min(self.model.length**2, max(self.hidden_units(name))) for name in self.types), default=0)
+        if self.machine.kind != "rbm":
+            for name, kind in self.types.items():
+                told = "only of an RBM weights can stand in for trained ones, so it must be 'trained'"
+                problems.unless(kind.weights == "trained", f"types.{name}.weights", kind.weights, told)
+            along, halves = self.flow.along_training, self.flow.halves
+            told = "only the checkpoints of an RBM are iterated, so it must be false"
+            problems.unless(not along, "flow.along_training", along, told)
+            told = "only an RBM has halves, so it must be 'sampled'; machine.output may be of use"
+            problems.unless(halves == "sampled", "flow.halves", halves, told)
+            return
         summed = self.training.estimator != "Exact" or largest <= LARGEST_SUMMED_LAYER
         most = f"with a smaller layer of {largest} units; it sums over at most {LARGEST_SUMMED_LAYER}"
         problems.unless(summed, "training.estimator", "Exact", f'"Exact" cannot train a machine {most}')

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rbmflow._registry import Registry
-from rbmflow.settings import CONTROLS, OBSERVABLES, RECIPES, SOURCES, THERMOMETERS, TypeSettings, start_label
+from rbmflow.settings import CONTROLS, MACHINES, OBSERVABLES, RECIPES, SOURCES, THERMOMETERS, TypeSettings, start_label
 from rbmflow.steps.kinds.calibration_step import calibration
 from rbmflow.steps.kinds.checkpoint_flow_step import checkpoint_flow
 from rbmflow.steps.kinds.control_step import control
@@ -14,6 +14,7 @@ from rbmflow.steps.kinds.correlation_step import correlation
 from rbmflow.steps.kinds.draws_step import UNSEEN, draws
 from rbmflow.steps.kinds.equilibrium_step import equilibrium
 from rbmflow.steps.kinds.flow_step import flow
+from rbmflow.steps.kinds.learner_step import learner
 from rbmflow.steps.kinds.likelihood_step import likelihood
 from rbmflow.steps.kinds.machine_step import machine
 from rbmflow.steps.kinds.null_step import null
@@ -33,8 +34,8 @@ def graph(spec: Spec) -> tuple[Step, ...]:
 
     Draws (a type with data of its own has its own), the neural thermometer, equilibrium draws if a curve is not known
     exactly, the check of all thermometers, two-point functions, a mixture null for each type, for every machine (type,
-    size, seed) its training, the control that stands in for it if its type is one, its spectrum, its likelihood if it
-    was trained on Ising configurations, one flow a start and one reading a flow, and block spins.
+    size, seed) its training, the control that stands in for it if its type is one, of an RBM its spectrum, and its
+    likelihood if it was trained on Ising configurations, one flow a start and one reading a flow, and block spins.
     """
     instruments, read_by = _instruments(spec), _read_by(spec)
     check = calibration.of(spec, "thermometer check", *instruments, **read_by)
@@ -55,7 +56,7 @@ def graph(spec: Spec) -> tuple[Step, ...]:
                 steps += branch
                 # Configurations are shown for the first seed only, so only its flows are read again.
                 gathered += [step for step in branch if step.kind != "flow" or seed == 0]
-                artifacts += [step.parents[0].hash for step in branch if step.kind == "spectrum"]
+                artifacts.append(next(step.parents[0].hash for step in branch if step.kind == "flow"))
             # A machine is its artifacts: types that share one have one row, with both names.
             row = machines.setdefault(tuple(artifacts), {"null": expected.hash, "artifacts": artifacts})
             for key, own in (("type", name), ("label", f"{name}-{hidden}")):
@@ -76,11 +77,35 @@ def graph(spec: Spec) -> tuple[Step, ...]:
 def _machine_branch(
     spec: Spec, name: str, hidden: int, seed: int, drawn: Step, two_points: Step, instruments: tuple[Step, ...]
 ) -> list[Step]:
-    """Training, spectrum, likelihood, and flow and reading for every start, of one machine."""
-    label, kind, grid = f"{name}-{hidden} seed {seed}", spec.types[name], spec.type_temperatures(name)
-    trained, about = kind.weights == "trained", replace(spec.machine, hidden=hidden)
-    learning = {"temperatures": grid, "machine": about, **_source_of(RECIPES, spec.training.estimator)}
-    branch = [one := machine.of(spec, f"machine {label}", drawn, replica=seed, **learning)]
+    """Training and what is measured of it, and flow and reading for every start, of one machine."""
+    label, grid = f"{name}-{hidden} seed {seed}", spec.type_temperatures(name)
+    about = replace(spec.machine, hidden=hidden)
+    learning = {"temperatures": grid, "machine": about, "replica": seed}
+    if about.kind == "rbm":
+        branch = _rbm_branch(spec, name, label, learning, drawn, two_points)
+        one = next(step for step in reversed(branch) if step.kind in ("machine", "control"))
+    else:
+        recipe = _source_of(RECIPES, spec.training.estimator)
+        own = {**_source_of(MACHINES, about.kind), **({"recipe_source": recipe["source"]} if recipe else {})}
+        branch = [one := learner.of(spec, f"{about.kind} {label}", drawn, **learning, **own)]
+    # The record names what is kept wherever that is not all.
+    kept = spec.flow.kept(spec.model.length**2)
+    named = replace(spec.flow, keep=() if len(kept) > spec.flow.iterations else kept)
+    for start in spec.flow.starts:
+        of_start, asked = f"{label} {start_label(start)}", named.differing("along_training", "starts")
+        branch.append(flowed := flow.of(spec, f"flow {of_start}", one, start=start, flow=asked))
+        branch.append(reading.of(spec, f"reading {of_start}", flowed, *instruments, **_read_by(spec)))
+    return branch
+
+
+def _rbm_branch(
+    spec: Spec, name: str, label: str, learning: dict[str, Any], drawn: Step, two_points: Step
+) -> list[Step]:
+    """Training, spectrum and likelihood of one RBM, or of the control that stands in its place."""
+    kind, grid, about = spec.types[name], learning["temperatures"], learning["machine"]
+    trained = kind.weights == "trained"
+    recipe = _source_of(RECIPES, spec.training.estimator)
+    branch = [one := machine.of(spec, f"machine {label}", drawn, **learning, **recipe)]
     if not trained:
         own = {"machine": about, "weights": kind.weights, **_source_of(CONTROLS, kind.weights)}
         branch.append(one := control.of(spec, f"{kind.weights} weights {label}", one, **own))
@@ -92,13 +117,6 @@ def _machine_branch(
     if trained and spec.flow.along_training:
         asked = spec.flow.differing("along_training", "halves", "keep")
         branch.append(checkpoint_flow.of(spec, f"flows of checkpoints {label}", one, flow=asked))
-    # The record names what is kept wherever that is not all.
-    kept = spec.flow.kept(spec.model.length**2)
-    named = replace(spec.flow, keep=() if len(kept) > spec.flow.iterations else kept)
-    for start in spec.flow.starts:
-        of_start, asked = f"{label} {start_label(start)}", named.differing("along_training", "starts")
-        branch.append(flowed := flow.of(spec, f"flow {of_start}", one, start=start, flow=asked))
-        branch.append(reading.of(spec, f"reading {of_start}", flowed, *instruments, **_read_by(spec)))
     return branch
 
 

@@ -54,10 +54,14 @@ def gather(task: Task) -> xr.Dataset:
     every = [found["reading", one, start] for row in hashes for one in row for start in starts]
     shape = (len(machines), len(hashes[0]), len(starts))
     read = _unflatten(xr.concat(every, "flat"), ("machine", "seed", "start"), shape)
-    weights = weights_of_all(
-        [[found["spectrum", one] for one in row] for row in hashes],
-        [found[steps[row[0]].kind, row[0]] for row in hashes],
-    )
+    if any(whose[0] == "spectrum" for whose in found):
+        weights = weights_of_all(
+            [[found["spectrum", one] for one in row] for row in hashes],
+            [found[steps[row[0]].kind, row[0]] for row in hashes],
+        )
+    else:  # Of maps that have no weights to look at, the updates alone.
+        updates = _of_all(found, "machine", hashes, ["update"])
+        weights = None if updates is None else updates.isel(seed=0)
     parts = [
         found["calibration",],
         xr.concat([found["null", machine["null"]] for machine in machines], "machine"),
@@ -91,6 +95,8 @@ def _whose(step: Step) -> tuple[str, ...]:
             return step.kind, step.parents[0].hash
         case "machine" | "control" | "null":
             return step.kind, step.hash
+        case "learner":
+            return "machine", step.hash
         case _:
             return (step.kind,)
 

@@ -9,37 +9,28 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int8
 
 from rbmflow._files import replacing
 from rbmflow._types import Key
-from rbmflow.rbm import RBM
-from rbmflow.settings import MachineSettings, TrainingSettings
-from rbmflow.training import Epochs, FitState, History, Training
+from rbmflow.training import Epochs, FitState, MapTraining, Training
 
 FILE = "training.npz"
 
 
-def train_resuming(
-    key: Key,
-    data: Int8[Array, "sample visible"],
-    machine: MachineSettings,
-    training: TrainingSettings,
-    work: Path,
-    progress: Callable[[float], None],
-) -> tuple[RBM, History]:
-    """Train as `rbmflow.train` does, going on from the state that is saved in `work` if there is one.
+def train_resuming[T: (Training, MapTraining)](
+    key: Key, whole: T, work: Path, progress: Callable[[float], None]
+) -> tuple[Any, Any]:
+    """What the training gives at its end, going on from the state that is saved in `work` if there is one.
 
     The states do not depend on where the training was interrupted: the result has the bits of an undisturbed one, and
     processes that compute the same step may share the folder.
     """
-    whole = Training.of(data, machine, training)
-    fresh = whole.start(key)
-    done, state, parts = load_state(work / FILE, fresh, training.epochs) or (0, fresh, [])
+    fresh, epochs = whole.start(key), whole.settings.epochs
+    done, state, parts = load_state(work / FILE, fresh, epochs) or (0, fresh, [])
     for later, now, info in whole.chunks(state, done):
         state, parts = now, [*parts, info]
         save_state(work / FILE, later, state, parts)
-        progress(later / training.epochs)
+        progress(later / epochs)
     return whole.finished(state, parts)
 
 

@@ -15,6 +15,13 @@ from rbmflow.training.history import (
     held_out as held_out,
     pseudo_likelihood as pseudo_likelihood,
 )
+from rbmflow.training.loss import (
+    ELBO as ELBO,
+    Denoising as Denoising,
+    Loss as Loss,
+    Reconstruction as Reconstruction,
+)
+from rbmflow.training.map_training import MapTraining as MapTraining, train_map as train_map
 from rbmflow.training.pcd import PCD as PCD
 from rbmflow.training.ptt import PTT as PTT, Trajectory as Trajectory
 from rbmflow.training.summed import Exact as Exact

@@ -50,7 +50,7 @@ def optimiser_of(settings: TrainingSettings, updates: int) -> optax.GradientTran
     )
 
 
-def _weights_only(machine: RBM) -> RBM:
+def _weights_only[M](machine: M) -> M:
     return jax.tree.map(lambda leaf: leaf.ndim == 2, machine)
 
 

@@ -33,11 +33,11 @@ def flow(task: Task) -> Any:
 
     from rbmflow import sampler
     from rbmflow.flow import iterate
-    from rbmflow.maps import Gibbs
     from rbmflow.measurements import Measurements, observe
-    from rbmflow.rbm import RBM
+    from rbmflow.steps.restoring import restored
 
-    settings, machine = task.asked(FlowSettings), RBM.from_dataset(task.parents[0])
+    settings = task.asked(FlowSettings)
+    moved, diverged = restored(task.parents[0], task.model, settings.halves)
     for_start, for_flow = jax.random.split(task.key)
     spins = sampler.thermal(for_start, task.model, temperature_of(task.settings["start"]), settings.chains)
     measured, last = [], []
@@ -48,17 +48,17 @@ def flow(task: Task) -> Any:
 
     iterated = iterate(
         for_flow,
-        # A machine that diverged has no flow: what stands in its place is not read.
-        Gibbs(machine.or_free(), settings.halves),
+        moved,
         spins,
         settings.iterations,
+        model=task.model,
         keep=settings.keep or None,
         watch=watch,
         progress=task.progress,
     )
     kept = iterated.to_dataset().rename(iteration="snapshot")
     whole = xr.merge([Measurements.joined(measured).to_dataset(), kept], combine_attrs="override")
-    return whole.assign(diverged=not machine.finite)
+    return whole.assign(diverged=diverged)
 
 
 def temperature_of(start: str | float) -> float:

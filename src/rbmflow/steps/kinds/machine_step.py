@@ -45,8 +45,9 @@ def _together(tasks: Sequence[Task]) -> list[Any]:
 def machine(task: Task) -> Any:
     """Train it, going on from where an earlier try was killed."""
     from rbmflow.steps.resuming import train_resuming
+    from rbmflow.training import Training
 
-    return _told(task, *train_resuming(task.key, *_inputs(task), task.work, task.progress))
+    return _told(task, *train_resuming(task.key, Training.of(*_inputs(task)), task.work, task.progress))
 
 
 def _inputs(task: Task) -> tuple[Any, MachineSettings, TrainingSettings]:

@@ -1,0 +1,22 @@
+"""A flow of a model of PyTorch, here an untrained autoencoder of a 4 x 4 lattice."""
+
+import numpy as np
+import torch
+
+import rbmflow as rf
+
+torch.manual_seed(0)
+network = torch.nn.Sequential(torch.nn.Linear(16, 8), torch.nn.Tanh(), torch.nn.Linear(8, 16), torch.nn.Sigmoid())
+
+
+def torch_step(generator: np.random.Generator, spins: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        rows = torch.from_numpy(spins.reshape(len(spins), -1).astype(np.float32))
+        probability_up = network(rows).numpy()
+    return np.where(generator.random(rows.shape) < probability_up, 1, -1).reshape(spins.shape)
+
+
+model = rf.ising(rf.square(4))
+flow = rf.iterate(0, rf.host(torch_step), start=rf.cold(1, model, 100), iterations=10)
+thermometer = rf.Thermometer("energy", rf.equilibrium.exact(model))
+print(thermometer.temperature(flow.spins))

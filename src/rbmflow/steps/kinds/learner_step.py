@@ -1,0 +1,48 @@
+"""A map that is no RBM, trained on the draws of its type, or taken as it is made."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rbmflow.settings import MACHINES, MachineSettings, TrainingSettings
+from rbmflow.steps.kind import Task, asked, step
+
+HOLDS = """
+    update: integer[checkpoint] 0 inf
+    reconstruction weight_norm: real[epoch] 0 inf
+"""
+
+
+def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {"epoch": range(1, asked(settings, TrainingSettings).epochs + 1)}
+
+
+@step(version=1, takes="seed model training", holds=HOLDS, along=_along)
+def learner(task: Task) -> Any:
+    """Make it, and train it by its recipe, going on from where an earlier try was killed."""
+    import jax
+    import numpy as np
+
+    from rbmflow.dataset import Draws
+    from rbmflow.steps.restoring import at_rest, untrained
+    from rbmflow.steps.resuming import train_resuming
+    from rbmflow.training import Epochs, MapTraining
+
+    settings, training, source = task.asked(MachineSettings), task.asked(TrainingSettings), task.settings.get("source")
+    for_making, for_training = jax.random.split(task.key)
+    made = untrained(for_making, task.model, settings, source)
+    # "CD", which no other map can have, stands for the recipe of the kind.
+    recipe = MACHINES[settings.kind].recipe if training.estimator == "CD" else training.estimator
+    updates, seen = 0, Epochs(*[np.full(training.epochs, np.nan)] * 3)
+    if recipe is not None:
+        spins = Draws.from_dataset(task.parents[0]).at(task.settings["temperatures"]).spins
+        rows = spins.reshape(-1, *task.model.lattice.shape)
+        whole = MapTraining.of(made, rows, training, recipe)
+        updates, (made, seen) = whole.updates, train_resuming(for_training, whole, task.work, task.progress)
+    if not np.isfinite(np.asarray(seen.weight_norm)).all() and recipe is not None:
+        task.flag("training", "the weights are not finite: the training has diverged")
+    return at_rest(made, for_making, settings, source).assign(
+        update=("checkpoint", np.array([updates], np.int32)),
+        epoch=np.arange(1, training.epochs + 1),
+        reconstruction=("epoch", np.asarray(seen.reconstruction)),
+        weight_norm=("epoch", np.asarray(seen.weight_norm)),
+    )
