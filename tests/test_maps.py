@@ -1,5 +1,6 @@
 """Maps: what a flow iterates, whatever it is."""
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -199,3 +200,56 @@ def test_the_example_of_torch():
     pytest.importorskip("torch")
     example = Path(__file__).parents[1] / "docs" / "examples" / "torch_map.py"
     subprocess.run([sys.executable, str(example)], check=True)
+
+
+def test_a_stack_of_one_machine_is_that_machine():
+    """The means of one step over many chains are those of the Gibbs step, by enumeration of the hidden units."""
+    weights = 0.3 * np.random.default_rng(0).normal(size=(16, 3))
+    machine = rf.RBM.from_weights(weights, 0.1 * np.ones(16), np.zeros(3), units="-1/+1")
+    start = np.tile(np.asarray(START)[:1], (20_000, 1, 1))
+    spins = rf.iterate(0, rf.Stack((machine,)), start, 1).spins.reshape(-1, 16)
+    hidden = np.array(list(itertools.product((-1, 1), repeat=3)))
+    law = np.exp(hidden @ (start[0].ravel() @ weights))
+    expected = (law / law.sum()) @ np.tanh(hidden @ weights.T + 0.1)
+    assert np.all(np.abs(spins.mean(axis=0) - expected) < 5 / np.sqrt(20_000))
+
+
+@pytest.mark.slow
+def test_a_stack_reproduces_two_patterns():
+    pattern = np.asarray(rf.hot(jax.random.key(5), MODEL, 1))
+    data = np.concatenate([pattern, -pattern]).repeat(100, axis=0)
+    stack, histories = rf.train_stack(1, data, (6, 3), epochs=40, batch=20, learning_rate=0.2)
+    assert [one.weights.shape for one in stack.machines] == [(16, 6), (6, 3)]
+    assert len(histories) == 2
+    ends = rf.iterate(2, stack, rf.hot(3, MODEL, 50), 20).spins
+    assert np.abs((ends * pattern).mean(axis=(1, 2))).mean() > 0.8
+    with pytest.raises(InvalidInput, match="as many visible units"):
+        rf.Stack(stack.machines[::-1])
+
+
+def test_block_spins_are_those_of_the_majority_rule():
+    flow = rf.iterate(0, rf.BlockSpins(), START, 2)
+    blocks = flow.at(1).reshape(-1, 2, 2, 2, 2).sum(axis=(2, 4))
+    sums = np.asarray(START).reshape(-1, 2, 2, 2, 2).sum(axis=(2, 4))
+    assert (np.abs(blocks) == 4).all()
+    assert (np.sign(blocks) == np.sign(sums))[sums != 0].all()
+    np.testing.assert_array_equal(flow.at(1), flow.at(2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("temperature", [2.0, 3.0])
+def test_a_map_that_draws_from_equilibrium_ends_at_its_temperature_by_every_thermometer(temperature):
+    """The errors that are told of 200 flows, each with its own draws, cover the truth as often as they say."""
+    draws = np.asarray(rf.thermal(9, MODEL, temperature, 200 * 2 * 200)).reshape(200, 2, 200, 4, 4)
+    exact, start = rf.equilibrium.exact(MODEL), np.ones((200, 4, 4), np.int8)
+    maps = [rf.host(lambda generator, spins, steps=iter(own): next(steps)) for own in draws]
+    ends = [rf.iterate(0, drawing, start, 2).spins for drawing in maps]
+    for name in ("energy", "magnetization", "correlation"):
+        read = [rf.Thermometer(name, exact).temperature(spins) for spins in ends]
+        pulls = [(float(one.temperature) - temperature) / float(one.error) for one in read]
+        assert abs(np.mean(pulls)) < 5 / np.sqrt(200), name
+        assert abs(np.mean(np.abs(pulls) < 1) - 0.683) < 5 * np.sqrt(0.683 * 0.317 / 200), name
+    classes = np.array([1.0, temperature, 5.0])
+    posterior = np.mean([exact.posterior(spins, classes).mean(axis=0) for spins in ends], axis=0)
+    own = np.asarray(exact.posterior(np.asarray(rf.thermal(10, MODEL, temperature, 20_000)), classes)).mean(axis=0)
+    np.testing.assert_allclose(posterior, own, atol=0.02)

@@ -32,8 +32,10 @@ from .likelihood import (
 from .maps import (
     VAE as VAE,
     Autoencoder as Autoencoder,
+    BlockSpins as BlockSpins,
     Gibbs as Gibbs,
     Map as Map,
+    Stack as Stack,
     host as host,
     machine as machine,
 )
@@ -80,6 +82,7 @@ from .training import (
     train as train,
     train_ensemble as train_ensemble,
     train_map as train_map,
+    train_stack as train_stack,
 )
 
 __version__: str
