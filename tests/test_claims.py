@@ -268,6 +268,20 @@ def test_some_cases_means_some_machines_at_t_c_and_some_elsewhere():
     assert verdict("some-cases", machine(2.2)).verdict == "open"
 
 
+def test_networks_end_together_or_apart():
+    kinds = ("rbm", "autoencoder", "vae")
+    together = [
+        machine(end, name=kind, **{"machine.kind": kind}) for kind, end in zip(kinds, (2.3, 2.32, 2.27), strict=True)
+    ]
+    assert verdict("any-network", *together).verdict == "holds"
+    apart = machine(2.9, name="vae", **{"machine.kind": "vae"})
+    found = verdict("any-network", *together[:2], apart)
+    assert [row.side for row in found.judgements] == ["supports", "contradicts", "contradicts"]
+    drifting = machine(2.3, drift=0.5, **{"machine.kind": "vae"})
+    assert verdict("any-network", together[0], drifting).verdict == "open"
+    assert verdict("any-network", together[0]).verdict == "not tested"
+
+
 def test_recipes_and_training_time_move_the_end_if_equal_ends_are_rejected():
     recipes = [machine(end, gibbs_steps=k) for end, k in ((2.0, 1), (2.4, 10), (2.5, 100))]
     assert verdict("recipe-moves-end", *recipes).verdict == "holds"

@@ -242,8 +242,9 @@ def test_a_map_that_draws_from_equilibrium_ends_at_its_temperature_by_every_ther
     """The errors that are told of 200 flows, each with its own draws, cover the truth as often as they say."""
     draws = np.asarray(rf.thermal(9, MODEL, temperature, 200 * 2 * 200)).reshape(200, 2, 200, 4, 4)
     exact, start = rf.equilibrium.exact(MODEL), np.ones((200, 4, 4), np.int8)
-    maps = [rf.host(lambda generator, spins, steps=iter(own): next(steps)) for own in draws]
-    ends = [rf.iterate(0, drawing, start, 2).spins for drawing in maps]
+    steps = iter(draws.reshape(400, 200, 4, 4))
+    drawing = rf.host(lambda generator, spins: next(steps))
+    ends = [rf.iterate(0, drawing, start, 2).spins for _ in draws]
     for name in ("energy", "magnetization", "correlation"):
         read = [rf.Thermometer(name, exact).temperature(spins) for spins in ends]
         pulls = [(float(one.temperature) - temperature) / float(one.error) for one in read]

@@ -1,12 +1,13 @@
 """What later works say of the flow; the rules were written before the studies were run."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from rbmflow.claims.declaration import claim
-from rbmflow.claims.judgement import LEVEL, SIGNIFICANCE, Judgement, Measured, Side, equality
+from rbmflow.claims.judgement import LEVEL, SIGNIFICANCE, Judgement, Measured, Side, equality, pooled, within
 from rbmflow.claims.machines import Machine
 from rbmflow.claims.rules import (
     ENDS,
@@ -16,6 +17,7 @@ from rbmflow.claims.rules import (
     about_ends,
     about_neural,
     alike_but_for,
+    alike_in,
     at_infinite_size,
     each,
     end_at,
@@ -60,6 +62,31 @@ def to_specific_heat(machines: Sequence[Machine]) -> list[Judgement]:
         return "open" if both else side, f"{told}; the maximum is at {machine.number(peak):.3f}"
 
     return each(paper_machines(machines), rule)
+
+
+@about_ends(
+    id="any-network",
+    words="RBMs, autoencoders and variational autoencoders that learn the same configurations end at one temperature",
+    source="2102.05219",
+)
+def any_network(machines: Sequence[Machine]) -> list[Judgement]:
+    """T* of every two kinds of machine that learnt the same configurations, of each kind the mean of its recipes with
+    their spread. Supports: within 0.125 of each other. Contradicts: further apart than that by more than the error.
+    """
+    found = []
+    for group in alike_in("model.length", "temperatures", "data", "sampling.draws", machines=machines):
+        by_kind: dict[str, list[Measured]] = {}
+        for machine in group:
+            if machine.end is not None:
+                by_kind.setdefault(machine.network, []).append(machine.end)
+        means = {kind: pooled(ends) for kind, ends in by_kind.items()}
+        for (one, of_one), (other, of_other) in itertools.combinations(means.items(), 2):
+            told = f"T* = {of_one} and {of_other}"
+            found.append(Judgement(f"{one} and {other}", within(of_one.minus(of_other), 0.0, WINDOW), told))
+        kinds = {machine.network for machine in group}
+        if len(kinds) > 1:
+            found += [Judgement(kind, "open", "no machine has converged") for kind in sorted(kinds - set(means))]
+    return found
 
 
 @about_neural(

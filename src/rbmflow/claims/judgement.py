@@ -132,6 +132,16 @@ def joined(*errors: tuple[float, float]) -> tuple[float, float]:
     return math.sqrt(sum(squares)), sum(squares) ** 2 / spent if spent else math.inf
 
 
+def pooled(numbers: Sequence[Measured]) -> Measured:
+    """Mean over machines, with the larger of the propagated error and the spread of the machines, as far as known."""
+    count, values = len(numbers), [number.value for number in numbers]
+    error, freedom = joined(*((number.error / count, number.freedom) for number in numbers))
+    spread = float(np.std(values, ddof=1)) / math.sqrt(count) if count > 1 else math.nan
+    if spread > error or math.isnan(error):
+        error, freedom = spread, count - 1
+    return Measured(float(np.mean(values)), error, freedom)
+
+
 def equality(numbers: Sequence[Measured]) -> float:
     r"""Analysis of variance: probability of numbers that differ as much as these if they are one; NaN without errors.
 

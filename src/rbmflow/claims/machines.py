@@ -68,6 +68,11 @@ class Machine:
         return json.loads(str(self.results["recipe"].values))
 
     @property
+    def network(self) -> str:
+        """What kind of map it is; earlier results know of RBMs alone."""
+        return self.recipe.get("machine.kind", "rbm")
+
+    @property
     def updates(self) -> int:
         """Gradient updates of its training."""
         return int(np.nanmax(self.results["update"].values))

@@ -9,7 +9,7 @@ from scipy.special import stdtrit
 
 from rbmflow import exact
 from rbmflow.claims.declaration import claim
-from rbmflow.claims.judgement import LEVEL, Judgement, Measured, Side, above, joined
+from rbmflow.claims.judgement import LEVEL, Judgement, Measured, Side, above, pooled
 from rbmflow.claims.machines import Machine
 from rbmflow.claims.rules import (
     ENDS,
@@ -123,25 +123,15 @@ def hidden_units_move_end(machines: Sequence[Machine]) -> list[Judgement]:
     known = [time for side in times for time in side if math.isfinite(time.value)]
     if len(known) < len(chosen):
         return [Judgement(of, "open", f"{len(chosen) - len(known)} machines with a relaxation longer than the flow")]
-    slower = _pooled(times[0]).minus(_pooled(times[1]))
+    slower = pooled(times[0]).minus(pooled(times[1]))
     stars = [[m.end for m in side if m.end is not None] for side in (many, few)]
     if not all(stars):
         return [Judgement(of, "open", f"no T* on one side; relaxation time by {slower}")]
-    ends = _pooled(stars[0]).minus(_pooled(stars[1]))
+    ends = pooled(stars[0]).minus(pooled(stars[1]))
     later = slower.differs and slower.value > 0
     neither = ends.vanishes and (slower.vanishes or (slower.differs and not later))
     side: Side = "supports" if ends.differs and later else "contradicts" if neither else "open"
     return [Judgement(of, side, f"T* moves by {ends}, relaxation time by {slower}")]
-
-
-def _pooled(numbers: Sequence[Measured]) -> Measured:
-    """Mean over machines, with the larger of the propagated error and the spread of the machines, as far as known."""
-    count, values = len(numbers), [number.value for number in numbers]
-    error, freedom = joined(*((number.error / count, number.freedom) for number in numbers))
-    spread = float(np.std(values, ddof=1)) / math.sqrt(count) if count > 1 else math.nan
-    if spread > error or math.isnan(error):
-        error, freedom = spread, count - 1
-    return Measured(float(np.mean(values)), error, freedom)
 
 
 @claim(

@@ -79,6 +79,14 @@ def alike_but_for(machines: Iterable[Machine], *names: str) -> list[list[Machine
     return list(groups.values())
 
 
+def alike_in(*names: str, machines: Iterable[Machine]) -> list[list[Machine]]:
+    """Machines in groups that have the same of these settings, whatever else they were made with."""
+    groups: dict[str, list[Machine]] = {}
+    for machine in machines:
+        groups.setdefault(str([machine.recipe.get(name) for name in names]), []).append(machine)
+    return list(groups.values())
+
+
 def end_at(target: str, window: float, errors: float = 0.0) -> Rule:
     """Whether T* of a machine is in a window, widened by some errors, about a variable of its results.
 
