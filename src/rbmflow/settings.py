@@ -127,7 +127,7 @@ class MachineSettings(Settings):
     """The machine before training."""
 
     hidden: int = checked(64, Problems.whole, 1, MOST_HIDDEN)
-    """Hidden units N_h of every type's main machine; of an autoencoder those of its code."""
+    """Hidden units N_h of every type's main machine, or of its code."""
     units: UnitsName = checked("-1/+1", Problems.one_of, get_args(UnitsName.__value__))
     """The two values of a unit."""
     biases: bool = checked(False, Problems.true_or_false)
