@@ -26,7 +26,7 @@ from rbmflow.store import Store
 ALONE = """
 name = "{name}"
 seeds = 1
-[model]
+[lattice]
 length = {length}
 [sampling]
 draws = {draws}

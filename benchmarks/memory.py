@@ -30,7 +30,7 @@ LARGE = {64: (100, 4e9), 128: (256, 8e9)}
 SPEC = """
 name = "memory-{length}"
 seeds = 1
-[model]
+[lattice]
 length = {length}
 [sampling]
 draws = {draws}

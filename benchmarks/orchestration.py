@@ -35,7 +35,7 @@ machine.hidden = [{hidden}]
 SMALL = """
 name = "small"
 seeds = 1
-[model]
+[lattice]
 length = 8
 [sampling]
 draws = 250

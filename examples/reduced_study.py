@@ -15,7 +15,7 @@ import tomli_w
 from rbmflow.cli import main
 
 study = tomllib.loads((files("rbmflow") / "specs" / "fixed-point.toml").read_text("utf-8"))
-study |= {"name": "reduced", "seeds": 2, "model": {"length": 5}, "sampling": {"draws": 40}, "machine": {"hidden": 9}}
+study |= {"name": "reduced", "seeds": 2, "lattice": {"length": 5}, "sampling": {"draws": 40}, "machine": {"hidden": 9}}
 study["training"] |= {"epochs": 2, "batch": 20, "checkpoints": 3}
 study["flow"] |= {"iterations": 8, "keep": [], "chains": 50}
 study["thermometer"] = {"hidden": 8, "draws": 50, "epochs": 2}

@@ -23,7 +23,7 @@ __path__ = rbmflow.steps.__path__
 
 
 def graph(spec):
-    draws = Step("draws", "draws", {"seed": spec.seed, "length": spec.model.length})
+    draws = Step("draws", "draws", {"seed": spec.seed, "length": spec.lattice.length})
     machines, flows = [], []
     for replica in range(spec.seeds):
         settings = {"seed": spec.seed, "replica": replica, "chunks": spec.training.epochs}

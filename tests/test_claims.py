@@ -19,7 +19,7 @@ from rbmflow.convergence import DOUBTS
 GRID = tuple(0.25 * step for step in range(25))
 RECIPE = {
     "seed": 0,
-    "model.length": 10,
+    "lattice.length": 10,
     "machine.hidden": 64,
     "training.estimator": "CD",
     "training.steps": 1,
@@ -32,7 +32,7 @@ RECIPE = {
     "data": "ising",
     "weights": "trained",
 }
-SHORT = {"hidden": "machine.hidden", "length": "model.length", "estimator": "training.estimator"}
+SHORT = {"hidden": "machine.hidden", "length": "lattice.length", "estimator": "training.estimator"}
 SHORT |= {"gibbs_steps": "training.steps", "learning_rate": "training.learning_rate"}
 
 

@@ -460,7 +460,7 @@ def test_a_failed_step_is_told_and_tried_again(call, monkeypatch):
         (["--machine.hidden", "0"], "machine.hidden = 0 is not allowed: it must be a whole number from 1 to 100000"),
         (["--machine.hidden=many"], "machine.hidden = 'many' is not allowed: it must be a whole number"),
         (["--machine.hiden", "3"], "did you mean machine.hidden?"),
-        (["--model.length", "1"], "model.length = 1 is not allowed: it must be a whole number from 2 to 256"),
+        (["--lattice.length", "1"], "lattice.length = 1 is not allowed: it must be a whole number from 2 to 256"),
         (["--sampling.temperatures", "[-1, 2]"], "sampling.temperatures = [-1, 2] is not allowed"),
         (["--sampling.temperatures", "[nan]"], "sampling.temperatures = [nan] is not allowed"),
         (["--sampling.temperatures", "[2, 1]"], "sampling.temperatures = [2, 1] is not allowed"),
@@ -502,9 +502,9 @@ def test_bad_input_is_one_sentence_and_writes_nothing(call, tmp_path, words, sen
 
 
 def test_every_problem_gets_its_line(call):
-    code, _, err = call("run", "--machine.hidden", "0", "--model.length", "1", "--seed=-1")
+    code, _, err = call("run", "--machine.hidden", "0", "--lattice.length", "1", "--seed=-1")
     assert code == 2
-    assert [line.split(" = ")[0] for line in err.splitlines()] == ["model.length", "machine.hidden", "seed"]
+    assert [line.split(" = ")[0] for line in err.splitlines()] == ["lattice.length", "machine.hidden", "seed"]
 
 
 def test_help_of_run_lists_every_field(call):

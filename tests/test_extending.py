@@ -18,7 +18,7 @@ FILES = sorted((Path(__file__).parents[1] / "docs" / "extending").glob("*.py"))
 TINY = """
 name = "tiny"
 seeds = 1
-model.length = 4
+lattice.length = 4
 sampling = { temperatures = [0.0, 2.0, 4.0], draws = 50 }
 machine.hidden = 4
 types.S.data = "shuffled"

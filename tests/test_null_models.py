@@ -13,8 +13,8 @@ import rbmflow as rf
 from rbmflow._checks import InvalidInput
 from rbmflow.settings import (
     FlowSettings,
+    LatticeSettings,
     MachineSettings,
-    ModelSettings,
     RenormalizationSettings,
     SamplingSettings,
     ThermometerSettings,
@@ -27,7 +27,7 @@ from rbmflow.steps import compute, graph
 SMALL = Spec(
     name="small",
     seeds=1,
-    model=ModelSettings(length=4),
+    lattice=LatticeSettings(length=4),
     sampling=SamplingSettings(temperatures=(0.0, 2.0, 2.5, 6.0), draws=200),
     machine=MachineSettings(hidden=8),
     types={

@@ -15,7 +15,7 @@ from rbmflow.cli import main
 SPEC = """
 name = "killed"
 seeds = 1
-model.length = 4
+lattice.length = 4
 sampling = {temperatures = [0.0, 2.25, 6.0], draws = 10000}
 types.V.also_hidden = []
 machine.hidden = 8

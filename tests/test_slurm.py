@@ -28,7 +28,7 @@ SCRIPT = Path(__file__).parent / "slurm" / "one_node.sh"
 SPEC = """
 name = "slurm"
 seeds = 1
-[model]
+[lattice]
 length = 4
 [sampling]
 temperatures = [1.0, 2.25, 4.0, inf]
@@ -155,7 +155,7 @@ def test_jobs_run_the_files_that_were_handed_over(slurm, tmp_path, request):
     request.addfinalizer(lambda: forget_files([file.name]))
     load_files([file])
     types = {"S": {"data": "shuffled"}}
-    study = spec.parse({"name": "shuffled", "model": {"length": 4}, "sampling": {"draws": 20}, "types": types})
+    study = spec.parse({"name": "shuffled", "lattice": {"length": 4}, "sampling": {"draws": 20}, "types": types})
     [draws] = [step for step in steps.graph(study) if step.kind == "draws" and "source" in step.settings]
     store, cluster = Store(tmp_path / "store"), Slurm("main", memory_gb=1.5, folder=str(tmp_path / "jobs"))
     execute.run([draws], store, cluster, files=[file])

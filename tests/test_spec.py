@@ -77,7 +77,7 @@ def test_toml_gives_the_spec_back(temperatures, infinite, hidden, scale, biases,
         ({"machine": {"initial_scale": math.inf}}, "machine.initial_scale = inf is not allowed: it must be a finite"),
         ({"machine": {"biases": 1}}, "machine.biases = 1 is not allowed: it must be true or false"),
         ({"machine": 3}, "machine = 3 is not allowed: it must be a table"),
-        ({"model": {"length": 1}}, "model.length = 1 is not allowed: it must be a whole number from 2 to 256"),
+        ({"lattice": {"length": 1}}, "lattice.length = 1 is not allowed: it must be a whole number from 2 to 256"),
         ({"sampling": {"temperatures": [-1.0, 2.25]}}, "sampling.temperatures = [-1.0, 2.25] is not allowed"),
         ({"sampling": {"temperatures": [2.25, math.nan]}}, "sampling.temperatures = [2.25, nan] is not allowed"),
         ({"sampling": {"temperatures": [2.25, 1.0]}}, "sampling.temperatures = [2.25, 1.0] is not allowed"),
@@ -116,8 +116,8 @@ def test_toml_gives_the_spec_back(temperatures, infinite, hidden, scale, biases,
         ({"seed": -1}, "seed = -1 is not allowed"),
         ({"seed": 2**32}, "seed = 4294967296 is not allowed"),
         (
-            {"model": {"length": 13}, "sampling": {"method": "transfer-matrix"}},
-            "the exact sampler needs model.length of at most 12",
+            {"lattice": {"length": 13}, "sampling": {"method": "transfer-matrix"}},
+            "the exact sampler needs lattice.length of at most 12",
         ),
         ({"seeds": 0}, "seeds = 0 is not allowed: it must be a whole number of at least 1"),
         (
@@ -272,9 +272,9 @@ def test_files_that_are_no_specs(tmp_path):
 
 def test_a_file_is_read(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text('name = "mine"\n[model]\nlength = 4\n')
+    path.write_text('name = "mine"\n[lattice]\nlength = 4\n')
     mine = spec.load(path)
-    assert (mine.name, mine.model.length, tuple(mine.types)) == ("mine", 4, ("V", "H", "L"))
+    assert (mine.name, mine.lattice.length, tuple(mine.types)) == ("mine", 4, ("V", "H", "L"))
 
 
 def test_every_field_has_a_meaning_and_its_default():

@@ -25,8 +25,8 @@ from rbmflow.claims import CLAIMS, distinct, judge, machines_of, named, study
 from rbmflow.likelihood import exact_log_partition, excess_nats
 from rbmflow.settings import (
     FlowSettings,
+    LatticeSettings,
     MachineSettings,
-    ModelSettings,
     SamplingSettings,
     ThermometerSettings,
     TrainingSettings,
@@ -41,7 +41,7 @@ from rbmflow.training import Training, fit
 TINY = Spec(
     name="tiny",
     seeds=2,
-    model=ModelSettings(length=4),
+    lattice=LatticeSettings(length=4),
     sampling=SamplingSettings(temperatures=(0.0, 2.0, 2.5, 6.0, math.inf), draws=60),
     machine=MachineSettings(hidden=8),
     types={"V": TypeSettings(also_hidden=(4,)), "hot": TypeSettings(minimum=6.0)},
@@ -560,7 +560,7 @@ def test_the_smallest_lattice_has_results(tmp_path):
     spec = dataclasses.replace(
         TINY,
         seeds=1,
-        model=ModelSettings(length=2),
+        lattice=LatticeSettings(length=2),
         machine=MachineSettings(hidden=5),
         types={"V": TypeSettings()},
         flow=flow,

@@ -18,17 +18,17 @@ def sweep(text):
 def test_a_product_combines_each_with_each_and_a_zip_goes_in_step():
     study = sweep(
         '[sweep.product]\n"machine.hidden" = [16, 36, 64]\ntraining.learning_rate = [0.01, 0.1]\n'
-        "[sweep.zip]\nmodel.length = [4, 6]\nflow.chains = [10, 20]\n"
+        "[sweep.zip]\nlattice.length = [4, 6]\nflow.chains = [10, 20]\n"
     )
     rows = [
-        (p.spec.model.length, p.spec.flow.chains, p.spec.machine.hidden, p.spec.training.learning_rate)
+        (p.spec.lattice.length, p.spec.flow.chains, p.spec.machine.hidden, p.spec.training.learning_rate)
         for p in study.points
     ]
     expected = [(n, c, h, r) for n, c in ((4, 10), (6, 20)) for h in (16, 36, 64) for r in (0.01, 0.1)]
     assert rows == expected
     assert [point.spec.name for point in study.points] == [f"s-{number:02}" for number in range(12)]
     assert study.points[3].values == {
-        "model.length": 4,
+        "lattice.length": 4,
         "flow.chains": 10,
         "machine.hidden": 36,
         "training.learning_rate": 0.1,
@@ -159,5 +159,5 @@ def test_the_deciding_study_changes_one_thing_at_a_time():
         training, temperatures = point.spec.training, point.spec.type_temperatures("V")
         updates = training.epochs * (point.spec.sampling.draws * len(temperatures) // training.batch)
         assert abs(updates - 50_000) < 200
-    lengths = sorted({point.spec.model.length for point in study.points})
+    lengths = sorted({point.spec.lattice.length for point in study.points})
     assert lengths == [4, 6, 8, 10, 12, 16]

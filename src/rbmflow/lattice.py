@@ -12,9 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from rbmflow._checks import Problems, listed
-
-AXES = "uvwzyx"
-"""Names of up to six axes of cells: the last are z, y, x."""
+from rbmflow.settings import AXES
 
 
 class Bond(NamedTuple):

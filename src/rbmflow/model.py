@@ -12,9 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int, Int8, Int32
 
+from rbmflow import lattice as lattices
 from rbmflow._checks import InvalidInput, Problems
 from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of
 from rbmflow.lattice import Lattice, square
+from rbmflow.settings import LatticeSettings, ModelSettings
 
 LARGEST_PRODUCT = 127
 """Largest product of two labels that eight bits hold."""
@@ -238,9 +240,15 @@ class Model:
         if self._vectors_are_labels:
             yield own.astype(jnp.float32)
             return
-        places = _places(self, own)
+        places = self.places(own)
         for component in np.array(self.vectors, np.float32).T:
             yield jnp.asarray(component)[places]
+
+    def places(self, own: Int8[Array, "..."]) -> Int32[Array, "..."]:
+        """Places of the labels of configurations among the states."""
+        states = np.array(self.states)
+        place = np.searchsorted(states, np.arange(states[0], states[-1] + 1)).astype(np.int32)
+        return jnp.asarray(place)[own.astype(jnp.int32) - states[0]]
 
     @functools.cached_property
     def _vectors_are_labels(self) -> bool:
@@ -289,15 +297,8 @@ def _numbers(model: Model, own: Int8[Array, "..."]) -> Int[Array, "..."]:
     return jnp.concatenate([bonds, _occupied(model, own)], axis=-1) if any(model.site) else bonds
 
 
-def _places(model: Model, own: Int8[Array, "..."]) -> Int32[Array, "..."]:
-    """Places of the labels among the states."""
-    states = np.array(model.states)
-    place = np.searchsorted(states, np.arange(states[0], states[-1] + 1)).astype(np.int32)
-    return jnp.asarray(place)[own.astype(jnp.int32) - states[0]]
-
-
 def _bonds_by_energy(model: Model, own: Int8[Array, "..."]) -> Int[Array, "..."]:
-    places, numbers = _places(model, own), []
+    places, numbers = model.places(own), []
     for kind, table in enumerate(model.pair):
         energies, which = np.unique(table, return_inverse=True)
         ends = [model.lattice.across(bond, places) for bond in model.lattice.bonds if bond.kind == kind]
@@ -417,6 +418,30 @@ def blume_capel(lattice: Lattice, crystal_field: float) -> Model:
     d, spins = float(crystal_field), np.array([-1.0, 0.0, 1.0])
     name, convention = f"blume_capel({lattice}, crystal_field={d:g})", "E = -sum s s' + D sum s^2"
     return Model(lattice, (-1, 0, 1), -np.outer(spins, spins), d * spins**2, spins[:, None], name, convention)
+
+
+def from_settings(model: ModelSettings, lattice: LatticeSettings) -> Model:
+    """The model that a spec names.
+
+    Examples
+    --------
+    >>> from rbmflow.settings import LatticeSettings, ModelSettings
+    >>> from_settings(ModelSettings(kind="potts", q=3), LatticeSettings(kind="triangular", length=6))
+    potts(triangular(6), q=3): E = -sum delta(s, s')
+    """
+    torus = lattices.hypercubic(lattice.sides) if lattice.kind == "hypercubic" else _torus(lattice)
+    match model.kind:
+        case "potts":
+            return potts(torus, model.q)
+        case "clock":
+            return clock(torus, model.q)
+        case "blume-capel":
+            return blume_capel(torus, model.crystal_field)
+    return ising(torus, model.field, model.couplings or 1.0)
+
+
+def _torus(lattice: LatticeSettings) -> Lattice:
+    return getattr(lattices, lattice.kind)(*lattice.sides)
 
 
 def _states(q: int) -> int:

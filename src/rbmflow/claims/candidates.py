@@ -158,6 +158,6 @@ def follows_specific_heat(machines: Sequence[Machine]) -> list[Judgement]:
     error.
     """
     chosen = [m for m in paper_machines(machines) if abs(m.hidden / m.length**2 - 0.64) < 0.01]
-    alike = alike_but_for(chosen, "model.length", "machine.hidden", "temperatures", "seed")
+    alike = alike_but_for(chosen, "lattice.length", "machine.hidden", "temperatures", "seed")
     sizes = _most(alike, lambda machine: machine.length, 2)
     return each(sizes, end_at("specific_heat_peak_temperature", NARROW, SIGMAS))

@@ -112,7 +112,7 @@ def named(machines: Sequence[Machine]) -> list[Machine]:
 
 
 _SYMBOLS = {
-    "model.length": "L = {}",
+    "lattice.length": "L = {}",
     "training.epochs": "{} epochs",
     "training.steps": "k = {}",
     "training.estimator": "{}",

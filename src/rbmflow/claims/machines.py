@@ -95,7 +95,7 @@ class Machine:
     @property
     def length(self) -> int:
         """Side of its lattice."""
-        return self.recipe["model.length"]
+        return self.recipe["lattice.length"]
 
     @property
     def temperatures(self) -> tuple[float, ...]:
@@ -120,8 +120,15 @@ class Machine:
 
     @property
     def is_ising(self) -> bool:
-        """Whether it was trained on Ising configurations."""
-        return self.data == "ising" and not self.is_topology_free
+        """Whether it was trained on configurations of the Ising model with J = 1 and no field on the square."""
+        return self.data == "ising" and not self.is_topology_free and self.is_of_square_ising
+
+    @property
+    def is_of_square_ising(self) -> bool:
+        """Whether its model is that of the claims, the Ising model with J = 1 and no field on the square."""
+        usual = {"model.kind": "ising", "model.field": 0, "lattice.kind": "square"}
+        plain = all(self.recipe.get(name, value) == value for name, value in usual.items())
+        return plain and set(self.recipe.get("model.couplings", ())) <= {1.0}
 
     def apart_from(self, *names: str) -> str:
         """All that it was made with but for these settings: equal for machines that can be compared in them.

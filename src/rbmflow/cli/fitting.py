@@ -47,7 +47,7 @@ class Need(NamedTuple):
 
 def needs(spec: Spec) -> dict[str, Need]:
     """What a step of each kind needs that can be large."""
-    sites, grid = spec.model.length**2, len(spec.sampling.temperatures)
+    sites, grid = spec.lattice.sites, len(spec.sampling.temperatures)
     flow, training, blocks, neural = spec.flow, spec.training, spec.renormalization, spec.thermometer
     drawn = float(sites * grid * spec.sampling.draws)
     learnt = max(len(spec.type_temperatures(name)) for name in spec.types) * spec.sampling.draws

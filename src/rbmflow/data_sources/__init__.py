@@ -40,7 +40,8 @@ def drawn(source: DataSource, key: Key, model: Model, sampling: SamplingSettings
     Problems.only(fits, "data", draws.spins.shape, told)
     # What tells nothing of chains is independent, as what is drawn without chains is.
     chains = draws.chains or [Chains(ess=float(sampling.draws))] * len(draws.temperatures)
-    return Draws(draws.spins, draws.temperatures, draws.methods, chains)
+    about = model.states, model.lattice.axes
+    return Draws(draws.spins, draws.temperatures, draws.methods, chains, *about)
 
 
 def data_source[Draw: Callable[..., Draws]](name: str, *, two_point: TwoPoint | None = None) -> Callable[[Draw], Draw]:

@@ -5,7 +5,7 @@ One face, three sources: `exact` where formulas are known, `enumerated` for tiny
 
 from rbmflow.equilibrium.closed_forms import exact as exact
 from rbmflow.equilibrium.curve import Curve as Curve
-from rbmflow.equilibrium.enumerated import enumerated as enumerated
+from rbmflow.equilibrium.enumerated import enumerated as enumerated, known as known
 from rbmflow.equilibrium.measured import (
     MeasuredDraws as MeasuredDraws,
     covering as covering,

@@ -1,11 +1,14 @@
 """Equilibrium of tiny models by a sum over all configurations, in a field or not."""
 
+import functools
+
 import numpy as np
 from jaxtyping import Int8
 
 from rbmflow._checks import Problems
+from rbmflow.equilibrium.closed_forms import exact
 from rbmflow.equilibrium.source import Equilibrium, Levels
-from rbmflow.model import Model, model_of
+from rbmflow.model import Model, model_of, no_square_ising
 from rbmflow.observables import ENERGY, Observable
 from rbmflow.settings import MOST_STATES
 
@@ -43,6 +46,14 @@ class Enumerated(Equilibrium):
         values = observable.values(self.model, self.spins)
         sums = np.stack([np.bincount(self.level, part) for part in values])
         return Levels(self.energy, np.log(self.count), sums / self.count)
+
+
+@functools.lru_cache(maxsize=4)
+def known(model: Model) -> Equilibrium | None:
+    """The equilibrium of a model without a draw, by formulas or a sum; None where only draws tell it."""
+    if model.field == 0 and no_square_ising(model) is None:
+        return exact(model)
+    return Enumerated(model) if len(model.states) ** model.lattice.sites <= MOST_STATES else None
 
 
 def enumerated(model: Model) -> Equilibrium:

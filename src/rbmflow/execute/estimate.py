@@ -90,8 +90,8 @@ def computing_seconds(about: Mapping[str, Any]) -> float:
 
 def counts(spec: Spec) -> dict[str, float]:
     """Units of work of a step of each kind, in the mean over the types and sizes of machine."""
-    model, sampling, training, flow, neural = spec.model, spec.sampling, spec.training, spec.flow, spec.thermometer
-    sites, blocks = model.length**2, spec.renormalization
+    sampling, training, flow, neural = spec.sampling, spec.training, spec.flow, spec.thermometer
+    sites, blocks = spec.lattice.sites, spec.renormalization
     drawn = sites * len(sampling.temperatures) * sampling.draws
     sizes = [(len(spec.type_temperatures(name)), hidden) for name in spec.types for hidden in spec.hidden_units(name)]
     hidden, passed = mean(hidden for _, hidden in sizes), mean(grid * hidden for grid, hidden in sizes)
@@ -129,7 +129,7 @@ def modelled(points: Iterable[tuple[Spec, Sequence[Step]]]) -> dict[Step, float]
             if step in seconds:
                 continue
             first, start, rate = EFFORTS.get(step.kind, Effort(0.0, UNKNOWN_SECONDS, 0.0))
-            programs = {(step.kind, spec.model.length, size) for size in (sizes if step.kind in BY_SIZE else [0])}
+            programs = {(step.kind, spec.lattice.sites, size) for size in (sizes if step.kind in BY_SIZE else [0])}
             seconds[step] = first * len(programs - compiled) + start + rate * units.get(step.kind, 0.0) / 1e9
             compiled |= programs
     return seconds

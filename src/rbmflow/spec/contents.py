@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, field
 
 from rbmflow._checks import Problems, find_temperature
 from rbmflow.settings import (
+    LARGEST_ROW,
     LARGEST_SUMMED_LAYER,
-    LONGEST_EXACT_ROW,
     FlowSettings,
+    LatticeSettings,
     MachineSettings,
     ModelSettings,
     ReadingSettings,
@@ -17,6 +18,7 @@ from rbmflow.settings import (
     ThermometerSettings,
     TrainingSettings,
     TypeSettings,
+    is_square_ising,
 )
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
@@ -37,7 +39,9 @@ class Spec:
     seeds: int = 3
     """Independent trainings of every machine; error bars come from them."""
     model: ModelSettings = field(default_factory=ModelSettings)
-    """The spin model and its lattice."""
+    """The spin model."""
+    lattice: LatticeSettings = field(default_factory=LatticeSettings)
+    """The lattice."""
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     """The spin configurations that are learnt from."""
     machine: MachineSettings = field(default_factory=MachineSettings)
@@ -83,9 +87,11 @@ class Spec:
             known = isinstance(start, str) or find_temperature(start, grid) is not None
             allowed = "a start that is a number must be one of sampling.temperatures"
             problems.unless(known, f"flow.starts[{index}]", start, allowed)
-        exact = self.sampling.method != "transfer-matrix" or self.model.length <= LONGEST_EXACT_ROW
-        small = f"the exact sampler needs model.length of at most {LONGEST_EXACT_ROW}"
+        row = len(self.model.states) ** (self.lattice.sites // max(self.lattice.sides))
+        exact = self.sampling.method != "transfer-matrix" or row <= LARGEST_ROW
+        small = f"the exact sampler needs lattice.length of at most 12, or a row of at most {LARGEST_ROW} states"
         problems.unless(exact, "sampling.method", self.sampling.method, small)
+        self._compare_model(problems)
         self._compare_training(problems)
         name, size = min(sizes.items(), key=lambda row: row[1] or math.inf, default=("", 0))
         left = size - round(size * self.training.held_out)
@@ -93,19 +99,47 @@ class Spec:
         kept = ", less those held out" if left < size else ""
         least = f"it must be at most {left}, the training configurations of type {name}{kept}"
         problems.unless(fits, "training.batch", self.training.batch, least)
-        before, after = self.renormalization.length, self.model.length
+        before, after = self.renormalization.length, self.lattice.sides[0]
         halved = before == 0 or (before % after == 0 and before > after and (before // after).bit_count() == 1)
-        allowed = f"it must be 0, {2 * after}, {4 * after}, {8 * after}, ..., so that halving leads to model.length"
+        allowed = f"it must be 0, {2 * after}, {4 * after}, {8 * after}, ..., so that halving leads to lattice.length"
         problems.unless(halved, "renormalization.length", before, allowed)
         size = self.thermometer.draws * len(grid)
         least = f"it must be at most {size}, the training configurations of the thermometer"
         problems.unless(self.thermometer.batch <= size, "thermometer.batch", self.thermometer.batch, least)
 
+    def _compare_model(self, problems: Problems) -> None:
+        """Note what a run cannot do with this model on this lattice."""
+        model, lattice = self.model, self.lattice
+        kinds = f"there must be one number, or one for each of {lattice.kinds} kinds of bonds"
+        problems.unless(len(model.couplings) in (0, 1, lattice.kinds), "model.couplings", model.couplings, kinds)
+        two = "machines have units of two values so far, so it must be ising"
+        problems.unless(model.kind == "ising", "model.kind", model.kind, two)
+        cold = 0.0 in self.sampling.temperatures or "cold" in self.flow.starts
+        uniform = "with negative ones the ground states may not be uniform: no temperature and no start may be T = 0"
+        problems.unless(not cold or min(model.couplings, default=1) > 0, "model.couplings", model.couplings, uniform)
+        if self.square_ising:
+            return
+        alone = "this is done for the Ising model with J = 1 and no field on the square lattice alone"
+        problems.unless(self.renormalization.length == 0, "renormalization.length", self.renormalization.length, alone)
+        problems.unless(not self.flow.along_training, "flow.along_training", True, alone)
+        for name, kind in self.types.items():
+            problems.unless(kind.data != "mean-field", f"types.{name}.data", kind.data, alone)
+
+    @property
+    def taken_apart(self) -> bool:
+        """Whether weights are taken apart: waves and displacements of W W^T are those of the square."""
+        return self.lattice.kind == "square" and len(set(self.model.couplings)) <= 1
+
+    @property
+    def square_ising(self) -> bool:
+        """Whether formulas tell everything of its model."""
+        return is_square_ising(self.model, self.lattice)
+
     def _compare_training(self, problems: Problems) -> None:
         """Note where a machine cannot be trained as is asked."""
         allowed = "a centred gradient changes the biases, so machine.biases must be true"
         problems.unless(self.machine.biases or not self.training.centred, "training.centred", True, allowed)
-        largest = max((min(self.model.length**2, max(self.hidden_units(name))) for name in self.types), default=0)
+        largest = max((min(self.lattice.sites, max(self.hidden_units(name))) for name in self.types), default=0)
         if self.machine.kind != "rbm":
             for name, kind in self.types.items():
                 told = "only of an RBM weights can stand in for trained ones, so it must be 'trained'"

@@ -34,14 +34,16 @@ def graph(spec: Spec) -> tuple[Step, ...]:
 
     Draws (a type with data of its own has its own), the neural thermometer, equilibrium draws if a curve is not known
     exactly, the check of all thermometers, two-point functions, a mixture null for each type, for every machine (type,
-    size, seed) its training, the control that stands in for it if its type is one, of an RBM its spectrum, and its
-    likelihood if it was trained on Ising configurations, one flow a start and one reading a flow, and block spins.
+    size, seed) its training, the control that stands in for it if its type is one, of an RBM on the square a spectrum,
+    and its likelihood if it was trained on Ising configurations of which formulas tell everything, one flow a start and
+    one reading a flow, and block spins.
     """
     instruments, read_by = _instruments(spec), _read_by(spec)
     check = calibration.of(spec, "thermometer check", *instruments, **read_by)
     drawn = draws.of(spec, "draws")
-    two_points = correlation.of(spec, "two-point functions", drawn)
-    steps, gathered = [drawn, *instruments, check, two_points], [check]
+    steps, gathered = [drawn, *instruments, check], [check]
+    if not spec.square_ising:
+        gathered += instruments[1:]  # They tell the maximum of the specific heat.
     machines: dict[tuple[str, ...], dict[str, Any]] = {}
     for name, kind in spec.types.items():
         data, mixture = _data_of(kind), spec.type_temperatures(name)
@@ -52,7 +54,7 @@ def graph(spec: Spec) -> tuple[Step, ...]:
             gathered.append(expected)
             artifacts = []
             for seed in range(spec.seeds):
-                branch = _machine_branch(spec, name, hidden, seed, learnt, two_points, instruments)
+                branch = _machine_branch(spec, name, hidden, seed, learnt, instruments)
                 steps += branch
                 # Configurations are shown for the first seed only, so only its flows are read again.
                 gathered += [step for step in branch if step.kind != "flow" or seed == 0]
@@ -75,21 +77,21 @@ def graph(spec: Spec) -> tuple[Step, ...]:
 
 
 def _machine_branch(
-    spec: Spec, name: str, hidden: int, seed: int, drawn: Step, two_points: Step, instruments: tuple[Step, ...]
+    spec: Spec, name: str, hidden: int, seed: int, drawn: Step, instruments: tuple[Step, ...]
 ) -> list[Step]:
     """Training and what is measured of it, and flow and reading for every start, of one machine."""
     label, grid = f"{name}-{hidden} seed {seed}", spec.type_temperatures(name)
     about = replace(spec.machine, hidden=hidden)
     learning = {"temperatures": grid, "machine": about, "replica": seed}
     if about.kind == "rbm":
-        branch = _rbm_branch(spec, name, label, learning, drawn, two_points)
+        branch = _rbm_branch(spec, name, label, learning, drawn)
         one = next(step for step in reversed(branch) if step.kind in ("machine", "control"))
     else:
         recipe = _source_of(RECIPES, spec.training.estimator)
         own = {**_source_of(MACHINES, about.kind), **({"recipe_source": recipe["source"]} if recipe else {})}
         branch = [one := learner.of(spec, f"{about.kind} {label}", drawn, **learning, **own)]
     # The record names what is kept wherever that is not all.
-    kept = spec.flow.kept(spec.model.length**2)
+    kept = spec.flow.kept(spec.lattice.sites)
     named = replace(spec.flow, keep=() if len(kept) > spec.flow.iterations else kept)
     for start in spec.flow.starts:
         of_start, asked = f"{label} {start_label(start)}", named.differing("along_training", "starts")
@@ -98,9 +100,7 @@ def _machine_branch(
     return branch
 
 
-def _rbm_branch(
-    spec: Spec, name: str, label: str, learning: dict[str, Any], drawn: Step, two_points: Step
-) -> list[Step]:
+def _rbm_branch(spec: Spec, name: str, label: str, learning: dict[str, Any], drawn: Step) -> list[Step]:
     """Training, spectrum and likelihood of one RBM, or of the control that stands in its place."""
     kind, grid, about = spec.types[name], learning["temperatures"], learning["machine"]
     trained = kind.weights == "trained"
@@ -109,9 +109,12 @@ def _rbm_branch(
     if not trained:
         own = {"machine": about, "weights": kind.weights, **_source_of(CONTROLS, kind.weights)}
         branch.append(one := control.of(spec, f"{kind.weights} weights {label}", one, **own))
-    mixture = correlation.of(spec, f"two-point functions {name}", drawn, temperatures=grid, **_data_of(kind))
-    branch += [mixture, spectrum.of(spec, f"spectrum {label}", one, two_points, mixture, drawn, temperatures=grid)]
-    if trained and kind.data == "ising":
+    if spec.taken_apart:
+        two_points = correlation.of(spec, "two-point functions", draws.of(spec, "draws"))
+        mixture = correlation.of(spec, f"two-point functions {name}", drawn, temperatures=grid, **_data_of(kind))
+        taken = spectrum.of(spec, f"spectrum {label}", one, two_points, mixture, drawn, temperatures=grid)
+        branch += [two_points, mixture, taken]
+    if trained and kind.data == "ising" and spec.square_ising:
         unseen = _unseen_draws(spec, name)
         branch += [unseen, likelihood.of(spec, f"likelihood {label}", one, unseen, mixture=grid)]
     if trained and spec.flow.along_training:
@@ -139,7 +142,7 @@ def _unseen_draws(spec: Spec, name: str) -> Step:
 
 def _instruments(spec: Spec) -> tuple[Step, ...]:
     """The steps that a thermometer may need: the neural one, and draws for curves that are not known exactly."""
-    neural, names = thermometer.of(spec, "thermometer"), spec.reading.measured(spec.model.length)
+    neural, names = thermometer.of(spec, "thermometer"), spec.reading.measured(spec.model, spec.lattice)
     if not names:
         return (neural,)
     return neural, equilibrium.of(spec, "equilibrium draws", observables=names, **_sources_of(names))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rbmflow._checks import Problems
 from rbmflow._registry import Registry
-from rbmflow.settings import ModelSettings, Settings
+from rbmflow.settings import LatticeSettings, ModelSettings, Settings
 from rbmflow.store import Step
 from rbmflow.store.expected import KINDS, Expected
 
@@ -72,15 +72,32 @@ class Task:
     @property
     def model(self) -> Model:
         """Spin model."""
-        from rbmflow.lattice import square
-        from rbmflow.model import ising
+        from rbmflow.model import from_settings
 
-        return ising(square(self.asked(ModelSettings).length))
+        return from_settings(*system(self.settings))
 
 
 def asked[T: Settings](settings: Mapping[str, Any], of: type[T]) -> T:
     """Settings of one class among those of a step, under their section's name; what is left out has its default."""
     return of(**settings[of.__name__.removesuffix("Settings").lower()])
+
+
+_OF_LATTICE = {entry.name for entry in fields(LatticeSettings)} - {"kind"}
+"""Settings of the lattice by their names among those of the model in a step, where its kind is "lattice"."""
+
+
+def system(settings: Mapping[str, Any]) -> tuple[ModelSettings, LatticeSettings]:
+    """Model and lattice among the settings of a step."""
+    told = dict(settings["model"])
+    lattice = {name: told.pop(name) for name in _OF_LATTICE & told.keys()}
+    kind = {"kind": told.pop("lattice")} if "lattice" in told else {}
+    return ModelSettings(**told), LatticeSettings(**lattice, **kind)
+
+
+def _system_of(spec: Spec) -> dict[str, Any]:
+    """Model and lattice as the settings of a step have them, in one table."""
+    lattice = spec.lattice.differing().items()
+    return spec.model.differing() | {"lattice" if name == "kind" else name: value for name, value in lattice}
 
 
 type Compute = Callable[[Task], Any]
@@ -99,7 +116,8 @@ class Kind:
     takes: str
     """Dotted names of the parts of a spec that are its settings, of sections what differs from the defaults."""
     holds: str
-    """What the data must hold, as `Expected` says it."""
+    """What the data must hold, as `Expected` says it; {lattice} and {displacement} are axes of the lattice, {e} is the
+    largest energy per site, {total} the sort of a total energy."""
     along: Along = lambda settings: {}
     """Lengths or coordinates by settings, besides the lengths that the lattice decides."""
     together: Together | None = None
@@ -111,14 +129,23 @@ class Kind:
         """A step of a run under a name for people: its settings are what it takes of the spec, and those given."""
         settings = {path.rpartition(".")[2]: attrgetter(path)(spec) for path in self.takes.split()} | own
         plain = {name: value.differing() if isinstance(value, Settings) else value for name, value in settings.items()}
+        if "model" in plain:
+            plain["model"] = _system_of(spec)
         return Step(self.compute.__name__, name, plain, parents, self.version)
 
     def expected(self, settings: Mapping[str, Any]) -> Expected:
         """What the data of a step with these settings must hold."""
-        side = asked(settings, ModelSettings).length
-        half = side // 2 + 1
-        sizes = {"y": side, "x": side, "dy": half, "dx": half, "visible": side**2}
-        return Expected(self.holds, {**sizes, **self.along(settings)})
+        model, lattice = system(settings)
+        largest = lattice.bonds * model.largest_coupling + abs(model.field)
+        whole = model.field == 0 and all(j % 1 == 0 for j in model.couplings)
+        words = {
+            "lattice": " ".join(lattice.axes),
+            "displacement": " ".join(lattice.displacements),
+            "e": f"{largest:g}",
+            "total": "integer" if whole else "real",
+        }
+        sizes = {**dict(zip(lattice.axes, lattice.shape, strict=True)), **lattice.displacements}
+        return Expected(self.holds.format(**words), {**sizes, "visible": lattice.sites, **self.along(settings)})
 
     def told(self, task: Task, found: Any) -> xr.Dataset:
         """What was computed as labelled data, with their units and the flags."""

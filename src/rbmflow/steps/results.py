@@ -1,6 +1,7 @@
 """The results of a run: everything the figures and tables show, joined by machine, seed and start, with errors."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from typing import Any
@@ -9,12 +10,14 @@ import numpy as np
 import xarray as xr
 from scipy.stats import chi2
 
-from rbmflow import exact
 from rbmflow._variables import RESULTS, described, labelled
 from rbmflow.convergence import DOUBTS, FlowEnds, end_of_flows, mean_temperature
+from rbmflow.critical import critical_temperature
 from rbmflow.diagnostics import mean_and_error, mean_and_joined_error, root_mean_square
-from rbmflow.settings import MachineSettings, ModelSettings, SamplingSettings, TrainingSettings, start_label
-from rbmflow.steps.kind import Task
+from rbmflow.equilibrium import MeasuredDraws, known, reweighted
+from rbmflow.lattice import Lattice
+from rbmflow.settings import MachineSettings, SamplingSettings, TrainingSettings, start_label
+from rbmflow.steps.kind import Task, system
 from rbmflow.steps.weights import weights_of_all
 from rbmflow.store import Step
 
@@ -59,12 +62,14 @@ def gather(task: Task) -> xr.Dataset:
             [[found["spectrum", one] for one in row] for row in hashes],
             [found[steps[row[0]].kind, row[0]] for row in hashes],
         )
-    else:  # Of maps that have no weights to look at, the updates alone.
+    else:  # Of maps and lattices whose weights are not taken apart, the updates alone.
         updates = _of_all(found, "machine", hashes, ["update"])
         weights = None if updates is None else updates.isel(seed=0)
+    # What the figures show by displacement are planes.
+    unseen = [] if task.model.lattice.displacement_axes == ("dy", "dx") else ["null_correlation"]
     parts = [
         found["calibration",],
-        xr.concat([found["null", machine["null"]] for machine in machines], "machine"),
+        xr.concat([found["null", machine["null"]] for machine in machines], "machine").drop_vars(unseen),
         _averages(read),
         _ends(read),
         _off_manifold(read),
@@ -72,16 +77,28 @@ def gather(task: Task) -> xr.Dataset:
         weights,
         _likelihood(_of_all(found, "likelihood", hashes)),
         _along_training(_of_all(found, "checkpoint_flow", hashes), starts),
-        _examples([[found["flow", row[0], start] for start in starts] for row in hashes]),
-        _references(task),
+        _examples(task.model.lattice, [[found["flow", row[0], start] for start in starts] for row in hashes]),
+        _references(task, found),
         *(data for whose, data in found.items() if whose == ("renormalization",)),
     ]
     dataset = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="drop").assign_coords(coordinates)
     dataset = dataset.drop_vars(["visible", "visible_other"], errors="ignore")
-    length = task.model.lattice.shape[0]
-    lattice = f"square torus {length} x {length}"
     task.flags.extend(_flags(task, dataset))
-    return described(dataset.assign_attrs(title="RBM flows", model="Ising", lattice=lattice, length=length), RESULTS)
+    return described(dataset.assign_attrs(title="RBM flows", **_words(task)), RESULTS)
+
+
+def _words(task: Task) -> dict[str, Any]:
+    """How a report calls the model and its lattice."""
+    model, lattice = system(task.settings)
+    names = {"ising": "Ising", "potts": f"{model.q}-state Potts", "clock": f"{model.q}-state clock"}
+    values = {"J": " ".join(f"{j:g}" for j in model.couplings), "h": model.field, "D": model.crystal_field}
+    told = [f"{symbol} = {value}" for symbol, value in values.items() if value]
+    return {
+        "model": names.get(model.kind, "Blume-Capel"),
+        "convention": ", ".join([task.model.convention, *told]),
+        "lattice": f"{lattice.kind} torus {' x '.join(map(str, lattice.sides))}",
+        "length": lattice.sides[0],
+    }
 
 
 def _whose(step: Step) -> tuple[str, ...]:
@@ -107,8 +124,10 @@ def _recipe(machine: Step) -> dict[str, Any]:
     if machine.kind == "control":
         weights, machine = machine.settings["weights"], machine.parents[0]
     draws = machine.parents[0].settings
+    model, lattice = system(draws)
     parts = {
-        "model": ModelSettings(**draws["model"]),
+        "model": model,
+        "lattice": lattice,
         "sampling": SamplingSettings(**draws["sampling"]),
         "machine": MachineSettings(**machine.settings["machine"]),
         "training": TrainingSettings(**machine.settings["training"]),
@@ -153,7 +172,9 @@ def _averages(read: xr.Dataset) -> xr.Dataset:
     averages |= _over_seeds(read, "temperature", mean_temperature, *OF_READING)
     for name in (*AVERAGED, "probability"):
         averages |= _over_seeds(read, name, mean_and_joined_error, name, f"{name}_error")
-    return labelled(averages | _over_seeds(read, "correlation", mean_and_error), read.coords)
+    if read["correlation"].dims[-3:] == ("iteration", "dy", "dx"):
+        averages |= _over_seeds(read, "correlation", mean_and_error)
+    return labelled(averages, read.coords)
 
 
 def _ends(read: xr.Dataset) -> xr.Dataset:
@@ -229,18 +250,24 @@ def _likelihood(every: xr.Dataset | None) -> xr.Dataset:
     return left.assign(labelled(averages))
 
 
-def _examples(flows: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:
-    """The first chain of the first seed at a few iterations."""
+def _examples(lattice: Lattice, flows: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:
+    """The first chain of the first seed at a few iterations, as images: planes below, sites of a cell side by side."""
     kept = flows[0][0]["snapshot"].values.tolist()
     shown = sorted({0, 1, 2, 5, 10, 20, kept[-1]} & set(kept))
     spins = [[flow["spins"].sel(snapshot=shown).isel(chain=0).values for flow in row] for row in flows]
-    return labelled({"example": np.array(spins)}, {"snapshot": shown})
+    images = np.array(spins).reshape(len(flows), len(flows[0]), len(shown), math.prod(lattice.cells[:-1]), -1)
+    return labelled({"example": images}, {"snapshot": shown})
 
 
-def _references(task: Task) -> xr.Dataset:
-    peak, _ = exact.specific_heat_peak(task.model)
-    known = {"critical_temperature": exact.critical_temperature(), "specific_heat_peak_temperature": float(peak)}
-    return labelled(known | {"chains": task.settings["chains"]})
+def _references(task: Task, found: Found) -> xr.Dataset:
+    """T_c and the maximum of the specific heat; NaN where there is no T_c or it is not known."""
+    source = known(task.model) or reweighted(MeasuredDraws.from_dataset(found["equilibrium",]))
+    told = {
+        "critical_temperature": critical_temperature(task.model) or np.nan,
+        "specific_heat_peak_temperature": source.specific_heat_peak()[0],
+        "chains": task.settings["chains"],
+    }
+    return labelled(told)
 
 
 def _flags(task: Task, dataset: xr.Dataset) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float64
 
-from rbmflow.equilibrium import Equilibrium, MeasuredDraws, exact, reweighted
+from rbmflow.equilibrium import Equilibrium, MeasuredDraws, exact, known, reweighted
 from rbmflow.measurements import Measurements
 from rbmflow.model import Model
 from rbmflow.observables import Observable
@@ -23,15 +23,17 @@ class Instruments:
     """The thermometers of a run by name, in the order in which they are shown.
 
     `temperatures` are the classes of the classifiers; `neural` and `curves` data of the parents of the step that reads:
-    the neural thermometer, and equilibrium draws if some curve is not known exactly.
+    the neural thermometer, and equilibrium draws if some curve is not known exactly. `best` knows the energy at every
+    temperature, by formulas or a sum, else from these draws.
     """
 
     def __init__(self, task: Task, temperatures: Sequence[float], neural: xr.Dataset, *curves: xr.Dataset):
-        self.exact = exact(task.model)
         self.neural = NeuralThermometer.from_dataset(neural)
-        self.bayes = Thermometer(self.exact.mean_class(temperatures), self.exact)
-        drawn = [reweighted(MeasuredDraws.from_dataset(one), self.exact) for one in curves]
-        self.sources: list[Equilibrium] = [self.exact, *drawn]
+        whole = known(task.model)
+        drawn = [reweighted(MeasuredDraws.from_dataset(one), whole) for one in curves]
+        self.sources: list[Equilibrium] = [whole, *drawn] if whole else drawn
+        self.best = self.sources[0]
+        self.bayes = Thermometer(self.best.mean_class(temperatures), self.best)
         self.names = list(ReadingSettings(**task.settings.get("reading", {})).thermometers)
         self.known: dict[str, Any] = {name: self._made(name) for name in self.names}
 
@@ -39,7 +41,7 @@ class Instruments:
         if name in CLASSIFIERS:
             return getattr(self, name)
         observable = OBSERVABLES[name]
-        return Thermometer(observable, self.source_of(observable) or self.exact)
+        return Thermometer(observable, self.source_of(observable) or self.best)
 
     def source_of(self, observable: Observable) -> Equilibrium | None:
         """The first equilibrium that knows an observable."""

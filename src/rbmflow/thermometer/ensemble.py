@@ -47,14 +47,14 @@ def through_curve(
     average: tuple[Float64[np.ndarray, "*batch"], Float64[np.ndarray, "*batch"]],
     jump: float,
     curve: Curve,
-    equilibrium: Equilibrium,
+    lowest: float,
     chains: int,
 ) -> Reading:
     r"""Temperature at which equilibrium has an average over so many chains, with its error.
 
     With :math:`\sigma^2` the sum of the squared errors of the average and of the curve there, the error is half the
     distance of the temperatures that belong to :math:`\bar x \pm \sigma`, or the distance on the cold side where the
-    hot one cannot be told. It is never below what can be resolved, see `Equilibrium.resolved`.
+    hot one cannot be told. It is never below the `lowest` that can be resolved, see `Equilibrium.resolved`.
 
     Chains that agree do not tell how rare an event of size `jump` is that none of them had: in n chains less than 1/n.
     The error then reaches from the temperature to the farther one that belongs to :math:`\bar x \pm j/n`, over the
@@ -81,7 +81,6 @@ def through_curve(
     agree = deviation < (1 - 1e-9) * np.nan_to_num(unseen, nan=1e-12)
     reach = np.where(agree, np.maximum(*sides(unseen)), 0.0)
     found = np.maximum(error(np.hypot(deviation, of_curve)), reach)
-    lowest = equilibrium.resolved(chains)
     found = np.where(temperature < lowest, np.fmax(found, lowest), found)
     shared = error(of_curve) if curve.error.any() else np.zeros_like(temperature)
     found = np.where(np.isnan(deviation) | np.isinf(temperature), np.nan, found)
@@ -147,7 +146,8 @@ class Thermometer:
         allowed = f"it must be [part, ..., chain] with {parts} part{'s' * (parts - 1)}"
         Problems.only(numbers.ndim > 1 and len(numbers) == parts, "shape of values", numbers.shape, allowed)
         jump = self.observable.jump(self.model) if self.observable.jump else np.nan
-        return through_curve(average(numbers), jump, self.curve, self.equilibrium, numbers.shape[-1])
+        chains = numbers.shape[-1]
+        return through_curve(average(numbers), jump, self.curve, self.equilibrium.resolved(chains), chains)
 
     def of_mixture(self, temperatures: Numbers) -> float:
         """What it reads on the equal mixture of several temperatures; see `Equilibrium.mixture`."""

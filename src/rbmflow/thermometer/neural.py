@@ -13,14 +13,14 @@ import optax
 from jaxtyping import Array, Float, Float32, Float64, Int, Int8, UInt32
 
 from rbmflow._checks import Problems
-from rbmflow._doors import AnyKey, Configurations, Numbers, Temperatures, numbers_of, spins_of, temperatures_of
+from rbmflow._doors import AnyKey, Configurations, Numbers, Temperatures, numbers_of, temperatures_of
 from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_order
-from rbmflow._types import Key, Spins
-from rbmflow.equilibrium import Curve, covering, exact, measured, reweighted
+from rbmflow._types import Key
+from rbmflow.equilibrium import Curve, covering, known, measured, reweighted
+from rbmflow.equilibrium.closed_forms import ClosedForms
 from rbmflow.equilibrium.source import mean_class
-from rbmflow.lattice import square
-from rbmflow.model import Model, free_lattice, ising
+from rbmflow.model import Model, model_in, model_of
 from rbmflow.observables import Observable, average
 from rbmflow.random import Streams, key_for
 from rbmflow.sampler import sample
@@ -97,7 +97,7 @@ class NeuralThermometer(Record):
 
     def read(self, spins: Configurations) -> Float32[Array, "*batch bin"]:
         """Probabilities of the classes for each configuration."""
-        return class_probabilities(self.network, spins_of(spins, self.model.lattice.shape))
+        return class_probabilities(self.network, self.model, self.model.own(spins))
 
     def temperature(self, spins: Configurations) -> Reading:
         """Temperature and its error for each ensemble of chains, from its mean class.
@@ -108,7 +108,9 @@ class NeuralThermometer(Record):
 
     def of_classes(self, classes: Float64[np.ndarray, "*batch chain"]) -> Reading:
         """The same from the mean class of every configuration."""
-        return through_curve(average(classes[None]), 1.0, self.curve, exact(self.model), classes.shape[-1])
+        chains, equilibrium = classes.shape[-1], known(self.model)
+        lowest = equilibrium.resolved(chains) if equilibrium else 0.0
+        return through_curve(average(classes[None]), 1.0, self.curve, lowest, chains)
 
     def of_mixture(self, temperatures: Temperatures) -> float:
         """What it reads on the equal mixture of equilibrium ensembles at these temperatures."""
@@ -120,16 +122,16 @@ class NeuralThermometer(Record):
         curve, network = self.curve, jax.tree.leaves(self.network)
         arrays = (*network, curve.mean, curve.error, curve.temperature, np.array(self.temperatures))
         sizes = {"hidden": network[1].size, "bins": len(self.temperatures), "temperatures": curve.temperature.size}
-        return dataset_of(_LAYOUT, arrays, lattice=list(self.model.lattice.shape), **sizes)
+        return dataset_of(_LAYOUT, arrays, **self.model.told(), **sizes)
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> NeuralThermometer:
         """Thermometer from the data written by `to_dataset`, which must be there as a whole."""
         dataset = in_order(in_order(dataset, "temperature"), "bin")
         *network, mean_class, error, temperature, bins = arrays_of(dataset, _LAYOUT)
-        model = ising(square(*(int(side) for side in attribute(dataset, "lattice"))))
+        model = model_in(dataset.attrs)
         found = {"hidden": len(network[1]), "bins": len(bins), "temperatures": len(temperature)}
-        wanted = {name: int(attribute(dataset, name)) for name in found} | {"visible": model.lattice.sites}
+        wanted = {name: int(attribute(dataset, name)) for name in found} | {"visible": inputs(model)}
         for name, count in (found | {"visible": len(network[0])}).items():
             allowed = f"the thermometer was made with {wanted[name]}, none may be left out"
             Problems.only(count == wanted[name], name, count, allowed)
@@ -141,21 +143,31 @@ def network_class(network: Network) -> Observable:
     """The mean class that a network gives a configuration, an observable."""
 
     def of(model: Model, spins: np.ndarray) -> Float64[np.ndarray, " n"]:
-        return mean_class(np.asarray(class_probabilities(network, jnp.asarray(spins, jnp.int8))))
+        return mean_class(np.asarray(class_probabilities(network, model, jnp.asarray(spins, jnp.int8))))
 
     return Observable("neural", "neural", of)
 
 
+def inputs(model: Model) -> int:
+    """Numbers that the network sees of a configuration: the components of the vectors of all sites."""
+    return model.lattice.sites * len(model.vectors[0])
+
+
+def _seen(model: Model, spins: Int8[Array, "sample *lattice"]) -> Float32[Array, "sample visible"]:
+    return jnp.concatenate([one.reshape(len(spins), -1) for one in model.components(spins)], axis=1)
+
+
 @eqx.filter_jit
-def class_probabilities(network: Network, spins: Spins) -> Float[Array, "*batch bin"]:
+def class_probabilities(network: Network, model: Model, spins: Int8[Array, "..."]) -> Float[Array, "*batch bin"]:
     """Softmax of the network's logits, a few thousand configurations at a time."""
-    batch = spins.shape[:-2]
-    visible = jnp.asarray(spins).reshape(-1, network.hidden_weights.shape[0])
+    shape = model.lattice.shape
+    stack = jnp.asarray(spins).reshape(-1, *shape)
 
-    def one(sample: Int8[Array, " visible"]) -> Float32[Array, " bin"]:
-        return jax.nn.softmax(network(sample.astype(jnp.float32)[None])[0])
+    def one(sample: Int8[Array, "*lattice"]) -> Float32[Array, " bin"]:
+        return jax.nn.softmax(network(_seen(model, sample[None]))[0])
 
-    return jax.lax.map(one, visible, batch_size=CONFIGURATIONS_AT_ONCE).reshape(*batch, -1)
+    probabilities = jax.lax.map(one, stack, batch_size=CONFIGURATIONS_AT_ONCE)
+    return probabilities.reshape(*spins.shape[: spins.ndim - len(shape)], -1)
 
 
 def cross_entropy(probabilities: Numbers, true_class: Numbers) -> float:
@@ -213,6 +225,8 @@ class ThermometerHistory(Record):
 class _Classification(Fit[ThermometerSettings]):
     """The cross-entropy of the true class, every batch taken under a random symmetry of the model."""
 
+    model: Model = eqx.field(static=True)
+
     @property
     def cost(self) -> int:
         """A network of this size against a small machine."""
@@ -227,7 +241,7 @@ class _Classification(Fit[ThermometerSettings]):
         """The gradient of the cross-entropy; this and the accuracy."""
         spins, classes = batch
         _, moves = chains.at(update).words()
-        visible = _moved(spins, moves).reshape(len(spins), -1).astype(jnp.float32)
+        visible = _seen(self.model, _moved(self.model, spins, moves))
 
         def loss(network: Network) -> tuple[Array, Array]:
             logits = network(visible)
@@ -238,18 +252,32 @@ class _Classification(Fit[ThermometerSettings]):
         return chains, gradient, ThermometerHistory(nats, right)
 
 
-def _moved(spins: Int8[Array, "sample y x"], moves: UInt32[Array, "6"]) -> Int8[Array, "sample y x"]:
-    """The configurations under one random symmetry of the model: translation, reflections, transposition, spin flip."""
-    _, ly, lx = spins.shape
-    down, right = moves[0] % jnp.uint32(ly), moves[1] % jnp.uint32(lx)
+def _moved(
+    model: Model, spins: Int8[Array, "sample *lattice"], moves: UInt32[Array, " move"]
+) -> Int8[Array, "sample *lattice"]:
+    """The configurations under one random symmetry of the model.
+
+    It is a translation, then, where that keeps the bonds, reflections and the exchange of the first two axes, and a
+    permutation of the states.
+    """
+    lattice = model.lattice
+    dimensions = len(lattice.cells)
     # The high bits of a word are the better ones.
-    upside, mirrored, transposed, flipped = (moves[2:] >> 31).astype(bool)
-    spins = jnp.roll(jnp.roll(spins, down.astype(jnp.int32), axis=1), right.astype(jnp.int32), axis=2)
-    spins = jnp.where(upside, spins[:, ::-1], spins)
-    spins = jnp.where(mirrored, spins[:, :, ::-1], spins)
-    if ly == lx:
-        spins = jnp.where(transposed, spins.swapaxes(1, 2), spins)
-    return jnp.where(flipped, -spins, spins)
+    *bits, exchanged = (moves[dimensions : 2 * dimensions + 1] >> 31).astype(bool)
+    for axis, (side, move) in enumerate(zip(lattice.cells, moves, strict=False), 1):
+        spins = jnp.roll(spins, (move % jnp.uint32(side)).astype(jnp.int32), axis=axis)
+    if lattice.mirrored:
+        for axis, bit in enumerate(bits, 1):
+            spins = jnp.where(bit, jnp.flip(spins, axis), spins)
+        alike = len({model.pair[bond.kind] for bond in lattice.bonds}) == len(set(lattice.cells[:2])) == 1
+        nearest = all(np.abs(bond.displacement).sum() == 1 for bond in lattice.bonds)
+        if dimensions > 1 and alike and nearest:
+            spins = jnp.where(exchanged, spins.swapaxes(1, 2), spins)
+    # The identity comes first.
+    orders = np.array(model.states, np.int8)[model.symmetries[::-1]]
+    chosen = (moves[-1] >> 8).astype(jnp.float32) * (len(orders) / 2**24)
+    order = jnp.asarray(orders)[jnp.minimum(chosen.astype(jnp.int32), len(orders) - 1)]
+    return order[model.places(spins)]
 
 
 @own_settings
@@ -267,8 +295,8 @@ def train_thermometer(
     own; every batch is taken under a random symmetry of the model. The calibration takes further draws. The same key
     gives the same thermometer, bit for bit, on the same device. The `temperatures` are its classes, increasing, 0 and
     inf allowed; `progress` is told the fraction of the epochs done. On Ctrl-C it raises `Interrupted` with the
-    thermometer of the epochs that were done, calibrated. A model in a field, and fewer draws than in one batch, are
-    refused (`InvalidInput`).
+    thermometer of the epochs that were done, calibrated. Fewer draws than in one batch are refused
+    (`InvalidInput`).
 
     References
     ----------
@@ -290,22 +318,23 @@ def train_thermometer(
     problems.kind("settings", settings, ThermometerSettings, "ThermometerSettings(...)")
     problems.function("progress", progress, "the fraction done")
     problems.done()
-    free_lattice(model)
+    model_of(model)
     temperatures = temperatures_of(temperatures)
     bins = len(temperatures)
     for_draws, for_training, for_calibration = jax.random.split(key_for(key, "train_thermometer"), 3)
     spins = jnp.asarray(sample(for_draws, model, temperatures, settings.draws).spins)
     classes = jnp.repeat(jnp.arange(bins), settings.draws)
-    fit = _Classification((spins.reshape(-1, *spins.shape[2:]), classes), settings)
+    fit = _Classification((spins.reshape(-1, *spins.shape[2:]), classes), settings, model)
     for_network, for_order, for_symmetry = jax.random.split(for_training, 3)
-    untrained = Network.untrained(for_network, model.lattice.sites, settings.hidden, bins)
+    untrained = Network.untrained(for_network, inputs(model), settings.hidden, bins)
 
     def finish(state: FitState, infos: list[ThermometerHistory]) -> tuple[NeuralThermometer, ThermometerHistory]:
         history = jax.tree.map(lambda *parts: np.concatenate(parts), *infos)
         curve = calibrated(for_calibration, model, state.learner)
         return NeuralThermometer(state.learner, curve, model, temperatures), history
 
-    return fit.whole(fit.begin(for_order, untrained, Streams.seeded(for_symmetry, (6,))), finish, progress)
+    moves = Streams.seeded(for_symmetry, (2 * len(model.lattice.cells) + 2,))
+    return fit.whole(fit.begin(for_order, untrained, moves), finish, progress)
 
 
 def calibrated(key: Key, model: Model, network: Network, draws: int = CALIBRATION_DRAWS) -> Curve:
@@ -317,9 +346,9 @@ def calibrated(key: Key, model: Model, network: Network, draws: int = CALIBRATIO
     temperatures are taken together; as of the ideal classifier, the class rises with the energy.
     """
     seen = network_class(network)
-    temperatures = CALIBRATION_TEMPERATURES
-    if model.lattice.sites > COVERED_SITES:
+    source, temperatures = known(model), CALIBRATION_TEMPERATURES
+    if not isinstance(source, ClosedForms) or model.lattice.sites > COVERED_SITES:
         temperatures = covering(model)
         draws = draws * len(CALIBRATION_TEMPERATURES) // len(temperatures)
     found = measured(key, model, [seen], temperatures, draws)
-    return reweighted(found, exact(model), rising=True).curve(seen)
+    return reweighted(found, source, rising=True).curve(seen)

@@ -37,7 +37,7 @@ def calibration(task: Task) -> dict[str, Any]:
     for temperature in temperatures:
         # Draws at one temperature do not depend on the others, so that only these are in memory.
         spins = sampler.sample(task.key, model, temperature, task.settings["draws"]).spins
-        of_classes = np.asarray(known.neural.read(spins)), known.exact.posterior(spins, temperatures)
+        of_classes = np.asarray(known.neural.read(spins)), known.best.posterior(spins, temperatures)
         rows.append((*known.read_spins(spins), *of_classes))
     read, error, *posterior = (np.concatenate(part) for part in zip(*rows, strict=True))
     true_class = np.broadcast_to(np.arange(len(temperatures))[:, None], posterior[0].shape[:2])
@@ -58,6 +58,6 @@ def calibration(task: Task) -> dict[str, Any]:
         "usable_to": highest,
         "cross_entropy": nats,
         "accuracy": [float(accuracy(one, true_class)) for one in posterior],
-        "bayes_cross_entropy_exact": known.exact.best_cross_entropy(temperatures),
-        "bayes_accuracy_exact": known.exact.best_accuracy(temperatures),
+        "bayes_cross_entropy_exact": known.best.best_cross_entropy(temperatures),
+        "bayes_accuracy_exact": known.best.best_accuracy(temperatures),
     }

@@ -21,7 +21,7 @@ NAMES = [
     version=3,
     takes="seed model",
     holds="""
-        checkpoint_energy: real[checkpoint start stage] -2 2
+        checkpoint_energy: real[checkpoint start stage] -{e} {e}
         checkpoint_abs_magnetization: real[checkpoint start stage] 0 1
         checkpoint_temperature_read checkpoint_temperature_read_error: real[checkpoint start stage] 0 inf
         checkpoint_energy_error checkpoint_abs_magnetization_error: real[checkpoint start stage] 0 inf

@@ -9,7 +9,7 @@ from rbmflow.steps.kind import Task, step
 @step(
     version=1,
     takes="model sampling.temperatures",
-    holds="two_point: real[temperature y x] -1 1",
+    holds="two_point: real[temperature {lattice}] -1 1",
     along=lambda settings: {"temperature": settings["temperatures"]},
 )
 def correlation(task: Task) -> dict[str, Any]:

@@ -13,7 +13,7 @@ UNSEEN = 1000
     version=4,
     takes="seed model sampling",
     holds="""
-        spins: spin[temperature draw y x]
+        spins: spin[temperature draw {lattice}]
         tau_int ess thinning discarded: real[temperature] 0 inf
     """,
     along=lambda settings: {

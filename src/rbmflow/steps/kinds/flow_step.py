@@ -17,11 +17,11 @@ def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
     version=6,
     takes="seed model",
     holds="""
-        spins: spin[snapshot chain y x]
-        energy: integer[iteration chain] -2N 2N
+        spins: spin[snapshot chain {lattice}]
+        energy: {total}[iteration chain] -{e}N {e}N
         magnetization: integer[iteration chain] -1N 1N
         long_wave: real[iteration chain] 0 inf
-        correlation: real[iteration dy dx] -1 1
+        correlation: real[iteration {displacement}] -1 1
         diverged: truth[]
     """,
     along=_along,

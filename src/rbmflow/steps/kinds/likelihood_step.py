@@ -62,7 +62,7 @@ FEW = 250
         excess log_partition log_partition_forward log_partition_reverse log_partition_check: real[]
         excess_error log_partition_error log_partition_check_error tau_energy tau_abs_magnetization: real[] 0 inf
         energy_overlap abs_magnetization_overlap cold_and_hot_agree effective_share: real[] 0 1
-        stationary_energy: real[] -2 2
+        stationary_energy: real[] -{e} {e}
         stationary_energy_error stationary_temperature stationary_temperature_error ising_divergence: real[] 0 inf
         stationary_mixture_overlap stationary_ising_overlap: real[] 0 1.001
         drift_energy: real[drift_temperature horizon] -4 4

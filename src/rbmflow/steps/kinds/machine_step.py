@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rbmflow.settings import MachineSettings, ModelSettings, TrainingSettings
-from rbmflow.steps.kind import Task, asked, step
+from rbmflow.settings import MachineSettings, TrainingSettings
+from rbmflow.steps.kind import Task, asked, step, system
 
 WEIGHTS = """
     weights: real[visible hidden]
@@ -14,7 +14,7 @@ WEIGHTS = """
 
 
 def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
-    hidden, sites = asked(settings, MachineSettings).hidden, asked(settings, ModelSettings).length ** 2
+    hidden, sites = asked(settings, MachineSettings).hidden, system(settings)[1].sites
     epochs = range(1, asked(settings, TrainingSettings).epochs + 1)
     return {"hidden": hidden, "mode": min(sites, hidden), "epoch": epochs}
 
@@ -68,8 +68,9 @@ def _told(task: Task, machine: Any, history: Any) -> Any:
     from rbmflow.rbm import on_lattice
     from rbmflow.training.ptt import LEAST_ACCEPTANCE
 
-    sizes = task.parents[0].sizes
-    machine, history = on_lattice((machine, history), (sizes["y"], sizes["x"]))
+    shape = task.model.lattice.shape
+    if len(shape) == 2:
+        machine, history = on_lattice((machine, history), shape)
     for what, text in history.checkpoints.flags.items():
         task.flag(what, text)
     tempered, rungs = history.trajectory, task.asked(TrainingSettings).rungs

@@ -12,9 +12,9 @@ from rbmflow.steps.kind import Task, step
     holds="""
         null_temperature: real[thermometer] 0 inf
         null_probability: real[classifier bin] 0 1
-        null_energy: real[] -2 2
+        null_energy: real[] -{e} {e}
         null_abs_magnetization: real[] 0 1
-        null_correlation: real[dy dx] -1 1
+        null_correlation: real[{displacement}] -1 1
     """,
     along=lambda settings: {"classifier": 2, "bin": settings["temperatures"]},
 )
@@ -32,11 +32,11 @@ def null(task: Task) -> dict[str, Any]:
     known, count = Instruments(task, temperatures, *task.parents), task.settings["draws"]
     if task.settings.get("data", "ising") == "ising":
         draws = sampler.sample(task.key, model, kept, count)
-        values, energy = known.of_mixture(kept), known.exact.mixture(ENERGY, kept)
+        values, energy = known.of_mixture(kept), known.best.mixture(ENERGY, kept)
         sized = known.source_of(MAGNETIZATION)
         abs_magnetization = sized.mixture(MAGNETIZATION, kept) if sized else np.nan
-        mixed = known.exact.distribution(kept).mean(axis=0)
-        bayes = mixed @ known.exact.posterior_of_energy(known.exact.levels().energy, temperatures)
+        mixed = known.best.distribution(kept).mean(axis=0)
+        bayes = mixed @ known.best.posterior_of_energy(known.best.levels().energy, temperatures)
         spins = draws.spins.reshape(1, -1, *draws.spins.shape[2:])
     else:
         source = task.named(SOURCES, "data")
@@ -47,7 +47,7 @@ def null(task: Task) -> dict[str, Any]:
         if source.two_point is not None:
             two_point = source.two_point(model, kept)
             energy = float(-np.mean(two_point[:, 0, 1] + two_point[:, 1, 0]))
-        bayes = known.exact.posterior(spins[0], temperatures).mean(axis=0)
+        bayes = known.best.posterior(spins[0], temperatures).mean(axis=0)
     return {
         "thermometer": known.names,
         "classifier": CLASSIFIERS,

@@ -17,11 +17,11 @@ COMPARED_ITERATIONS = (1, 5, 20, 100, 400)
         was_read: truth[iteration thermometer]
         probability: real[iteration classifier bin] 0 1
         probability_error: real[iteration classifier bin] 0 inf
-        energy: real[iteration] -2 2
+        energy: real[iteration] -{e} {e}
         abs_magnetization magnetization_2 magnetization_4 domains step_distance: real[iteration] 0 1
         energy_error abs_magnetization_error magnetization_2_error magnetization_4_error: real[iteration] 0 inf
         domains_error step_distance_error: real[iteration] 0 inf
-        correlation: real[iteration dy dx] -1 1
+        correlation: real[iteration {displacement}] -1 1
         off_distance off_floor: real[compared feature] 0 inf
         off_p_value: real[compared feature] 0 1
     """,
@@ -43,7 +43,7 @@ def reading(task: Task) -> dict[str, Any]:
     known = Instruments(task, temperatures, *read_with)
     neural = np.asarray(known.neural.read(spins), np.float64)
     read, was_read = known.read_flow(measured, spins, mean_class(neural), kept)
-    bayes = mean_and_error(known.exact.posterior_of_energy(measured.energy, temperatures), axis=1)
+    bayes = mean_and_error(known.best.posterior_of_energy(measured.energy, temperatures), axis=1)
     of_neural = [at_kept(kept, iteration.size, values) for values in mean_and_error(neural, axis=1)]
     probability, probability_error = (np.stack(both, axis=1) for both in zip(of_neural, bayes, strict=True))
     compared = [at for at in COMPARED_ITERATIONS if at < iteration[-1]] + [int(iteration[-1])]

@@ -11,7 +11,7 @@ from rbmflow.steps.kind import Task, asked, step
     takes="seed model renormalization",
     holds="""
         blocked_read blocked_read_error: real[rule side blocked_temperature thermometer] 0 inf
-        blocked_energy: real[rule side blocked_temperature] -2 2
+        blocked_energy: real[rule side blocked_temperature] -{e} {e}
         blocked_abs_magnetization: real[rule side blocked_temperature] 0 1
         blocked_energy_error blocked_abs_magnetization_error: real[rule side blocked_temperature] 0 inf
     """,
