@@ -214,15 +214,15 @@ def test_scores_by_hand():
 
 
 def test_augmentation_is_a_symmetry():
-    for shape in ((4, 4), (3, 5)):
-        model = rf.ising(rf.square(*shape))
+    squares = rf.ising(rf.square(4)), rf.ising(rf.square(3, 5)), rf.potts(rf.square(4), 3)
+    for model in (*squares, rf.ising(rf.triangular(4), couplings=(1, 2, 3)), rf.clock(rf.honeycomb(3), 4)):
         spins = jnp.asarray(rf.hot(jax.random.key(0), model, 6))
         words = jax.random.bits(jax.random.key(1), (200, 6), jnp.uint32)
-        images = jax.vmap(lambda moves, spins=spins: _moved(spins, moves))(words)
-        energy, size = np.asarray(model.total_energy(images)), np.abs(np.asarray(model.total_magnetization(images)))
+        images = jax.vmap(lambda moves, model=model, spins=spins: _moved(model, spins, moves))(words)
+        energy, size = model.exact_energy(images), np.abs(np.asarray(model.total_magnetization(images)))
         np.testing.assert_array_equal(energy, np.broadcast_to(energy[0], energy.shape))
-        np.testing.assert_array_equal(size, np.broadcast_to(size[0], size.shape))
-        assert len(np.unique(np.asarray(images[:, 0]).reshape(200, -1), axis=0)) > 50
+        np.testing.assert_allclose(size, np.broadcast_to(size[0], size.shape), atol=1e-5)
+        assert len(np.unique(np.asarray(images[:, 0]).reshape(200, -1), axis=0)) > 20
 
 
 def test_neural_thermometer_of_few_classes(tmp_path):
@@ -283,14 +283,19 @@ def test_batch_larger_than_the_draws_is_named():
         rf.train_thermometer(jax.random.key(0), TEN, [1.0, 2.0, 3.0], settings)
 
 
-def test_a_field_is_refused():
-    model = rf.ising(rf.square(4), field=0.5)
-    for make in (
-        lambda: rf.equilibrium.exact(model),
-        lambda: rf.train_thermometer(jax.random.key(0), model, [1.0, 2.0]),
-    ):
-        with pytest.raises(InvalidInput, match=r"field = 0.5 is not allowed"):
-            make()
+def test_formulas_refuse_a_field():
+    with pytest.raises(InvalidInput, match=r"field = 0.5 is not allowed"):
+        rf.equilibrium.exact(rf.ising(rf.square(4), field=0.5))
+
+
+def test_a_neural_thermometer_reads_any_model():
+    model = rf.potts(rf.triangular(3), 3)
+    settings = ThermometerSettings(hidden=16, draws=300, epochs=10, batch=100)
+    thermometer, _ = rf.train_thermometer(jax.random.key(6), model, [0.0, 1.0, 1.6, 2.5, math.inf], settings)
+    reading = thermometer.temperature(rf.thermal(jax.random.key(7), model, 1.8, 2000))
+    assert abs(reading.temperature - 1.8) < 5 * reading.error
+    again = NeuralThermometer.from_dataset(thermometer.to_dataset())
+    assert again.model == model
 
 
 def test_the_error_of_a_measured_curve_is_the_scatter_of_its_calibrations():
@@ -306,7 +311,7 @@ def test_the_error_of_a_measured_curve_is_the_scatter_of_its_calibrations():
         jnp.asarray(np.concatenate([np.tile([0.4, 0.0, -0.4], (36, 1)), 0.5 * random[:3].T]), jnp.float32),
         jnp.asarray([8.0, 0.0, -8.0], jnp.float32),
     )
-    read = mean_class(np.asarray(class_probabilities(network, spins)))
+    read = mean_class(np.asarray(class_probabilities(network, model, spins)))
     energies = np.asarray(model.total_energy(spins))
     seen, grid = network_class(network), CALIBRATION_TEMPERATURES
     drawn = rf.sample(jax.random.key(0), model, grid, 40 * 40).spins.reshape(len(grid), 40, 40, 3, 3)

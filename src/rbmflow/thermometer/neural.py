@@ -97,7 +97,7 @@ class NeuralThermometer(Record):
 
     def read(self, spins: Configurations) -> Float32[Array, "*batch bin"]:
         """Probabilities of the classes for each configuration."""
-        return class_probabilities(self.network, self.model, self.model.own(spins))
+        return class_probabilities(self.network, self.model, jnp.asarray(self.model.own(spins)))
 
     def temperature(self, spins: Configurations) -> Reading:
         """Temperature and its error for each ensemble of chains, from its mean class.
