@@ -28,7 +28,7 @@ import numpy as np
 import rbmflow as rf
 from rbmflow import _scan, exact
 from rbmflow._own_settings import own_settings
-from rbmflow.enumeration import states, visible_log_probability
+from rbmflow.enumeration import visible_log_probability
 from rbmflow.sampler import HeatBath, Metropolis
 from rbmflow.settings import MachineSettings, TrainingSettings
 from rbmflow.training import Training
@@ -139,7 +139,7 @@ def chain_of_a_machine(sizes):
     flow = rf.iterate(jax.random.key(7), machine, rf.hot(8, rf.ising(rf.square(3)), sizes.chains), 60, keep=[60])
     rows = np.asarray(flow.configurations).reshape(-1, 9)
     code = lambda spins: ((spins > 0) << np.arange(9)).sum(1)  # noqa: E731
-    seen = np.bincount(code(rows), minlength=512)[code(states(machine.units, 9))]
+    seen = np.bincount(code(rows), minlength=512)[code(machine.units.listed(9))]
     expected = np.exp(visible_log_probability(machine)) * len(rows)
     square = ((seen - expected) ** 2 / expected).sum()
     require("visible law of a flow, chi-squared of 511", abs(square - 511) / math.sqrt(2 * 511), 5)

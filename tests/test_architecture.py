@@ -41,6 +41,7 @@ SCIENCE = (
     "sampler",
     "data_sources",
     "equilibrium",
+    "units",
     "rbm",
     "gibbs",
     "renormalization",

@@ -8,10 +8,11 @@ import pytest
 from rbmflow import enumeration
 from rbmflow._checks import InvalidInput
 from rbmflow.diagnostics import mean_and_error
-from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE
+from rbmflow.rbm import RBM
 from rbmflow.settings import TrainingSettings
 from rbmflow.training import CD, PCD, Exact, centred, estimator_of, train
 from rbmflow.training.summed import model_moments
+from rbmflow.units import PLUS_MINUS, ZERO_ONE
 
 UNITS = pytest.mark.parametrize("units", [PLUS_MINUS, ZERO_ONE], ids=lambda units: units.name)
 
@@ -31,7 +32,7 @@ def batch_of(machine: RBM, samples=40):
 
 def log_likelihood(machine: RBM, visible) -> jax.Array:
     """Mean log-likelihood with Z summed over all visible states."""
-    states = jnp.asarray(enumeration.states(machine.units, machine.weights.shape[0]), jnp.float32)
+    states = jnp.asarray(machine.units.listed(machine.weights.shape[0]), jnp.float32)
     return jnp.mean(-machine.free_energy(visible)) - jax.nn.logsumexp(-machine.free_energy(states))
 
 
@@ -93,7 +94,7 @@ def sampled(estimator, machine, chains, visible, batches):
 
 def derivative_to(machine: RBM, visible, end) -> RBM:
     """Derivative of ln p averaged over the data minus ln p averaged over fixed probabilities of all states."""
-    states = jnp.asarray(enumeration.states(machine.units, machine.weights.shape[0]), jnp.float32)
+    states = jnp.asarray(machine.units.listed(machine.weights.shape[0]), jnp.float32)
 
     def contrast(machine):
         return jnp.mean(-machine.free_energy(visible)) + jnp.asarray(end, jnp.float32) @ machine.free_energy(states)

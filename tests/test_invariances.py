@@ -75,7 +75,7 @@ def test_centred_writing_is_the_same_machine(parameters, mean_visible, mean_hidd
     """The energy -(v - mu) W (h - lambda) - b' v - c' h with b' = b + W lambda, c' = c + W^T mu."""
     machine = foreign(parameters)
     weights, b, c = (np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(machine))
-    visible, hidden = (enumeration.states(machine.units, count) for count in weights.shape)
+    visible, hidden = (machine.units.listed(count) for count in weights.shape)
     centred = (visible - mean_visible) @ weights @ (hidden - mean_hidden).T
     joint = centred + (visible @ (b + weights @ mean_hidden))[:, None] + hidden @ (c + weights.T @ mean_visible)
     weight = np.exp(joint - joint.max()).sum(axis=1)
@@ -94,7 +94,7 @@ def test_without_biases_spins_may_all_be_turned_over(parameters):
 @given(PARAMETERS)
 def test_probabilities_sum_to_one(parameters):
     machine = foreign(parameters)
-    states = enumeration.states(machine.units, VISIBLE)
+    states = machine.units.listed(VISIBLE)
     total = np.exp(-free_energy(machine, states) - exact_log_partition(machine).value).sum()
     assert total == pytest.approx(1, abs=1e-12)
 

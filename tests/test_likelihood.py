@@ -23,7 +23,8 @@ from rbmflow.likelihood import (
     machine_mean,
     stationary_law,
 )
-from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE
+from rbmflow.rbm import RBM
+from rbmflow.units import PLUS_MINUS, ZERO_ONE
 
 UNITS = pytest.mark.parametrize("units", [PLUS_MINUS, ZERO_ONE], ids=lambda units: units.name)
 
@@ -37,7 +38,7 @@ def random_machine(units=PLUS_MINUS, visible=6, hidden=4, scale=0.7, seed=31) ->
 def summed(machine: RBM) -> float:
     """ln Z as the plain double sum over both layers."""
     weights, b, c = (np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(machine))
-    visible, hidden = (enumeration.states(machine.units, count) for count in weights.shape)
+    visible, hidden = (machine.units.listed(count) for count in weights.shape)
     return float(logsumexp(visible @ weights @ hidden.T + (visible @ b)[:, None] + hidden @ c))
 
 
@@ -63,7 +64,7 @@ def test_twenty_units_are_summed_and_no_more():
 @UNITS
 def test_log_probability_is_the_enumerated_one(units):
     machine = random_machine(units)
-    spins = enumeration.states(PLUS_MINUS, 6).astype(np.int8)
+    spins = PLUS_MINUS.listed(6).astype(np.int8)
     log_p = log_probability(machine, spins, exact_log_partition(machine))
     np.testing.assert_allclose(log_p, enumeration.visible_log_probability(machine), atol=1e-12)
 
@@ -115,7 +116,7 @@ def test_directions_without_overlap_have_an_error_that_reaches_to_both():
 
 def test_mixture_probability_is_that_of_all_states():
     model, grid = rf.ising(rf.square(2, 4)), (0.0, 1.5, 2.5, np.inf)
-    states = enumeration.states(PLUS_MINUS, 8).astype(np.int8)
+    states = PLUS_MINUS.listed(8).astype(np.int8)
     log_p = log_mixture_probability(model, grid, states)
     energy = np.asarray(model.total_energy(states.reshape(-1, 2, 4)), float)
     rows = [(energy == energy.min()) / 2] + [np.exp(-energy / t) / np.exp(-energy / t).sum() for t in grid[1:]]
@@ -125,7 +126,7 @@ def test_mixture_probability_is_that_of_all_states():
 def test_excess_nats_are_the_divergence_from_the_mixture(monkeypatch):
     model, grid = rf.ising(rf.square(2, 4)), (1.5, 3.0)
     machine = random_machine(visible=8, hidden=3, scale=0.3)
-    states = enumeration.states(PLUS_MINUS, 8).astype(np.int8)
+    states = PLUS_MINUS.listed(8).astype(np.int8)
     log_mixture = log_mixture_probability(model, grid, states)
     divergence = np.exp(log_mixture) @ (log_mixture - enumeration.visible_log_probability(machine))
     fresh, summed_over = rf.sample(jax.random.key(1), model, grid, 20_000), exact_log_partition(machine)
@@ -329,7 +330,7 @@ def test_chains_that_come_from_one_count_as_one():
 def test_means_of_the_machine_are_those_of_all_states():
     model, grid = rf.ising(rf.square(2, 4)), (2.0, np.inf)
     machine = random_machine(visible=8, hidden=3, scale=0.2)
-    states = enumeration.states(PLUS_MINUS, 8).astype(np.int8)
+    states = PLUS_MINUS.listed(8).astype(np.int8)
     energies = np.asarray(model.energy(states.reshape(-1, 2, 4)), float)
     truth = np.exp(enumeration.visible_log_probability(machine)) @ energies
     draws = rf.sample(jax.random.key(1), model, grid, 5000)

@@ -261,7 +261,7 @@ def test_counts_and_flags_are_plain_numbers_or_refused(machine):
             lambda n: ThermometerSettings(hidden=n),
             lambda n: FlowSettings(keep=n),
             lambda n: rf.train(0, SPINS, epochs=n),
-            lambda n: enumeration.states(machine.units, n),
+            lambda n: machine.units.listed(n),
         ):
             with pytest.raises(InvalidInput):
                 door(wrong)

@@ -11,8 +11,9 @@ from rbmflow._checks import InvalidInput
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import Flow, iterate
 from rbmflow.gibbs import GibbsNoise
-from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE, units_named
+from rbmflow.rbm import RBM
 from rbmflow.training import contrastive_divergence, train
+from rbmflow.units import PLUS_MINUS, ZERO_ONE, units_named
 
 
 def random_machine(units=PLUS_MINUS, visible=6, hidden=3, scale=0.6, biases=True) -> RBM:
@@ -46,7 +47,7 @@ def test_spins_survive_the_way_through_units(units):
 @pytest.mark.parametrize("units", [PLUS_MINUS, ZERO_ONE], ids=lambda units: units.name)
 def test_free_energy_gives_the_enumerated_probability(units):
     machine = random_machine(units)
-    log_p = -np.asarray(machine.free_energy(jnp.asarray(enumeration.states(units, 6), jnp.float32)), np.float64)
+    log_p = -np.asarray(machine.free_energy(jnp.asarray(units.listed(6), jnp.float32)), np.float64)
     log_p -= np.log(np.exp(log_p).sum())
     np.testing.assert_allclose(log_p, enumeration.visible_log_probability(machine), atol=1e-5)
 
@@ -113,7 +114,7 @@ def test_expected_gradient_of_contrastive_divergence(units, steps):
     _, gradients = jax.jit(lambda noise: jax.lax.scan(batch, noise, None, length=400))(noise)
     start = np.bincount(state_numbers(spins), minlength=64) / 500
     end = start @ np.linalg.matrix_power(enumeration.gibbs_kernel(machine), steps)
-    of_bias = (start - end) @ enumeration.states(units, 6)
+    of_bias = (start - end) @ units.listed(6)
     for sampled, exact in zip(gradients, (expected, of_bias), strict=True):
         mean, error = mean_and_error(np.asarray(sampled, np.float64))
         assert np.abs((mean - exact) / error).max() < 5
@@ -214,7 +215,7 @@ def test_records_come_back_from_disk(tmp_path):
         (lambda: RBM.from_weights(np.array([["a", "b"]]), None, None, units="0/1"), "type of weights"),
         (lambda: RBM.from_weights(np.array([[1.0, None]]), None, None, units="0/1"), "type of weights"),
         (lambda: RBM.from_weights(np.ones((2, 2), complex), None, None, units="0/1"), "type of weights"),
-        (lambda: enumeration.states(PLUS_MINUS, 15), "units"),
+        (lambda: PLUS_MINUS.listed(15), "units"),
         (lambda: units_named("0/2"), "units"),
     ],
 )
@@ -230,12 +231,12 @@ def test_a_flow_is_a_record_of_its_last_step():
 
 
 def test_a_machine_from_elsewhere_knows_its_lattice_and_what_its_units_may_be():
-    machine = RBM.from_weights(np.ones((16, 2)), None, None, units="0/1", axes="visible, hidden", sides=(2, 8))
-    assert machine.sides == (2, 8)
+    machine = RBM.from_weights(np.ones((16, 2)), None, None, units="0/1", axes="visible, hidden", shape=(2, 8))
+    assert machine.shape == (2, 8)
     with pytest.raises(InvalidInput, match="lattice"):
         machine.require_lattice("data", (4, 4))
-    with pytest.raises(InvalidInput, match="sides"):
-        RBM.from_weights(np.ones((16, 2)), None, None, units="0/1", axes="visible, hidden", sides=(4, 5))
+    with pytest.raises(InvalidInput, match="shape"):
+        RBM.from_weights(np.ones((16, 2)), None, None, units="0/1", axes="visible, hidden", shape=(4, 5))
     for call in (machine.free_energy, machine.hidden_fields):
         assert np.isfinite(call(np.full(16, 0.5))).all()
         for wrong in (np.full(16, -1.0), np.full(16, np.nan), np.ones(15), "spins"):

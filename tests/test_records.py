@@ -19,12 +19,13 @@ from rbmflow._checks import InvalidInput
 from rbmflow.dataset import Chains
 from rbmflow.measurements import Measurements
 from rbmflow.observables import CORRELATION
-from rbmflow.rbm import RBM, ZERO_ONE
+from rbmflow.rbm import RBM
 from rbmflow.relaxation import relax
 from rbmflow.settings import MachineSettings
 from rbmflow.spectrum.measures import measures
 from rbmflow.thermometer.neural import Network, NeuralThermometer, ThermometerHistory
 from rbmflow.training import Checkpoints
+from rbmflow.units import ZERO_ONE
 
 KEY = jax.random.key(0)
 MODEL = rf.ising(rf.square(4, 6))
@@ -187,7 +188,7 @@ def test_what_stands_beside_the_arrays_may_come_as_an_array_of_jax():
         assert rf.Draws(SPINS, jnp.array([1.0, 2.0])) == rf.Draws(SPINS, [1.0, 2.0])
         assert rf.Flow(jnp.array([0, 4]), jnp.asarray(SPINS)) == rf.Flow((0, 4), SPINS)  # pyright: ignore
         machine = RBM(jnp.ones((24, 2)), jnp.ones(24), jnp.ones(2), ZERO_ONE, jnp.array([4, 6]))  # pyright: ignore
-        assert machine.sides == (4, 6)
+        assert machine.shape == (4, 6)
         seen = rf.observe(MODEL, SPINS)
         measured_here = eqx.tree_at(lambda at: at.domains, seen, seen.domains)
         assert Measurements(*jax.tree.leaves(measured_here), jnp.array(24), ["dy", "dx"]) == seen  # pyright: ignore
@@ -322,21 +323,21 @@ def test_a_machine_remembers_its_lattice(tmp_path):
     back = type(history).load(tmp_path / "history.nc")
     kept = [machine, RBM.load(tmp_path / "machine.nc"), machine.in_units("0/1"), machine.or_free()]
     for one in [*kept, back.checkpoints.machine(1), back.trajectory.machines]:
-        assert one.sides == (4, 6)
+        assert one.shape == (4, 6)
     for start in (np.ones((3, 2, 12)), np.ones((3, 6, 4)), np.ones((3, 24, 1)), np.ones((3, 24))):
         with pytest.raises(InvalidInput, match="shape of start"):
             rf.iterate(KEY, machine, start, 2)
-    partition = rf.log_partition(KEY, machine)
+    with pytest.raises(InvalidInput, match=r"shape of data .* \[..., 4, 6\] of 24 sites"):
+        rf.log_probability(machine, np.ones((3, 2, 12)), rf.log_partition(KEY, machine))
     model = rf.ising(rf.square(2, 12))
     for call in (
-        lambda: rf.log_probability(machine, np.ones((3, 2, 12)), partition),
         lambda: measures(machine, np.ones((2, 12)), 0.1),
         lambda: relax(KEY, machine, model, (1.0, 2.0)),
     ):
         with pytest.raises(InvalidInput, match=r"lattice of .* that of the machine, 24 sites on the lattice \[4, 6\]"):
             call()
     foreign = RBM(machine.weights, machine.visible_bias, machine.hidden_bias, machine.units)
-    assert foreign.sides is None
+    assert foreign.shape is None
     assert rf.iterate(KEY, foreign, np.ones((3, 2, 12)), 2).spins.shape == (3, 2, 12)
     with pytest.raises(InvalidInput, match=r"sides = \(3, 5\) .* must have 24 sites"):
         RBM(machine.weights, machine.visible_bias, machine.hidden_bias, machine.units, (3, 5))

@@ -8,8 +8,9 @@ import pytest
 import rbmflow as rf
 from rbmflow import enumeration
 from rbmflow._checks import InvalidInput
-from rbmflow.rbm import PLUS_MINUS, RBM
+from rbmflow.rbm import RBM
 from rbmflow.relaxation import overlap, relax
+from rbmflow.units import PLUS_MINUS
 
 MODEL = rf.ising(rf.square(2, 4))
 
@@ -33,7 +34,7 @@ def exact_tau(machine: RBM, observable: np.ndarray) -> float:
 def test_times_and_means_are_those_of_the_enumerated_kernel():
     key = jax.random.key(3)
     machine = RBM(0.85 * jax.random.normal(key, (8, 4)), jnp.zeros(8), jnp.zeros(4))
-    states = enumeration.states(PLUS_MINUS, 8).astype(np.int8).reshape(-1, 2, 4)
+    states = PLUS_MINUS.listed(8).astype(np.int8).reshape(-1, 2, 4)
     energy, size = np.asarray(MODEL.energy(states), float), np.abs(np.asarray(MODEL.magnetization(states), float))
     p = np.exp(enumeration.visible_log_probability(machine))
     found = relax(jax.random.key(1), machine, MODEL, (2.0, 4.0), chains=2000, iterations=200)

@@ -11,7 +11,7 @@ from rbmflow import exact, sampler
 from rbmflow._checks import InvalidInput
 from rbmflow.lattice import square
 from rbmflow.model import ising
-from rbmflow.rbm import PLUS_MINUS, RBM, MachineSettings
+from rbmflow.rbm import RBM, MachineSettings
 from rbmflow.spectrum import (
     MEASURES,
     Spectrum,
@@ -32,6 +32,7 @@ from rbmflow.spectrum import (
     shells,
     translation_average,
 )
+from rbmflow.units import PLUS_MINUS
 
 
 @pytest.mark.parametrize(("visible", "hidden"), [(9, 4), (4, 9), (5, 5)])
@@ -105,7 +106,7 @@ def test_two_point_function_has_the_energy_and_the_susceptibility():
 def test_translation_average_against_a_sum_over_pairs():
     weights = np.random.default_rng(1).normal(size=(12, 5))
     product, found = weights @ weights.T, translation_average(weights, 3, 4)
-    taken = decompose(RBM(jnp.asarray(weights, jnp.float32), jnp.zeros(12), jnp.zeros(5), sides=(3, 4)))
+    taken = decompose(RBM(jnp.asarray(weights, jnp.float32), jnp.zeros(12), jnp.zeros(5), shape=(3, 4)))
     np.testing.assert_allclose(translation_average(taken, 3, 4), found, rtol=1e-5)
     for y, x in np.ndindex(3, 4):
         assert found[y, x] == pytest.approx(product[np.arange(12), displaced(3, 4, y, x)].mean(), abs=1e-14)
@@ -113,7 +114,7 @@ def test_translation_average_against_a_sum_over_pairs():
 
 def test_a_spectrum_knows_its_lattice():
     """Another lattice of as many sites has other waves and another two-point function."""
-    taken = decompose(RBM(jnp.ones((16, 2)), jnp.zeros(16), jnp.zeros(2), sides=(2, 8)))
+    taken = decompose(RBM(jnp.ones((16, 2)), jnp.zeros(16), jnp.zeros(2), shape=(2, 8)))
     assert Spectrum.from_dataset(taken.to_dataset()) == taken
     for call in (translation_average, fourier_power):
         assert np.isfinite(call(taken, 2, 8)).all()

@@ -10,11 +10,12 @@ import rbmflow as rf
 from rbmflow import enumeration
 from rbmflow._checks import InvalidInput
 from rbmflow.likelihood import exact_log_partition, excess_nats, trajectory_log_partition
-from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE
+from rbmflow.rbm import RBM
 from rbmflow.settings import TrainingSettings
 from rbmflow.tempering import Replicas, machine_at, swap_probability
 from rbmflow.training import PTT, History, estimator_of, train
 from rbmflow.training.ptt import TemperedChains
+from rbmflow.units import PLUS_MINUS, ZERO_ONE
 
 UNITS = pytest.mark.parametrize("units", [PLUS_MINUS, ZERO_ONE], ids=lambda units: units.name)
 PATTERN = jnp.array([1.0, 1.0, -1.0, 1.0, -1.0, 1.0])
@@ -78,7 +79,7 @@ def test_every_rung_has_its_own_distribution():
 def test_swaps_are_in_detailed_balance(units):
     keys = jax.random.split(jax.random.key(3), 2)
     low, high = (RBM(jax.random.normal(key, (4, 3)), 0.3 * jnp.arange(4.0), -jnp.ones(3), units) for key in keys)
-    states = jnp.asarray(enumeration.states(units, 4), jnp.float32)
+    states = jnp.asarray(units.listed(4), jnp.float32)
     first, second = (at.ravel() for at in np.meshgrid(np.arange(16), np.arange(16), indexing="ij"))
     chance = np.asarray(swap_probability(low, high, states[first], states[second]), np.float64)
     pairs = np.exp(np.add.outer(*(enumeration.visible_log_probability(machine) for machine in (low, high)))).ravel()

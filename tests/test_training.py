@@ -15,7 +15,7 @@ from rbmflow._checks import InvalidInput
 from rbmflow._doors import rows_of
 from rbmflow.likelihood import free_energy
 from rbmflow.random import key_for
-from rbmflow.rbm import PLUS_MINUS, RBM, ZERO_ONE
+from rbmflow.rbm import RBM
 from rbmflow.settings import MachineSettings, TrainingSettings
 from rbmflow.training import (
     CD,
@@ -30,6 +30,7 @@ from rbmflow.training import (
     train,
     train_ensemble,
 )
+from rbmflow.units import PLUS_MINUS, ZERO_ONE
 
 UNITS = pytest.mark.parametrize("units", [PLUS_MINUS, ZERO_ONE], ids=lambda units: units.name)
 
@@ -180,7 +181,7 @@ def test_pseudo_likelihood_is_that_of_the_enumerated_conditionals(units):
     for unit in range(6):
         turned = log_p[np.arange(64) ^ (32 >> unit)]
         expected += (log_p - np.logaddexp(log_p, turned)).mean() / 6
-    states = jnp.asarray(enumeration.states(units, 6), jnp.float32)
+    states = jnp.asarray(units.listed(6), jnp.float32)
     assert float(pseudo_likelihood(machine, states)) == pytest.approx(expected, abs=1e-6)
 
 
@@ -221,7 +222,7 @@ def test_machines_of_an_ensemble_are_those_trained_one_by_one(estimator):
         alone, seen = train(key, data, hidden=5, biases=True, **choice)
         for one, other in zip(jax.tree.leaves((machine, history)), jax.tree.leaves((alone, seen)), strict=True):
             np.testing.assert_allclose(one, other, atol=2e-6)
-        assert machine.sides == alone.sides == (3, 3)
+        assert machine.shape == alone.shape == (3, 3)
         assert {type(leaf) for leaf in jax.tree.leaves(machine)} == {type(alone.weights)}
     weights = [np.asarray(machine.weights) for machine, _ in together]
     assert not np.allclose(weights[0], weights[1])

@@ -55,23 +55,35 @@ def spins_of(
 
 
 def rows_of(
-    given: Configurations, visible: int | None = None, name: str = "data", *, shape: tuple[int, ...] | None = None
-) -> Int8[Any, "sample visible"]:
-    """Configurations, or rows of them, as int8 [sample, visible] with `visible = y * lx + x`; other axes are joined."""
+    given: Configurations,
+    sites: int | None = None,
+    name: str = "data",
+    *,
+    shape: tuple[int, ...] | None = None,
+    states: tuple[int, ...] | None = None,
+) -> Int8[Any, "sample site"]:
+    """Configurations, or rows of them, as int8 [sample, site], the last axis of the lattice fastest; others are joined.
+
+    Their states are those that a record tells, or Ising spins, if none are asked for.
+    """
     array = _numbers(given, name)
-    own = getattr(given, "lattice_axes", ("y", "x"))
-    if own != ("y", "x"):
-        array, shape = array.reshape(-1, math.prod(array.shape[-len(own) :])), None
-    sides = array.shape[-2:]
-    one = array.ndim == 2 and visible == np.prod(sides) and shape in (None, sides)
-    flat = array.ndim == 2 and not one
-    sites = array.shape[-1] if flat else int(np.prod(sides))
-    fits = array.ndim >= 2 and array.size > 0 and visible in (None, sites) and (flat or shape in (None, sides))
-    of = "" if visible is None else f" of {visible} sites"
+    axes = len(shape or getattr(given, "lattice_axes", ("y", "x")))
+    last = array.shape[-axes:]
+    one = axes > 1 and array.ndim == axes and sites == math.prod(last) and shape in (None, last)
+    flat = array.ndim == 2 and not one and axes > 1
+    count = array.shape[-1] if flat else math.prod(last)
+    fits = array.ndim >= min(2, axes + 1) and array.size > 0 and sites in (None, count)
+    fits = fits and (flat or (len(last) == axes and shape in (None, last)))
+    of = "" if sites is None else f" of {sites} sites"
     torus = "y, x" if shape is None else ", ".join(map(str, shape))
     allowed = f"it must be [sample, visible] or [..., {torus}]{of} with no empty axis"
     Problems.only(fits, f"shape of {name}", array.shape, allowed)
-    return _as_spins(array.reshape(-1, sites), name)
+    return _as_spins(array.reshape(-1, count), name, states or states_in(given))
+
+
+def states_in(given: Configurations) -> tuple[int, ...]:
+    """Labels of the states that a record of configurations tells, those of Ising spins for anything else."""
+    return getattr(given, "states", (-1, 1))
 
 
 def numbers_of(
@@ -128,10 +140,10 @@ def _in_order(given: Any) -> Any:
     return given.transpose(..., *(label for label in ("sample", "draw", "chain", "y", "x") if label in labels))
 
 
-def sides_in(given: Configurations, name: str = "data") -> tuple[int, int] | None:
-    """Rows and columns of the lattice that configurations are on, None for rows that are flat already."""
-    shape = _numbers(given, name).shape
-    return (shape[-2], shape[-1]) if len(shape) > 2 else None
+def shape_in(given: Configurations, name: str = "data") -> tuple[int, ...] | None:
+    """Shape of the lattice that configurations are on, None for rows that are flat already."""
+    shape, axes = _numbers(given, name).shape, len(getattr(given, "lattice_axes", ("y", "x")))
+    return tuple(shape[-axes:]) if len(shape) > axes else None
 
 
 def _as_spins(array: Any, name: str, states: tuple[int, ...] = (-1, 1)) -> Any:

@@ -93,11 +93,11 @@ class Flow(Record):
         self.configurations = owned(np.asarray(told))
 
     @property
-    def spins(self) -> Int8[np.ndarray, "chain y x"]:
+    def spins(self) -> Int8[np.ndarray, "chain *lattice"]:
         """The last step, int8 [chain, y, x]."""
         return self.configurations[-1]
 
-    def at(self, iteration: int) -> Int8[np.ndarray, "chain y x"]:
+    def at(self, iteration: int) -> Int8[np.ndarray, "chain *lattice"]:
         """The configurations of one iteration, int8 [chain, y, x]; one that was not kept is refused."""
         kept = iteration in self.iterations
         Problems.only(kept, "iteration", iteration, f"it must be one of those kept, {list(self.iterations)}")
@@ -108,7 +108,7 @@ class Flow(Record):
         return np.array(self.configurations, dtype=dtype, copy=copy)
 
     @property
-    def floats(self) -> Float32[np.ndarray, "iteration chain y x"]:
+    def floats(self) -> Float32[np.ndarray, "iteration chain *lattice"]:
         """The configurations as numbers to calculate with."""
         return self.configurations.astype(np.float32)
 

@@ -15,7 +15,7 @@ from rbmflow.rbm import RBM
 
 
 class GibbsNoise(eqx.Module):
-    """The random numbers of a batch of Gibbs chains: one lane a unit and chain."""
+    """The random numbers of a batch of Gibbs chains: one lane a hidden unit or site, and chain."""
 
     hidden: Generator
     visible: Generator
@@ -48,10 +48,10 @@ class GibbsStreams(eqx.Module):
 
 
 def _of_layers[R: (Generator, Streams)](kind: type[R], key: Key, machine: RBM, chains: int) -> tuple[R, R]:
-    """Random numbers for the hidden and the visible units of every chain."""
+    """Random numbers for the hidden units and the sites of every chain."""
     for_hidden, for_visible = split(key)
-    visible, hidden = machine.weights.shape
-    return kind.seeded(for_hidden, (chains, hidden)), kind.seeded(for_visible, (chains, visible))
+    sites, hidden = machine.sites, machine.weights.shape[1]
+    return kind.seeded(for_hidden, (chains, hidden)), kind.seeded(for_visible, (chains, sites))
 
 
 def sample_hidden(
@@ -59,7 +59,7 @@ def sample_hidden(
 ) -> tuple[GibbsNoise, Float[Array, "chain hidden"]]:
     """Draw h from p(h | v), given the hidden fields of v."""
     generator, symmetric = noise.hidden.symmetric()
-    return GibbsNoise(generator, noise.visible), machine.units.sample(fields, symmetric)
+    return GibbsNoise(generator, noise.visible), machine.hidden_units.sample(fields, symmetric)
 
 
 def sample_visible(

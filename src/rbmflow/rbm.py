@@ -1,11 +1,10 @@
-"""The restricted Boltzmann machine: its energy, its conditionals, its units."""
+"""The restricted Boltzmann machine: its energy and its conditionals."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -20,59 +19,11 @@ from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Numbers, key_of, numbers_of
 from rbmflow._netcdf import inspect
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of
-from rbmflow._types import Fields, Visible
-from rbmflow.lattice import square
 from rbmflow.settings import MachineSettings, UnitsName
+from rbmflow.units import PLUS_MINUS, ZERO_ONE, Units, units_named
 
 if TYPE_CHECKING:
     import xarray as xr
-
-
-@dataclass(frozen=True)
-class Units:
-    r"""The two values a unit can take, `low` and `low + span`, and what follows from them.
-
-    A unit x in a field f has :math:`p(x) \propto e^{f x}`; its mean is :math:`\tanh f` in units -1/+1 and the logistic
-    function :math:`(1 + \tanh(f/2)) / 2` in units 0/1.
-    """
-
-    name: UnitsName
-    low: float
-    span: float
-
-    def mean(self, fields: Fields) -> Fields:
-        r"""Mean unit in each field, :math:`low + span / 2 + (span / 2) \tanh(span f / 2)`."""
-        half = 0.5 * self.span
-        return (self.low + half) + half * jnp.tanh(half * fields)
-
-    def sample(self, fields: Fields, symmetric: Fields) -> Fields:
-        """Unit drawn in each field with uniform numbers of [-1, 1): high where tanh(span f / 2) exceeds them."""
-        high = jnp.tanh(0.5 * self.span * fields) > symmetric
-        return jnp.where(high, self.low + self.span, self.low).astype(fields.dtype)
-
-    def log_sum(self, fields: Fields) -> Fields:
-        r"""Log of the sum over both values, :math:`\ln \sum_x e^{f x}`."""
-        return fields * self.low + jax.nn.softplus(self.span * fields)
-
-    def from_spins(self, spins: Visible) -> Float[Array, "*batch visible"]:
-        """Units (float32) of spins -1/+1; those of NumPy are turned there, where nothing is compiled."""
-        own = np if isinstance(spins, np.ndarray) else jnp
-        return jax.device_put(self.low + self.span * 0.5 * (own.asarray(spins, np.float32) + 1))
-
-    def to_spins(self, units: Float[Array, "*batch visible"]) -> Visible:
-        """Spins -1/+1 (int8) of units."""
-        return jnp.where(units > self.low + 0.5 * self.span, 1, -1).astype(jnp.int8)
-
-
-PLUS_MINUS = Units("-1/+1", -1.0, 2.0)
-ZERO_ONE = Units("0/1", 0.0, 1.0)
-
-
-def units_named(name: str) -> Units:
-    """Units of the name written in a spec."""
-    known = {units.name: units for units in (PLUS_MINUS, ZERO_ONE)}
-    Problems.only(name in tuple(known), "units", name, 'it must be "-1/+1" or "0/1"')
-    return known[name]
 
 
 type AxesName = Literal["visible, hidden", "hidden, visible"]
@@ -95,30 +46,36 @@ _LAYOUT = {
 }
 
 
-def sides_of(given: Any) -> tuple[int, int] | None:
-    """Rows and columns of a lattice as a record keeps them, None where none is known."""
+def shape_of(given: Any) -> tuple[int, ...] | None:
+    """Shape of a lattice as a record keeps it, None where none is known."""
     if given is None:
         return None
-    ly, lx = square(*(int(side) for side in given)).shape
-    return ly, lx
+    problems = Problems()
+    shape = problems.wholes("shape", given, 1)
+    problems.unless(len(shape) > 0, "shape", given, "it must have at least one axis")
+    problems.done()
+    return shape
 
 
 class RBM(Record):
-    r"""Restricted Boltzmann machine on `visible` and `hidden` two-valued units.
+    r"""Restricted Boltzmann machine of a visible unit a site and two-valued hidden units.
 
     .. math:: p(v, h) \propto \exp(v^T W h + b^T v + c^T h)
 
-    The machine has no temperature.
+    The machine has no temperature. A site with more than two states has several numbers in v, see `Units`.
 
     Parameters
     ----------
     weights, visible_bias, hidden_bias : float32 [visible, hidden], [visible], [hidden]
-        W, b and c; those of several machines in one, such as checkpoints, have one more axis in front.
+        W, b and c, with `visible = site * components + component`; those of several machines in one, such as
+        checkpoints, have one more axis in front.
     units
-        The values of the units of both layers.
-    sides
-        Rows and columns of the lattice that it was trained on; None for a machine made elsewhere, which then fits every
-        lattice of its number of sites.
+        What a site is in v.
+    shape
+        Shape of the lattice that it was trained on; None for a machine made elsewhere, which then fits every lattice of
+        its number of sites.
+    hidden_units
+        The values of hidden units; by default 0/1 if those of the visible ones are, else -1/+1.
 
     Raises
     ------
@@ -133,25 +90,62 @@ class RBM(Record):
     weights: Float[Array, "*several visible hidden"]
     visible_bias: Float[Array, "*several visible"]
     hidden_bias: Float[Array, "*several hidden"]
-    units: Units = eqx.field(static=True, default=PLUS_MINUS)
-    sides: tuple[int, int] | None = eqx.field(static=True, default=None, converter=sides_of)
+    units: Units = eqx.field(static=True)
+    shape: tuple[int, ...] | None = eqx.field(static=True)
+    hidden_units: Units = eqx.field(static=True)
+
+    def __init__(
+        self,
+        weights: Any,
+        visible_bias: Any,
+        hidden_bias: Any,
+        units: Units = PLUS_MINUS,
+        shape: Any = None,
+        hidden_units: Units | None = None,
+    ):
+        self.weights, self.visible_bias, self.hidden_bias = weights, visible_bias, hidden_bias
+        self.units, self.shape = units, shape_of(shape)
+        self.hidden_units = hidden_units or (ZERO_ONE if units.codes == ZERO_ONE.codes else PLUS_MINUS)
 
     def __check_init__(self):
-        visible = self.weights.shape[-2]
-        fits = self.sides is None or math.prod(self.sides) == visible
-        Problems.only(fits, "sides", self.sides, f"the lattice of the machine must have {visible} sites")
+        fits = self.shape is None or math.prod(self.shape) == self.sites
+        Problems.only(fits, "shape", self.shape, f"the lattice of the machine must have {self.sites} sites")
+
+    @property
+    def sites(self) -> int:
+        """Sites of its lattice."""
+        return self.weights.shape[-2] // self.units.components
+
+    @property
+    def layer_bits(self) -> tuple[float, float]:
+        """Logarithms to the base 2 of the numbers of states of the visible and the hidden layer."""
+        hidden = self.weights.shape[-1]
+        of_site, of_hidden = (math.log2(len(units.states)) for units in (self.units, self.hidden_units))
+        return self.sites * of_site, hidden // self.hidden_units.components * of_hidden
+
+    def like(self, weights: Any, visible_bias: Any, hidden_bias: Any) -> RBM:
+        """A machine of the same units and lattice, or a gradient in the shape of one."""
+        return RBM(weights, visible_bias, hidden_bias, self.units, self.shape, self.hidden_units)
+
+    @property
+    def swapped(self) -> RBM:
+        """The machine with its layers in each other's place."""
+        return RBM(self.weights.T, self.hidden_bias, self.visible_bias, self.hidden_units, None, self.units)
 
     @classmethod
-    def random(cls, key: AnyKey, visible: int, settings: MachineSettings) -> RBM:
-        """Untrained machine: independent Gaussian weights, zero biases."""
+    def random(
+        cls, key: AnyKey, sites: int, settings: MachineSettings, states: tuple[int, ...] = PLUS_MINUS.states
+    ) -> RBM:
+        """Untrained machine of sites with these labels: independent Gaussian weights, zero biases."""
         problems = Problems()
         problems.kind("settings", settings, MachineSettings, "MachineSettings(...)")
-        visible = problems.whole("visible", visible, 1)
+        sites = problems.whole("sites", sites, 1)
         problems.done()
-        shape = (visible, settings.hidden)
+        units = units_named(settings.units, states, settings.code)
+        shape = (sites * units.components, settings.hidden)
         weights = settings.initial_scale * jax.random.normal(key_of(key), shape, jnp.float32)
-        biases = (np.zeros(units, np.float32) for units in shape)
-        return of_arrays((weights, *biases), units_named(settings.units))
+        biases = (np.zeros(count, np.float32) for count in shape)
+        return of_arrays((weights, *biases), units, None, units_named(settings.units))
 
     @classmethod
     def from_weights(
@@ -160,9 +154,9 @@ class RBM(Record):
         visible_bias: Numbers,
         hidden_bias: Numbers,
         *,
-        units: UnitsName,
+        units: UnitsName | Units,
         axes: AxesName | None = None,
-        sides: tuple[int, int] | None = None,
+        shape: tuple[int, ...] | None = None,
     ) -> RBM:
         r"""Machine of weights trained elsewhere, with :math:`p \propto e^{v W h + b v + c h}` in the given units.
 
@@ -175,8 +169,10 @@ class RBM(Record):
             W; the biases tell which, or `axes` where they leave it open.
         visible_bias, hidden_bias : [visible], [hidden]
             b and c; None for a machine that has none.
-        sides
-            Rows and columns of its lattice; configurations of others are refused then.
+        units
+            Name of the values of both layers, or the `Units` of the visible one, with hidden units -1/+1.
+        shape
+            Shape of its lattice, such as (10, 10); configurations of others are refused then.
 
         Raises
         ------
@@ -190,7 +186,8 @@ class RBM(Record):
         >>> RBM.from_weights(np.zeros((4, 9)), np.zeros(9), np.zeros(4), units="0/1").weights.shape
         (9, 4)
         """
-        of_units, known = units_named(units), get_args(AxesName.__value__)
+        of_units = units if isinstance(units, Units) else units_named(units)
+        known = get_args(AxesName.__value__)
         says = f"it must say {' or '.join(map(repr, known))}"
         matrix = _real("weights", weights, 2)
         given = {"visible_bias": visible_bias, "hidden_bias": hidden_bias}
@@ -203,7 +200,7 @@ class RBM(Record):
         Problems.only(bool(fitting), "sizes of visible_bias and hidden_bias", sizes, allowed)
         Problems.only(len(fitting) == 1, "axes", axes, f"{says}, since the shape {matrix.shape} fits both ways")
         filled = [np.zeros(n, np.float32) if b is None else b for n, b in zip(fitting[0].shape, biases, strict=True)]
-        return of_arrays((fitting[0], *filled), of_units, sides)
+        return of_arrays((fitting[0], *filled), of_units, shape)
 
     @classmethod
     def from_rbms(cls, path: str | Path, update: int | None = None) -> RBM:
@@ -241,12 +238,11 @@ class RBM(Record):
             group.close()
         return cls.from_weights(*(kept[name].values for name in names), units=known[kind], axes="visible, hidden")
 
-    def require_lattice(self, name: str, sides: tuple[int, ...] | None) -> None:
+    def require_lattice(self, name: str, shape: tuple[int, ...] | None) -> None:
         """Refuse what belongs to another lattice than the machine; None stands for rows, which tell of none."""
-        visible = self.weights.shape[0]
-        fits = sides is None or (sides == self.sides if self.sides else math.prod(sides) == visible)
-        known = "" if self.sides is None else f" on the lattice {list(self.sides)}"
-        Problems.only(fits, f"lattice of {name}", sides, f"it must be that of the machine, {visible} sites{known}")
+        fits = shape is None or (shape == self.shape if self.shape else math.prod(shape) == self.sites)
+        known = "" if self.shape is None else f" on the lattice {list(self.shape)}"
+        Problems.only(fits, f"lattice of {name}", shape, f"it must be that of the machine, {self.sites} sites{known}")
 
     @property
     def finite(self) -> bool:
@@ -270,35 +266,37 @@ class RBM(Record):
     def free_energy(self, visible: Numbers) -> Float[Array, "*batch"]:
         r"""Free energy of visible units, :math:`-\ln \sum_h e^{...} = -b^T v - \sum_j \ln \sum_{h_j} e^{f_j h_j}`."""
         visible = self._layer(visible, "visible", 0)
-        return -visible @ self.visible_bias - jnp.sum(self.units.log_sum(self.hidden_fields(visible)), axis=-1)
+        return -visible @ self.visible_bias - jnp.sum(self.hidden_units.log_sum(self.hidden_fields(visible)), axis=-1)
 
     def _layer(self, given: Numbers, name: str, axis: int) -> Float[Array, "*batch unit"]:
         """Units of a layer; inside a compiled loop there are no values to look at."""
         if isinstance(given, Tracer):
             return given
-        shape, low = ("...", self.weights.shape[axis]), self.units.low
-        return jnp.asarray(numbers_of(given, name, shape, lowest=low, highest=low + self.units.span), jnp.float32)
+        shape, (low, high) = ("...", self.weights.shape[axis]), (self.units, self.hidden_units)[axis].bounds
+        return jnp.asarray(numbers_of(given, name, shape, lowest=low, highest=high), jnp.float32)
 
     def in_units(self, name: UnitsName) -> RBM:
-        r"""Machine of other units with the same probability of every configuration of spins.
+        r"""Machine of other two-valued units with the same probability of every configuration of spins.
 
-        With units :math:`x = a x' + d` in both layers,
+        With units :math:`x = a x' + d`, those of a site with more than two states being left as they are,
 
-        .. math:: W' = a^2 W, \qquad b' = a b + a d\, W 1, \qquad c' = a c + a d\, W^T 1.
+        .. math:: W' = a_v a_h W, \qquad b' = a_v (b + d_h W 1), \qquad c' = a_h (c + d_v W^T 1).
 
         Z changes by a factor. Without biases a machine of one kind has biases in the other.
         """
-        units = units_named(name)
-        if units == self.units:
+        hidden = units_named(name)
+        visible = units_named(name, self.units.states) if self.units.two_valued else self.units
+        if (visible, hidden) == (self.units, self.hidden_units):
             return self
-        scale = self.units.span / units.span
-        shift = self.units.low - scale * units.low
+        of_visible, to_visible = _scale(self.units, visible)
+        of_hidden, to_hidden = _scale(self.hidden_units, hidden)
         return RBM(
-            scale**2 * self.weights,
-            scale * (self.visible_bias + shift * jnp.sum(self.weights, axis=1)),
-            scale * (self.hidden_bias + shift * jnp.sum(self.weights, axis=0)),
-            units,
-            self.sides,
+            of_visible * of_hidden * self.weights,
+            of_visible * (self.visible_bias + to_hidden * jnp.sum(self.weights, axis=1)),
+            of_hidden * (self.hidden_bias + to_visible * jnp.sum(self.weights, axis=0)),
+            visible,
+            self.shape,
+            hidden,
         )
 
     def to_dataset(self) -> xr.Dataset:
@@ -319,27 +317,48 @@ def machine_of(given: RBM, name: str = "machine") -> RBM:
     return given
 
 
+def _scale(units: Units, others: Units) -> tuple[float, float]:
+    """Factor a and shift d of units a x' + d of others x'."""
+    if units == others:
+        return 1.0, 0.0
+    scale = units.span / others.span
+    return scale, units.low - scale * others.low
+
+
 def kind_attributes(machine: RBM) -> dict[str, Any]:
     """What all machines of a dataset have in common, as its attributes."""
-    sides = {} if machine.sides is None else {"sides": list(machine.sides)}
-    return {"units_of_both_layers": machine.units.name} | sides
+    known = {} if machine.shape is None else {"sides": list(machine.shape)}
+    if machine.units == machine.hidden_units and machine.units in (PLUS_MINUS, ZERO_ONE):
+        return {"units_of_both_layers": machine.units.name} | known
+    visible = {"states": list(machine.units.states), "codes": np.ravel(machine.units.codes).tolist()}
+    return {"units": machine.units.name, "hidden_units": machine.hidden_units.name} | visible | known
 
 
-def kind_of(dataset: xr.Dataset) -> tuple[Units, tuple[int, int] | None]:
-    """Units and sides of the machines of a dataset."""
-    return units_named(attribute(dataset, "units_of_both_layers")), sides_of(dataset.attrs.get("sides"))
+def kind_of(dataset: xr.Dataset) -> tuple[Units, tuple[int, ...] | None, Units]:
+    """Units, lattice and hidden units of the machines of a dataset."""
+    shape = dataset.attrs.get("sides")
+    if "hidden_units" not in dataset.attrs:
+        units = units_named(attribute(dataset, "units_of_both_layers"))
+        return units, shape_of(shape), units
+    name, states, codes = (attribute(dataset, part) for part in ("units", "states", "codes"))
+    units = Units(str(name), np.ravel(states).tolist(), np.reshape(codes, (np.size(states), -1)))
+    return units, shape_of(shape), units_named(str(dataset.attrs["hidden_units"]))
 
 
-def of_arrays(arrays: Iterable[Any], units: Units, sides: tuple[int, int] | None = None) -> RBM:
+def of_arrays(
+    arrays: Iterable[Any], units: Units, shape: tuple[int, ...] | None = None, hidden_units: Units | None = None
+) -> RBM:
     """Machine, or several in one, of its weights, visible and hidden biases."""
     weights, visible_bias, hidden_bias = map(jax.device_put, arrays)
-    return RBM(weights, visible_bias, hidden_bias, units, sides)
+    return RBM(weights, visible_bias, hidden_bias, units, shape, hidden_units)
 
 
-def on_lattice[M](machines: M, sides: tuple[int, int] | None) -> M:
-    """The same with every machine in it known to be of a lattice of these sides; None leaves them as they are."""
+def on_lattice[M](machines: M, shape: tuple[int, ...] | None) -> M:
+    """The same with every machine in it known to be of a lattice of this shape; None leaves them as they are."""
 
     def known(part: Any) -> Any:
-        return of_arrays(jax.tree.leaves(part), part.units, sides) if isinstance(part, RBM) else part
+        if not isinstance(part, RBM):
+            return part
+        return of_arrays(jax.tree.leaves(part), part.units, shape, part.hidden_units)
 
-    return machines if sides is None else jax.tree.map(known, machines, is_leaf=lambda part: isinstance(part, RBM))
+    return machines if shape is None else jax.tree.map(known, machines, is_leaf=lambda part: isinstance(part, RBM))

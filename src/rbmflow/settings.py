@@ -10,6 +10,7 @@ from rbmflow._registry import Registry
 
 # Names as they are written in a spec; that of an estimator is one of `RECIPES`.
 type UnitsName = Literal["-1/+1", "0/1"]
+type CodeName = Literal["one-hot", "clock", "labels"]
 type EstimatorName = str
 type OptimiserName = Literal["sgd", "momentum", "adam"]
 type ScheduleName = Literal["constant", "linear", "cosine"]
@@ -252,11 +253,13 @@ class MachineSettings(Settings):
     hidden: int = checked(64, Problems.whole, 1, MOST_HIDDEN)
     """Hidden units N_h of every type's main machine, or of its code."""
     units: UnitsName = checked("-1/+1", Problems.one_of, get_args(UnitsName.__value__))
-    """The two values of a unit."""
+    """The two values of a unit: of both layers if a site has two states, else of the hidden one."""
     biases: bool = checked(False, Problems.true_or_false)
     """Whether visible and hidden units have biases; without them the machine keeps the sign symmetry."""
     initial_scale: float = checked(0.1, Problems.not_negative)
     """Standard deviation of the normal distribution of the initial weights."""
+    code: CodeName = checked("one-hot", Problems.one_of, get_args(CodeName.__value__))
+    """Numbers of a site with more than two states: "one-hot", "clock" (cosine and sine of 2 pi k / q) or "labels"."""
     kind: str = checked("rbm", Problems.one_of, MACHINES)
     """A restricted Boltzmann machine "rbm", or another map, "autoencoder" or "vae"; or a machine of an extension."""
     width: int = checked(128, Problems.whole, 1)
@@ -270,7 +273,7 @@ class MachineSettings(Settings):
 
     def compare(self, problems: Problems) -> None:
         """Note what an RBM does not have, and what only it has."""
-        own = ("units", "biases", "initial_scale")
+        own = ("units", "biases", "initial_scale", "code")
         foreign = ("width", "depth", "output", "flipped") if self.kind == "rbm" else own
         for name in set(self.differing()) & set(foreign):
             told = f"a machine of kind {self.kind!r} has none, so it must be left out"

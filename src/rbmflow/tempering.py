@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from rbmflow._types import Key
 from rbmflow.gibbs import GibbsStreams, gibbs_steps
-from rbmflow.random import Streams, random_spins, split
+from rbmflow.random import Streams, split
 from rbmflow.rbm import RBM
 
 
@@ -28,10 +28,9 @@ class Replicas(eqx.Module):
     def uniform(cls, key: Key, machines: RBM, chains: int) -> Replicas:
         """Chains at independent uniform configurations on every rung."""
         for_noise, for_swaps, for_start = split(key, 3)
-        rungs, visible, _ = machines.weights.shape
-        spins = random_spins(for_start, (rungs, chains, visible))
+        visible = machines.units.uniform(for_start, (len(machines.weights), chains, machines.sites))
         noise = GibbsStreams.seeded(for_noise, machine_at(machines, 0), chains)
-        return cls(machines, machines.units.from_spins(spins), noise, Streams.seeded(for_swaps, (chains,)))
+        return cls(machines, visible, noise, Streams.seeded(for_swaps, (chains,)))
 
     def sweep(self, active: int | Array, steps: int = 1) -> tuple[Replicas, Float[Array, " rung"]]:
         """Gibbs steps of the chains on the first `active` rungs, then one swap of every pair of neighbours.

@@ -12,6 +12,6 @@ from rbmflow.settings import MachineSettings
 @control("gaussian")
 def gaussian(key: Key, trained: RBM, machine: MachineSettings) -> RBM:
     """Random weights with the norm of the trained ones."""
-    random = RBM.random(key, trained.weights.shape[0], machine)
+    random = RBM.random(key, trained.sites, machine, trained.units.states)
     norm = jnp.linalg.norm(trained.weights) / jnp.linalg.norm(random.weights)
     return eqx.tree_at(lambda rbm: rbm.weights, random, random.weights * norm)

@@ -9,4 +9,4 @@ from rbmflow.settings import MachineSettings
 @control("initial")
 def initial(key: Key, trained: RBM, machine: MachineSettings) -> RBM:
     """Weights as training starts from."""
-    return RBM.random(key, trained.weights.shape[0], machine)
+    return RBM.random(key, trained.sites, machine, trained.units.states)

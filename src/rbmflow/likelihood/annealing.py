@@ -12,7 +12,7 @@ from rbmflow._own_settings import own_settings
 from rbmflow._types import Key
 from rbmflow.gibbs import GibbsNoise, sample_hidden, sample_visible
 from rbmflow.likelihood.partition import LogPartition, bennett, effective_share, free_energy, log_mean
-from rbmflow.random import key_for, random_spins, split
+from rbmflow.random import key_for, split
 from rbmflow.rbm import RBM, machine_of
 
 FEWEST_FAMILIES = 20
@@ -62,10 +62,10 @@ def _resampled(key: Key, log_weights: Float[Array, " chain"]) -> Int[Array, " ch
 def flow_ends(
     key: Key, machine: RBM, starts: Int8[np.ndarray, "chain visible"], steps: int
 ) -> Int8[np.ndarray, "chain visible"]:
-    """Configurations -1/+1 that Gibbs steps of a machine lead to, one chain from every start."""
+    """Configurations that Gibbs steps of a machine lead to, one chain from every start."""
     noise = GibbsNoise.seeded(key, machine, len(starts))
     ends = _moved(machine, noise, machine.units.from_spins(starts), jax.device_put(np.int32(steps)))
-    return np.where(np.asarray(ends) > machine.units.low, 1, -1).astype(np.int8)
+    return np.asarray(machine.units.to_spins(ends))
 
 
 @own_settings
@@ -74,8 +74,8 @@ def annealed_log_partition(
 ) -> LogPartition:
     r"""Annealed importance sampling in both directions, joined by Bennett's ratio.
 
-    The machine is written in units -1/+1 and reached from the uniform distribution through the powers
-    :math:`\beta_k = k / K` of its weights and biases,
+    The machine is written with units -1/+1 for two-valued ones and reached from the uniform distribution through the
+    powers :math:`\beta_k = k / K` of its weights and biases,
 
     .. math:: p_\beta(v, h) \propto e^{\beta (v^T W h + b^T v + c^T h)}, \qquad
         \ln w = \sum_k F_{\beta_k}(v_k) - F_{\beta_{k+1}}(v_k),
@@ -106,19 +106,18 @@ def annealed_log_partition(
     problems.done()
     keys = split(key_for(key, "annealed_log_partition", machine), 5)
     written = machine_of(machine).in_units("-1/+1")
-    visible, hidden = written.weights.shape
-    uniform = written.units.from_spins(random_spins(keys[0], (chains, visible)))
+    uniform = written.units.uniform(keys[0], (chains, written.sites))
     # As jnp.linspace(0, 1, levels + 1), which would be compiled for every number of levels.
     powers = np.append(np.arange(levels, dtype=np.float32) * (np.float32(1) / np.float32(levels)), np.float32(1))
     end, forward = _anneal(written, GibbsNoise.seeded(keys[1], written, chains), uniform, jax.device_put(powers))
     ancestors = np.asarray(_resampled(keys[2], forward))
-    middle = flow_ends(keys[3], written, np.asarray(end, np.int8)[ancestors], equilibration)
+    middle = flow_ends(keys[3], written, np.asarray(written.units.to_spins(end))[ancestors], equilibration)
     noise = GibbsNoise.seeded(keys[4], written, chains)
     _, backward = _anneal(written, noise, written.units.from_spins(middle), jax.device_put(powers[::-1]))
     # Z of the machine in its own units differs by a factor that any one configuration shows.
-    spins = np.ones((1, visible))
-    own = machine.units.low + 0.5 * machine.units.span * (spins + 1)
-    base = (visible + hidden) * np.log(2) + float((free_energy(written, spins) - free_energy(machine, own))[0])
+    one = np.full((1, written.sites), written.units.states[-1], np.int8)
+    there, here = (free_energy(form, np.asarray(form.units.from_spins(one)))[0] for form in (written, machine))
+    base = sum(written.layer_bits) * np.log(2) + float(there - here)
     return _joined(base, np.asarray(forward, np.float64), np.asarray(backward, np.float64), ancestors)
 
 

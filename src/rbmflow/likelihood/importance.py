@@ -122,13 +122,13 @@ def log_partition(
     chains, steps = problems.whole("chains", chains, 2), problems.whole("steps", steps, 1)
     problems.unless((model is None) == (draws is None), "model, draws", (model, draws), "both or none must be given")
     problems.done()
-    if min(machine_of(machine).weights.shape) <= LARGEST_SUMMED_LAYER:
+    if min(machine_of(machine).layer_bits) <= LARGEST_SUMMED_LAYER:
         return exact_log_partition(machine)
     for_flows, for_annealing = split(key_for(key, "log_partition", machine))
     if model is None or draws is None:
         return annealed_log_partition(for_annealing, machine, chains=chains, levels=steps)
     weights = log_weights(machine, model, draws)
-    rows = np.asarray(rows_of(draws))
+    rows = np.asarray(rows_of(draws, states=machine.units.states))
     ends = flow_ends(for_flows, machine, rows[:: max(1, len(rows) // chains)][:chains], steps)
     back = log_mixture_probability(model, draws.temperatures, ends) - log_probability(machine, ends, LogPartition(0.0))
     mean, error = log_mean(weights)

@@ -11,14 +11,14 @@ from scipy.special import expit, logsumexp
 
 from rbmflow import exact
 from rbmflow._checks import InvalidInput, Problem, Problems
-from rbmflow._doors import Configurations, Temperatures, rows_of, sides_in, temperatures_of
+from rbmflow._doors import Configurations, Temperatures, rows_of, temperatures_of
 from rbmflow._own_settings import own_settings
 from rbmflow.model import Model, free_lattice
 from rbmflow.rbm import RBM, machine_of
 from rbmflow.settings import LARGEST_SUMMED_LAYER
 
-STATES_IN_A_BLOCK = 12
-"""States of the smaller layer are summed in blocks of 2^12."""
+STATES_IN_A_BLOCK = 2**12
+"""States of the smaller layer that are summed at once."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,19 @@ class LogPartition:
 def free_energy(machine: RBM, visible: Float[np.ndarray, "sample visible"]) -> Float[np.ndarray, " sample"]:
     r"""Free energy in float64, :math:`-b^T v - \sum_j \ln \sum_{h_j} e^{f_j h_j}`, for v in the machine's units."""
     weights, visible_bias, hidden_bias = (np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(machine))
-    fields = visible @ weights + hidden_bias
-    scaled = machine.units.span * fields
-    largest = machine.units.low * fields + np.maximum(scaled, 0)
-    # One logarithm for many units, in a sixth of the time: a product of factors up to 2 is a number up to 2^1000.
-    factors = np.multiply.reduceat(1 + np.exp(-np.abs(scaled)), range(0, scaled.shape[1], 1000), axis=1)
-    return -visible @ visible_bias - largest.sum(axis=1) - np.log(factors).sum(axis=1)
+    fields, units = visible @ weights + hidden_bias, machine.hidden_units
+    if units.two_valued:
+        scaled = units.span * fields
+        largest = units.low * fields + np.maximum(scaled, 0)
+        factors = 1 + np.exp(-np.abs(scaled))
+    else:
+        exponents = fields.reshape(len(fields), -1, units.components) @ np.array(units.codes).T
+        largest = exponents.max(axis=-1)
+        factors = np.exp(exponents - largest[..., None]).sum(axis=-1)
+    # One logarithm for many units, in a sixth of the time: a product of so many factors is a number up to 2^1000.
+    many = int(1000 / np.log2(len(units.states)))
+    products = np.multiply.reduceat(factors, range(0, factors.shape[1], many), axis=1)
+    return -visible @ visible_bias - largest.sum(axis=1) - np.log(products).sum(axis=1)
 
 
 @own_settings
@@ -66,22 +73,17 @@ def exact_log_partition(machine: RBM) -> LogPartition:
 
     .. math:: \ln Z = \ln \sum_s e^{c^T s} \prod_i \sum_{x_i} e^{x_i (b + W s)_i}
 
-    A machine both of whose layers have more than 20 units is refused.
+    A machine both of whose layers have more than 2^20 states is refused.
     """
-    visible, hidden = machine_of(machine).weights.shape
-    if visible < hidden:
-        machine = RBM(machine.weights.T, machine.hidden_bias, machine.visible_bias, machine.units)
-        visible, hidden = hidden, visible
-    if hidden > LARGEST_SUMMED_LAYER:
+    own = machine_of(machine)
+    summed = own.swapped if own.layer_bits[1] <= own.layer_bits[0] else own
+    units, sites, bits = summed.units, summed.sites, summed.layer_bits[0]
+    if bits > LARGEST_SUMMED_LAYER:
         allowed = f"a layer summed exactly may have at most {LARGEST_SUMMED_LAYER}"
-        raise InvalidInput(Problem("units of the smaller layer", hidden, allowed))
-    swapped = RBM(machine.weights.T, machine.hidden_bias, machine.visible_bias, machine.units)
-    low = min(hidden, STATES_IN_A_BLOCK)
-    parts = []
-    for block in range(2 ** (hidden - low)):
-        numbers = np.arange(2**low)[:, None] + block * 2**low
-        bits = (numbers >> np.arange(hidden)) & 1
-        parts.append(logsumexp(-free_energy(swapped, machine.units.low + machine.units.span * bits)))
+        raise InvalidInput(Problem("units of the smaller layer", f"{bits:g}", allowed))
+    count = len(units.states) ** sites
+    numbers = (np.arange(at, min(at + STATES_IN_A_BLOCK, count)) for at in range(0, count, STATES_IN_A_BLOCK))
+    parts = [logsumexp(-free_energy(summed, units.numbered(block, sites))) for block in numbers]
     return LogPartition(float(np.asarray(logsumexp(parts))))
 
 
@@ -89,16 +91,15 @@ def exact_log_partition(machine: RBM) -> LogPartition:
 def log_probability(machine: RBM, data: Configurations, partition: LogPartition) -> Float[np.ndarray, " sample"]:
     r"""Log-probability of every configuration, :math:`\ln p(v) = -F(v) - \ln Z`, in float64.
 
-    The configurations [..., y, x] or [sample, visible] of -1/+1 may have any form; those that do not fit the machine
-    are refused.
+    The configurations [..., *lattice] or [sample, site] may have any form; those that do not fit the machine are
+    refused.
     """
     problems = Problems()
     problems.kind("partition", partition, LogPartition, "LogPartition, as log_partition returns")
     problems.done()
-    machine_of(machine).require_lattice("data", sides_in(data))
-    spins = np.asarray(rows_of(data, machine.weights.shape[0]), np.float64)
-    own = machine.units.low + 0.5 * machine.units.span * (spins + 1)
-    return -free_energy(machine, own) - partition.value
+    own = machine_of(machine)
+    rows = np.asarray(rows_of(data, own.sites, shape=own.shape, states=own.units.states))
+    return -free_energy(machine, np.asarray(machine.units.from_spins(rows), np.float64)) - partition.value
 
 
 @own_settings

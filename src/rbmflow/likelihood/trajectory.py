@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.special import expit
+from scipy.special import expit, logsumexp
 
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey
@@ -96,6 +96,9 @@ def _influence(up: Float[np.ndarray, "sweep chain"], down: Float[np.ndarray, "sw
 
 def _independent(machine: RBM) -> float:
     """Exact ln Z of a machine without weights, in float64."""
-    units = machine.units
-    biases = np.concatenate([np.asarray(machine.visible_bias), np.asarray(machine.hidden_bias)]).astype(np.float64)
-    return float(np.sum(units.low * biases + np.logaddexp(0, units.span * biases)))
+    layers = (machine.units, machine.visible_bias), (machine.hidden_units, machine.hidden_bias)
+    total = 0.0
+    for units, biases in layers:
+        exponents = np.asarray(biases, np.float64).reshape(-1, units.components) @ np.array(units.codes).T
+        total += float(np.sum(logsumexp(exponents, axis=1)))
+    return total

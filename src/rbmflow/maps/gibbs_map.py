@@ -60,13 +60,18 @@ class Gibbs(eqx.Module):
     @property
     def shape(self) -> tuple[int, ...] | None:
         """Shape of the machine's lattice."""
-        return self.machine.sides
+        return self.machine.shape
+
+    @property
+    def states(self) -> tuple[int, ...]:
+        """Labels of the states of a site."""
+        return self.machine.units.states
 
     def start(self, spins: Int8[np.ndarray, "chain *lattice"]) -> _State:
         """Visible units, without random numbers yet."""
-        visible, sites = self.machine.weights.shape[0], int(np.prod(spins.shape[1:]))
-        allowed = f"it must be [chain, *lattice] of {visible} sites, such as flow.spins or draws.spins[0]"
-        Problems.only(sites == visible, "shape of start", spins.shape, allowed)
+        sites = int(np.prod(spins.shape[1:]))
+        allowed = f"it must be [chain, *lattice] of {self.machine.sites} sites, such as flow.spins or draws.spins[0]"
+        Problems.only(sites == self.machine.sites, "shape of start", spins.shape, allowed)
         return _State(self.machine.units.from_spins(spins.reshape(len(spins), -1)), None, spins.shape)
 
     def seeded(self, key: Key, state: _State) -> _State:
@@ -80,7 +85,7 @@ class Gibbs(eqx.Module):
         if self.halves == "sampled":
             noise, hidden = sample_hidden(self.machine, noise, fields)
         else:
-            hidden = units.mean(fields)
+            hidden = self.machine.hidden_units.mean(fields)
         noise, drawn = sample_visible(self.machine, noise, hidden)
         onward = units.mean(self.machine.visible_fields(hidden)) if self.halves == "mean-field" else drawn
         kept = None if state.noise is None else noise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -12,8 +13,7 @@ from jaxtyping import Float
 from rbmflow._checks import Problems
 from rbmflow._doors import Numbers, numbers_of
 from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order
-from rbmflow.lattice import square
-from rbmflow.rbm import RBM, machine_of, sides_of
+from rbmflow.rbm import RBM, machine_of, shape_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,15 +33,18 @@ class Spectrum(Record):
     singular_values
         In decreasing order; their squares are the eigenvalues of W W^T.
     visible_vectors, hidden_vectors
-        u and w, columns of unit length; the sign makes the sum of each u positive.
-    sides
-        Rows and columns of the lattice of the machine, None if it knows none.
+        u and w, columns of unit length; the sign makes the sum of the first components of u positive.
+    shape
+        Shape of the lattice of the machine, None if it knows none.
+    components
+        Numbers of a site, `visible = site * components + component`.
     """
 
     singular_values: Float[np.ndarray, " mode"]
     visible_vectors: Float[np.ndarray, "visible mode"]
     hidden_vectors: Float[np.ndarray, "hidden mode"]
-    sides: tuple[int, int] | None = eqx.field(static=True, default=None, converter=sides_of)
+    shape: tuple[int, ...] | None = eqx.field(static=True, default=None, converter=shape_of)
+    components: int = eqx.field(static=True, default=1)
 
     @property
     def product(self) -> Float[np.ndarray, "visible visible"]:
@@ -50,33 +53,50 @@ class Spectrum(Record):
 
     @property
     def uniformity(self) -> Float[np.ndarray, " mode"]:
-        r"""Overlap of each visible vector with the uniform one, :math:`|\sum_i u_i| / \sqrt{N_v}`, from 0 to 1."""
-        return np.abs(self.visible_vectors.sum(axis=0)) / np.sqrt(self.visible_vectors.shape[0])
+        r"""Overlap of each visible vector with uniform ones, :math:`|\sum_i \vec u_i| / \sqrt N`, from 0 to 1."""
+        by_site = self.visible_vectors.reshape(-1, self.components, len(self.singular_values))
+        return np.linalg.norm(by_site.sum(axis=0), axis=0) / np.sqrt(len(by_site))
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
-        sides = {} if self.sides is None else {"sides": list(self.sides)}
-        return dataset_of(_LAYOUT, jax.tree.leaves(self), **sides)
+        known = {} if self.shape is None else {"sides": list(self.shape)}
+        several = {} if self.components == 1 else {"components": self.components}
+        return dataset_of(_LAYOUT, jax.tree.leaves(self), **known, **several)
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Spectrum:
         """Spectrum from the data written by `to_dataset`; modes may be in any order."""
         values, visible, hidden = arrays_of(in_order(dataset, "singular_value", falling=True), _LAYOUT)
-        return cls(values, visible, hidden, dataset.attrs.get("sides"))
+        return cls(values, visible, hidden, dataset.attrs.get("sides"), int(dataset.attrs.get("components", 1)))
 
 
-def vectors_on(given: Numbers, ly: int, lx: int) -> Float[np.ndarray, "mode y x"]:
-    """Visible vectors of a spectrum, or any [visible, mode] as columns, as functions on the lattice; no other fits."""
-    ly, lx = square(ly, lx).shape
+def vectors_on(given: Numbers, *shape: int) -> Float[np.ndarray, "mode component *lattice"]:
+    """Visible vectors of a spectrum, or any [visible, mode] as columns, as functions on the cells of the lattice.
+
+    Sites of one cell are components, as the numbers of one site are; no other lattice fits.
+    """
+    problems = Problems()
+    lattice = problems.wholes("shape of the lattice", shape, 2)
+    problems.done()
+    components = 1
     if isinstance(given, Spectrum):
-        fits = given.sides in (None, (ly, lx))
-        Problems.only(fits, "lattice of vectors", given.sides, f"it must be that of the data, {[ly, lx]}")
-        given = given.visible_vectors
-    return numbers_of(given, "vectors", (ly * lx, "mode"), nan=True).T.reshape(-1, ly, lx)
+        own = given.shape or lattice
+        fits = own[: len(lattice)] == lattice
+        Problems.only(fits, "lattice of vectors", given.shape, f"it must be that of the data, {list(lattice)}")
+        components, given = given.components * math.prod(own[len(lattice) :]), given.visible_vectors
+    rows = numbers_of(given, "vectors", (math.prod(lattice) * components, "mode"), nan=True).T
+    return np.moveaxis(rows.reshape(len(rows), *lattice, components), -1, 1)
 
 
 def decompose(machine: RBM) -> Spectrum:
-    """Take the weights of a machine, in units -1/+1, apart; all is NaN where a training has diverged.
+    r"""Take the weights of a machine apart; all is NaN where a training has diverged.
+
+    .. math:: \tilde W = C_v^{1/2}\, W\, C_h^{1/2}, \qquad C = \tfrac1q \textstyle\sum_s (x_s - \bar x)(x_s - \bar x)^T
+
+    with the covariance C of the numbers of a free site or hidden unit: W itself in units -1/+1, a quarter of it in
+    units 0/1, and for one-hot units of q states :math:`q^{-1/2}` times W less its mean over the states of each site,
+    which changes nothing in p(v). In one iteration from free spins a mode grows if its singular value is above 1. The
+    rank is at most :math:`\min(N (q - 1), N_h)`, and the trace of :math:`\tilde W \tilde W^T` the sum of the squares.
 
     Examples
     --------
@@ -86,11 +106,13 @@ def decompose(machine: RBM) -> Spectrum:
     >>> spectrum.singular_values.shape, spectrum.visible_vectors.shape, spectrum.product.shape
     ((4,), (9, 4), (9, 9))
     """
-    weights = np.asarray(machine_of(machine).in_units("-1/+1").weights, np.float64)
+    weights, units = np.asarray(machine_of(machine).weights, np.float64), machine.units
     if not np.isfinite(weights).all():
         modes = min(weights.shape)
         nothing = [np.full((*axes, modes), np.nan) for axes in ((), (len(weights),), (weights.shape[1],))]
-        return Spectrum(nothing[0], nothing[1], nothing[2], machine.sides)
-    left, values, right = np.linalg.svd(weights, full_matrices=False)
-    sign = np.where(left.sum(axis=0) < 0, -1.0, 1.0)
-    return Spectrum(values, left * sign, right.T * sign, machine.sides)
+        return Spectrum(nothing[0], nothing[1], nothing[2], machine.shape, units.components)
+    by_site = weights.reshape(machine.sites, units.components, -1)
+    whitened = (units.root @ by_site).reshape(weights.shape) * machine.hidden_units.root.item()
+    left, values, right = np.linalg.svd(whitened, full_matrices=False)
+    sign = np.where(left[:: units.components].sum(axis=0) < 0, -1.0, 1.0)
+    return Spectrum(values, left * sign, right.T * sign, machine.shape, units.components)

@@ -1,5 +1,7 @@
 """Singular vectors and W W^T as functions on the lattice: their waves, their extent, and what they see of the data."""
 
+import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -19,29 +21,33 @@ class Shells(NamedTuple):
     r"""Wave vectors of a torus by their length :math:`|k|`, components taken from :math:`-\pi` to :math:`\pi`."""
 
     wavenumber: Float[np.ndarray, " shell"]
-    """Lengths in radians per lattice spacing, increasing from 0."""
-    number: Int[np.ndarray, "y x"]
-    """Shell of every wave vector, in the order of `numpy.fft.fft2`."""
+    """Lengths in radians per cell of the lattice, increasing from 0."""
+    number: Int[np.ndarray, "*lattice"]
+    """Shell of every wave vector, in the order of `numpy.fft.fftn`."""
 
 
-def shells(ly: int, lx: int) -> Shells:
-    """Shells of equal wavenumber of a torus of so many rows and columns."""
-    ly, lx = square(ly, lx).shape
-    squares = np.add.outer((np.fft.fftfreq(ly)) ** 2, (np.fft.fftfreq(lx)) ** 2)
+def shells(*shape: int) -> Shells:
+    """Shells of equal wavenumber of a torus with so many cells along each axis, taken as rectangular."""
+    problems = Problems()
+    cells = problems.wholes("shape of the lattice", shape, 2)
+    problems.done()
+    squares = functools.reduce(np.add.outer, (np.fft.fftfreq(side) ** 2 for side in cells))
     # The same length comes out of different sums; whole numbers would not do on a torus of unequal sides.
     lengths, index = np.unique(np.round(squares, 12), return_inverse=True)
-    return Shells(2 * np.pi * np.sqrt(lengths), index.reshape(ly, lx))
+    return Shells(2 * np.pi * np.sqrt(lengths), index.reshape(cells))
 
 
-def wave_power(vectors: Numbers, ly: int, lx: int) -> Float[np.ndarray, "mode y x"]:
-    r"""Power of each vector in each wave, :math:`|\hat u(k)|^2 = \frac1N |\sum_r u(r) e^{-i k r}|^2`.
+def wave_power(vectors: Numbers, *shape: int) -> Float[np.ndarray, "mode *lattice"]:
+    r"""Power of each vector in each wave, :math:`|\hat u(k)|^2 = \frac1N \sum_c |\sum_r u_c(r) e^{-i k r}|^2`.
 
-    By Parseval's theorem the powers of a vector of unit length add up to one.
+    Those of all components of a site are added up. By Parseval's theorem the powers of a vector of unit length add up
+    to one.
     """
-    return np.abs(np.fft.fft2(vectors_on(vectors, ly, lx))) ** 2 / (ly * lx)
+    on = vectors_on(vectors, *shape)
+    return (np.abs(np.fft.fftn(on, axes=range(2, on.ndim))) ** 2).sum(axis=1) / math.prod(shape)
 
 
-def fourier_power(vectors: Numbers, ly: int, lx: int) -> Float[np.ndarray, "mode shell"]:
+def fourier_power(vectors: Numbers, *shape: int) -> Float[np.ndarray, "mode shell"]:
     r"""Power of each vector in each shell of equal :math:`|k|`; each row adds up to one.
 
     .. math:: p(|k|) = \frac1N \sum_{k' : |k'| = |k|} \left| \sum_r u(r) e^{-i k' r} \right|^2
@@ -50,7 +56,7 @@ def fourier_power(vectors: Numbers, ly: int, lx: int) -> Float[np.ndarray, "mode
     are degenerate and mix freely. The largest of the powers is the *purity* of the mode. The vectors are a spectrum, or
     columns [visible, mode] of unit length.
     """
-    power, index = wave_power(vectors, ly, lx), shells(ly, lx).number.ravel()
+    power, index = wave_power(vectors, *shape), shells(*shape).number.ravel()
     return np.stack([np.bincount(index, weights=one.ravel()) for one in power])
 
 
@@ -87,15 +93,17 @@ def projections(vectors: Numbers, two_point: Numbers) -> Float[np.ndarray, "*bat
     return structure @ wave_power(vectors, ly, lx).reshape(-1, ly * lx).T
 
 
-def participation(vectors: Numbers) -> Float[np.ndarray, " mode"]:
+def participation(vectors: Numbers, components: int = 1) -> Float[np.ndarray, " mode"]:
     r"""Fraction of the sites on which each vector lives.
 
-    .. math:: \frac{(\sum_i u_i^2)^2}{N \sum_i u_i^4}
+    .. math:: \frac{(\sum_i \vec u_i^2)^2}{N \sum_i (\vec u_i^2)^2}
 
     1 for a uniform vector, 2/3 for a plane wave, about 1/3 for one of independent Gaussian entries, 1/N for a single
-    site; NaN for a vector of zeros. The vectors, of any length, are columns [visible, mode].
+    site; NaN for a vector of zeros. The vectors, of any length, are columns [visible, mode] with so many components a
+    site.
     """
     squares = numbers_of(vectors, "vectors", ("visible", "mode"), nan=True) ** 2
+    squares = squares.reshape(-1, components, squares.shape[1]).sum(axis=1)
     with np.errstate(invalid="ignore"):
         return squares.sum(axis=0) ** 2 / (len(squares) * (squares**2).sum(axis=0))
 
@@ -126,25 +134,26 @@ def field_correlators(machine: RBM, spins: Configurations) -> Float[np.ndarray, 
     """
     own = machine_of(machine).in_units("-1/+1")
     weights, bias = np.asarray(own.weights, np.float32), np.asarray(own.hidden_bias, np.float32)
-    rows = np.asarray(rows_of(spins, len(weights), "spins", shape=machine.sides))
+    rows = np.asarray(rows_of(spins, own.sites, "spins", shape=own.shape, states=own.units.states))
     total, size = np.zeros(weights.shape), max(1, NUMBERS_IN_A_BLOCK // len(weights))
     for begin in range(0, len(rows), size):
-        visible = rows[begin : begin + size].astype(np.float32)
+        visible = np.asarray(own.units.from_spins(rows[begin : begin + size]))
         total += visible.T @ np.tanh(visible @ weights + bias)
     return total / len(rows)
 
 
-def translation_average(vectors: Numbers, ly: int, lx: int) -> Float[np.ndarray, "y x"]:
-    r"""Mean of W W^T over all pairs of sites at one displacement on the torus.
+def translation_average(vectors: Numbers, *shape: int) -> Float[np.ndarray, "*lattice"]:
+    r"""Mean of the trace of the blocks of W W^T over all pairs of sites at one displacement on the torus.
 
-    .. math:: P(r) = \frac1N \sum_i (W W^T)_{i,\, i + r} = \frac1{N^2} \sum_k \sum_j |\hat W_j(k)|^2 e^{i k r}
+    .. math:: P(r) = \frac1N \sum_i \mathrm{Tr}\, (W W^T)_{i,\, i + r}
+        = \frac1{N^2} \sum_k \sum_j |\hat W_j(k)|^2 e^{i k r}
 
     It needs no matrix of pairs of sites: the sum over k is that of the powers of the columns. The vectors are the
     spectrum of W, or W itself.
     """
-    power = wave_power(vectors, ly, lx)
+    power = wave_power(vectors, *shape)
     weight = vectors.singular_values**2 if isinstance(vectors, Spectrum) else np.ones(len(power))
-    return np.fft.ifft2(np.tensordot(weight, power, 1)).real
+    return np.fft.ifftn(np.tensordot(weight, power, 1)).real
 
 
 class Resemblance(NamedTuple):

@@ -20,12 +20,12 @@ def contrastive_divergence(
 
     where v' is drawn by k Gibbs steps from the data; G. Hinton, Neural Comput. 14, 1771 (2002),
     doi:10.1162/089976602760128018. The batch is in the machine's units. Returned are the advanced generators, the
-    gradient in the shape of a machine, and the fraction of units that differ between v' and the data.
+    gradient in the shape of a machine, and the fraction of numbers of v' that differ from the data.
     """
     fields = machine.hidden_fields(visible)
-    positive = machine.units.mean(fields)
+    positive = machine.hidden_units.mean(fields)
     noise, negative_visible, fields = gibbs_steps(machine, noise, visible, fields, steps)
-    negative = machine.units.mean(fields)
+    negative = machine.hidden_units.mean(fields)
     gradient = difference(machine, visible, positive, negative_visible, negative)
     return noise, gradient, jnp.mean(visible != negative_visible, dtype=jnp.float32)
 

@@ -56,11 +56,10 @@ def estimator_of(settings: TrainingSettings) -> Estimator:
 def difference(machine: RBM, visible: Array, positive: Array, negative_visible: Array, negative: Array) -> RBM:
     """Moments of the data minus moments of as many chains, in the shape of a machine."""
     chains = visible.shape[0]
-    return RBM(
+    return machine.like(
         (visible.T @ positive - negative_visible.T @ negative) / chains,
         jnp.mean(visible - negative_visible, axis=0),
         jnp.mean(positive - negative, axis=0),
-        machine.units,
     )
 
 
@@ -78,8 +77,8 @@ def centred(machine: RBM, gradient: RBM, visible: Float[Array, "sample visible"]
     update rule of the plain machine).
     """
     mean_visible = jnp.mean(visible, axis=0)
-    mean_hidden = jnp.mean(machine.units.mean(machine.hidden_fields(visible)), axis=0)
+    mean_hidden = jnp.mean(machine.hidden_units.mean(machine.hidden_fields(visible)), axis=0)
     weights = gradient.weights - jnp.outer(mean_visible, gradient.hidden_bias)
     weights = weights - jnp.outer(gradient.visible_bias, mean_hidden)
     visible_bias = gradient.visible_bias - weights @ mean_hidden
-    return RBM(weights, visible_bias, gradient.hidden_bias - weights.T @ mean_visible, machine.units)
+    return machine.like(weights, visible_bias, gradient.hidden_bias - weights.T @ mean_visible)

@@ -83,7 +83,8 @@ class Checkpoints(Record):
     def flags(self) -> dict[str, str]:
         """What went wrong, "diverged" or "saturated", in one sentence each with the update by which it had.
 
-        A weight w of units 0/1 acts on the other unit's two values as w / 4 does between units -1/+1. A hidden unit
+        A weight w of units 0/1 acts on the other unit's two values as w / 4 does between units -1/+1, and one of a site
+        of several numbers in its largest standard deviation over the states. A hidden unit
         that follows one spin s is no idle copy: summed over, it couples s to all spins s_j that it has weights on, as
         exp(s sum_j w_j s_j), and a third of the hidden units of good machines are such stars. In CD-1 the weight may
         grow without bound, for a Gibbs step leaves the spin as it is.
@@ -92,7 +93,7 @@ class Checkpoints(Record):
         if (broken := ~np.isfinite(largest)).any():
             text = f"the weights are no longer finite by update {updates[broken][0]}; use a smaller learning rate"
             return {"diverged": text}
-        limit = 4 * FOLLOWING / self.machines.units.span**2
+        limit = FOLLOWING / (self.machines.units.spread * self.machines.hidden_units.spread)
         if not (saturated := largest > limit).any():
             return {}
         text = f"a weight has grown to {largest[-1]:.3g}, past {limit:g} by update {updates[saturated][0]}"
@@ -132,7 +133,7 @@ class History(Record):
     ----------
     reconstruction
         Fraction of the visible units that the Gibbs steps of the estimator changed, mean over the epoch; with `Exact`
-        the mean distance of the data to its mean-field reconstruction, as a fraction of the units' span.
+        the mean probability that a site of the data is another one in its mean-field reconstruction.
     weight_norm, largest_weight
         Root mean square and largest absolute weight after the epoch.
     trajectory
@@ -183,24 +184,31 @@ def held_out(data: Int8[np.ndarray, "sample visible"], fraction: float) -> tuple
 
 
 def pseudo_likelihood(machine: RBM, visible: Float[Array, "sample visible"]) -> Float[Array, ""]:
-    r"""Mean over units and configurations of the log-probability of a visible unit given all others.
+    r"""Mean over sites and configurations of the log-probability of a site given all others.
 
-    .. math:: \frac1N \sum_i \ln p(v_i | v_{\ne i}), \qquad p(v_i | v_{\ne i}) = \frac{1}{1 + e^{F(v) - F(v^i)}},
+    .. math:: \frac1N \sum_i \ln p(v_i | v_{\ne i}), \qquad
+        p(v_i | v_{\ne i}) = \Big( 1 + \sum_{s \ne v_i} e^{F(v) - F(v^{i \to s})} \Big)^{-1},
 
-    where v^i has unit i turned over; configurations are in the machine's units.
+    where the other states s take the place of that of site i; configurations are in the machine's units.
     J. Besag, The Statistician 24, 179 (1975), doi:10.2307/2987782.
     """
-    units = machine.units
-    fields = machine.hidden_fields(visible)
-    at_rest = jnp.sum(units.log_sum(fields), axis=1)
+    units, codes, fields = machine.units, jnp.asarray(machine.units.codes), machine.hidden_fields(visible)
+    at_rest = jnp.sum(machine.hidden_units.log_sum(fields), axis=1)
 
-    def of_unit(unit: tuple[Array, Array, Array]) -> Array:
-        values, weights, bias = unit
-        turned = 2 * units.low + units.span - 2 * values
-        after = jnp.sum(units.log_sum(fields + turned[:, None] * weights[None, :]), axis=1)
-        return jnp.mean(jax.nn.log_sigmoid(at_rest - after - bias * turned))
+    def of_site(site: tuple[Array, Array, Array]) -> Array:
+        values, weights, bias = site
 
-    return jnp.mean(jax.lax.map(of_unit, (visible.T, machine.weights, machine.visible_bias)))
+        def gained(change: Array) -> Array:
+            after = jnp.sum(machine.hidden_units.log_sum(fields + change @ weights), axis=1)
+            return after - at_rest + change @ bias
+
+        here = units.places(values)[..., 0]
+        others = (jnp.take(codes, (here + further) % len(codes), axis=0) for further in range(1, len(codes)))
+        gains = jnp.stack([jnp.zeros(len(values)), *(gained(other - values) for other in others)])
+        return -jnp.mean(jax.nn.logsumexp(gains, axis=0))
+
+    by_site = units.by_site(visible).swapaxes(0, 1), units.by_site(machine.weights.T).transpose(1, 2, 0)
+    return jnp.mean(jax.lax.map(of_site, (*by_site, units.by_site(machine.visible_bias))))
 
 
 def _some[A: (Array, np.ndarray)](data: A, most: int) -> A:

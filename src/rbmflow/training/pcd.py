@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from rbmflow._types import Key
 from rbmflow.gibbs import GibbsStreams, gibbs_steps
-from rbmflow.random import random_spins, split
+from rbmflow.random import split
 from rbmflow.rbm import RBM
 from rbmflow.training.estimator import Estimator, difference, recipe
 
@@ -35,14 +35,14 @@ class PCD(Estimator):
     def start(self, key: Key, machine: RBM, batch: int) -> PersistentChains:
         """Chains at independent uniform configurations."""
         for_noise, for_start = split(key)
-        spins = random_spins(for_start, (batch, machine.weights.shape[0]))
-        return PersistentChains(GibbsStreams.seeded(for_noise, machine, batch), machine.units.from_spins(spins))
+        visible = machine.units.uniform(for_start, (batch, machine.sites))
+        return PersistentChains(GibbsStreams.seeded(for_noise, machine, batch), visible)
 
     def gradient(self, machine: RBM, chains: Any, visible: Array) -> tuple[Any, RBM, Array]:
         """PCD-k gradient; the fraction is that of units which k steps of the chains changed."""
-        positive = machine.units.mean(machine.hidden_fields(visible))
+        positive = machine.hidden_units.mean(machine.hidden_fields(visible))
         fields = machine.hidden_fields(chains.visible)
         _, later, fields = gibbs_steps(machine, chains.noise.now(), chains.visible, fields, self.steps)
-        gradient = difference(machine, visible, positive, later, machine.units.mean(fields))
+        gradient = difference(machine, visible, positive, later, machine.hidden_units.mean(fields))
         changed = jnp.mean(later != chains.visible, dtype=jnp.float32)
         return PersistentChains(chains.noise.next(), later), gradient, changed

@@ -69,7 +69,7 @@ class TemperedChains(eqx.Module):
         """Ladder of powers of the untrained machine, with chains at uniform configurations."""
         powers = np.array([*FIRST_POWERS, *[1.0] * (rungs - len(FIRST_POWERS))], np.float32)
         leaves = (np.multiply.outer(powers, leaf) for leaf in jax.tree.leaves(machine))
-        replicas = Replicas.uniform(key, of_arrays(leaves, machine.units), chains)
+        replicas = Replicas.uniform(key, machine.like(*map(jax.device_put, leaves)), chains)
         return cls(replicas, *map(jax.device_put, (np.int32(len(FIRST_POWERS)), np.ones(rungs, np.float32))))
 
     def advance(self, machine: RBM, steps: int, target: float) -> TemperedChains:
@@ -134,6 +134,6 @@ class PTT(Estimator):
         # The top may leave its place to the next rung, which then has the same chains.
         chains = chains.advance(machine, self.steps, self.swap_acceptance)
         later = chains.visible
-        positive, negative = (machine.units.mean(machine.hidden_fields(units)) for units in (visible, later))
+        positive, negative = (machine.hidden_units.mean(machine.hidden_fields(units)) for units in (visible, later))
         gradient = difference(machine, visible, positive, later, negative)
         return chains, gradient, jnp.mean(later != before, dtype=jnp.float32)

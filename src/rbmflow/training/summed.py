@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from rbmflow._checks import InvalidInput, Problem
@@ -26,24 +27,22 @@ class Exact(Estimator):
     def start(self, key: Key, machine: RBM, batch: int) -> tuple[()]:
         """Nothing: there are no chains."""
         del key, batch
-        smaller = min(machine.weights.shape)
+        smaller = min(machine.layer_bits)
         if smaller > LARGEST_SUMMED_LAYER:
             allowed = f'"Exact" sums over the smaller layer, which may have at most {LARGEST_SUMMED_LAYER} units'
-            raise InvalidInput(Problem("estimator", f"Exact with {smaller} units", allowed))
+            raise InvalidInput(Problem("estimator", f"Exact with {smaller:g} units", allowed))
         return ()
 
     def gradient(self, machine: RBM, chains: Any, visible: Array) -> tuple[Any, RBM, Array]:
-        """Exact gradient; the fraction is that of a mean-field step, ``abs(v - E[v | E[h|v]]) / span``."""
-        positive = machine.units.mean(machine.hidden_fields(visible))
+        """Exact gradient; the fraction is the mean of ``1 - p(v | E[h|v])`` over sites."""
+        positive = machine.hidden_units.mean(machine.hidden_fields(visible))
         moments = model_moments(machine)
-        gradient = RBM(
+        gradient = machine.like(
             visible.T @ positive / visible.shape[0] - moments.weights,
             jnp.mean(visible, axis=0) - moments.visible_bias,
             jnp.mean(positive, axis=0) - moments.hidden_bias,
-            machine.units,
         )
-        again = machine.units.mean(machine.visible_fields(positive))
-        return chains, gradient, jnp.mean(jnp.abs(visible - again)) / machine.units.span
+        return chains, gradient, machine.units.unlikeness(visible, machine.visible_fields(positive))
 
 
 def model_moments(machine: RBM) -> RBM:
@@ -52,18 +51,17 @@ def model_moments(machine: RBM) -> RBM:
     The states s of the smaller layer are summed in float32 with a running maximum, the other layer in closed form,
     :math:`p(s) \propto e^{c^T s} \prod_i \sum_{x_i} e^{x_i (b + W s)_i}`.
     """
+    if machine.layer_bits[1] > machine.layer_bits[0]:
+        moments = model_moments(machine.swapped)
+        return machine.like(moments.weights.T, moments.hidden_bias, moments.visible_bias)
     visible, hidden = machine.weights.shape
-    if hidden > visible:
-        swapped = RBM(machine.weights.T, machine.hidden_bias, machine.visible_bias, machine.units)
-        moments = model_moments(swapped)
-        return RBM(moments.weights.T, moments.hidden_bias, moments.visible_bias, machine.units)
-    low = min(hidden, STATES_IN_A_BLOCK)
+    summed = machine.hidden_units
+    sites, kinds = hidden // summed.components, len(summed.states)
+    low = min(sites, int(STATES_IN_A_BLOCK / np.log2(kinds)))
 
     def add(carry: tuple[Array, tuple[Array, ...]], block: Array) -> tuple[tuple[Array, tuple[Array, ...]], None]:
         top, sums = carry
-        numbers = jnp.arange(2**low)[:, None] + block * 2**low
-        bits = ((numbers >> jnp.arange(hidden)[None, :]) & 1).astype(jnp.float32)
-        states = machine.units.low + machine.units.span * bits
+        states = summed.numbered(jnp.arange(kinds**low) + block * kinds**low, sites)
         fields = machine.visible_fields(states)
         log_weight = states @ machine.hidden_bias + jnp.sum(machine.units.log_sum(fields), axis=-1)
         higher = jnp.maximum(top, jnp.max(log_weight))
@@ -74,6 +72,6 @@ def model_moments(machine: RBM) -> RBM:
         return (higher, tuple(old * shrink + new for old, new in zip(sums, here, strict=True))), None
 
     nothing = (jnp.zeros(()), *(jnp.zeros(shape) for shape in ((visible, hidden), (visible,), (hidden,))))
-    (_, sums), _ = jax.lax.scan(add, (jnp.full((), -jnp.inf), nothing), jnp.arange(2 ** (hidden - low)))
+    (_, sums), _ = jax.lax.scan(add, (jnp.full((), -jnp.inf), nothing), jnp.arange(kinds ** (sites - low)))
     total, product, of_visible, of_hidden = sums
-    return RBM(product / total, of_visible / total, of_hidden / total, machine.units)
+    return machine.like(product / total, of_visible / total, of_hidden / total)

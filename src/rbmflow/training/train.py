@@ -13,11 +13,19 @@ import optax
 from jaxtyping import Array, Int8
 
 from rbmflow._checks import InvalidInput, Problem, Problems
-from rbmflow._doors import AnyKey, Configurations, keys_of, rows_of, sides_in
+from rbmflow._doors import AnyKey, Configurations, keys_of, rows_of, shape_in, states_in
 from rbmflow._own_settings import own_settings
 from rbmflow.random import key_for, split
 from rbmflow.rbm import RBM, on_lattice
-from rbmflow.settings import EstimatorName, MachineSettings, OptimiserName, ScheduleName, TrainingSettings, UnitsName
+from rbmflow.settings import (
+    CodeName,
+    EstimatorName,
+    MachineSettings,
+    OptimiserName,
+    ScheduleName,
+    TrainingSettings,
+    UnitsName,
+)
 from rbmflow.training.estimator import Estimator, centred, estimator_of
 from rbmflow.training.fit import Fit, FitState
 from rbmflow.training.history import Epochs, History, held_out, read_checkpoints
@@ -60,7 +68,8 @@ class Training(Fit[TrainingSettings]):
     estimator: Estimator
     machine: MachineSettings = eqx.field(static=True)
     unseen: Int8[Array, "other visible"]
-    sides: tuple[int, int] | None = eqx.field(static=True)
+    shape: tuple[int, ...] | None = eqx.field(static=True)
+    states: tuple[int, ...] = eqx.field(static=True)
 
     @classmethod
     def of(
@@ -75,7 +84,8 @@ class Training(Fit[TrainingSettings]):
             allowed = "a centred gradient changes the biases, so machine.biases must be true"
             raise InvalidInput(Problem("centred", settings.centred, allowed))
         samples, unseen = map(jax.device_put, held_out(np.asarray(rows_of(data)), settings.held_out))
-        return cls(samples, settings, estimator or estimator_of(settings), machine, unseen, sides_in(data))
+        own = estimator or estimator_of(settings)
+        return cls(samples, settings, own, machine, unseen, shape_in(data), states_in(data))
 
     @property
     def optimiser(self) -> optax.GradientTransformation:
@@ -91,7 +101,7 @@ class Training(Fit[TrainingSettings]):
     def start(self, key: AnyKey) -> FitState:
         """State before the first update: random weights and freshly seeded generators."""
         for_weights, for_chains, for_order = split(key_for(key, "train"), 3)
-        untrained = RBM.random(for_weights, self.samples.shape[1], self.machine)
+        untrained = RBM.random(for_weights, self.samples.shape[1], self.machine, self.states)
         return self.begin(for_order, untrained, self.estimator.start(for_chains, untrained, self.settings.batch))
 
     def downhill(self, learner: RBM, chains: Any, batch: Int8[Array, "sample visible"], update: Array) -> Any:
@@ -120,7 +130,7 @@ class Training(Fit[TrainingSettings]):
         tempered = state.chains.trajectory(state.learner) if isinstance(state.chains, TemperedChains) else None
         curves = joined.reconstruction, joined.weight_norm, joined.largest_weight
         history = History(*curves, read, tempered, self.settings.epochs)
-        return on_lattice((jax.device_put(state.learner), history), self.sides)
+        return on_lattice((jax.device_put(state.learner), history), self.shape)
 
 
 @own_settings
@@ -143,6 +153,7 @@ def train(
     held_out: float = 0.0,
     checkpoints: int = 16,
     units: UnitsName = "-1/+1",
+    code: CodeName = "one-hot",
     biases: bool = False,
     initial_scale: float = 0.1,
     progress: Callable[[float], None] | None = None,
@@ -154,10 +165,10 @@ def train(
     key
         The same key gives the same machine, bit for bit, on the same device. Machines of other data or settings that
         are trained with one key share their first weights and random numbers; take a key for each.
-    data : [..., y, x] or [sample, visible]
-        Configurations of -1/+1 in any form, such as `Draws`, whose lattice the machine remembers, or rows; draws of all
-        temperatures are taken together.
-    hidden, units, biases, initial_scale
+    data : [..., *lattice] or [sample, site]
+        Configurations: `Draws` of any model, whose lattice and states the machine has then, or arrays and rows of
+        -1/+1; draws of all temperatures are taken together.
+    hidden, units, biases, initial_scale, code
         The machine, see `MachineSettings`.
     epochs, batch, learning_rate, steps, estimator, rungs, swap_acceptance, centred, optimiser, schedule, \
     weight_decay, held_out, checkpoints
@@ -206,7 +217,7 @@ def train(
         held_out=held_out,
         checkpoints=checkpoints,
     )
-    training = Training.of(data, MachineSettings(hidden, units, biases, initial_scale), of_training, own)
+    training = Training.of(data, MachineSettings(hidden, units, biases, initial_scale, code), of_training, own)
     return training.whole(training.start(key), training.finished, progress)
 
 

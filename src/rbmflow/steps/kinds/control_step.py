@@ -19,4 +19,4 @@ def control(task: Task) -> Any:
 
     trained = RBM.from_dataset(task.parents[0])
     machine = task.named(CONTROLS, "weights")(task.key, trained, task.asked(MachineSettings))
-    return on_lattice(machine, trained.sides).to_dataset()
+    return on_lattice(machine, trained.shape).to_dataset()

@@ -51,13 +51,10 @@ def machine(task: Task) -> Any:
 
 
 def _inputs(task: Task) -> tuple[Any, MachineSettings, TrainingSettings]:
-    """Training configurations int8 [sample, visible], machine and training that are asked for."""
-    import jax.numpy as jnp
-
-    from rbmflow._doors import rows_of
+    """Training configurations, machine and training that are asked for."""
     from rbmflow.dataset import Draws
 
-    data = jnp.asarray(rows_of(Draws.from_dataset(task.parents[0]).at(task.settings["temperatures"])))
+    data = Draws.from_dataset(task.parents[0]).at(task.settings["temperatures"])
     return data, task.asked(MachineSettings), task.asked(TrainingSettings)
 
 
@@ -65,12 +62,8 @@ def _told(task: Task, machine: Any, history: Any) -> Any:
     """Machine and history; flags say what went wrong along the training."""
     import xarray as xr
 
-    from rbmflow.rbm import on_lattice
     from rbmflow.training.ptt import LEAST_ACCEPTANCE
 
-    shape = task.model.lattice.shape
-    if len(shape) == 2:
-        machine, history = on_lattice((machine, history), shape)
     for what, text in history.checkpoints.flags.items():
         task.flag(what, text)
     tempered, rungs = history.trajectory, task.asked(TrainingSettings).rungs
