@@ -339,7 +339,7 @@ def test_a_machine_remembers_its_lattice(tmp_path):
     foreign = RBM(machine.weights, machine.visible_bias, machine.hidden_bias, machine.units)
     assert foreign.shape is None
     assert rf.iterate(KEY, foreign, np.ones((3, 2, 12)), 2).spins.shape == (3, 2, 12)
-    with pytest.raises(InvalidInput, match=r"sides = \(3, 5\) .* must have 24 sites"):
+    with pytest.raises(InvalidInput, match=r"shape = \(3, 5\) .* must have 24 sites"):
         RBM(machine.weights, machine.visible_bias, machine.hidden_bias, machine.units, (3, 5))
 
 

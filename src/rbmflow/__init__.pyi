@@ -84,5 +84,6 @@ from .training import (
     train_map as train_map,
     train_stack as train_stack,
 )
+from .units import Units as Units
 
 __version__: str

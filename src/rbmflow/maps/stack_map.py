@@ -38,7 +38,7 @@ class Stack(eqx.Module):
         for machine in self.machines:
             Gibbs(machine)
         for below, above in zip(self.machines, self.machines[1:], strict=False):
-            fits = below.weights.shape[1] == above.weights.shape[0] and below.units == above.units
+            fits = below.weights.shape[1] == above.weights.shape[0] and below.hidden_units == above.units
             told = "each machine must have as many visible units as the one below has hidden ones, of the same kind"
             Problems.only(fits, "machines", [one.weights.shape for one in self.machines], told)
 
@@ -46,6 +46,11 @@ class Stack(eqx.Module):
     def shape(self) -> tuple[int, ...] | None:
         """Shape of the lowest machine's lattice."""
         return Gibbs(self.machines[0]).shape
+
+    @property
+    def states(self) -> tuple[int, ...]:
+        """Labels of the states of a site."""
+        return self.machines[0].units.states
 
     def start(self, spins: Int8[Any, "chain *lattice"]) -> Any:
         """State of the lowest machine, without random numbers yet."""

@@ -56,10 +56,10 @@ def train_stack(
     for place, units in enumerate(layers):
         for_training, for_noise = split(fold_in(whole, place))
         machine, history = train(for_training, data, hidden=units, **training)
-        rows = rows_of(data, machine.weights.shape[0])
+        rows = rows_of(data, machine.sites, states=machine.units.states)
         fields = machine.hidden_fields(machine.units.from_spins(rows))
         _, drawn = sample_hidden(machine, GibbsNoise.seeded(for_noise, machine, len(rows)), fields)
-        data = np.asarray(jax.device_get(machine.units.to_spins(drawn)))
+        data = np.asarray(jax.device_get(machine.hidden_units.to_spins(drawn)))
         machines.append(machine)
         histories.append(history)
     return Stack(tuple(machines)), histories
