@@ -207,8 +207,8 @@ def of_provenance(**entries):
 
 
 FALSE_DATA = {
-    "spins of 7": ("spins holds others than -1 and \\+1", lambda data: data.assign(spins=data["spins"] * 7)),
-    "spins of 0": ("spins holds others than -1 and \\+1", lambda data: data.assign(spins=data["spins"] * 0)),
+    "spins of 7": ("spins holds others than the states -1, 1", lambda data: data.assign(spins=data["spins"] * 7)),
+    "spins of 0": ("spins holds others than the states -1, 1", lambda data: data.assign(spins=data["spins"] * 0)),
     "real spins": ("spins is float64", lambda data: data.assign(spins=data["spins"] * 1.0)),
     "half the draws": ("draw has length 25 in place of 50", lambda data: data.isel(draw=slice(25))),
     "temperatures reversed": ("temperature is not", lambda data: data.assign_coords(temperature=[math.inf, 4, 2, 0])),

@@ -157,6 +157,11 @@ class ModelSettings(Settings):
         return {"ising": (-1, 1), "blume-capel": (-1, 0, 1)}.get(self.kind, tuple(range(self.q)))
 
     @property
+    def components(self) -> int:
+        """Components of the vector of a state, as `model.vectors` has them."""
+        return {"potts": self.q, "clock": 2}.get(self.kind, 1)
+
+    @property
     def largest_coupling(self) -> float:
         """Largest energy of a bond but for its sign."""
         return max(map(abs, self.couplings), default=1.0)

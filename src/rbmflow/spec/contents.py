@@ -112,8 +112,8 @@ class Spec:
         model, lattice = self.model, self.lattice
         kinds = f"there must be one number, or one for each of {lattice.kinds} kinds of bonds"
         problems.unless(len(model.couplings) in (0, 1, lattice.kinds), "model.couplings", model.couplings, kinds)
-        two = "machines have units of two values so far, so it must be ising"
-        problems.unless(model.kind == "ising", "model.kind", model.kind, two)
+        two = "an RBM has units of two values so far, so it must be ising; an autoencoder takes any"
+        problems.unless(model.kind == "ising" or self.machine.kind != "rbm", "model.kind", model.kind, two)
         cold = 0.0 in self.sampling.temperatures or "cold" in self.flow.starts
         uniform = "with negative ones the ground states may not be uniform: no temperature and no start may be T = 0"
         problems.unless(not cold or min(model.couplings, default=1) > 0, "model.couplings", model.couplings, uniform)

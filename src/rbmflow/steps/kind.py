@@ -117,7 +117,7 @@ class Kind:
     """Dotted names of the parts of a spec that are its settings, of sections what differs from the defaults."""
     holds: str
     """What the data must hold, as `Expected` says it; {lattice} and {displacement} are axes of the lattice, {e} is the
-    largest energy per site, {total} the sort of a total energy."""
+    largest energy per site, {total} the sort of a total energy, {moment} that of a magnetization."""
     along: Along = lambda settings: {}
     """Lengths or coordinates by settings, besides the lengths that the lattice decides."""
     together: Together | None = None
@@ -136,16 +136,19 @@ class Kind:
     def expected(self, settings: Mapping[str, Any]) -> Expected:
         """What the data of a step with these settings must hold."""
         model, lattice = system(settings)
-        largest = lattice.bonds * model.largest_coupling + abs(model.field)
-        whole = model.field == 0 and all(j % 1 == 0 for j in model.couplings)
+        largest = lattice.bonds * model.largest_coupling + abs(model.field) + abs(model.crystal_field)
+        by_site = (*model.couplings, model.field, model.crystal_field)
+        whole = (model.kind != "clock" or model.q in (2, 4)) and all(value % 1 == 0 for value in by_site)
         words = {
             "lattice": " ".join(lattice.axes),
             "displacement": " ".join(lattice.displacements),
             "e": f"{largest:g}",
             "total": "integer" if whole else "real",
+            "moment": "integer" if model.components == 1 else "real",
         }
         sizes = {**dict(zip(lattice.axes, lattice.shape, strict=True)), **lattice.displacements}
-        return Expected(self.holds.format(**words), {**sizes, "visible": lattice.sites, **self.along(settings)})
+        along = {**sizes, "visible": lattice.sites, **self.along(settings)}
+        return Expected(self.holds.format(**words), along, model.states)
 
     def told(self, task: Task, found: Any) -> xr.Dataset:
         """What was computed as labelled data, with their units and the flags."""

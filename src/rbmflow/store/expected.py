@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,10 +41,12 @@ class Expected:
 
     variables: str
     """A line for each group of variables that are alike, `names: sort[dims] low high`. Sorts are integer, real, truth,
-    text and spin (-1 and +1 alone); a range is inclusive and may be left out, NaN is in each, N is the number of
+    text and spin (states alone); a range is inclusive and may be left out, NaN is in each, N is the number of
     sites."""
     along: Mapping[str, int | Sequence[Any]] = field(default_factory=dict)
     """By dimension, wherever it occurs, its length, or the values of its coordinate."""
+    states: tuple[int, ...] = (-1, 1)
+    """Labels of the model."""
 
     def fault(self, dataset: xr.Dataset) -> str | None:
         """Say what is wrong with data, if anything is."""
@@ -53,7 +57,7 @@ class Expected:
             told = isinstance(asked, int) or (name in dataset.coords and dataset[name].values.tolist() == list(asked))
             if not told:
                 return f"{name} is not that of the settings"
-        faults = (_of_variable(dataset, name, one) for name, one in self.declared().items())
+        faults = (_of_variable(dataset, name, one, self.states) for name, one in self.declared().items())
         return next(filter(None, faults), None)
 
     def declared(self) -> dict[str, Declared]:
@@ -72,7 +76,7 @@ class Expected:
         return float(text[:-1]) * sites if text.endswith("N") and isinstance(sites, int) else float(text)
 
 
-def _of_variable(dataset: xr.Dataset, name: str, declared: Declared) -> str | None:
+def _of_variable(dataset: xr.Dataset, name: str, declared: Declared, states: tuple[int, ...]) -> str | None:
     if name not in dataset.variables:
         return f"{name} is missing"
     variable, (sort, dims, limits) = dataset.variables[name], declared
@@ -81,7 +85,8 @@ def _of_variable(dataset: xr.Dataset, name: str, declared: Declared) -> str | No
         return f"{name} is {there} in place of {sort} [{' '.join(dims)}]"
     values = variable.values
     if sort == "spin":
-        return None if bool((abs(values) == 1).all()) else f"{name} holds others than -1 and +1"
+        fits = functools.reduce(operator.or_, (values == state for state in states))
+        return None if bool(fits.all()) else f"{name} holds others than the states {', '.join(map(str, states))}"
     if limits is not None and values.size:
         low, high = limits
         margin = _ROUNDING if sort == "real" else 0

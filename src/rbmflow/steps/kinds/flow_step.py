@@ -19,7 +19,7 @@ def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
     holds="""
         spins: spin[snapshot chain {lattice}]
         energy: {total}[iteration chain] -{e}N {e}N
-        magnetization: integer[iteration chain] -1N 1N
+        magnetization: {moment}[iteration chain] -1N 1N
         long_wave: real[iteration chain] 0 inf
         correlation: real[iteration {displacement}] -1 1
         diverged: truth[]

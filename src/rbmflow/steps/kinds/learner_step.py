@@ -32,7 +32,7 @@ def learner(task: Task) -> Any:
     made = untrained(for_making, task.model, settings, source)
     # "CD", which no other map can have, stands for the recipe of the kind.
     recipe = MACHINES[settings.kind].recipe if training.estimator == "CD" else training.estimator
-    updates, seen = 0, Epochs(*[np.full(training.epochs, np.nan)] * 3)
+    updates, seen = 0, Epochs(*[jax.device_put(np.full(training.epochs, np.nan, np.float32))] * 3)
     if recipe is not None:
         spins = Draws.from_dataset(task.parents[0]).at(task.settings["temperatures"]).spins
         rows = spins.reshape(-1, *task.model.lattice.shape)

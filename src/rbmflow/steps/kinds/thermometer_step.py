@@ -1,9 +1,16 @@
 """The neural thermometer of a run, trained on configurations of its own at the temperatures of the run."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rbmflow.settings import ThermometerSettings
-from rbmflow.steps.kind import Task, asked, step
+from rbmflow.steps.kind import Task, asked, step, system
+
+
+def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
+    model, lattice = system(settings)
+    inputs, hidden = lattice.sites * model.components, asked(settings, ThermometerSettings).hidden
+    return {"visible": inputs, "hidden": hidden, "bin": settings["temperatures"]}
 
 
 @step(
@@ -16,7 +23,7 @@ from rbmflow.steps.kind import Task, asked, step
         class_bias: real[bin]
         mean_class: real[temperature]
     """,
-    along=lambda settings: {"hidden": asked(settings, ThermometerSettings).hidden, "bin": settings["temperatures"]},
+    along=_along,
 )
 def thermometer(task: Task) -> Any:
     """Train it."""
