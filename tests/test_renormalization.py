@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+import rbmflow as rf
 from rbmflow._checks import InvalidInput
 from rbmflow.renormalization import decimate, decimated_coupling, majority_rule, migdal_kadanoff_coupling
 
@@ -44,3 +45,15 @@ def test_migdal_kadanoff_fixed_point_and_exponent():
     assert fixed == pytest.approx(0.3047, abs=1e-4)
     slope = (migdal_kadanoff_coupling(fixed + 1e-6) - migdal_kadanoff_coupling(fixed - 1e-6)) / 2e-6
     assert np.log2(slope) == pytest.approx(0.747, abs=1e-3)
+
+
+def test_block_spins_of_any_model_are_the_most_frequent_states():
+    model = rf.potts(rf.honeycomb(4), 3)
+    spins = np.random.default_rng(0).integers(0, 3, (4000, *model.lattice.shape)).astype(np.int8)
+    blocks = np.asarray(majority_rule(jax.random.key(2), spins, 2, model))
+    inner = spins.reshape(4000, 2, 2, 2, 2, 2).transpose(0, 1, 3, 5, 2, 4).reshape(4000, 2, 2, 2, 4)
+    votes = np.stack([(inner == state).sum(axis=-1) for state in range(3)], axis=-1)
+    assert (np.take_along_axis(votes, blocks[..., None].astype(int), -1)[..., 0] == votes.max(axis=-1)).all()
+    tied = blocks[(votes == [2, 2, 0]).all(axis=-1)]
+    assert abs(tied.mean() - 0.5) < 2.5 / np.sqrt(tied.size)
+    np.testing.assert_array_equal(decimate(spins, 2, model), inner[..., 0])

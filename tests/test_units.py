@@ -8,7 +8,13 @@ from scipy.special import log_softmax
 import rbmflow as rf
 from rbmflow import enumeration
 from rbmflow.equilibrium.enumerated import all_states
-from rbmflow.likelihood import annealed_log_partition, trajectory_log_partition
+from rbmflow.likelihood import (
+    annealed_log_partition,
+    ising_divergence,
+    log_mixture_probability,
+    stationary_law,
+    trajectory_log_partition,
+)
 from rbmflow.maps import Gibbs
 from rbmflow.rbm import RBM, of_arrays
 from rbmflow.settings import MachineSettings
@@ -186,3 +192,21 @@ def test_one_hidden_unit_a_bond_makes_the_ising_model_and_its_flow_ends_there(la
     for start in (rf.hot(1, rf.ising(lattice), chains), rf.cold(2, rf.ising(lattice), chains)):
         ends = energy(rf.iterate(4, machine, start, 60).spins)
         assert abs(ends.mean() - mean) < 5 * ends.std() / np.sqrt(chains)
+
+
+@pytest.mark.parametrize("grid", [(0.0, 0.5, 1.0), (0.7,)])
+def test_the_mixture_of_a_potts_model_and_its_excess_are_sums(grid):
+    model = rf.potts(rf.square(2, 3), 3)
+    every = all_states(model)
+    log_mixture = log_mixture_probability(model, grid, every)
+    energies = np.asarray(model.total_energy(every), float)
+    rows = [log_softmax(-energies / t if t else np.where(energies == energies.min(), 0.0, -np.inf)) for t in grid]
+    np.testing.assert_allclose(np.exp(log_mixture), np.exp(rows).mean(axis=0), atol=1e-9)
+    draws = rf.sample(0, model, grid, 400)
+    free = RBM.random(1, 6, MachineSettings(hidden=3, initial_scale=0.0), (0, 1, 2))
+    excess = rf.excess_nats(free, model, draws, rf.log_partition(0, free))
+    assert abs(excess.mean - float(np.exp(log_mixture) @ log_mixture) - 6 * np.log(3)) < 1e-6
+    found = stationary_law(free, model, draws)
+    assert abs(found.energy + 2 / 3) < 1e-6
+    assert found.temperature > 1e3
+    assert 0 < ising_divergence(model, (0.5, 1.0)) < 1

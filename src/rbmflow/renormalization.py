@@ -6,29 +6,46 @@ import numpy as np
 from jaxtyping import Int8
 
 from rbmflow._checks import Problems
-from rbmflow._doors import AnyKey, Configurations, Numbers, key_of, numbers_of, spins_of
+from rbmflow._doors import AnyKey, Configurations, Numbers, key_of, numbers_of, spins_of, states_in
 from rbmflow._own_settings import own_settings
 from rbmflow._types import Array
+from rbmflow.model import Model, model_of
 
 
-def _blocks(spins: Configurations, block: int) -> Int8[Array, "*batch block_y inner_y block_x inner_x"]:
-    own = jnp.asarray(spins_of(spins))
-    ly, lx = own.shape[-2:]
+def _blocks(spins: Configurations, block: int, model: Model | None) -> Int8[Array, "*outer inner"]:
+    """Configurations with the sites of every block along the last axis, and the basis of a cell before the blocks."""
+    lattice = None if model is None else model_of(model).lattice
+    states = states_in(spins) if model is None else model.states
+    own = jnp.asarray(spins_of(spins, None if lattice is None else lattice.shape, states=states))
+    cells = own.shape[-2:] if lattice is None else lattice.cells
+    basis = () if lattice is None or lattice.basis == 1 else (lattice.basis,)
     problems = Problems()
     side = problems.whole("block", block, 2)
-    fits = ly % side == 0 and lx % side == 0
-    problems.unless(fits, "block", block, f"it must be at least 2 and divide both sides of {(ly, lx)}")
+    fits = all(length % side == 0 for length in cells)
+    problems.unless(fits, "block", block, f"it must be at least 2 and divide all sides of {tuple(cells)}")
     problems.done()
-    return own.reshape(*own.shape[:-2], ly // side, side, lx // side, side)
+    batch, axes = own.shape[: own.ndim - len(cells) - len(basis)], len(cells)
+    split = own.reshape(*batch, *(n for length in cells for n in (length // side, side)), *basis)
+    first = len(batch)
+    outer = [*range(first), *range(first, first + 2 * axes, 2), *range(first + 2 * axes, split.ndim)]
+    turned = jnp.transpose(split, (*outer, *range(first + 1, first + 2 * axes, 2)))
+    return turned.reshape(*turned.shape[: len(outer)], side**axes)
 
 
 @own_settings
-def majority_rule(key: AnyKey, spins: Configurations, block: int = 2) -> Int8[Array, "*batch block_y block_x"]:
-    r"""Block-spin transformation: each block becomes the sign of its sum, ties drawn at random by the key.
+def majority_rule(key: AnyKey, spins: Configurations, block: int = 2, model: Model | None = None) -> Int8[Array, "..."]:
+    r"""Block-spin transformation: each block becomes its most frequent state, ties drawn at random by the key.
 
-    It gives int8 [..., y / block, x / block] and refuses blocks that do not divide both sides (`InvalidInput`).
+    It gives int8 [..., y / block, x / block] and refuses blocks that do not divide all sides (`InvalidInput`). Of
+    Ising spins it is the sign of the sum,
 
-    .. math:: s'_B = \mathrm{sgn} \sum_{i \in B} s_i
+    .. math:: s'_B = \mathrm{sgn} \sum_{i \in B} s_i.
+
+    Parameters
+    ----------
+    model
+        The model of the spins, where these are no Ising spins on a square lattice. Sites of one basis are blocked by
+        themselves.
 
     References
     ----------
@@ -40,15 +57,22 @@ def majority_rule(key: AnyKey, spins: Configurations, block: int = 2) -> Int8[Ar
     >>> majority_rule(jax.random.key(0), jnp.ones((4, 4), jnp.int8)).tolist()
     [[1, 1], [1, 1]]
     """
-    sums = _blocks(spins, block).sum(axis=(-3, -1), dtype=jnp.int32)
-    coin = jnp.where(jax.random.bernoulli(key_of(key), shape=sums.shape), 1, -1)
-    return jnp.where(sums == 0, coin, jnp.sign(sums)).astype(jnp.int8)
+    blocks = _blocks(spins, block, model)
+    states = states_in(spins) if model is None else model.states
+    votes = jnp.stack([jnp.sum(blocks == state, axis=-1, dtype=jnp.int32) for state in states], axis=-1)
+    if len(states) == 2:
+        # One coin a block, as it always was.
+        coin = jax.random.bernoulli(key_of(key), shape=votes.shape[:-1])
+        second = jnp.where(votes[..., 0] == votes[..., 1], coin, votes[..., 1] > votes[..., 0])
+        return jnp.where(second, states[1], states[0]).astype(jnp.int8)
+    ranked = votes + jax.random.uniform(key_of(key), votes.shape)
+    return jnp.asarray(states, jnp.int8)[jnp.argmax(ranked, axis=-1)]
 
 
 @own_settings
-def decimate(spins: Configurations, block: int = 2) -> Int8[Array, "*batch block_y block_x"]:
-    """Decimation: keep one spin of every block, int8 [..., y / block, x / block]."""
-    return _blocks(spins, block)[..., :, 0, :, 0]
+def decimate(spins: Configurations, block: int = 2, model: Model | None = None) -> Int8[Array, "..."]:
+    """Decimation: keep one spin of every block, int8 [..., y / block, x / block], as `majority_rule`."""
+    return _blocks(spins, block, model)[..., 0]
 
 
 def decimated_coupling(coupling: Numbers) -> np.ndarray:

@@ -35,8 +35,8 @@ SMALLEST_SHARE = 0.01
 FEWEST_EFFECTIVE = 50
 """Effective number of draws below which their weights do not tell their own noise."""
 
-MOST_SUMMED = 16
-"""Sites up to which sums go over all configurations."""
+MOST_SUMMED = 2**16
+"""Configurations up to which sums go over all."""
 
 SIGMAS = 3.0
 """Standard errors by which flows must find more of the machine than the draws have, for these not to be used."""
@@ -59,7 +59,8 @@ def log_weights(machine: RBM, model: Model, draws: Draws) -> Float[np.ndarray, "
 
     The *effective share* :math:`(\sum e^w)^2 / n \sum e^{2w}` says how many of the draws count.
 
-    The draws are independent and exact, as many at each temperature of the mixture, of a model without field.
+    The draws are independent and exact, as many at each temperature of the mixture, of a model whose Z is known
+    (`equilibrium.known`).
     """
     allowed = "they must be Draws, with their temperatures"
     Problems.only(isinstance(draws, Draws), "draws", type(draws).__name__, allowed)
@@ -68,8 +69,8 @@ def log_weights(machine: RBM, model: Model, draws: Draws) -> Float[np.ndarray, "
 
 
 def states_of(model: Model) -> Int8[np.ndarray, "state y x"] | None:
-    """All configurations of a lattice of at most 16 sites, None of a larger one."""
-    return all_states(model) if model.lattice.sites <= MOST_SUMMED else None
+    """All configurations of a model of at most 2^16, None of a larger one."""
+    return all_states(model) if len(model.states) ** model.lattice.sites <= MOST_SUMMED else None
 
 
 def unusable(weights: Float[np.ndarray, "temperature draw"], draws: Draws) -> str:
@@ -154,10 +155,10 @@ def excess_nats(machine: RBM, model: Model, held_out: Draws, partition: LogParti
 
     .. math:: \langle \ln p_{mixture}(v) - \ln p_{RBM}(v) \rangle_{held\ out} = \ln Z - \langle w \rangle
 
-    Its expectation over the mixture is the Kullback-Leibler divergence: zero for a perfect machine. Up to 16 sites,
-    with an exact ln Z, it is the divergence itself, summed over all configurations. With ln Z by weighted draws it is
-    :math:`\langle e^x - 1 - x \rangle` of :math:`x = w - \ln Z`, which is the same number, never below zero, and of
-    smaller error. By other ways noise may bring it below zero, and a flag says so. Where the
+    Its expectation over the mixture is the Kullback-Leibler divergence: zero for a perfect machine. Up to 2^16
+    configurations, with an exact ln Z, it is the divergence itself, summed over all of them. With ln Z by weighted
+    draws it is :math:`\langle e^x - 1 - x \rangle` of :math:`x = w - \ln Z`, which is the same number, never below
+    zero, and of smaller error. By other ways noise may bring it below zero, and a flag says so. Where the
     configurations show more of the machine than an ln Z that is not a sum, by more than three standard errors, the
     error reaches up to it, with a flag.
 

@@ -9,11 +9,11 @@ from jaxtyping import Float, Int
 from scipy.optimize import brentq
 from scipy.special import expit, logsumexp
 
-from rbmflow import exact
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import Configurations, Temperatures, rows_of, temperatures_of
 from rbmflow._own_settings import own_settings
-from rbmflow.model import Model, free_lattice
+from rbmflow.equilibrium import Equilibrium, known
+from rbmflow.model import Model, model_of
 from rbmflow.rbm import RBM, machine_of
 from rbmflow.settings import LARGEST_SUMMED_LAYER
 
@@ -102,6 +102,14 @@ def log_probability(machine: RBM, data: Configurations, partition: LogPartition)
     return -free_energy(machine, np.asarray(machine.units.from_spins(rows), np.float64)) - partition.value
 
 
+def equilibrium_of(model: Model) -> Equilibrium:
+    """The equilibrium of a model that is known without a draw; other models are refused."""
+    truth = known(model_of(model))
+    if truth is None:
+        raise InvalidInput(Problem("model", model, "its partition function must be known by formulas or a sum"))
+    return truth
+
+
 @own_settings
 def log_mixture_probability(
     model: Model, temperatures: Temperatures, data: Configurations
@@ -110,19 +118,19 @@ def log_mixture_probability(
 
     .. math:: \ln p(v) = \ln \frac1K \sum_{k=1}^K \frac{e^{-E(v) / T_k}}{Z(T_k)}
 
-    T = 0 is the equal mixture of the two ground states. The configurations are as for `log_probability`, those of
-    another lattice are refused, and so is a model in a field.
+    T = 0 is the equal mixture of the ground states. The configurations are as for `log_probability`, those of another
+    lattice are refused, and so is a model whose Z is not known without draws (`equilibrium.known`).
     """
-    lattice = free_lattice(model)
-    sites, grid = lattice.sites, temperatures_of(temperatures)
-    spins = rows_of(data, sites, shape=lattice.shape)
-    energies = np.asarray(model.total_energy(spins.reshape(-1, *lattice.shape)), np.float64)
+    truth, lattice, grid = equilibrium_of(model), model.lattice, temperatures_of(temperatures)
+    spins = rows_of(data, lattice.sites, shape=lattice.shape, states=model.states)
+    energies = np.asarray(model.total_energy(spins.reshape(-1, *lattice.shape)), np.float64).round(5)
     # There are far fewer levels than configurations.
     energy, level = np.unique(energies, return_inverse=True)
     warm = np.array([temperature for temperature in grid if temperature > 0])[:, None]
-    rows = -energy / warm - exact.log_partition(model, warm)
+    rows = -energy / warm - truth.log_partition(warm)
     if grid[0] == 0:
-        rows = np.concatenate([np.where(energy == -2.0 * sites, -np.log(2), -np.inf)[None], rows])
+        ground = np.abs(energy - truth.ground_energy) < 1e-3 * model.step
+        rows = np.concatenate([np.where(ground, -truth.log_excitations(0.0), -np.inf)[None], rows])
     return (np.asarray(logsumexp(rows, axis=0)) - np.log(len(rows)))[level]
 
 

@@ -5,12 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import logsumexp, rel_entr
 
-from rbmflow import equilibrium, exact
 from rbmflow._doors import Temperatures, temperatures_of
 from rbmflow._own_settings import own_settings
 from rbmflow.dataset import Draws
 from rbmflow.likelihood.importance import log_weights, states_of, unusable, weighted_mean
-from rbmflow.likelihood.partition import LogPartition, log_probability
+from rbmflow.likelihood.partition import LogPartition, equilibrium_of, log_probability
 from rbmflow.model import Model
 from rbmflow.observables import ENERGY
 from rbmflow.rbm import RBM
@@ -24,20 +23,20 @@ class Stationary(NamedTuple):
     """Mean energy per site."""
     temperature: float = np.nan
     temperature_error: float = np.nan
-    """T*, at which an Ising model has this energy, in J/k_B."""
+    """T*, at which the model has this energy, in J/k_B."""
     mixture_overlap: float = np.nan
     ising_overlap: float = np.nan
-    """Overlaps of the distribution of energies with those of the training mixture and of the Ising model at T*."""
+    """Overlaps of the distribution of energies with those of the training mixture and of the model at T*."""
 
 
 @own_settings
 def stationary_law(machine: RBM, model: Model, draws: Draws) -> Stationary:
-    r"""The energies of a machine at equilibrium, by weighted draws of the exact mixture, or all states of 16 spins.
+    r"""The energies of a machine at equilibrium, by weighted draws of the exact mixture, or all of at most 2^16 states.
 
     .. math:: P(E) = \sum_{v: E(v) = E} p(v), \qquad \langle E \rangle_{T^*} = \sum_E E\, P(E)
 
     No chain is needed, so slow machines are no worse off than fast ones; how long their chains take is another
-    question. That T* is a number does not make the law that of an Ising model: the overlaps say how near it is.
+    question. That T* is a number does not make the law that of the model: the overlaps say how near it is.
     The draws are as for `log_weights`; all is NaN where they do not stand for the machine.
 
     Examples
@@ -58,18 +57,20 @@ def stationary_law(machine: RBM, model: Model, draws: Draws) -> Stationary:
             return Stationary()
     part = np.exp(weights - logsumexp(weights))
     total = np.asarray(model.total_energy(spins)).reshape(part.shape)
-    sites, levels = model.lattice.sites, exact.density_of_states(model)[0]
+    truth, sites = equilibrium_of(model), model.lattice.sites
+    levels = truth.levels().energy
     if states is None:
         energy, error = weighted_mean(part, total / sites)
     else:
         energy, error = float((part * total).sum()) / sites, 0.0
     around = energy + np.array([-error, 0.0, error])
-    temperatures = equilibrium.exact(model).curve(ENERGY).temperature_of(around)
+    temperatures = truth.curve(ENERGY).temperature_of(around)
     with np.errstate(invalid="ignore"):
         width = float(np.ptp(temperatures)) / 2
-    seen = np.bincount(np.searchsorted(levels, total.ravel()), part.ravel(), levels.size)
-    mixture = exact.energy_distribution(model, draws.temperatures).mean(axis=0)
-    ising = exact.energy_distribution(model, float(temperatures[1]))
+    nearest = np.searchsorted((levels[1:] + levels[:-1]) / 2, total.ravel())
+    seen = np.bincount(nearest, part.ravel(), levels.size)
+    mixture = truth.distribution(draws.temperatures).mean(axis=0)
+    ising = truth.distribution(float(temperatures[1]))
     overlaps = (float(np.minimum(seen, other).sum()) for other in (mixture, ising))
     return Stationary(energy, error, float(temperatures[1]), width, *overlaps)
 
@@ -87,7 +88,7 @@ def ising_divergence(model: Model, temperatures: Temperatures) -> float:
     >>> round(ising_divergence(rf.ising(rf.square(4)), [k / 4 for k in range(25)]), 4)
     0.2294
     """
-    mixture = exact.energy_distribution(model, temperatures_of(temperatures)).mean(axis=0)
-    levels = exact.density_of_states(model)[0]
-    best = equilibrium.exact(model).curve(ENERGY).temperature_of(mixture @ levels / model.lattice.sites)
-    return float(rel_entr(mixture, exact.energy_distribution(model, float(best))).sum())
+    truth = equilibrium_of(model)
+    mixture, levels = truth.distribution(temperatures_of(temperatures)).mean(axis=0), truth.levels().energy
+    best = truth.curve(ENERGY).temperature_of(mixture @ levels / model.lattice.sites)
+    return float(rel_entr(mixture, truth.distribution(float(best))).sum())
