@@ -16,7 +16,7 @@ from rbmflow._checks import InvalidInput
 from rbmflow.settings import MachineSettings, TrainingSettings
 from rbmflow.steps.restoring import at_rest, restored
 from rbmflow.steps.resuming import FILE, save_state, train_resuming
-from rbmflow.training import MapTraining, fit
+from rbmflow.training import MapTraining, Reconstruction, fit
 
 MODEL = rf.ising(rf.square(4))
 START = rf.hot(jax.random.key(1), MODEL, 6)
@@ -191,9 +191,15 @@ def test_settings_that_a_machine_does_not_have(settings, field):
     assert [problem.field for problem in caught.value.problems] == [field]
 
 
-def test_a_map_learns_by_a_loss_alone():
+def test_a_map_learns_by_a_loss_alone_and_from_configurations_of_its_model():
+    one = TrainingSettings(epochs=1, batch=5)
     with pytest.raises(InvalidInput, match="loss"):
-        rf.train_map(0, coder(), START, TrainingSettings(epochs=1, batch=5), "PCD")
+        rf.train_map(0, coder(), START, one, "PCD")
+    for wrong in (np.asarray(START) / 2, np.ones((6, 4, 5))):
+        with pytest.raises(InvalidInput, match="data"):
+            rf.train_map(0, coder(), wrong, one)
+    by_name, by_value = (rf.train_map(0, coder(), START, one, own)[0] for own in ("Reconstruction", Reconstruction()))
+    assert eqx.tree_equal(by_name, by_value)
 
 
 def test_the_example_of_torch():

@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Array, Int8
 
 from rbmflow._checks import Problems
-from rbmflow._doors import AnyKey, Configurations
+from rbmflow._doors import AnyKey, Configurations, spins_of
 from rbmflow._own_settings import own_settings
 from rbmflow.maps import Map, map_of
 from rbmflow.random import key_for, split
@@ -32,13 +32,15 @@ class MapTraining(Fit[TrainingSettings]):
     untrained: Any
 
     @classmethod
-    def of(cls, untrained: Map, data: Int8[Any, "sample *lattice"], settings: TrainingSettings, recipe: str):
-        """Training of a map by the recipe of this name."""
+    def of(
+        cls, untrained: Map, data: Int8[Any, "sample *lattice"], settings: TrainingSettings, recipe: str | Loss
+    ) -> MapTraining:
+        """Training of a map by a recipe, or that of this name."""
         arrays, still = eqx.partition(map_of(untrained), eqx.is_inexact_array)
-        own = RECIPES[recipe]
+        own = RECIPES[recipe]() if isinstance(recipe, str) else recipe
         allowed = "a map that is no RBM learns by a loss, such as Reconstruction"
-        Problems.only(isinstance(own, type) and issubclass(own, Loss), "estimator", recipe, allowed)
-        return cls(jax.device_put(np.asarray(data)), settings, own(), still, arrays)
+        Problems.only(isinstance(own, Loss), "estimator", recipe, allowed)
+        return cls(jax.device_put(np.asarray(data)), settings, own, still, arrays)
 
     @property
     def optimiser(self) -> optax.GradientTransformation:
@@ -74,7 +76,7 @@ def train_map(
     untrained: Map,
     data: Configurations,
     training: TrainingSettings | None = None,
-    recipe: str = "Reconstruction",
+    recipe: str | Loss = "Reconstruction",
     *,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Any, Epochs]:
@@ -91,6 +93,8 @@ def train_map(
         Configurations on a lattice of two axes or of the shape that the map knows.
     training
         Epochs, batch, optimiser and schedule; what belongs to the estimators of an RBM is not used.
+    recipe
+        A name, or a `Loss` of one's own.
     progress
         Called between chunks with the fraction done.
 
@@ -117,6 +121,7 @@ def train_map(
     (5, 4, 4)
     """
     shape = getattr(untrained, "shape", None) or np.shape(data)[-2:]
-    rows = np.asarray(data, np.int8).reshape(-1, *shape)
+    spins = spins_of(data, shape, "data", states=getattr(untrained, "states", (-1, 1)))
+    rows = np.asarray(spins).reshape(-1, *shape)
     whole = MapTraining.of(untrained, rows, training or TrainingSettings(), recipe)
     return whole.whole(whole.start(key), whole.finished, progress)
