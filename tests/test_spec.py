@@ -298,3 +298,50 @@ def test_settings_of_python_callers_are_checked_too():
         spec.Spec("x", types={"X": TypeSettings(minimum=7.0)})
     with pytest.raises(InvalidInput, match="seed = -1"):
         spec.Spec("x", seed=-1)
+
+
+@pytest.mark.parametrize(
+    ("data", "fields"),
+    [
+        ({"model": {"kind": "potts", "q": 1}, "lattice": {"length": 1}}, ["model.q", "lattice.length"]),
+        (
+            {"model": {"kind": "clock", "field": 0.1, "crystal_field": 1.0}},
+            ["model.q", "model.field", "model.crystal_field"],
+        ),
+        ({"model": {"q": 3, "couplings": [1.0, float("nan")]}}, ["model.q", "model.couplings"]),
+        ({"model": {"couplings": [1.0, 1.0, 1.0, 1.0]}, "lattice": {"kind": "triangular"}}, ["model.couplings"]),
+        ({"model": {"couplings": [-1.0]}, "lattice": {"kind": "triangular"}}, ["model.couplings"]),
+        ({"lattice": {"kind": "cubic", "cells": [4, 4]}}, ["lattice.cells"]),
+        ({"lattice": {"kind": "hypercubic"}}, ["lattice.cells"]),
+        (
+            {"lattice": {"kind": "kagome"}, "flow": {"along_training": True}, "types": {"X": {"data": "mean-field"}}},
+            ["flow.along_training", "types.X.data"],
+        ),
+        ({"model": {"field": 0.5}, "renormalization": {"length": 40}}, ["renormalization.length"]),
+        (
+            {"sampling": {"temperatures": {"from": 2, "to": 1, "count": 1, "unit": "K"}}},
+            [f"sampling.temperatures.{name}" for name in ("to", "count", "unit")],
+        ),
+        (
+            {"model": {"field": 0.5}, "sampling": {"temperatures": {"from": 0, "to": 2, "count": 5, "unit": "T_c"}}},
+            ["sampling.temperatures.unit"],
+        ),
+    ],
+)
+def test_models_and_lattices_that_there_are_not_are_refused_all_at_once(data, fields):
+    with pytest.raises(InvalidInput) as error:
+        spec.parse({"name": "x", **data})
+    assert [problem.field for problem in error.value.problems] == fields
+
+
+def test_temperatures_in_units_of_the_critical_one():
+    table = {"from": 0.5, "to": 1.5, "count": 3, "unit": "T_c"}
+    found = spec.parse(
+        {
+            "name": "x",
+            "lattice": {"kind": "triangular"},
+            "sampling": {"temperatures": table},
+            "flow": {"starts": ["hot"]},
+        }
+    )
+    assert found.sampling.temperatures == pytest.approx([part * 4 / math.log(3) for part in (0.5, 1.0, 1.5)])

@@ -27,6 +27,7 @@ from rbmflow.settings import (
     FlowSettings,
     LatticeSettings,
     MachineSettings,
+    ModelSettings,
     SamplingSettings,
     ThermometerSettings,
     TrainingSettings,
@@ -573,3 +574,34 @@ def test_the_smallest_lattice_has_results(tmp_path):
     results = found[graph(spec)[-1].hash]
     assert results["projection_mean"].sizes["leading"] == results["leading_vector"].sizes["leading"] == 6
     assert results["projection_mean"].isel(temperature=1).notnull().sum() == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "lattice"),
+    [
+        (ModelSettings(field=0.5), LatticeSettings(length=3)),
+        (ModelSettings(), LatticeSettings(kind="honeycomb", length=2)),
+        (ModelSettings(couplings=(1.0, 1.0, 0.5)), LatticeSettings(kind="cubic", cells=(2, 2, 3))),
+        (ModelSettings(), LatticeSettings(kind="triangular", length=5)),
+    ],
+    ids=["field", "honeycomb", "cubic", "triangular"],
+)
+def test_a_run_of_another_model_goes_from_draws_to_the_report(tmp_path, model, lattice):
+    sampling = SamplingSettings(temperatures=(0.0, 1.5, 3.0, 6.0, math.inf), draws=40)
+    flow = FlowSettings(starts=("cold", "hot"), chains=30, iterations=4)
+    changed = {"model": model, "lattice": lattice, "sampling": sampling, "flow": flow, "types": {"V": TypeSettings()}}
+    spec = dataclasses.replace(TINY, **changed)
+    done = {}
+    for step in graph(spec):
+        found = compute(step, tuple(done[parent.hash] for parent in step.parents), tmp_path, lambda part: None)
+        assert expected_of(step.kind, step.settings).fault(found) is None, step.name
+        done[step.hash] = found
+    assert ("spectrum" in {step.kind for step in graph(spec)}) == (lattice.kind == "square")
+    assert "likelihood" not in {step.kind for step in graph(spec)}
+    assert found["temperature_mean"].notnull().any()
+    assert found.attrs["lattice"].startswith(lattice.kind)
+    verdicts = judge(found)
+    assert [one.verdict for one in verdicts if one.id == "V-to-Tc"] == ["not tested"]
+    page = report.render(found, {"name": "other", "run": "other-0", "steps": []}, verdicts)
+    assert f"{lattice.kind} torus" in page

@@ -244,7 +244,8 @@ class SamplingSettings(Settings):
     """The spin configurations that the machines and the neural thermometer learn from."""
 
     temperatures: tuple[float, ...] = checked(PAPER_GRID, Problems.temperatures)
-    """Temperatures in J/k_B, increasing; 0 and inf are allowed."""
+    """Temperatures in J/k_B, increasing; 0 and inf are allowed. Or evenly spaced ones,
+    {from = 0.0, to = 2.65, count = 25, unit = "T_c"}, in units of the model's T_c where it is known, else "J/k_B"."""
     draws: int = checked(1000, Problems.whole, 1)
     """Configurations drawn at each temperature."""
     method: MethodName = checked("auto", Problems.one_of, get_args(MethodName.__value__))

@@ -153,5 +153,5 @@ def correlations(results: xr.Dataset) -> Figure:
             axes.axhline(0.0, color=style.INK, linewidth=0.4)
             axes.plot(distance, null, **marks.NULL)
             panels.shaded_lines(axes, distance, flow, "correlation", look.colour, ".")
-        marks.side_labels(row[-1], {"null": null[-1]})
+        marks.side_labels(row[-1], {"null": float(null[-1])})
     return drawn

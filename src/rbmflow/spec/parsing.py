@@ -15,6 +15,7 @@ import tomli_w
 
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow.spec.contents import Spec
+from rbmflow.spec.grids import expanded
 
 _DEEPEST = 12
 """Keys and lists inside one another; the deepest field of a sweep has six."""
@@ -57,7 +58,8 @@ def parse(data: Mapping[str, Any]) -> Spec:
     `InvalidInput` has every problem found, each under the dotted name of its field.
     """
     Problems.only("sweep" not in data, "sweep", data.get("sweep"), "this is read by load_sweep; one run has none")
-    return settings_from(Spec, data, "a spec")
+    refuse_monsters(data)
+    return settings_from(Spec, expanded(data), "a spec")
 
 
 def settings_from[T](of: type[T], data: Mapping[str, Any], called: str) -> T:
