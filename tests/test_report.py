@@ -181,7 +181,7 @@ def test_explorer_data_holds_probabilities_and_configurations(results):
     data = json.loads(json.dumps(explorer_data(results), allow_nan=False))
     expected = results["probability_mean"].transpose("machine", "classifier", "start", "iteration", "bin").values
     np.testing.assert_allclose(np.array(data["probability"]) * data["unit"], expected, atol=0.5001 * data["unit"])
-    spins = np.array([1 if c == "+" else -1 for c in data["configurations"][1][2][3]]).reshape(data["lattice"])
+    spins = np.array([1 if c == "1" else -1 for c in data["configurations"][1][2][3]]).reshape(data["lattice"])
     np.testing.assert_array_equal(spins, results["example"].isel(machine=1, start=2, snapshot=3))
 
 

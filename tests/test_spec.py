@@ -154,7 +154,7 @@ def test_windows_and_lists_keep_temperatures_that_rounding_has_moved():
     ],
 )
 def test_temperatures_that_float32_cannot_tell_apart_are_refused(temperatures, sentence):
-    data = {"name": "x", "flow": {"starts": ["hot"]}}
+    data = {"name": "x", "flow": {"starts": ["hot"]}, "types": {"V": {}}}
     assert any(sentence in told for told in problems(data | {"sampling": {"temperatures": temperatures}}))
     assert any(sentence in told for told in problems(data | {"types": {"V": {"temperatures": temperatures}}}))
 
@@ -342,6 +342,7 @@ def test_temperatures_in_units_of_the_critical_one():
             "lattice": {"kind": "triangular"},
             "sampling": {"temperatures": table},
             "flow": {"starts": ["hot"]},
+            "types": {"V": {}},
         }
     )
     assert found.sampling.temperatures == pytest.approx([part * 4 / math.log(3) for part in (0.5, 1.0, 1.5)])

@@ -37,8 +37,12 @@ def wave_products(model: Model, spins: Configurations) -> Complex[Array, "..."]:
 
 def structure_factor(model: Model, spins: Configurations) -> Float[Array, "..."]:
     r"""Structure factor S(k) of configurations, a float32 with one axis k for each axis of cells."""
-    products = wave_products(model_of(model), spins)
-    return jnp.sum(products, axis=(-2, -1)).real / model.lattice.basis
+    return factor_of(wave_products(model_of(model), spins))
+
+
+def factor_of(products: Complex[Array, "..."]) -> Float[Array, "..."]:
+    """Structure factor from the products of waves, of which rounding could make less than nothing."""
+    return jnp.maximum(jnp.sum(products, axis=(-2, -1)).real / products.shape[-1], 0.0)
 
 
 def longest_wave(lattice: Lattice, factor: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from rbmflow._checks import Problems
 from rbmflow._doors import Configurations
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of
-from rbmflow.correlations import longest_wave, wave_products
+from rbmflow.correlations import factor_of, longest_wave, wave_products
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.lattice import Lattice
 from rbmflow.model import Model, model_of
@@ -180,8 +180,12 @@ def _sums(model: Model, spins: Int8[Array, "iteration chain *lattice"]) -> tuple
             correlation = jnp.take((correlation + reversed_one) / 2, np.arange(side // 2 + 1), axis)
     scatter = jnp.std(correlation, axis=1, ddof=1) if chains > 1 else correlation[:, 0] * jnp.nan
     means = jnp.mean(correlation, axis=1), scatter / jnp.sqrt(float(chains))
-    factor = jnp.sum(products, axis=(-2, -1)).real / lattice.basis
-    return model.total_energy(spins), model.total_magnetization(spins), longest_wave(lattice, factor), *means
+    return (
+        model.total_energy(spins),
+        model.total_magnetization(spins),
+        longest_wave(lattice, factor_of(products)),
+        *means,
+    )
 
 
 def _pair(lattice: Lattice) -> tuple[int, ...]:

@@ -277,6 +277,10 @@ class MachineSettings(Settings):
     flipped: float = checked(0.0, Problems.below_one)
     """Fraction of sites that get a random label before an autoencoder sees them."""
 
+    def components(self, model: ModelSettings) -> int:
+        """Numbers of a site in the visible layer."""
+        return {"one-hot": len(model.states), "clock": 2, "labels": 1}[self.code] if len(model.states) > 2 else 1
+
     def compare(self, problems: Problems) -> None:
         """Note what an RBM does not have, and what only it has."""
         own = ("units", "biases", "initial_scale", "code")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -95,16 +95,20 @@ def receptive_fields(results: xr.Dataset) -> Figure:
     section="examples",
     by="machine",
     needs="example",
-    caption="One chain of the first seed, the same whatever it does. Dark is spin up, light spin down; rows are "
-    "starts, columns iterations.",
+    caption="One chain of the first seed, the same whatever it does. Dark is the highest state, light the lowest; rows "
+    "are starts, columns iterations.",
 )
 def configurations(results: xr.Dataset) -> Figure:
     """One chain of a machine's first seed along the flow: one row a start, one column a snapshot."""
     spins = results["example"].isel(machine=0).transpose("start", "snapshot", "y", "x").values
     looks, snapshots = style.start_looks(results), [int(s) for s in results["snapshot"].values]
-    side, colours = min(9.5 / (1.1 * len(snapshots)), 1.2), ListedColormap(style.SPIN_COLOURS)
+    states = results.attrs.get("states", (-1, 1))
+    side, colours = (
+        min(9.5 / (1.1 * len(snapshots)), 1.2),
+        LinearSegmentedColormap.from_list("spins", style.SPIN_COLOURS),
+    )
     names = [f"from {start}" for start in looks]
-    drawn, axes, corners = _table(spins, names, side, 0.1 * side, cmap=colours, vmin=-1, vmax=1)
+    drawn, axes, corners = _table(spins, names, side, 0.1 * side, cmap=colours, vmin=states[0], vmax=states[-1])
     height = spins.shape[2] / spins.shape[3]
     for row, label, look in zip(corners, axes.get_yticklabels(), looks.values(), strict=True):
         label.set_color(look.colour)

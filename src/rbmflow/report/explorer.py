@@ -8,6 +8,9 @@ import xarray as xr
 from rbmflow.report.summary import number
 from rbmflow.report.tables import HEADINGS, names
 
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+"""Places of states, which begin again beyond."""
+
 UNIT = 1e-5
 """Probabilities travel as whole multiples of this."""
 
@@ -16,7 +19,7 @@ def explorer_data(results: xr.Dataset) -> dict[str, Any]:
     """Return what the script of a report draws: class probabilities, readings and configurations of every flow.
 
     Arrays are nested lists in the order of the axes named in the comments; a probability is a whole multiple of `UNIT`,
-    a configuration a string of `+` and `-` in reading order, a missing number null.
+    a configuration a string of digits in reading order, the places of its states, a missing number null.
     """
     from rbmflow.figures import start_looks
     from rbmflow.figures.marks import positions, top_temperature
@@ -25,7 +28,8 @@ def explorer_data(results: xr.Dataset) -> dict[str, Any]:
     bins = results["bin"].values.astype(float)
     spins = results["example"].transpose("machine", "start", "snapshot", "y", "x").values
     shape = spins.shape
-    rows = np.where(spins > 0, "+", "-").reshape(-1, shape[-2] * shape[-1])
+    states = results.attrs.get("states", [-1, 1])
+    rows = np.array(list(DIGITS))[np.searchsorted(states, spins) % len(DIGITS)].reshape(-1, shape[-2] * shape[-1])
     configurations = np.array(["".join(row) for row in rows], object).reshape(shape[:3])
     return {
         "machines": names(results, "machine"),
@@ -47,6 +51,7 @@ def explorer_data(results: xr.Dataset) -> dict[str, Any]:
         # machine, start, iteration, thermometer
         "temperature": _numbers(results["temperature_mean"].transpose("machine", "start", "iteration", "thermometer")),
         "snapshots": [int(s) for s in results["snapshot"].values],
+        "states": len(states),
         "lattice": [int(n) for n in shape[-2:]],
         # machine, start, snapshot
         "configurations": configurations.tolist(),

@@ -112,8 +112,6 @@ class Spec:
         model, lattice = self.model, self.lattice
         kinds = f"there must be one number, or one for each of {lattice.kinds} kinds of bonds"
         problems.unless(len(model.couplings) in (0, 1, lattice.kinds), "model.couplings", model.couplings, kinds)
-        two = "an RBM has units of two values so far, so it must be ising; an autoencoder takes any"
-        problems.unless(model.kind == "ising" or self.machine.kind != "rbm", "model.kind", model.kind, two)
         cold = 0.0 in self.sampling.temperatures or "cold" in self.flow.starts
         uniform = "with negative ones the ground states may not be uniform: no temperature and no start may be T = 0"
         problems.unless(not cold or min(model.couplings, default=1) > 0, "model.couplings", model.couplings, uniform)
@@ -128,7 +126,8 @@ class Spec:
     @property
     def taken_apart(self) -> bool:
         """Whether weights are taken apart: waves and displacements of W W^T are those of the square."""
-        return self.lattice.kind == "square" and len(set(self.model.couplings)) <= 1
+        alike = self.model.kind == "ising" and len(set(self.model.couplings)) <= 1
+        return alike and self.lattice.kind == "square"
 
     @property
     def square_ising(self) -> bool:

@@ -98,6 +98,7 @@ def _words(task: Task) -> dict[str, Any]:
         "convention": ", ".join([task.model.convention, *told]),
         "lattice": f"{lattice.kind} torus {' x '.join(map(str, lattice.sides))}",
         "length": lattice.sides[0],
+        "states": list(model.states),
     }
 
 

@@ -53,12 +53,14 @@
     });
   }
 
+  const shades = Array.from({ length: data.states }, (_, k) =>
+    `color-mix(in srgb, #2d3a46 ${100 * k / (data.states - 1)}%, #f3efe6)`);
   function drawConfiguration(canvas, spins) {
     const [ly, lx] = data.lattice, pen = canvas.getContext("2d");
     canvas.width = lx;
     canvas.height = ly;
     for (let i = 0; i < spins.length; i++) {
-      pen.fillStyle = spins[i] === "+" ? "#2d3a46" : "#f3efe6";
+      pen.fillStyle = shades[parseInt(spins[i], 36)];
       pen.fillRect(i % lx, Math.floor(i / lx), 1, 1);
     }
   }

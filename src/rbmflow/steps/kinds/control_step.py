@@ -3,15 +3,15 @@
 from typing import Any
 
 from rbmflow.settings import CONTROLS, MachineSettings
-from rbmflow.steps.kind import Task, asked, step
-from rbmflow.steps.kinds.machine_step import WEIGHTS
+from rbmflow.steps.kind import Task, step
+from rbmflow.steps.kinds.machine_step import WEIGHTS, layers
 
 
 @step(
     version=1,
     takes="seed model",
     holds=WEIGHTS,
-    along=lambda settings: {"hidden": asked(settings, MachineSettings).hidden},
+    along=layers,
 )
 def control(task: Task) -> Any:
     """Make what stands in for the trained machine."""

@@ -13,10 +13,15 @@ WEIGHTS = """
 """
 
 
+def layers(settings: Mapping[str, Any]) -> dict[str, int]:
+    """Lengths of both layers."""
+    about, (model, lattice) = asked(settings, MachineSettings), system(settings)
+    return {"hidden": about.hidden, "visible": lattice.sites * about.components(model)}
+
+
 def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
-    hidden, sites = asked(settings, MachineSettings).hidden, system(settings)[1].sites
-    epochs = range(1, asked(settings, TrainingSettings).epochs + 1)
-    return {"hidden": hidden, "mode": min(sites, hidden), "epoch": epochs}
+    sizes = layers(settings)
+    return {**sizes, "mode": min(sizes.values()), "epoch": range(1, asked(settings, TrainingSettings).epochs + 1)}
 
 
 def _together(tasks: Sequence[Task]) -> list[Any]:
