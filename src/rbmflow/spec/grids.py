@@ -23,7 +23,7 @@ def expanded(data: Mapping[str, Any]) -> Mapping[str, Any]:
     problems.not_negative(f"{PLACE}.from", lowest)
     problems.positive(f"{PLACE}.to", highest)
     if is_number(lowest) and is_number(highest):
-        problems.unless(lowest < highest, f"{PLACE}.to", highest, "it must be above from")
+        problems.unless(lowest < highest, f"{PLACE}.to", highest, "it must be above from")  # pyright: ignore[reportOptionalOperand]
     count = problems.whole(f"{PLACE}.count", told.get("count"), 2, 10_000)
     problems.one_of(f"{PLACE}.unit", unit, UNITS)
     problems.done()
