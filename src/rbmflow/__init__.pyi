@@ -54,6 +54,7 @@ from .sampler import (
     Metropolis as Metropolis,
     SwendsenWang as SwendsenWang,
     TableHeatBath as TableHeatBath,
+    TableWolff as TableWolff,
     TransferMatrix as TransferMatrix,
     Wolff as Wolff,
     cold as cold,

@@ -5,6 +5,7 @@ from rbmflow.sampler.cluster_update import SwendsenWang, Wolff
 from rbmflow.sampler.drawing import cold, hot, sample, thermal
 from rbmflow.sampler.single_spin import HeatBath, Metropolis
 from rbmflow.sampler.table_sweep import TableHeatBath
+from rbmflow.sampler.table_wolff import TableWolff
 from rbmflow.sampler.transfer_matrix import TransferMatrix
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Metropolis",
     "SwendsenWang",
     "TableHeatBath",
+    "TableWolff",
     "TransferMatrix",
     "Wolff",
     "cold",

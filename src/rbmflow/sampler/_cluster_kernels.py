@@ -1,4 +1,4 @@
-"""Cluster updates of 64 replicas in the bits of a word, compiled for the CPU by numba.
+"""Cluster updates, of 64 replicas in the bits of a word or of labels one by one, compiled for the CPU by numba.
 
 The bonds of all replicas are drawn together, bit by bit. For Wolff the cluster of one site of every replica then
 spreads through them, row after row, by bitwise operations; Swendsen-Wang needs all clusters, and labels those of one
@@ -233,3 +233,40 @@ def swendsen_wang(spins, lanes, bond, ghost, favoured, steps):
                         coins[parent[site]] &= ~(ties[site] & bit)
                 for site in range(coins.size):
                     sites[site] ^= coins[parent[site]] & bit
+
+
+@compiled
+@no_type_check
+def table_wolff(places, lanes, neighbours, kinds, images, bonds, clusters):
+    """Turn the cluster of a random site of every replica by a random reflection, so many times, in place.
+
+    `places` is int8 [replica, site], `images` [reflection, state], `bonds` [reflection, kind, state, state].
+    """
+    replicas, sites = places.shape
+    stack, mark = np.empty(sites, np.int64), np.zeros(sites, np.int64)
+    number = 0
+    for replica in range(replicas):
+        place, lane = places[replica], lanes[replica]
+        for _ in range(clusters):
+            number += 1
+            word = word_of(lane, 0)
+            chosen = ((word >> np.uint64(32)) * np.uint64(len(images))) >> np.uint64(32)
+            seed = np.int64(((word & np.uint64(0xFFFF_FFFF)) * np.uint64(sites)) >> np.uint64(32))
+            image, bond = images[chosen], bonds[chosen]
+            if image[place[seed]] == place[seed]:
+                continue
+            stack[0], mark[seed], depth = seed, number, 1
+            while depth:
+                depth -= 1
+                site = stack[depth]
+                before = place[site]
+                place[site] = image[before]
+                for end in range(neighbours.shape[1]):
+                    kind, other = kinds[site, end], neighbours[site, end]
+                    if kind < 0 or mark[other] == number:
+                        continue
+                    chance = bond[kind, before, place[other]]
+                    if chance > 0 and (word_of(lane, 0) >> np.uint64(11)) * 2.0**-53 < chance:
+                        mark[other] = number
+                        stack[depth] = other
+                        depth += 1

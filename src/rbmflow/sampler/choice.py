@@ -14,10 +14,11 @@ from rbmflow.sampler.cluster_update import SwendsenWang, Wolff
 from rbmflow.sampler.method import POINTS, ChainMethod, Method
 from rbmflow.sampler.single_spin import HeatBath, Metropolis
 from rbmflow.sampler.table_sweep import TableHeatBath
+from rbmflow.sampler.table_wolff import TableWolff
 from rbmflow.sampler.transfer_matrix import TransferMatrix
 
 METHODS: dict[str, Method] = {
-    kind.name: kind() for kind in (TransferMatrix, Metropolis, HeatBath, SwendsenWang, Wolff, TableHeatBath)
+    kind.name: kind() for kind in (TransferMatrix, Metropolis, HeatBath, SwendsenWang, Wolff, TableHeatBath, TableWolff)
 }
 WORTH = 1.5
 SHORT = 1.0

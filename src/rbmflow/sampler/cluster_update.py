@@ -32,7 +32,8 @@ class Walkers(NamedTuple):
     lanes: UInt64[np.ndarray, "word 4 lane"]
 
 
-def _random_words(key: Key, shape: tuple[int, ...]) -> UInt64[np.ndarray, "..."]:
+def random_words(key: Key, shape: tuple[int, ...]) -> UInt64[np.ndarray, "..."]:
+    """Random words of 64 bits."""
     return np.array(threefry_words(key, (*shape, 2))).view(np.uint64)[..., 0]
 
 
@@ -76,9 +77,9 @@ class ClusterUpdate(Kernel):
         """The first state."""
         seed, last = split(key)
         shape = (replicas // WORD, *self.model.lattice.shape)
-        lanes = _random_words(seed, (shape[0], 4, LANES))
+        lanes = random_words(seed, (shape[0], 4, LANES))
         if first is None:
-            return Walkers(_random_words(last, shape), lanes)
+            return Walkers(random_words(last, shape), lanes)
         signs = np.packbits(first.reshape(-1, WORD) > 0, axis=1, bitorder="little").view(np.uint64)
         return Walkers(np.broadcast_to(signs[:, :, None], shape).copy(), lanes)
 
