@@ -282,6 +282,16 @@ def test_networks_end_together_or_apart():
     assert verdict("any-network", together[0]).verdict == "not tested"
 
 
+def test_hyperparameters_move_the_ends_of_autoencoders_or_do_not():
+    def coders(*ends):
+        return [machine(end, hidden=size, **{"machine.kind": "vae"}) for size, end in enumerate(ends, 4)]
+
+    assert verdict("autoencoder-recipe", *coders(2.0, 2.4, 2.9)).verdict == "holds"
+    assert verdict("autoencoder-recipe", *coders(2.0, 2.05, 2.1)).verdict == "fails"
+    assert verdict("autoencoder-recipe", *coders(2.0, 2.13)).verdict == "open"
+    assert verdict("autoencoder-recipe", *coders(2.0), machine(3.0), machine(2.0)).verdict == "not tested"
+
+
 def test_recipes_and_training_time_move_the_end_if_equal_ends_are_rejected():
     recipes = [machine(end, gibbs_steps=k) for end, k in ((2.0, 1), (2.4, 10), (2.5, 100))]
     assert verdict("recipe-moves-end", *recipes).verdict == "holds"

@@ -89,6 +89,35 @@ def any_network(machines: Sequence[Machine]) -> list[Judgement]:
     return found
 
 
+@about_ends(
+    id="autoencoder-recipe",
+    words="Where the flow of an autoencoder ends depends strongly on its hyperparameters",
+    source="2203.06652",
+)
+def autoencoder_recipe(machines: Sequence[Machine]) -> list[Judgement]:
+    """T(E) at the end from each start, of all pairs of autoencoders of a kind that learnt the same configurations.
+    Supports: a pair is apart by more than 0.125 and its error at a level shared by all pairs. Contradicts: no pair is
+    apart by more than 0.125. Infinite ends, and single seeds, are left aside.
+    """
+    found = []
+    coders = [machine for machine in machines if machine.network != "rbm" and machine.seeds > 1]
+    for group in alike_in("model.length", "temperatures", "data", "machine.kind", machines=coders):
+        for start in dict.fromkeys(flow.start for machine in group for flow in machine.flows):
+            ends = [flow.end for machine in group for flow in machine.flows if flow.start == start]
+            finite = [end for end in ends if math.isfinite(end.value)]
+            apart = [abs(one.minus(other)) for one, other in itertools.combinations(finite, 2)]
+            if not apart:
+                continue
+            level = LEVEL.get() / len(apart)
+            beyond = any(one.value - WINDOW > one.at_level(level) for one in apart)
+            together = all(one.value <= WINDOW for one in apart)
+            side: Side = "supports" if beyond else "contradicts" if together else "open"
+            of = f"{len(finite)} of kind {group[0].network} from {start}"
+            low, high = min(finite, key=lambda end: end.value), max(finite, key=lambda end: end.value)
+            found.append(Judgement(of, side, f"ends from {low} to {high}, {len(ends) - len(finite)} infinite"))
+    return found
+
+
 @about_neural(
     id="topology-free",
     words="Machines trained on data without the lattice (T = 0 and T = infinity states only; mean-field "
