@@ -25,6 +25,7 @@ from rbmflow.claims.rules import (
     paper_machines,
 )
 from rbmflow.convergence import SIGMAS
+from rbmflow.settings import CRITICAL
 
 UNSUSPICIOUS = 0.05
 """Probability from which on a test speaks for what it could have rejected."""
@@ -227,16 +228,48 @@ def small_k_is_off_equilibrium(machines: Sequence[Machine]) -> list[Judgement]:
     return found
 
 
-@claim(id="other-models", words="Potts and clock flows end at their critical points", source="2102.05219")
+def _at_critical(machine: Machine) -> tuple[Side, str]:
+    """Whether T* is at T_c, in the window of the paper's thermometer as a part of T_c."""
+    return end_at("critical_temperature", WINDOW / CRITICAL * machine.critical)(machine)
+
+
+def _around_critical(machine: Machine) -> bool:
+    """Whether T_c is known and within the training temperatures of a machine of a model without a field."""
+    trained = machine.data == "ising" and not machine.recipe.get("model.field")
+    return trained and machine.temperatures[0] < machine.critical < machine.temperatures[-1]
+
+
+@about_ends(id="other-models", words="Potts and clock flows end at their critical points", source="2102.05219")
 def other_models(machines: Sequence[Machine]) -> list[Judgement]:
-    """-. Supports: not tested: the library has the Ising model only."""
-    return []
+    """T* of machines trained on Potts or clock configurations around a known T_c. Supports: converged, and T* within
+    5.5 % of T_c. Contradicts: T*, or all ends of a machine that is not open, outside that by more than its error.
+    """
+    others = [m for m in machines if m.recipe.get("model.kind") in ("potts", "clock")]
+    return each(filter(_around_critical, others), _at_critical)
 
 
-@claim(id="field", words="In an external field the flow follows the specific heat", source="1810.08179")
+@about_ends(
+    id="other-lattices",
+    words="Ising flows end at T_c of their lattice, be it triangular, honeycomb or cubic, whatever the grid",
+    source="this study",
+)
+def other_lattices(machines: Sequence[Machine]) -> list[Judgement]:
+    """T* of machines trained on Ising configurations of lattices other than the square, around T_c. Supports:
+    converged, and T* within 5.5 % of T_c. Contradicts: T*, or all ends of a machine that is not open, outside that by
+    more than its error.
+    """
+    others = [m for m in machines if m.recipe.get("model.kind", "ising") == "ising"]
+    elsewhere = [m for m in others if m.recipe.get("lattice.kind", "square") != "square"]
+    return each(filter(_around_critical, elsewhere), _at_critical)
+
+
+@about_ends(id="field", words="In an external field the flow follows the specific heat", source="1810.08179")
 def in_field(machines: Sequence[Machine]) -> list[Judgement]:
-    """-. Supports: not tested in these studies."""
-    return []
+    """T* of machines trained in a field. Supports: within 0.02 and three errors of the maximum of the specific heat of
+    their field and size. Contradicts: outside 0.02 of it by more than its error.
+    """
+    at_peak = end_at("specific_heat_peak_temperature", NARROW, SIGMAS)
+    return each([m for m in machines if m.recipe.get("model.field") and m.data == "ising"], at_peak)
 
 
 @claim(

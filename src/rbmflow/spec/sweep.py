@@ -88,6 +88,8 @@ def _resolved(base: Mapping[str, Any], swept: Iterable[str]) -> dict[str, Any]:
         found["types"] = {}
     elif any(field.startswith("types.") for field in swept):
         del found["types"]
+    if any(field.startswith("sampling.temperatures.") for field in swept):
+        del found["sampling"]["temperatures"]
     for section, given in base.items():
         found[section] = found.get(section, {}) | given if isinstance(given, dict) else given
     return found
