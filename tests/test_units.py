@@ -7,6 +7,7 @@ from scipy.special import log_softmax
 
 import rbmflow as rf
 from rbmflow import enumeration
+from rbmflow._checks import InvalidInput
 from rbmflow.equilibrium.enumerated import all_states
 from rbmflow.likelihood import (
     annealed_log_partition,
@@ -18,7 +19,7 @@ from rbmflow.likelihood import (
 from rbmflow.maps import Gibbs
 from rbmflow.rbm import RBM, of_arrays
 from rbmflow.settings import MachineSettings
-from rbmflow.spectrum import decompose, translation_average
+from rbmflow.spectrum import decompose, measures, mode_growth, translation_average
 from rbmflow.training import Exact, pseudo_likelihood
 from rbmflow.units import Units, units_named
 
@@ -210,3 +211,12 @@ def test_the_mixture_of_a_potts_model_and_its_excess_are_sums(grid):
     assert abs(found.energy + 2 / 3) < 1e-6
     assert found.temperature > 1e3
     assert 0 < ising_divergence(model, (0.5, 1.0)) < 1
+
+
+def test_measures_of_independent_weights_are_those_of_independent_components():
+    machine = RBM.random(0, 64, MachineSettings(hidden=40), (0, 1, 2))
+    found = measures(machine, np.where(np.arange(64).reshape(8, 8) == 0, 1.0, 0.1), 0.1)
+    assert abs(found["effective_ratio"] - 1) < 0.05
+    assert found["above_edge"] <= 2
+    with pytest.raises(InvalidInput, match="units = 'one-hot'"):
+        mode_growth(0, machine, np.zeros((5, 8, 8), np.int8))

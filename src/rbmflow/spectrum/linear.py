@@ -7,6 +7,7 @@ from jaxtyping import Float
 from scipy.special import erf
 from scipy.stats import rankdata
 
+from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Configurations, Numbers, numbers_of
 from rbmflow.flow import iterate
 from rbmflow.rbm import RBM, machine_of
@@ -85,8 +86,10 @@ SMALL_START = 0.01
 
 
 def _arrays(machine: RBM) -> list[Float[np.ndarray, "..."]]:
-    """Weights and biases in units -1/+1."""
+    """Weights and biases in units -1/+1, those of a machine of other units being refused."""
     own = machine_of(machine).in_units("-1/+1")
+    told = "the map of means is known for sites of two states, in two-valued units"
+    Problems.only(own.units.two_valued, "units", own.units.name, told)
     return [np.asarray(array, np.float64) for array in (own.weights, own.visible_bias, own.hidden_bias)]
 
 
@@ -128,10 +131,10 @@ def mode_growth(key: AnyKey, machine: RBM, start: Configurations, iterations: in
     so that modes with :math:`\sigma > 1` grow until saturation and others settle at :math:`1 / (1 - \sigma^2)`.
     The start [chain, y, x] is independent random spins, as `sampler.hot` draws them.
     """
-    vectors = decompose(machine).visible_vectors
+    arrays, vectors = _arrays(machine), decompose(machine).visible_vectors
     # Of a machine that diverged the vectors are NaN, and so is all that follows.
     flow = iterate(key, machine.or_free(), start, iterations).configurations
-    chains, arrays = flow.shape[1], _arrays(machine)
+    chains = flow.shape[1]
     rows = lambda spins: np.asarray(spins, np.float64).reshape(chains, -1)  # noqa: E731
     amplitudes = np.array([rows(spins) @ vectors for spins in flow])
     first, second = amplitudes[:2]

@@ -48,13 +48,17 @@ def measures(machine: RBM, two_point: Numbers, initial_scale: float) -> dict[str
     standard deviation of its initial weights, in its own units.
     """
     spectrum, correlation = decompose(machine), numbers_of(two_point, "two_point", ("y", "x"))
-    visible, hidden = machine.weights.shape
+    sites, hidden = machine.sites, machine.weights.shape[1]
     ly, lx = correlation.shape
     machine.require_lattice("two_point", (ly, lx))
     problems = Problems()
     problems.not_negative("initial_scale", initial_scale)
     problems.done()
-    scale = initial_scale * (machine.units.span / 2) ** 2
+    # Of the components of a site so many are independent, in a spectrum of free units all with this scale.
+    independent = int(np.linalg.matrix_rank(machine.units.root))
+    visible = machine.sites * independent
+    of_units = np.linalg.norm(machine.units.root) / np.sqrt(independent) * machine.hidden_units.root.item()
+    scale = float(initial_scale * of_units)
     eigenvalues = spectrum.singular_values**2
     total = eigenvalues.sum()
     if not total > 0:
@@ -68,15 +72,15 @@ def measures(machine: RBM, two_point: Numbers, initial_scale: float) -> dict[str
         "resemblance": alike.correlation,
         "resemblance_cosine": alike.cosine,
         "neighbour_ratio": (average[0, 1] + average[1, 0]) / (2 * average[0, 0]),
-        "translation_share": visible * np.sum(average**2) / np.sum(eigenvalues**2),
+        "translation_share": sites * np.sum(average**2) / np.sum(eigenvalues**2),
         "effective_modes": effective,
         "effective_ratio": effective * (visible + hidden + 1) / (visible * hidden),
         "first_share": share[0],
         "above_edge": np.sum(eigenvalues > marchenko_pastur_edges(visible, hidden, scale)[1]),
         "leading_uniformity": spectrum.uniformity[0],
         "purity": share @ purity,
-        "mode_extent": share @ participation(spectrum.visible_vectors),
-        "hidden_extent": np.mean(participation(np.asarray(machine.weights, np.float64))),
+        "mode_extent": share @ participation(spectrum.visible_vectors, spectrum.components),
+        "hidden_extent": np.mean(participation(np.asarray(machine.weights, np.float64), spectrum.components)),
         "largest_eigenvalue": eigenvalues[0],
         "above_one": np.sum(eigenvalues > 1),
     }
