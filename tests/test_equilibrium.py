@@ -242,6 +242,23 @@ def test_reweighted_draws_agree_with_formulas(side):
         assert np.all(np.abs(found.log_partition(temperatures) - known.log_partition(temperatures)) < 0.3)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("side", "draws"), [(10, 200), (32, 100)])
+def test_errors_of_reweighted_draws_cover(side, draws):
+    """In 68 % of 200 sets of independent draws the exact energy lies within one standard error."""
+    known, temperatures = equilibrium.exact(rf.ising(rf.square(side))), np.array([1.9, 2.27, 2.8])
+    grid, levels = equilibrium.covering(known.model), known.levels().energy
+    given, truth, inside = known.distribution(grid), known.mean(ENERGY, temperatures)[0], []
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        energy = np.stack([random.choice(levels, draws, p=one) for one in given])
+        nothing, worth = np.empty((0, 2, len(grid), draws)), np.full(len(grid), float(draws))
+        found = equilibrium.MeasuredDraws(energy, nothing, worth, known.model, grid, [])
+        mean, error = equilibrium.reweighted(found).mean(ENERGY, temperatures)
+        inside.append(np.abs(mean - truth) < error)
+    assert abs(np.mean(inside) - 0.683) < 0.05
+
+
 def test_draws_with_the_exact_density_of_states():
     """What is known exactly stays so; errors are those of the means at given energy."""
     known = equilibrium.exact(TEN)

@@ -65,7 +65,7 @@ def calibration(results: xr.Dataset) -> Figure:
     "of one distribution stay below. {seed_bars}",
 )
 def off_manifold(results: xr.Dataset) -> Figure:
-    """How far flows are off the Ising manifold: differences of thermometers, and the distance from true draws."""
+    """How far flows are off equilibrium: differences of thermometers, and the distance from true draws."""
     others = [name for name in marks.labels(results, "thermometer") if name != "energy"]
     names = [f"{marks.thermometer_title(results, name)}\n$- T(E)$ $(J/k_B)$" for name in others]
     height = 0.8 + 1.35 * (len(others) + 1)

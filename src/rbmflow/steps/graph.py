@@ -35,7 +35,7 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     Draws (a type with data of its own has its own), the neural thermometer, equilibrium draws if a curve is not known
     exactly, the check of all thermometers, two-point functions, a mixture null for each type, for every machine (type,
     size, seed) its training, the control that stands in for it if its type is one, of an RBM on the square a spectrum,
-    and its likelihood if it was trained on Ising configurations of which formulas tell everything, one flow a start and
+    and its likelihood if it was trained on configurations of which formulas tell everything, one flow a start and
     one reading a flow, and block spins.
     """
     instruments, read_by = _instruments(spec), _read_by(spec)

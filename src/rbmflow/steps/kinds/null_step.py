@@ -19,7 +19,7 @@ from rbmflow.steps.kind import Task, step
     along=lambda settings: {"classifier": 2, "bin": settings["temperatures"]},
 )
 def null(task: Task) -> dict[str, Any]:
-    """Read the mixture: exact for Ising data but for the network's probabilities."""
+    """Read the mixture: exact for data of the model but for the network's probabilities."""
     import numpy as np
 
     from rbmflow import sampler

@@ -1,4 +1,4 @@
-"""Reading: every thermometer at every iteration of a flow, and how far the flow is off the Ising manifold."""
+"""Reading: every thermometer at every iteration of a flow, and how far the flow is off the manifold of equilibrium."""
 
 from typing import Any
 
