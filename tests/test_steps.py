@@ -33,7 +33,7 @@ from rbmflow.settings import (
     TrainingSettings,
     TypeSettings,
 )
-from rbmflow.spec import Spec, load
+from rbmflow.spec import Spec, load, parse
 from rbmflow.steps import checkup, compute, compute_together, doctor, graph, group
 from rbmflow.steps.resuming import FILE, load_state, save_state, train_resuming
 from rbmflow.store.expected import KINDS, expected_of
@@ -609,3 +609,30 @@ def test_a_run_of_another_model_goes_from_draws_to_the_report(tmp_path, model, l
     assert [one.verdict for one in verdicts if one.id == "V-to-Tc"] == ["not tested"]
     page = report.render(found, {"name": "other", "run": "other-0", "steps": []}, verdicts)
     assert f"{lattice.kind} torus" in page
+
+
+@pytest.mark.slow
+def test_an_autoencoder_of_another_model_on_another_lattice_goes_through_all_steps(compute_all):
+    potts = parse(
+        {
+            "name": "potts",
+            "seeds": 2,
+            "model": {"kind": "potts", "q": 3},
+            "lattice": {"kind": "triangular", "length": 4},
+            "sampling": {"temperatures": [0.5, 1.6, 3.0], "draws": 50},
+            "machine": {"kind": "vae", "hidden": 4, "width": 8},
+            "types": {"V": {}},
+            "training": {"epochs": 2, "batch": 50, "optimiser": "adam"},
+            "flow": {"starts": ["hot", "cold"], "chains": 20, "iterations": 3},
+            "thermometer": {"draws": 20, "epochs": 1, "hidden": 4, "batch": 20},
+        }
+    )
+    found = compute_all(potts)
+    for step in graph(potts):
+        assert expected_of(step.kind, json.loads(to_json(step.settings))).fault(found[step.name]) is None, step.name
+    results = found["results"]
+    assert set(np.unique(results["example"].values)) == {0, 1, 2}
+    assert results["end_temperature"].sel(thermometer="energy").notnull().all()
+    assert "singular_value" not in results
+    [judged] = [one for one in rf.judge(results) if one.id == "V-to-Tc"]
+    assert judged.verdict in ("open", "not tested", "fails")
