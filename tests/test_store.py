@@ -14,7 +14,7 @@ import xarray as xr
 
 from rbmflow._checks import InvalidInput
 from rbmflow._files import to_json, write_text
-from rbmflow.store import STALE_AFTER, Address, Damaged, Step, Store
+from rbmflow.store import STALE_AFTER, Address, Damaged, Step, Store, ancestry
 
 DATA = xr.Dataset({"spins": (("draw", "x"), np.ones((40, 5), np.int8)), "energy": ("draw", np.linspace(0, 1, 40))})
 
@@ -55,14 +55,15 @@ def test_hash_depends_on_everything_but_the_label(step):
     assert len({step, *variants}) == 7
 
 
-def test_deep_and_wide_graphs_are_fast():
+def test_wide_graphs_are_fast_and_steps_can_be_sent():
     start = time.process_time()
-    last = Step("link", "0", {})
-    for number in range(1, 20_000):
-        last = Step("link", str(number), {"number": number}, (last,))
+    first = Step("draws", "draws", {})
+    middle = [Step("link", str(number), {"number": number}, (first,)) for number in range(20_000)]
+    last = Step("results", "results", {"starts": ("cold", math.inf)}, tuple(middle))
     again = pickle.loads(pickle.dumps(last))
-    assert again == last
-    assert again.parents[0].settings["number"] == 19_998
+    assert (again, again.settings) == (last, last.settings)
+    assert again.parents[-1].settings["number"] == 19_999
+    assert ancestry(again) == (first, *middle, last)
     assert "parents" not in repr(again)
     assert time.process_time() - start < 10
 

@@ -1,7 +1,7 @@
 """The store: steps as data and their results as content-addressed artifacts."""
 
-from rbmflow.store.artifacts import STALE_AFTER, Damaged, Failure, Progress, Store, Unreachable
-from rbmflow.store.records import Unreadable, parse_record
+from rbmflow.store.artifacts import STALE_AFTER, Damaged, Store, Unreachable
+from rbmflow.store.records import Failure, Progress, Unreadable, parse_record
 from rbmflow.store.step import Address, Artifact, Step, ancestry
 
 __all__ = [

@@ -14,15 +14,16 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow._files import filled, make_folder, read_bytes, sync, to_json, unused, write_new, write_text
 from rbmflow.store import layout, records
 from rbmflow.store.expected import OF_STEP, believe
-from rbmflow.store.records import Unreadable, parse_record, read_record
+from rbmflow.store.records import Failure, Progress, Unreadable, parse_record, read_record
 from rbmflow.store.step import Address, Artifact, Step, hash_of
 
 if TYPE_CHECKING:
@@ -48,27 +49,6 @@ class Damaged(Exception):
 
 class Unreachable(Damaged):
     """An artifact whose files are there and cannot be read; nothing says that they are damaged."""
-
-
-class Progress(NamedTuple):
-    """How far a step under way has come, and the seconds since its last sign of life."""
-
-    kind: str
-    name: str
-    hash: str
-    fraction: float
-    age: float
-
-
-class Failure(NamedTuple):
-    """A step that failed and has not been computed since: why, when it was tried last, and how often."""
-
-    kind: str
-    name: str
-    hash: str
-    reason: str
-    when: str
-    tries: int
 
 
 class Store:
@@ -220,46 +200,39 @@ class Store:
 
     def report_progress(self, step: Step, fraction: float) -> None:
         """Note how far a step has come; the note's time of change is the step's sign of life."""
-        note = {"kind": step.kind, "name": step.name, "fraction": fraction}
-        note |= {"host": socket.gethostname(), "pid": os.getpid()}
-        write_text(self.work(step) / "progress.json", to_json(note), synced=False)
+        note = Progress(step.kind, step.name, step.hash, fraction, socket.gethostname(), os.getpid())
+        write_text(self.work(step) / "progress.json", to_json(asdict(note)), synced=False)
 
     def end_progress(self, artifact: Artifact) -> None:
         """Take back the note of `report_progress`."""
-        self._note(artifact, "progress.json").unlink(missing_ok=True)
-
-    def _note(self, artifact: Artifact, name: str) -> Path:
-        return self.path / "work" / artifact.hash / name
+        (self.path / "work" / artifact.hash / "progress.json").unlink(missing_ok=True)
 
     def progress(self, artifact: Artifact) -> Progress | None:
         """How far a step has come, or None where nobody works on it, as far as can be told from here."""
-        path = self._note(artifact, "progress.json")
-        note = read_record(records.ProgressNote, path)
-        if not isinstance(note, dict):
+        path = self.path / "work" / artifact.hash / "progress.json"
+        note = read_record(Progress, path)
+        if not isinstance(note, Progress) or note.hash != artifact.hash:
             return None
-        try:
+        if note.host == socket.gethostname() and not _alive(note.pid):
+            return None
+        with contextlib.suppress(OSError):
             # A time in the future is that of a clock that was set back since, and tells nothing.
             age = layout.now(self.path) - path.stat().st_mtime
-            age = max(0.0, age) if age > -_BACKWARDS else math.inf
-        except OSError:
-            return None
-        if note["host"] == socket.gethostname() and not _alive(note["pid"]):
-            return None
-        return Progress(note["kind"], note["name"], artifact.hash, note["fraction"], age)
+            return replace(note, age=max(0.0, age) if age > -_BACKWARDS else math.inf)
+        return None
 
     def running(self) -> list[Progress]:
         """Every step that somebody works on, as far as can be told from here."""
         notes = sorted(self.path.glob("work/*/progress.json"))
-        found = (self.progress(Address("", note.parent.name)) for note in notes)
-        return [progress for progress in found if progress is not None]
+        return list(filter(None, (self.progress(Address("", note.parent.name)) for note in notes)))
 
     def report_failure(self, step: Step, reason: str) -> None:
         """Note that a step has failed, until it is published; on a disk that takes no note, nothing is noted."""
         with contextlib.suppress(OSError):
-            tries = 1 + next((note.tries for note in self._failures(step.hash)), 0)
-            note = {"kind": step.kind, "name": step.name, "reason": reason, "tries": tries}
-            note["when"] = datetime.now(UTC).isoformat(timespec="seconds")
-            write_text(self.work(step) / "failure.json", to_json(note))
+            tries = 1 + sum(note.tries for note in self._failures(step.hash))
+            when = datetime.now(UTC).isoformat(timespec="seconds")
+            note = Failure(step.kind, step.name, step.hash, reason, when, tries)
+            write_text(self.work(step) / "failure.json", to_json(asdict(note)))
 
     def failures(self) -> list[Failure]:
         """Every step that failed and that nobody has computed since or works on now."""
@@ -267,9 +240,9 @@ class Store:
 
     def _failures(self, pattern: str) -> Iterator[Failure]:
         for path in sorted(self.path.glob(f"work/{pattern}/failure.json")):
-            note = read_record(records.FailureNote, path)
-            if isinstance(note, dict) and records.HASH.fullmatch(path.parent.name):
-                yield Failure(note["kind"], note["name"], path.parent.name, note["reason"], note["when"], note["tries"])
+            note = read_record(Failure, path)
+            if isinstance(note, Failure) and note.hash == path.parent.name:
+                yield note
 
     def run_folder(self, run: str) -> Path:
         """Folder of a run, whether it is there or not."""

@@ -20,12 +20,10 @@ from rbmflow.store.step import Address
 
 _ENTRY = re.compile(
     rf"artifacts/{KIND.pattern}/{HASH.pattern}/(data\.nc|provenance\.json|{layout.CHECKSUMS})"
-    rf"|runs/{RUN.pattern}/(spec\.toml|run\.json|steps\.jsonl)"
+    rf"|runs/{RUN.pattern}/(spec\.toml|run\.json|steps\.jsonl|(?P<page>report\.html|table\.csv))"
 )
-"""The only names that a parcel holds; pages are drawn anew from what it holds, for a page can say anything."""
-
-_PAGE = re.compile(rf"runs/{RUN.pattern}/(report\.html|table\.csv)")
-"""What parcels of earlier versions hold besides; it is passed over."""
+"""The only names that a parcel holds, the pages those of earlier versions alone, which are passed over: they are drawn
+anew, for a page can say anything."""
 
 DAY = 86_400.0
 
@@ -126,7 +124,7 @@ def pack(store: Store, record: dict[str, Any], parcel: Path) -> tuple[int, int]:
         with replacing(parcel) as draft, tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as file:
             for path in sorted(path for folder in folders for path in folder.glob("*")):
                 name = path.relative_to(store.path).as_posix()
-                if _ENTRY.fullmatch(name):
+                if (known := _ENTRY.fullmatch(name)) and not known["page"]:
                     file.add(path, name, recursive=False, filter=_anonymous)
     except OSError as error:
         raise InvalidInput(Problem("file", str(parcel), f"it cannot be written ({error.strerror})")) from error
@@ -187,18 +185,13 @@ def _extract(parcel: Path, stage: Path) -> None:
         size = parcel.stat().st_size
         with tarfile.open(parcel, "r:") as file:
             for entry in file:
-                known = _ENTRY.fullmatch(entry.name) or _PAGE.fullmatch(entry.name)
                 # A sparse entry of kilobytes may stand for a file of terabytes.
                 plain_file = entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not entry.issparse()
-                fits = known and plain_file and 0 <= entry.size <= size
-                Problems.only(bool(fits), "file", str(parcel), f"a parcel has no entry like {entry.name!r}")
-                if _PAGE.fullmatch(entry.name):
-                    continue
-                content = file.extractfile(entry)
-                path = stage / entry.name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with open(path, "xb") as copy:
-                    shutil.copyfileobj(content, copy)  # pyright: ignore[reportArgumentType]
+                known = _ENTRY.fullmatch(entry.name) if plain_file and 0 <= entry.size <= size else None
+                if known is None:
+                    raise InvalidInput(Problem("file", str(parcel), f"a parcel has no entry like {entry.name!r}"))
+                if not known["page"]:
+                    file.extract(entry, stage, set_attrs=False, filter="data")
     except InvalidInput:
         raise
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:

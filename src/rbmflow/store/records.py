@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -124,21 +125,26 @@ class ManifestRow(_Record):
     parents: list[_Hash]
 
 
-class ProgressNote(_Record):
-    """`progress.json` of a step under way."""
+@dataclass(frozen=True)
+class Progress:
+    """`progress.json`: how far a step under way has come, where, and the seconds since its last sign of life."""
 
     kind: _Kind
     name: _Line
+    hash: _Hash
     fraction: _Fraction
     host: str
     pid: _Process
+    age: float = 0.0
 
 
-class FailureNote(_Record):
-    """`failure.json` of a step that failed."""
+@dataclass(frozen=True)
+class Failure:
+    """`failure.json` of a step that has not been computed since: why, when it was tried last, and how often."""
 
     kind: _Kind
     name: _Line
+    hash: _Hash
     reason: _Line
     when: _Line
     tries: _Count
@@ -198,7 +204,7 @@ def _schema(of: Any) -> Any:
     return import_module("pydantic").TypeAdapter(of)
 
 
-def parse_record[T: Mapping[str, Any]](schema: type[T], content: bytes | str) -> T:
+def parse_record[T](schema: type[T], content: bytes | str) -> T:
     """Read the JSON of a record; a `ValueError` says in one line what does not fit."""
     from pydantic import ValidationError
 
@@ -210,7 +216,7 @@ def parse_record[T: Mapping[str, Any]](schema: type[T], content: bytes | str) ->
         raise ValueError(plain(f"{place}: {first['msg']}" if place else first["msg"])[:_LONGEST_LINE]) from None
 
 
-def read_record[T: Mapping[str, Any]](schema: type[T], path: Path) -> T | Unreadable | None:
+def read_record[T](schema: type[T], path: Path) -> T | Unreadable | None:
     """Read a record; None where there is no such file."""
     try:
         return parse_record(schema, read_bytes(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,38 +58,12 @@ class Step:
     def __hash__(self) -> int:
         return hash(self.hash)
 
-    def __reduce__(self):
-        return _from_rows, (_to_rows(self),)
-
 
 type Artifact = Step | Address
 """What names an artifact: a step, or the kind and hash that a run has written down."""
 
 
 def ancestry(last: Step) -> tuple[Step, ...]:
-    """A step and all that it builds on, parents before children."""
-    order: dict[Step, None] = {}
-    pending = [last]
-    while pending:
-        step = pending[-1]
-        missing = [parent for parent in step.parents if parent not in order]
-        if missing:
-            pending.extend(reversed(missing))
-        else:
-            order[pending.pop()] = None
-    return tuple(order)
-
-
-def _to_rows(last: Step) -> list[tuple[Any, ...]]:
-    """A step and its ancestors, with the numbers of their parents; pickle would recurse through a deep graph."""
-    numbers = {step: number for number, step in enumerate(ancestry(last))}
-    return [
-        (step.kind, step.name, step.settings, [numbers[up] for up in step.parents], step.version) for step in numbers
-    ]
-
-
-def _from_rows(rows: list[tuple[Any, ...]]) -> Step:
-    steps: list[Step] = []
-    for kind, name, settings, parents, version in rows:
-        steps.append(Step(kind, name, settings, tuple(steps[number] for number in parents), version))
-    return steps[-1]
+    """A step and all that it builds on, parents before children; a graph is a few kinds of steps deep."""
+    above = itertools.chain.from_iterable(map(ancestry, last.parents))
+    return tuple(dict.fromkeys((*above, last)))
