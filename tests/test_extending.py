@@ -94,7 +94,7 @@ def test_a_run_with_the_files_keeps_them_and_is_drawn_anew_without_the_originals
 MAPS = """
 name = "maps"
 seeds = 1
-model.length = 4
+lattice.length = 4
 sampling = { temperatures = [0.0, 2.0, 4.0], draws = 50 }
 machine.hidden = 4
 types.V = {}
