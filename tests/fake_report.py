@@ -28,6 +28,10 @@ def ends_table(results):
     return ["machine", "end"], [["V", f"{float(results['value'][0]):.3f}"]]
 
 
-def write_sweep(path, record, points, verdicts, machines):
+def plots_of(page):
+    return []
+
+
+def write_sweep(path, record, points, verdicts, machines, swept):
     there = [point["summary"]["value"] for point in points if point["summary"]]
     path.write_text(f"<html>{len(there)} of {len(points)}, {[point['left'] for point in points]}</html>")

@@ -24,6 +24,7 @@ VOCABULARY = (
     "_record",
     "_registry",
     "_scan",
+    "_shown",
     "_own_settings",
     "random",
     "settings",
@@ -60,7 +61,7 @@ SCIENCE = (
     "diagnostics",
 )
 PRESENTATION = ("figures", "report")
-ORCHESTRATION = ("spec", "store", "steps", "execute", "cli")
+ORCHESTRATION = ("spec", "store", "steps", "execute", "runs", "cli")
 SCIENCE_LIBRARIES = {"jax", "jaxtyping", "numpy", "scipy", "equinox", "optax", "xarray"}
 
 
@@ -80,7 +81,8 @@ def allowed_inside(room: str) -> set[str]:
         "store": {"_checks", "_files", "_hdf5", "_netcdf", "_registry"},
         "steps": vocabulary | set(SCIENCE) | {"spec", "store"},
         "execute": {"_checks", "_files", "_registry", "settings", "spec", "store"},
-        "cli": {"_checks", "_files", "_registry", "spec", "store", "steps", "execute", "report"},
+        "runs": vocabulary | set(SCIENCE) | {"figures", "spec", "store", "steps", "execute"},
+        "cli": {"_checks", "_files", "_registry", "figures", "report", "spec", "store", "steps", "execute", "runs"},
     }[room]
 
 

@@ -49,6 +49,7 @@ from .model import (
 )
 from .observables import Observable as Observable, observable as observable
 from .rbm import RBM as RBM
+from .runs import Run as Run, open as open
 from .sampler import (
     HeatBath as HeatBath,
     Metropolis as Metropolis,

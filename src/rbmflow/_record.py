@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -79,6 +81,11 @@ class Record(eqx.Module):
         """
         return cast(R, cls.from_dataset(read_dataset(path)))
 
+    def __repr__(self) -> str:
+        held = ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self) if field.repr)
+        told = (f"{name}={_outline(value)}" for name, value in held if value is not None)
+        return textwrap.fill(f"{type(self).__name__}({', '.join(told)})", 100, subsequent_indent="  ", max_lines=8)
+
     def _content(self) -> tuple[Any, ...]:
         leaves, form = jax.tree.flatten(self)
         arrays = (np.asarray(leaf) for leaf in leaves)
@@ -92,6 +99,14 @@ class Record(eqx.Module):
 
     def __hash__(self) -> int:
         return hash(self._content())
+
+
+def _outline(value: Any) -> str:
+    """A value in a few words; of a record in a record its name."""
+    if isinstance(value, Record):
+        return f"{type(value).__name__}(...)"
+    is_array = isinstance(value, np.ndarray | jax.Array)
+    return eqx.tree_pformat(value) if is_array else " ".join(repr(value).split())
 
 
 def owned(array: np.ndarray) -> np.ndarray:

@@ -212,3 +212,7 @@ def _source(module: str, path: str) -> tuple[str, str]:
     except OSError:  # A cell of a notebook.
         content = "".join(linecache.getlines(path)).encode()
     return (module if module == "__main__" else path), hashlib.sha256(content).hexdigest()
+
+
+FIGURES: Registry[Any] = Registry("figure", ("rbmflow.figures",))
+"""Every figure by its name, see `rbmflow.figures`; it is here because records, far below, draw themselves by them."""

@@ -1,5 +1,7 @@
 """The one driver of every iteration: a compiled loop in chunks, with the caller in between."""
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +25,39 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, message: str, result: Any):
         super().__init__(f"{message}; `result` of this exception has what was done")
         self.result = result
+
+
+SILENT = 2.0
+"""Seconds for which a call says nothing."""
+
+_BETWEEN = 0.2
+
+
+class _Line:
+    """A line of a notebook or a terminal that tells how far a call has come, and is taken away at its end."""
+
+    def __init__(self, what: str, stream: Any):
+        self.what, self.stream, self.begun, self.last = what, stream, time.monotonic(), 0.0
+
+    def __call__(self, fraction: float) -> None:
+        now = time.monotonic()
+        took, ended = now - self.begun, fraction >= 1.0
+        if took < SILENT or (now - self.last < _BETWEEN and not ended) or fraction <= 0.0:
+            return
+        told = f"{self.what}: {100 * fraction:.0f} %, {took * (1 / fraction - 1):.0f} s left"
+        self.stream.write(f"\r{'' if ended else told:60}" + "\r" * ended)
+        self.stream.flush()
+        self.last = now
+
+
+def watched(progress: Callable[[float], None] | None, what: str) -> Callable[[float], None]:
+    """What is called with the fraction done: what the caller gave, else a line where somebody may be reading."""
+    if progress is not None:
+        return progress
+    # A notebook shows its standard error in red.
+    stream = sys.stdout if "ipykernel" in sys.modules else sys.stderr
+    read = "ipykernel" in sys.modules or (stream is not None and stream.isatty())
+    return _Line(what, stream) if read else lambda fraction: None
 
 
 @eqx.filter_jit

@@ -60,6 +60,9 @@ class TwoPoint(NamedTuple):
     error: Float64[np.ndarray, "..."]
     """Standard error over the configurations of an ensemble, which are taken as independent."""
 
+    def __repr__(self) -> str:
+        return f"TwoPoint(mean and error {list(self.mean.shape)})"
+
 
 def two_point(model: Model, spins: Configurations) -> TwoPoint:
     r"""Two-point function of ensembles [..., n, *lattice] of configurations of a model.

@@ -16,6 +16,7 @@ from rbmflow._checks import InvalidInput, Problem, Problems, between_temperature
 from rbmflow._doors import Configurations, Temperatures, spins_of, temperatures_of
 from rbmflow._netcdf import FileName, beginning, read_dataset
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_order, owned
+from rbmflow._shown import Shown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -62,7 +63,7 @@ _MEASURED = {
 _TEXTS = {"sampling_method": "method and reason", "sampling_flags": "promises that were not kept, one a line"}
 
 
-class Draws(Record):
+class Draws(Record, Shown):
     """Configurations drawn independently at several temperatures.
 
     NumPy's functions take it as the array of its spins. Those are int8, whose products of matrices wrap beyond 127:
@@ -127,6 +128,9 @@ class Draws(Record):
     def floats(self) -> Float32[np.ndarray, "temperature draw *lattice"]:
         """The configurations as numbers to calculate with."""
         return self.spins.astype(np.float32)
+
+    def _pictured(self) -> tuple[str, xr.Dataset]:
+        return "record_configurations", self.to_dataset()
 
     @property
     def method(self) -> str:

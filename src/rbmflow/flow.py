@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import equinox as eqx
 import jax
@@ -15,7 +15,10 @@ from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, Configurations, spins_of
 from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Layout, Record, arrays_of, dataset_of, in_order, owned
+from rbmflow._registry import FIGURES
+from rbmflow._shown import Shown
 from rbmflow._types import Key
+from rbmflow.critical import critical_temperature
 from rbmflow.lattice import AXES
 from rbmflow.maps import Map, map_of
 from rbmflow.model import Model, model_of
@@ -24,6 +27,8 @@ from rbmflow.rbm import RBM
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ITERATIONS_IN_A_CHUNK = 20
 CHUNK_BYTES = 64_000_000
@@ -37,6 +42,13 @@ def _layout(lattice_axes: Sequence[str]) -> Layout:
         "iteration": Held("iteration", "iteration", dtype="int64"),
         "spins": Held(" ".join(("iteration", "chain", *lattice_axes)), "spin", dtype="int8"),
     }
+
+
+_READ = {
+    "iteration": Held("iteration", "iteration", dtype="int64"),
+    "temperature": Held("iteration", "temperature", "J/k_B", "float64"),
+    "error": Held("iteration", "standard error of the temperature", "J/k_B", "float64"),
+}
 
 
 def _increasing(iterations: Any) -> tuple[int, ...]:
@@ -53,7 +65,7 @@ class MapFailed(InvalidInput):
     result: Flow | None = None
 
 
-class Flow(Record):
+class Flow(Record, Shown):
     """Configurations of every chain at the iterations that were kept; 0 is the start.
 
     NumPy's functions take it as the array of its spins. Those are int8, whose products of matrices wrap beyond 127:
@@ -111,6 +123,21 @@ class Flow(Record):
     def floats(self) -> Float32[np.ndarray, "iteration chain *lattice"]:
         """The configurations as numbers to calculate with."""
         return self.configurations.astype(np.float32)
+
+    def plot(
+        self, thermometer: Any = None, *, ax: Axes | None = None, width: Literal["page", "column"] = "page"
+    ) -> Figure:
+        """Draw the temperature that a thermometer reads of it against the iteration; without one, its first chain."""
+        name, data = self._pictured(thermometer)
+        return FIGURES[name](data, ax=ax, width=width)
+
+    def _pictured(self, thermometer: Any = None) -> tuple[str, xr.Dataset]:
+        if thermometer is None:
+            return "record_configurations", self.to_dataset()
+        temperature, error, _ = thermometer.temperature(self.configurations)
+        found = dataset_of(_READ, (np.array(self.iterations), temperature, error))
+        critical = critical_temperature(thermometer.model)
+        return "flow_temperature", found if critical is None else found.assign(critical_temperature=critical)
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
@@ -294,13 +321,12 @@ def iterate(
         raise _failed(0, f"start raised {type(error).__name__}: {error}") from error
     step = _FlowStep(moved, for_flow, spins.shape)
     state = _FlowState(inner, jax.device_put(np.int32(0)) if step.compiled else 0)
-    flow: _Collected | None = None
+    flow, told = None, _scan.watched(progress, "flow")
     try:
         flow = _Collected(tuple(sorted(set(kept_ones))), spins, watch)
         for stretch in _stretches(step, state, iterations, about[0]):
             flow.add(stretch)
-            if progress is not None:
-                progress(flow.done / iterations)
+            told(flow.done / iterations)
     except KeyboardInterrupt:
         if flow is None:
             raise

@@ -32,7 +32,7 @@ ROUNDING = 1e-6
 """Part of a bound by which a number in single precision may exceed it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Observable:
     r"""A number read off each configuration.
 
@@ -77,6 +77,9 @@ class Observable:
     recorded: Callable[[Measurements], tuple[np.ndarray, ...]] | None = None
     bounds: Callable[[Model], tuple[float, float]] | None = None
     jump: Callable[[Model], float] | None = None
+
+    def __repr__(self) -> str:
+        return f"Observable({self.name!r}, {self.label!r})"
 
     def __post_init__(self):
         problems = Problems()

@@ -19,6 +19,7 @@ from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Numbers, key_of, numbers_of
 from rbmflow._netcdf import inspect
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of
+from rbmflow._shown import Shown
 from rbmflow.settings import MachineSettings, UnitsName
 from rbmflow.units import PLUS_MINUS, ZERO_ONE, Units, units_named
 
@@ -57,7 +58,7 @@ def shape_of(given: Any) -> tuple[int, ...] | None:
     return shape
 
 
-class RBM(Record):
+class RBM(Record, Shown):
     r"""Restricted Boltzmann machine of a visible unit a site and two-valued hidden units.
 
     .. math:: p(v, h) \propto \exp(v^T W h + b^T v + c^T h)
@@ -243,6 +244,9 @@ class RBM(Record):
         fits = shape is None or (shape == self.shape if self.shape else math.prod(shape) == self.sites)
         known = "" if self.shape is None else f" on the lattice {list(self.shape)}"
         Problems.only(fits, f"lattice of {name}", shape, f"it must be that of the machine, {self.sites} sites{known}")
+
+    def _pictured(self) -> tuple[str, xr.Dataset]:
+        return "machine_weights", self.to_dataset()
 
     @property
     def finite(self) -> bool:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from rbmflow._checks import plain
 from rbmflow._files import filled
 from rbmflow.cli.fitting import default_workers
-from rbmflow.cli.points import bring, note, noted, points_of, results_of
+from rbmflow.cli.points import bring, note, noted
 from rbmflow.execute.children import Children, Lost
 from rbmflow.execute.performing import Science
+from rbmflow.runs import points_of, results_of, side_by_side
 from rbmflow.store import Step, Store
 
 if TYPE_CHECKING:
@@ -69,8 +70,17 @@ def write_page(
         rows.append(row)
     _draw(wanted, store, processes, Science("rbmflow.report", files))
     machines = machines_side_by_side(*there) if there else None
-    report.write_sweep(page, record, rows, verdicts_of(*there) if there else [], machines)
+    swept = _swept([row["values"] for row in rows if row["summary"]], there) if there else None
+    report.write_sweep(page, record, rows, verdicts_of(*there) if there else [], machines, swept)
     return page
+
+
+def _swept(values: Sequence[Mapping[str, Any]], results: Sequence[xr.Dataset]) -> xr.Dataset:
+    """What the figures of a sweep's points need of their results, with the swept fields as axes."""
+    from rbmflow import report
+
+    needed = {name for plot in report.plots_of("points") for name in plot.needs}
+    return side_by_side(values, [one[[name for name in needed if name in one]] for one in results])
 
 
 def _write_run(

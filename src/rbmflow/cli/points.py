@@ -1,26 +1,24 @@
-"""Runs, and the points of sweeps, as they stand in the store, with the files that were handed over to them."""
+"""What is told of a run, as it was noted beside its record, and the files that were handed over to it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rbmflow import __version__
-from rbmflow._checks import InvalidInput, Problem, Problems, plain
+from rbmflow._checks import plain
 from rbmflow._files import read_bytes, to_json, write_text
 from rbmflow._registry import load_files
-from rbmflow.execute import manifest, recording
-from rbmflow.store import Address, Damaged, Step, Store, ancestry, parse_record
+from rbmflow.execute import recording
+from rbmflow.runs import results_of
+from rbmflow.store import Address, Damaged, Store, parse_record
 from rbmflow.store.records import Numbers, read_record
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from rbmflow.spec import Point
 
 
 def bring(files: Iterable[str], record: dict[str, Any], store: Store) -> tuple[str, ...]:
@@ -35,16 +33,6 @@ def bring(files: Iterable[str], record: dict[str, Any], store: Store) -> tuple[s
             print(plain(told), file=sys.stderr)
     load_files(by_name.values())
     return tuple(by_name.values())
-
-
-def results_of(record: dict[str, Any], store: Store) -> xr.Dataset:
-    """Read the results of a run; `InvalidInput` if they are not there."""
-    last = record["steps"][-1]
-    try:
-        return store.read(Address(last["kind"], last["hash"]))
-    except Damaged as damage:
-        allowed = f"its results must be there ({damage.reason}); `rbmflow run` with its spec computes them"
-        raise InvalidInput(Problem("run", record["run"], allowed)) from damage
 
 
 _NUMBERS = "numbers.json"
@@ -83,46 +71,3 @@ def _sources(record: dict[str, Any], store: Store) -> str:
     results = store.fingerprint(Address(record["steps"][-1]["kind"], record["steps"][-1]["hash"]))
     written = read_bytes(store.run_folder(record["run"]) / "run.json")
     return sha256(f"{__version__} {results} ".encode() + written).hexdigest()
-
-
-class Standing(NamedTuple):
-    """A point of a sweep as it stands in the store."""
-
-    record: dict[str, Any]
-    values: dict[str, Any]
-    results: xr.Dataset | None
-    """None where they are not there yet."""
-    left: int
-    """Steps that are still to be computed for them."""
-
-
-def points_of(record: dict[str, Any], store: Store, computed: Collection[Step] | None = None) -> Iterator[Standing]:
-    """Every point of a sweep; `computed` is given where the records of finished points are to be written."""
-    known = manifest.read(store.run_folder(record["run"]))
-    started = datetime.fromisoformat(record["started"])
-    for row, point in zip(record["points"], _specs(record, known), strict=True):
-        steps = ancestry(known[row["results"]])
-        of_point = recording.kept(row["run"], store) or {"run": row["run"], "started": record["started"]}
-        try:
-            results = store.read(steps[-1])
-        except Damaged:
-            left = sum(store.state(step) != "done" for step in steps)
-            yield Standing(of_point, row["values"], None, left)
-            continue
-        if computed is not None and not recording.finished(of_point):
-            of_point = recording.finish(point.spec, steps, store, started, 0.0, computed)
-        yield Standing(of_point, row["values"], results, 0)
-
-
-def _specs(record: dict[str, Any], known: Mapping[str, Step]) -> tuple[Point, ...]:
-    """Points of the spec of a sweep; `InvalidInput` if its record does not fit them and the steps of its manifest."""
-    from rbmflow.spec import parse_sweep, parse_toml
-
-    points = parse_sweep(parse_toml(record.get("spec_toml", ""))).points
-    rows = record["points"]
-    fits = len(points) == len(rows) and all(
-        row["results"] in known and row["run"] == recording.run_name(point.spec, [known[row["results"]]])
-        for row, point in zip(rows, points, strict=True)
-    )
-    Problems.only(fits, "run", record["run"], "the points in its run.json must be those of its spec and manifest")
-    return points

@@ -8,8 +8,9 @@ from typing import Any
 from rich.table import Table
 
 from rbmflow._checks import plain
-from rbmflow.cli.points import bring, numbers_of, points_of
+from rbmflow.cli.points import bring, numbers_of
 from rbmflow.cli.telling import cell, console
+from rbmflow.runs import points_of
 from rbmflow.store import Store
 from rbmflow.store.records import Numbers
 

@@ -9,7 +9,10 @@ grows smoothly with K = 1/T, in the end along a straight line, so K is interpola
 temperatures only is interpolated in y itself.
 """
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import numpy as np
@@ -17,7 +20,11 @@ from jaxtyping import Float64
 from scipy.interpolate import make_interp_spline
 
 from rbmflow._doors import Numbers, numbers_of
+from rbmflow._record import Held, dataset_of
 from rbmflow.exact import critical_temperature
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 KNOTS = 2001
 _DEEPEST = 1e-10
@@ -106,6 +113,16 @@ class Curve(eqx.Module):
             return None
         smooth = make_interp_spline(x, k, k=min(5, max(1, (x.size - 2) // 2 * 2 + 1)))
         return within, np.concatenate([y[:first], y[last + 1 :]]), hot, cold, x, k, smooth
+
+    def pictured(self, label: str) -> tuple[str, xr.Dataset]:
+        """Name of its figure, and what that shows: the mean around the temperatures where it changes."""
+        middle = float(self.temperature_of((self.mean[0] + self.mean[-1]) / 2))
+        shown = self.temperature <= (2 * middle if np.isfinite(middle) else 6.0)
+        layout = {
+            "temperature": Held("temperature", "temperature", "J/k_B", "float64"),
+            "mean": Held("temperature", f"equilibrium mean of {label}", dtype="float64"),
+        }
+        return "thermometer_curve", dataset_of(layout, (self.temperature[shown], self.mean[shown]))
 
     def mean_at(self, temperature: Float64[np.ndarray, "*batch"]) -> Float64[np.ndarray, "*batch"]:
         """The mean at temperatures between those of the curve, NaN beyond them."""

@@ -14,6 +14,7 @@ from jaxtyping import Float64
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Temperatures, key_of, temperatures_of
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_order
+from rbmflow._scan import watched
 from rbmflow.critical import temperature_scale
 from rbmflow.dataset import Draws
 from rbmflow.exact.kaufman import log_excitations
@@ -111,11 +112,12 @@ def measured(
     (1, 2, 2, 50)
     """
     key, model, grid = key_of(key), model_of(model), temperatures_of(temperatures)
-    parts = []
+    parts, progress = [], watched(progress, "equilibrium draws")
     for at, temperature in enumerate(grid):
-        parts.append(MeasuredDraws.of(model, sample(key, model, temperature, draws), observables))
-        if progress is not None:
-            progress((at + 1) / len(grid))
+        parts.append(
+            MeasuredDraws.of(model, sample(key, model, temperature, draws, progress=lambda done: None), observables)
+        )
+        progress((at + 1) / len(grid))
     energy, ess = (np.concatenate([getattr(one, name) for one in parts]) for name in ("energy", "ess"))
     value = np.concatenate([one.value for one in parts], axis=2)
     return MeasuredDraws(energy, value, ess, model, grid, [one.name for one in observables])

@@ -61,6 +61,9 @@ class Equilibrium(abc.ABC):
         self._curves: dict[Observable, Curve] = {}
         self._classes: dict[tuple[float, ...], Observable] = {}
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model!r})"
+
     @abc.abstractmethod
     def knows(self, observable: Observable) -> bool:
         """Whether the mean of an observable is known here."""

@@ -61,7 +61,9 @@ def training_curves(results: xr.Dataset) -> Figure:
 )
 def weights_along_training(results: xr.Dataset) -> Figure:
     """Numbers that sum up the weights against training time, one panel a number, one line a machine."""
-    drawn, grid = panels.panel_grid([""] * 4, ["mean over seeds"] * 3, "gradient updates", 6.4, sharey=False)
+    across, height = (2, 8.8) if style.in_column() else (4, 6.4)
+    names = ["mean over seeds"] * (len(MEASURES) // across)
+    drawn, grid = panels.panel_grid([""] * across, names, "gradient updates", height, sharey=False)
     cells, machines = grid.ravel(), panels.by_machine(results)
     for axes, (measure, title) in zip(cells, MEASURES.items(), strict=True):
         for number, (name, machine) in enumerate(machines):

@@ -141,5 +141,5 @@ def renormalization(results: xr.Dataset) -> Figure:
     shown = {f"RG at T = {start:.4g}": colour for start, colour in zip(starts, colours, strict=True)}
     shown |= {f"RBM from {start}": look.colour for start, look in style.start_looks(results).items()}
     handles = [Line2D([], [], color=colour, linewidth=1.8) for colour in shown.values()]
-    drawn.legend(handles, shown, loc="outside lower center", ncols=min(len(shown), 5))
+    drawn.legend(handles, shown, loc="outside lower center", ncols=panels.legend_columns(len(shown), 5))
     return drawn

@@ -120,7 +120,7 @@ def study_ends(study: xr.Dataset) -> Figure:
     handles.append(Line2D([], [], color=style.INK, linewidth=0.8, label="$T_c$"))
     for label, dashes in zip(("$C_{max}(L)$", "training mixture"), TICKS.values(), strict=True):
         handles.append(Line2D([], [], color=style.INK, linewidth=1.2, linestyle=dashes, label=label))
-    drawn.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    drawn.legend(handles=handles, loc="outside upper center", ncols=panels.legend_columns(len(handles)))
     return drawn
 
 
@@ -162,7 +162,7 @@ def study_excess(study: xr.Dataset) -> Figure:
         # A machine within the error of a perfect one may come out below 0.
         axes.set_xscale("log" if min(x for x, _ in shown) > 0 else "symlog")
         handles = [Line2D([], [], linestyle="none", label=text) for _, text in shown]
-        drawn.legend(handles=handles, loc="outside right upper", handlelength=0, handletextpad=0, fontsize=7)
+        drawn.legend(handles=handles, loc=panels.beside(), handlelength=0, handletextpad=0, fontsize=7)
     marks.say_empty(axes, study["excess"].values)
     return drawn
 
@@ -206,7 +206,7 @@ def study_law(study: xr.Dataset) -> Figure:
     marks.say_empty(axes, study[LAW[1]].values)
     axes.set_xscale("log")
     if axes.get_legend_handles_labels()[0]:
-        drawn.legend(loc="outside right upper", fontsize=7)
+        drawn.legend(loc=panels.beside(), fontsize=7)
     return drawn
 
 
@@ -249,4 +249,44 @@ def study_candidates(study: xr.Dataset) -> Figure:
         marks.say_empty(axes, away)
     grid[0, 0].legend(fontsize=7)
     drawn.colorbar(shades, ax=grid[0].tolist(), label="$T(E)$ of the mixture $(J/k_B)$")
+    return drawn
+
+
+@figure(
+    section="swept",
+    page="points",
+    by="run",
+    needs="mean_end mean_end_error converged critical_temperature",
+    caption="T(E) at the end of the flows, mean over all starts, against each field that was swept; one colour and "
+    "symbol a machine. Filled: T*, the flows have converged; open: they have not. Error bars are one standard error, "
+    "of seeds and chains joined. Full line T_c.",
+)
+def swept_temperatures(points: xr.Dataset) -> Figure:
+    """T* of every point of a sweep against the fields that were swept."""
+    fields = list(np.ravel(points.attrs["swept"]))
+    axes_of_points = [axis for axis in (*fields, "point") if axis in points.dims]
+    flat = points.sel(thermometer="energy").stack(every=axes_of_points, create_index=False)
+    critical = float(np.nanmin(points["critical_temperature"]))
+    drawn, grid = panels.panel_grid(fields, ["$T(E)$ at the end $(J/k_B)$"], "", 3.2, sharex=False)
+    for axes, field in zip(grid[0], fields, strict=True):
+        values = flat[field].values
+        number = values.dtype.kind in "iuf"
+        entries = np.unique(values)
+        at = values if number else np.searchsorted(entries, values)
+        axes.axhline(critical, **marks.CRITICAL)
+        axes.set_ylim(*_range(flat["mean_end"], flat["mean_end_error"], [critical], HOTTEST))
+        for row, (name, here) in enumerate(panels.by_machine(flat)):
+            colour, marker = MACHINE_LINES[row % len(MACHINE_LINES)][0], style.MARKERS[row % len(style.MARKERS)]
+            end, error = here["mean_end"].values, np.nan_to_num(here["mean_end_error"].values)
+            axes.errorbar(at, end, error, fmt="none", color=colour, linewidth=0.9)
+            for converged, face in ((True, colour), (False, "white")):
+                chosen = (here["converged"].values == 1) == converged
+                looks = {"color": colour, "markerfacecolor": face, "markersize": 4.5}
+                axes.plot(at[chosen], end[chosen], marker, label=name if converged else "", **looks)
+            marks.draw_beyond(axes, at, end, colour)
+        if not number:
+            axes.set_xticks(range(len(entries)), [marks.plain(str(entry)[:24]) for entry in entries])
+        axes.set_xlabel(marks.plain(field))
+        marks.say_empty(axes, flat["mean_end"].values)
+    panels.label_legend(drawn, grid[0, 0], min(points.sizes["machine"], 6))
     return drawn

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from rbmflow.figures import panels, style
 from rbmflow.figures.plot import figure
 
+IN_COLUMN = 3
+"""Images with titles that stand beside one another in a column of a journal."""
+
 
 def _table(
     images: NDArray[np.generic], names: Sequence[str], side: float, above: float, **look: Any
@@ -22,6 +25,8 @@ def _table(
 
     All stand in one panel, as panels take long. The corners [row, column, (x, y)] are in widths of a lattice.
     """
+    if style.in_column():
+        side = min(side, (style.COLUMN - 0.6) / (1.1 * images.shape[1]))
     height = images.shape[2] / images.shape[3]
     left, top = 1.1 * np.arange(images.shape[1]), (height + above / side) * np.arange(images.shape[0])
     drawn = panels.new_figure(0.35 + side * (top[-1] + height) + above, 0.5 + side * (left[-1] + 1.1))
@@ -40,7 +45,14 @@ def _table(
 
 
 def _weights(images: NDArray[np.float64], names: Sequence[str], titles: NDArray, most: float, otherwise: str) -> Figure:
-    """Draw images, each with a scale of its own that is symmetric about zero, and its title above."""
+    """Draw images, each with a scale of its own that is symmetric about zero, and its title above.
+
+    In a column of a journal as few stand beside one another as have room for their titles.
+    """
+    if style.in_column() and images.shape[1] % IN_COLUMN == 0:
+        rows = images.shape[1] // IN_COLUMN
+        names = [text for name in names for text in (name, *[""] * (rows - 1))]
+        images, titles = images.reshape(-1, IN_COLUMN, *images.shape[2:]), titles.reshape(-1, IN_COLUMN)
     scale = np.nanmax(np.abs(images), axis=(2, 3), keepdims=True, initial=0.0)
     scaled = images / np.where(scale > 0, scale, 1.0)
     side = min(7.8 / images.shape[1], most)

@@ -12,15 +12,19 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from rbmflow.figures.marks import C_MAX, CRITICAL, NULL, PEAK, T_C, draw_readings, plain
-from rbmflow.figures.style import WIDTH, start_looks, tints
+from rbmflow.figures.style import COLUMN, WIDTH, Drawn, in_column, start_looks, tints
 
 GREY = "#777777"
 """The hue of a legend that holds for starts of every colour."""
 
 
+IN_STACK = 1.25
+"""Height in inches of each of several panels below one another in a column of a journal."""
+
+
 def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """Return an empty figure that belongs to no window."""
-    return Figure(figsize=(width, height))
+    """Return an empty figure that belongs to no window; in a column it is never wider than that."""
+    return Drawn(figsize=(min(width, COLUMN) if in_column() else width, height))
 
 
 def by_machine(results: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
@@ -44,15 +48,28 @@ def panel_grid(
     pad: float | None = None,
     **shared: Any,
 ) -> tuple[Figure, NDArray[np.object_]]:
-    """Panels with shared axes, the names of the columns so many points above and those of the rows at the left."""
-    figure = new_figure(height, width)
+    """Panels with shared axes, the names of the columns so many points above and those of the rows at the left.
+
+    In a column of a journal all stand below one another, each with its names.
+    """
     options: dict[str, Any] = {"sharex": True, "sharey": "row", **shared}
-    grid = figure.subplots(len(sides), len(tops), squeeze=False, **options)
-    for axes, name in zip(grid[0], tops, strict=True):
-        axes.set_title(name, pad=pad)
-    for axes, name in zip(grid[:, 0], sides, strict=True):
-        axes.set_ylabel(name)
-    for axes in grid[-1]:
+    stacked = in_column() and len(tops) > 1 and any(tops)
+    figure = new_figure(0.8 + IN_STACK * len(sides) * len(tops) if stacked else height, width)
+    if stacked:
+        grid = figure.subplots(len(sides) * len(tops), 1, squeeze=False, sharex=options["sharex"] is True)
+        grid = grid.reshape(len(sides), len(tops))
+        for first, *others in grid if options["sharey"] else ():
+            for axes in others:
+                axes.sharey(first)
+    else:
+        grid = figure.subplots(len(sides), len(tops), squeeze=False, **options)
+    for row in grid if stacked else grid[:1]:
+        for axes, name in zip(row, tops, strict=True):
+            axes.set_title(name, pad=pad)
+    for column in grid.T if stacked else grid.T[:1]:
+        for axes, name in zip(column, sides, strict=True):
+            axes.set_ylabel(name)
+    for axes in grid[-1, -1:] if stacked else grid[-1]:
         axes.set_xlabel(xlabel)
     return figure, grid
 
@@ -93,7 +110,7 @@ def machine_panels(
     `height` is that of the figure and of each row beside it.
     """
     machines = by_machine(results)
-    columns = min(len(machines), most)
+    columns = 1 if in_column() else min(len(machines), most)
     rows = -(-len(machines) // columns)
     options: dict[str, Any] = {"sharex": True, "sharey": True, **shared}
     figure, grid = panel_grid([""] * columns, [ylabel] * rows, "", height[0] + height[1] * rows, width, **options)
@@ -146,19 +163,30 @@ def start_handles(results: xr.Dataset, *, markers: bool) -> list[Line2D]:
 def start_legend(figure: Figure, results: xr.Dataset, *, markers: bool = False) -> None:
     """Write the names of the starts above a figure."""
     handles = start_handles(results, markers=markers)
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 8))
+    figure.legend(handles=handles, loc="outside upper center", ncols=legend_columns(len(handles)))
+
+
+def legend_columns(names: int, most: int = 8) -> int:
+    """How many names of a legend stand beside one another."""
+    return min(names, 2 if in_column() else most)
+
+
+def beside() -> Any:
+    """Where a legend of many rows stands."""
+    return "outside lower left" if in_column() else "outside right upper"
 
 
 def label_legend(figure: Figure, axes: Axes, columns: int) -> None:
     """Write the labels of one panel above a figure, for all panels."""
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=columns)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=legend_columns(columns))
 
 
 def iteration_legend(figure: Figure, iterations: Sequence[int]) -> None:
     """Write which iterations the shades of `shaded_lines` stand for."""
     handles = [Line2D([], [], color=shade, linewidth=1.8) for shade in tints(GREY, len(iterations))]
     names = [f"iteration {iterations[0]}", *map(str, iterations[1:])]
-    figure.legend(handles, names, loc="outside upper center", ncols=len(names), columnspacing=1.2)
+    columns = 4 if in_column() else len(names)
+    figure.legend(handles, names, loc="outside upper center", ncols=columns, columnspacing=1.2)
 
 
 def update_axis(axes: Axes, *, ticks: bool = True) -> None:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any
 
-import matplotlib
 import pandas as pd
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rbmflow._checks import InvalidInput, Problem, listed
-from rbmflow._registry import Registry
-from rbmflow.figures.style import STYLE
+from rbmflow._checks import InvalidInput, Problem, Problems, listed
+from rbmflow._registry import FIGURES
+from rbmflow.figures import panels, style
 
 MACHINES_IN_A_FIGURE = 4
 """More machines than this make further figures, so that each fits a screen and a printed page."""
@@ -23,6 +23,8 @@ class Plot:
     """A figure that can be drawn of results, by calling it with them.
 
     Names of machines, starts, thermometers or classifiers choose what is drawn: `spectra(results, machine="V-64")`.
+    With `width="column"` the figure is as wide as a column of a journal, 8.6 cm, its panels stand below one another,
+    and no letter is smaller than 7 points. A figure of a single panel can be drawn into axes of one's own, `ax=`.
 
     Parameters
     ----------
@@ -47,16 +49,20 @@ class Plot:
     of
         The part of the results that is drawn, such as a few iterations.
     page
-        What it is of: a `run`, or the machines of a whole `sweep` side by side (see `claims.study`).
+        What it is of: a `run`, the machines of a whole `sweep` side by side (see `claims.study`), its `points` (see
+        `rbmflow.runs.side_by_side`), or a `record`.
+    panel
+        Width and height in inches of a figure of a single panel; its drawing takes the data and the axes.
 
     Raises
     ------
     InvalidInput
-        If the results lack a variable that it needs, or what was chosen.
+        If the results lack a variable that it needs, or what was chosen; if there is no such width, or axes are given
+        for a figure of several panels.
     """
 
     name: str
-    draw: Callable[[xr.Dataset], Figure]
+    draw: Callable[..., Any]
     section: str
     shows: str
     caption: str
@@ -65,15 +71,25 @@ class Plot:
     padded: int = 0
     of: Callable[[xr.Dataset], xr.Dataset] | None = None
     page: str = "run"
+    panel: tuple[float, float] | None = None
 
     def __post_init__(self):
         update_wrapper(self, self.draw)
 
-    def __call__(self, results: xr.Dataset, **chosen: Any) -> Figure:
+    def __call__(self, results: xr.Dataset, *, width: str = "page", ax: Axes | None = None, **chosen: Any) -> Figure:
         """Draw it, of all that the results have or of what is chosen."""
+        problems = Problems()
+        problems.one_of("width", width, ("page", "column"))
+        problems.unless(ax is None or self.panel is not None, "ax", ax, f"the figure {self.name} has several panels")
+        problems.done()
         part = self._part(results, chosen)
-        with matplotlib.rc_context(STYLE):
-            return self.draw(part)
+        with style.as_wide_as(width):
+            if self.panel is None:
+                return self.draw(part)
+            if ax is None:
+                ax = panels.new_figure(self.panel[1], self.panel[0]).subplots()
+            self.draw(part, ax)
+            return ax.get_figure(root=True)  # pyright: ignore[reportReturnType]
 
     def missing(self, results: xr.Dataset) -> str:
         """One sentence that names the variables it needs and the results do not have; empty if there are none."""
@@ -137,13 +153,9 @@ class Plot:
         return self.of(results) if self.of else results
 
 
-FIGURES: Registry[Plot] = Registry("figure", ("rbmflow.figures",))
-"""Every figure by its name, those of this package and those that others register."""
-
-
 def figure(
     *, section: str, caption: str, needs: str | tuple[str, ...], shows: str = "", **further: Any
-) -> Callable[[Callable[[xr.Dataset], Figure]], Plot]:
+) -> Callable[[Callable[..., Any]], Plot]:
     """Declare a figure beside its drawing: it is in every report from then on, with its numbers.
 
     Parameters
@@ -153,7 +165,7 @@ def figure(
     needs
         Names of variables, in one text or as a tuple.
     further
-        `by`, `padded`, `of` and `page` of `Plot`, where they differ from the usual.
+        `by`, `padded`, `of`, `page` and `panel` of `Plot`, where they differ from the usual.
 
     Raises
     ------
@@ -173,7 +185,7 @@ def figure(
     'Draw nothing but the ends.'
     """
 
-    def declared(draw: Callable[[xr.Dataset], Figure]) -> Plot:
+    def declared(draw: Callable[..., Any]) -> Plot:
         told = shows or (draw.__doc__ or "").partition("\n")[0]
         needed = tuple(needs.split() if isinstance(needs, str) else needs)
         return FIGURES.add(draw.__name__, Plot(draw.__name__, draw, section, told, caption, needed, **further))

@@ -1,9 +1,12 @@
 """One look for every figure: the style, the colour of each start, and SVG text."""
 
+import contextlib
 import io
 import re
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import xarray as xr
@@ -15,6 +18,15 @@ STYLE_FILE = Path(__file__).with_name("rbmflow.mplstyle")
 STYLE = matplotlib.rc_params_from_file(STYLE_FILE, use_default_template=False)
 WIDTH = 10.0
 """Width of a figure in inches; a report shows it at natural size."""
+
+COLUMN = 8.6 / 2.54
+"""Width in inches of a column of a journal."""
+
+_SMALL: dict[Any, float] = dict.fromkeys(
+    ("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 7.0
+)
+
+_width: ContextVar[str] = ContextVar("width", default="page")
 
 INK, NEUTRAL, DATA = "#222222", "#4c5b6b", "#B3589A"
 """Colours of text and lines, of what belongs to no start (training curves, spectra, thermometers), and of the data."""
@@ -30,13 +42,36 @@ SPIN_COLOURS = ("#f3efe6", "#2d3a46")
 
 _COLD, _HOT = "#0072B2", "#D55E00"
 _GREENS = ("#009E73", "#7A9A01", "#00594C", "#9FB56B", "#4FC3A1")
-_MARKERS = ("o", "s", "D", "P", "X")
+MARKERS = ("o", "s", "D", "P", "X")
 
 NEEDLESS = re.compile(
     r"""<metadata>.*?</metadata> | <style.*?</style> | <!--.*?--> | (?<=<g)\ id="[^"]*" | \ id="image\w+" | ^\ +""",
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
 """What an SVG from matplotlib can do without; its `<style>` would reach beyond the drawing."""
+
+
+@contextlib.contextmanager
+def as_wide_as(width: str) -> Iterator[None]:
+    """Have figures of this style be as wide as a "page", or as a "column" of a journal."""
+    before = _width.set(width)
+    try:
+        with matplotlib.rc_context(STYLE), matplotlib.rc_context(_SMALL if width == "column" else {}):
+            yield
+    finally:
+        _width.reset(before)
+
+
+def in_column() -> bool:
+    """Whether the figure at hand is for a column of a journal."""
+    return _width.get() == "column"
+
+
+class Drawn(Figure):
+    """A figure that every notebook shows, whatever it does with others."""
+
+    def _repr_html_(self) -> str:
+        return to_svg(self)
 
 
 class Look(NamedTuple):
@@ -51,7 +86,7 @@ def start_looks(results: xr.Dataset) -> dict[str, Look]:
     starts = [str(start) for start in results["start"].values]
     looks = {"cold": Look(_COLD, "^"), "hot": Look(_HOT, "v")}
     for i, start in enumerate(start for start in starts if start not in ("cold", "hot")):
-        looks[start] = Look(_GREENS[i % len(_GREENS)], _MARKERS[i % len(_MARKERS)])
+        looks[start] = Look(_GREENS[i % len(_GREENS)], MARKERS[i % len(MARKERS)])
     return {start: looks[start] for start in starts}
 
 

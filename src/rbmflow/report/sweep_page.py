@@ -16,7 +16,7 @@ from rbmflow._files import write_text
 from rbmflow._format import with_error
 from rbmflow.report.document import places
 from rbmflow.report.illustrations import draw_all, plots_of
-from rbmflow.report.page import page
+from rbmflow.report.page import TEMPLATES, page
 from rbmflow.report.tables import HEADINGS
 
 if TYPE_CHECKING:
@@ -76,21 +76,27 @@ def write_sweep(
     points: Sequence[Mapping[str, Any]],
     verdicts: Sequence[Verdict] = (),
     machines: xr.Dataset | None = None,
+    swept: xr.Dataset | None = None,
 ) -> None:
     """Write the page of a sweep, and `table.csv` with the rows of `sweep_table` beside it.
 
     Links to the reports of the points are relative to its path. Points are as for `sweep_table`, with `left`, the steps
     that are missing, and `report`, whether there is one. `verdicts` and the figures are of the machines that are there,
-    side by side.
+    side by side; `swept` has the results of the points with the swept fields as axes.
     """
     header, rows = sweep_table(points)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([header, *(["" if cell is None else cell for cell in row] for row in rows)])
     write_text(path.with_name("table.csv"), text.getvalue())
-    drawn, left_out = draw_all(machines, plots_of("sweep")) if machines is not None else ([], [])
+    drawn, left_out = [], []
+    for page_of, data in (("points", swept), ("sweep", machines)):
+        if data is not None:
+            of_these = draw_all(data, plots_of(page_of))
+            drawn, left_out = drawn + of_these[0], left_out + of_these[1]
     written = page(
         "sweep.html.j2",
+        (TEMPLATES / "sweep.js").read_text("utf-8"),
         run=record,
         points=points,
         there=[point for point in points if point["summary"]],

@@ -10,7 +10,7 @@ from jaxtyping import Int8
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Temperatures, key_of, temperatures_of
 from rbmflow._own_settings import own_settings
-from rbmflow._scan import Interrupted
+from rbmflow._scan import Interrupted, watched
 from rbmflow._types import Key, Spins
 from rbmflow.dataset import Chains, Draws
 from rbmflow.model import Model, model_of
@@ -186,7 +186,7 @@ def sample(
     """
     key, plan = key_of(key), planned(model, temperatures, draws, method, progress)
     spins = np.empty((len(plan.temperatures), plan.draws, *model.lattice.shape), np.int8)
-    chains, stopped = draw_into(spins, key, model, plan, progress)
+    chains, stopped = draw_into(spins, key, model, plan, watched(progress, "draws"))
     spins.flags.writeable = False
     drawn = plan.record(spins[: len(chains)], chains)
     if stopped:

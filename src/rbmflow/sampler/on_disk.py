@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int8
 
+from rbmflow import _scan
 from rbmflow._doors import AnyKey, Temperatures, key_of
 from rbmflow._files import replacing
 from rbmflow._netcdf import FileName, extend_dataset, growing_variable, place_of, require_space
@@ -96,7 +97,9 @@ def sample_to(
     with replacing(path) as part:
         with growing_variable(part, "spins", axes, shape, (1, rows, *shape[2:]), {"long_name": "spin"}) as growing:
             variable, shorten = growing
-            spins = _WholeChunks(variable, path.parent, np.empty((rows, *shape[2:]), np.int8), progress)
+            spins = _WholeChunks(
+                variable, path.parent, np.empty((rows, *shape[2:]), np.int8), _scan.watched(progress, "draws")
+            )
             chains, stopped = draw_into(spins, key, model, plan)
             if stopped:
                 shorten(len(chains))
@@ -123,8 +126,7 @@ class _WholeChunks:
             at, taken = at + step, taken + step
             if at % rows == 0 or at == draws:
                 self._write(number, at)
-        if self.progress is not None:
-            self.progress((number + end / draws) / temperatures)
+        self.progress((number + end / draws) / temperatures)
 
     def _write(self, number: int, end: int) -> None:
         """The chunk that has become whole, or the last of a temperature."""

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from rbmflow._checks import Problems
 from rbmflow._doors import Numbers, numbers_of
 from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order
+from rbmflow._shown import Shown
 from rbmflow.rbm import RBM, machine_of, shape_of
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _LAYOUT = {
 }
 
 
-class Spectrum(Record):
+class Spectrum(Record, Shown):
     r"""Singular value decomposition of a weight matrix, :math:`W = \sum_m \sigma_m\, u_m w_m^T`, in float64.
 
     Parameters
@@ -45,6 +46,9 @@ class Spectrum(Record):
     hidden_vectors: Float[np.ndarray, "hidden mode"]
     shape: tuple[int, ...] | None = eqx.field(static=True, default=None, converter=shape_of)
     components: int = eqx.field(static=True, default=1)
+
+    def _pictured(self) -> tuple[str, xr.Dataset]:
+        return "spectrum_eigenvalues", self.to_dataset()
 
     @property
     def product(self) -> Float[np.ndarray, "visible visible"]:

@@ -4,17 +4,23 @@ If the equilibrium mean of an observable :math:`\langle x \rangle(T)` is a monot
 ensemble is the one whose curve value is the ensemble's mean, :math:`\langle x \rangle (T) = \bar x`.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float64, Int8
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Configurations, Numbers
+from rbmflow._shown import Shown
 from rbmflow.equilibrium import Curve, Equilibrium
 from rbmflow.model import Model
 from rbmflow.observables import OBSERVABLES, Observable, average
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Reading(NamedTuple):
@@ -87,8 +93,8 @@ def through_curve(
     return Reading(temperature, found, np.where(reach < temperature, np.fmax(shared, reach), shared))
 
 
-@dataclass(frozen=True)
-class Thermometer:
+@dataclass(frozen=True, repr=False)
+class Thermometer(Shown):
     """Reads the temperature at which equilibrium has the mean of an observable over an ensemble.
 
     It reads where the curve of the observable is monotone, and says NaN elsewhere. An observable that the equilibrium
@@ -124,6 +130,12 @@ class Thermometer:
         equilibrium.check(named)
         object.__setattr__(self, "observable", named)
         object.__setattr__(self, "equilibrium", equilibrium)
+
+    def __repr__(self) -> str:
+        return f"Thermometer({self.observable.name!r}, {self.equilibrium!r})"
+
+    def _pictured(self) -> tuple[str, xr.Dataset]:
+        return self.curve.pictured(self.observable.label)
 
     @property
     def model(self) -> Model:

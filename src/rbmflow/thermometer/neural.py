@@ -16,6 +16,7 @@ from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Configurations, Numbers, Temperatures, numbers_of, temperatures_of
 from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_order
+from rbmflow._shown import Shown
 from rbmflow._types import Key
 from rbmflow.equilibrium import Curve, covering, known, measured, reweighted
 from rbmflow.equilibrium.closed_forms import ClosedForms
@@ -76,7 +77,7 @@ _LAYOUT = {
 }
 
 
-class NeuralThermometer(Record):
+class NeuralThermometer(Record, Shown):
     r"""A network trained to name the temperature of single configurations, as in the paper.
 
     .. math:: p_k(s) = \mathrm{softmax}_k\left(A^T \tanh(W^T s + b) + a\right).
@@ -94,6 +95,9 @@ class NeuralThermometer(Record):
     curve: Curve
     model: Model = eqx.field(static=True)
     temperatures: tuple[float, ...] = eqx.field(static=True, converter=temperatures_of)
+
+    def _pictured(self) -> tuple[str, xr.Dataset]:
+        return self.curve.pictured("the class")
 
     def read(self, spins: Configurations) -> Float32[Array, "*batch bin"]:
         """Probabilities of the classes for each configuration."""

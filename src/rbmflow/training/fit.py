@@ -110,11 +110,11 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
     ) -> R:
         """What `finish(state, infos)` makes of all epochs; on Ctrl-C `Interrupted` with what it makes of those done."""
         total, done, infos = self.settings.epochs, 0, []
+        progress = _scan.watched(progress, "training")
         try:
             for later, now, info in self.chunks(state, step=step):
                 done, state, infos = later, now, [*infos, info]
-                if progress is not None:
-                    progress(done / total)
+                progress(done / total)
             return finish(state, infos)
         except KeyboardInterrupt:
             if 0 < done < total:

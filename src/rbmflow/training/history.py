@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, Int8
 from rbmflow._checks import Problems
 from rbmflow._doors import plain_number
 from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order
+from rbmflow._shown import Shown
 from rbmflow.rbm import RBM, kind_attributes, kind_of, of_arrays
 from rbmflow.training.ptt import Trajectory
 
@@ -126,7 +127,7 @@ _OF_EPOCHS = {
 }
 
 
-class History(Record):
+class History(Record, Shown):
     """What was seen along a training.
 
     Parameters
@@ -155,6 +156,9 @@ class History(Record):
         done = self.reconstruction.size
         text = {"interrupted": f"stopped after {done} of {self.epochs_asked} epochs"}
         return self.checkpoints.flags | (text if done < (self.epochs_asked or 0) else {})
+
+    def _pictured(self) -> tuple[str, xr.Dataset]:
+        return "history_reconstruction", self.to_dataset()
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy with the epoch as coordinate, from 1, and the axis `checkpoint`."""

@@ -1,0 +1,306 @@
+"""Runs that are there, opened in a line: results, machines, flows and draws of a run, and the points of a sweep."""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow.execute import manifest, recording
+from rbmflow.settings import start_label
+from rbmflow.store import Address, Damaged, Step, Store, ancestry, hygiene
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from rbmflow.claims import Verdict
+    from rbmflow.dataset import Draws
+    from rbmflow.flow import Flow
+    from rbmflow.rbm import RBM
+    from rbmflow.spec import Point
+    from rbmflow.training import History
+
+
+def results_of(record: dict[str, Any], store: Store) -> xr.Dataset:
+    """Read the results of a run; `InvalidInput` if they are not there."""
+    last = record["steps"][-1]
+    try:
+        return store.read(Address(last["kind"], last["hash"]))
+    except Damaged as damage:
+        allowed = f"its results must be there ({damage.reason}); `rbmflow run` with its spec computes them"
+        raise InvalidInput(Problem("run", record["run"], allowed)) from damage
+
+
+class Standing(NamedTuple):
+    """A point of a sweep as it stands in the store."""
+
+    record: dict[str, Any]
+    values: dict[str, Any]
+    results: xr.Dataset | None
+    """None where they are not there yet."""
+    left: int
+    """Steps that are still to be computed for them."""
+
+
+def points_of(record: dict[str, Any], store: Store, computed: Collection[Step] | None = None) -> Iterator[Standing]:
+    """Every point of a sweep; `computed` is given where the records of finished points are to be written."""
+    known = manifest.read(store.run_folder(record["run"]))
+    started = datetime.fromisoformat(record["started"])
+    for row, point in zip(record["points"], _specs(record, known), strict=True):
+        steps = ancestry(known[row["results"]])
+        of_point = recording.kept(row["run"], store) or {"run": row["run"], "started": record["started"]}
+        try:
+            results = store.read(steps[-1])
+        except Damaged:
+            left = sum(store.state(step) != "done" for step in steps)
+            yield Standing(of_point, row["values"], None, left)
+            continue
+        if computed is not None and not recording.finished(of_point):
+            of_point = recording.finish(point.spec, steps, store, started, 0.0, computed)
+        yield Standing(of_point, row["values"], results, 0)
+
+
+def _specs(record: dict[str, Any], known: Mapping[str, Step]) -> tuple[Point, ...]:
+    """Points of the spec of a sweep; `InvalidInput` if its record does not fit them and the steps of its manifest."""
+    from rbmflow.spec import parse_sweep, parse_toml
+
+    points = parse_sweep(parse_toml(record.get("spec_toml", ""))).points
+    rows = record["points"]
+    fits = len(points) == len(rows) and all(
+        row["results"] in known and row["run"] == recording.run_name(point.spec, [known[row["results"]]])
+        for row, point in zip(rows, points, strict=True)
+    )
+    Problems.only(fits, "run", record["run"], "the points in its run.json must be those of its spec and manifest")
+    return points
+
+
+def open(what: str | os.PathLike[str] = "quick", store: str | os.PathLike[str] = "rbmflow-store") -> Run | Sweep:
+    """Open a run, or a sweep, that `rbmflow run` has computed.
+
+    Parameters
+    ----------
+    what
+        The name of its spec (the newest run of that name), its id or the beginning of one; the path of its folder; or
+        that of a file written by `rbmflow publish`, which is verified first.
+    store
+        Folder of results, where a name or an id is looked for.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such run, or the file is not whole.
+
+    Examples
+    --------
+    >>> run = rf.open("quick")  # doctest: +SKIP
+    >>> run.results["fixed_point"].sel(machine="V-64")  # doctest: +SKIP
+    >>> rf.iterate(0, run.machine("V-64", seed=1), start=run.flow("V-64").spins)  # doctest: +SKIP
+    """
+    path = Path(what)
+    if path.is_file():
+        folder = tempfile.TemporaryDirectory(prefix="rbmflow-")
+        opened = Store(Path(folder.name) / "store")
+        _, runs = hygiene.unpack(opened, path)
+        inside = {point["run"] for run in runs for point in opened.read_run(run).get("points", ())}
+        return _opened(opened.read_run(next(run for run in runs if run not in inside)), opened, folder)
+    if path.is_dir() and path.parent.name == "runs":
+        there = Store(path.parent.parent)
+        return _opened(there.find_run(path.name), there)
+    there = Store(Path(store))
+    return _opened(there.find_run(str(what)), there)
+
+
+def _opened(record: dict[str, Any], store: Store, kept: Any = None) -> Run | Sweep:
+    return (Sweep if "points" in record else Run)(record, store, kept)
+
+
+class _Opened:
+    """What a run and a sweep have in common: a record in a store, results, and figures of them."""
+
+    def __init__(self, record: dict[str, Any], store: Store, kept: Any = None):
+        self.record, self.store, self._kept = record, store, kept
+
+    @property
+    def name(self) -> str:
+        """Id of the run."""
+        return self.record["run"]
+
+    @functools.cached_property
+    def results(self) -> xr.Dataset:
+        """Everything that was measured, as labelled data; each variable has its units and meaning as attributes.
+
+        Of a sweep those of all points that are there, with the swept fields as axes, see `side_by_side`.
+        """
+        return self._gathered()
+
+    def _gathered(self) -> xr.Dataset:
+        raise NotImplementedError
+
+    def plot(self, figure: str = "", *, width: str = "page", **chosen: Any) -> Figure:
+        """Draw a figure of the report by its name, of all machines or of what is chosen.
+
+        Parameters
+        ----------
+        figure
+            One of `rbmflow.figures.FIGURES`; where flows end if not given.
+        width
+            As of `rbmflow.figures.Plot`: "page", or "column" of a journal.
+        chosen
+            Entries of axes of the results, such as `machine="V-64"`.
+        """
+        from rbmflow.figures import FIGURES
+
+        return FIGURES[figure or self._lead](self.results, width=width, **chosen)
+
+    _lead = "flow_ends"
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{count} {axis}s" for axis, count in self.results.sizes.items() if axis in self._told)
+        return f"{type(self).__name__}({self.name!r}: {sizes})"
+
+    _told: tuple[str, ...] = ("machine", "seed", "start", "thermometer")
+
+    def _repr_html_(self) -> str:
+        from rbmflow.figures import to_svg
+
+        return f"<p><code>{self.name}</code></p>{to_svg(self.plot(), self.name)}"
+
+
+class Run(_Opened):
+    """A run that is there, see `open`."""
+
+    def _gathered(self) -> xr.Dataset:
+        return results_of(self.record, self.store)
+
+    @functools.cached_property
+    def verdicts(self) -> list[Verdict]:
+        """What its machines say of every claim."""
+        from rbmflow.claims import judge
+
+        return judge(self.results)
+
+    @functools.cached_property
+    def draws(self) -> Draws:
+        """The configurations that its machines have learnt from."""
+        from rbmflow.dataset import Draws
+
+        return Draws.from_dataset(self._read("draws"))
+
+    def machine(self, name: str, seed: int = 0) -> RBM:
+        """A machine by its name in the results, such as "V-64", and the number of its training."""
+        from rbmflow.rbm import RBM
+
+        return RBM.from_dataset(self._of_machine(name, seed))
+
+    def history(self, name: str, seed: int = 0) -> History:
+        """What was seen along the training of a machine."""
+        from rbmflow.training import History
+
+        return History.from_dataset(self._of_machine(name, seed))
+
+    def flow(self, name: str, start: str | float = "cold", seed: int = 0) -> Flow:
+        """The flow of a machine from one of the starts of the run, at the iterations whose configurations were kept."""
+        from rbmflow.flow import Flow
+
+        label = f"flow {name} seed {seed} {start_label(start)}"
+        machine = self._artifact(name, seed)
+        flows = [step for step in self._steps.values() if step.kind == "flow" and step.parents[0].hash == machine]
+        found = [step for step in flows if start_label(step.settings["start"]) == start_label(start)]
+        starts = ", ".join(repr(step.settings["start"]) for step in flows)
+        Problems.only(bool(found), "start", start, f"it must be one of {starts}")
+        kept = self._read(found[0], label)[["spins"]]
+        return Flow.from_dataset(kept.rename(snapshot="iteration"))
+
+    @functools.cached_property
+    def _steps(self) -> dict[str, Step]:
+        return manifest.read(self.store.run_folder(self.name))
+
+    def _artifact(self, name: str, seed: int) -> str:
+        """Hash of a machine; types that share one share their machines, each under its own name."""
+        rows = self._steps[self.record["steps"][-1]["hash"]].settings["machines"]
+        found = [row["artifacts"] for row in rows if name in (row["label"], *row["label"].split(" = "))]
+        known = ", ".join(row["label"] for row in rows)
+        Problems.only(bool(found), "machine", name, f"it must be one of {known}")
+        count = len(found[0])
+        Problems.only(seed in range(count), "seed", seed, f"it must be a whole number from 0 to {count - 1}")
+        return found[0][seed]
+
+    def _of_machine(self, name: str, seed: int) -> xr.Dataset:
+        return self._read(self._steps[self._artifact(name, seed)], f"machine {name} seed {seed}")
+
+    def _read(self, step: Step | str, told: str = "") -> xr.Dataset:
+        """Data of a step, or of the first of a kind."""
+        if isinstance(step, str):
+            step, told = next(one for one in self._steps.values() if one.kind == step), step
+        try:
+            return self.store.read(step)
+        except Damaged as damage:
+            allowed = f"it must be in the store or the file ({damage.reason})"
+            raise InvalidInput(Problem(told, self.name, allowed)) from damage
+
+
+class Sweep(_Opened):
+    """A sweep that is there, or as much of it as is, see `open`; `sweep[number]` is the run of a point."""
+
+    _lead, _told = "swept_temperatures", ("point", "machine", "seed", "start", "thermometer")
+
+    @functools.cached_property
+    def points(self) -> tuple[Standing, ...]:
+        """Every point, with the values of the swept fields and what of it is there."""
+        return tuple(points_of(self.record, self.store))
+
+    def _gathered(self) -> xr.Dataset:
+        there = [(point.values, point.results) for point in self.points if point.results is not None]
+        Problems.only(bool(there), "run", self.name, "one of its points must be there")
+        return side_by_side([values for values, _ in there], [results for _, results in there])
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, number: int) -> Run:
+        return Run(self.points[number].record, self.store, self._kept)
+
+
+def side_by_side(values: Sequence[Mapping[str, Any]], results: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Lay the results of points of a sweep side by side, with the swept fields as axes; NaN where one lacks something.
+
+    A field whose values are lists or tables is an axis of their texts; one that is called as an axis of the results is
+    has `spec.` before its name. Where the points are no product of the values of their fields, they stand on one axis,
+    `point`, and the fields are coordinates along it. Machines whose hidden units are swept are called by their types.
+    """
+    import numpy as np
+    import xarray as xr
+
+    from rbmflow.spec import fields
+
+    named = all(len(set(one["machine_type"].values.tolist())) == one.sizes["machine"] for one in results)
+    alike = len({tuple(one["machine"].values.tolist()) for one in results}) == 1
+    rows = []
+    for one in results:
+        if named and not alike:
+            one = one.assign_coords(machine=("machine", one["machine_type"].values, one["machine"].attrs))
+        # Axes of other lengths can be joined where their entries are counted.
+        rows.append(one.assign_coords({axis: np.arange(n) for axis, n in one.sizes.items() if axis not in one.indexes}))
+    counted = [axis for axis in rows[0].indexes if axis not in results[0].indexes]
+    asked = {"join": "outer", "combine_attrs": "drop_conflicts", "coords": "different", "compat": "equals"}
+    whole = xr.concat(rows, "point", data_vars="all", **asked).drop_vars(counted)  # pyright: ignore
+    meanings = {field.name: field.meaning for field in fields()}
+    axes, count = [], 1
+    for field in values[0]:
+        column = [one[field] for one in values]
+        told = column if all(isinstance(value, int | float | str) for value in column) else list(map(str, column))
+        about = {"long_name": meanings.get(field, field).rstrip("."), "units": "1"}
+        name = f"spec.{field}" if field in whole.variables else field
+        whole = whole.assign_coords({name: ("point", told, about)})
+        axes.append(name)
+        count *= len(set(told))
+    whole.attrs["swept"] = axes
+    if count != len(values):
+        return whole
+    return whole.swap_dims(point=axes[0]) if len(axes) == 1 else whole.set_index(point=axes).unstack("point")
