@@ -75,11 +75,13 @@ def write_page(
     return page
 
 
-def _swept(values: Sequence[Mapping[str, Any]], results: Sequence[xr.Dataset]) -> xr.Dataset:
-    """What the figures of a sweep's points need of their results, with the swept fields as axes."""
+def _swept(values: Sequence[Mapping[str, Any]], results: Sequence[xr.Dataset]) -> xr.Dataset | None:
+    """What the figures of a sweep's points need of their results, with the swept fields as axes; None without such."""
     from rbmflow import report
 
     needed = {name for plot in report.plots_of("points") for name in plot.needs}
+    if not needed:
+        return None
     return side_by_side(values, [one[[name for name in needed if name in one]] for one in results])
 
 
