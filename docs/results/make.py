@@ -1,9 +1,11 @@
-"""Tables and figures of the studies: python docs/results/make.py STORE paper|fixed-point|veiga-vicente|good [RUN ...].
+"""Tables and figures of the studies: python docs/results/make.py STORE paper|fixed-point|veiga-vicente|good|recipes [RUN ...].
 
 Writes `docs/results/NAME/`: figures as PNG, tables as Markdown that the page of the study includes. The prose of the
 pages is written by hand.
 """
 
+import itertools
+import json
 import math
 import sys
 import tomllib
@@ -292,6 +294,66 @@ def write_good(store, run, folder, *further):
     write_tables(tables, folder)
 
 
+BINS = (0.0, 0.1, 0.3, 1.0, np.inf)
+"""Excess of machines over that of one temperature, between which they are averaged."""
+
+
+def write_recipes(store, run, folder):
+    """Figures and tables of the study of recipes; its machines side by side stand beside them as netCDF."""
+    found, records = [], []
+    for point in run["points"]:
+        one = store.read_run(point["run"])
+        found.append(results_of(store, one))
+        records.append(one)
+    machines = machines_side_by_side(*found)
+    machines.to_netcdf(folder / "machines.nc", encoding={name: {"zlib": True} for name in machines.data_vars})
+    save(figures.study_candidates(machines), folder, "study_candidates")
+    learnt = machines["excess"].values / machines["ising_divergence"].values
+    star, error = (machines[f"stationary_temperature{end}"].values for end in ("", "_error"))
+    told = [json.loads(str(one)) for one in machines["recipe"].values]
+    candidates = {
+        "T_c": machines["critical_temperature"].values,
+        "C maximum": machines["specific_heat_peak_temperature"].values,
+        "median of the grid": np.array([np.median(one["temperatures"]) for one in told]),
+        "mixture": machines["mixture_temperature"].values,
+    }
+    rows = []
+    for low, high in itertools.pairwise(BINS):
+        here = (learnt >= low) & (learnt < high)
+        away = [np.abs(star - one)[here] for one in candidates.values()]
+        spread = [with_error(float(one.mean()), float(one.std(ddof=1) / np.sqrt(one.size))) for one in away]
+        rows.append((f"{low:g} to {high:g}", int(here.sum()), *spread))
+    listed = [
+        (
+            str(machines["machine"].values[row]),
+            int(machines["length"].values[row]),
+            int(machines["updates"].values[row]),
+            with_error(float(machines["excess"].values[row]), float(machines["excess_error"].values[row])),
+            f"{learnt[row]:.2f}",
+            with_error(float(star[row]), float(error[row])),
+            f"{candidates['mixture'][row]:.3f}",
+            f"{candidates['C maximum'][row]:.3f}",
+        )
+        for row in np.argsort(learnt)
+    ]
+    tables = {
+        "distances": table(("excess over that of one T", "recipes", *candidates), rows),
+        "machines": table(
+            ("machine", "L", "updates", "excess nats", "over that of one T", "T\\* of p(v)", "mixture", "C maximum"), listed
+        ),
+        "verdicts": verdict_counts(verdicts_of(*found)),
+        "provenance": provenance(records, store),
+    }
+    write_tables(tables, folder)
+
+
+def verdict_counts(verdicts):
+    """Of so many machines how many are for a claim, against it, and leave it open."""
+    sides = ("supports", "contradicts", "open")
+    rows = [(f"`{row.id}`", row.words, f"**{row.verdict}**", *(len(row.of(side)) for side in sides)) for row in verdicts]
+    return table(("claim", "statement", "verdict", "for", "against", "open"), [row for row in rows if any(row[3:])])
+
+
 def results_of(store, run):
     """The results that a run ends with."""
     last = run["steps"][-1]
@@ -303,6 +365,7 @@ WRITERS = {
     "fixed-point": write_fixed_point,
     "veiga-vicente": write_veiga_vicente,
     "good": write_good,
+    "recipes": write_recipes,
 }
 
 store, name, *asked = Store(sys.argv[1]), *sys.argv[2:]
