@@ -18,7 +18,9 @@ type HalvesName = Literal["sampled", "mean-hidden", "mean-field"]
 type OutputName = Literal["sampled", "rounded", "mean"]
 type ModelName = Literal["ising", "potts", "clock", "blume-capel"]
 type LatticeName = Literal["square", "chain", "triangular", "honeycomb", "kagome", "cubic", "hypercubic"]
-type MethodName = Literal["auto", "transfer-matrix", "metropolis", "heat-bath", "swendsen-wang", "wolff"]
+type MethodName = Literal[
+    "auto", "transfer-matrix", "metropolis", "heat-bath", "swendsen-wang", "wolff", "table-heat-bath", "table-wolff"
+]
 
 # What a spec may name: what types learn from, what thermometers read, what is trained and how, what stands in for it.
 SOURCES: Registry[Any] = Registry("data source", ("rbmflow.data_sources",), default="ising")

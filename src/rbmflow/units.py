@@ -49,6 +49,7 @@ class Units:
 
     Examples
     --------
+    >>> import numpy as np, rbmflow as rf
     >>> one_hot = rf.Units("mine", (0, 1, 2), [[1, 0, 0], [0, 1, 0], [0, 0, 1]])
     >>> one_hot.from_spins(np.array([[0, 2]], np.int8)).tolist()
     [[1.0, 0.0, 0.0, 0.0, 0.0, 1.0]]

@@ -87,7 +87,7 @@ def refuse_what_does_not_fit(
     counted, disk = set(store.published()), 0.0
     for point, steps in zip(sweep.points, graphs, strict=True):
         needed, problems, method = needs(point.spec), Problems(), point.spec.sampling.method
-        usable = clusters or method not in ("swendsen-wang", "wolff")
+        usable = clusters or method not in ("swendsen-wang", "wolff", "table-wolff")
         problems.unless(usable, "sampling.method", method, "clusters need the package numba, which is not installed")
         for step in steps:
             if step.kind not in needed or step.hash in counted:
