@@ -1,4 +1,4 @@
-"""Tables and figures of the studies: python docs/results/make.py STORE paper|fixed-point|veiga-vicente|good|recipes [RUN ...].
+"""Tables and figures of the studies: python docs/results/make.py STORE STUDY [RUN ...], with a study of `WRITERS`.
 
 Writes `docs/results/NAME/`: figures as PNG, tables as Markdown that the page of the study includes. The prose of the
 pages is written by hand.
@@ -336,11 +336,10 @@ def write_recipes(store, run, folder):
         )
         for row in np.argsort(learnt)
     ]
+    header = ("machine", "L", "updates", "excess nats", "over that of one T", "T\\* of p(v)", "mixture", "C maximum")
     tables = {
         "distances": table(("excess over that of one T", "recipes", *candidates), rows),
-        "machines": table(
-            ("machine", "L", "updates", "excess nats", "over that of one T", "T\\* of p(v)", "mixture", "C maximum"), listed
-        ),
+        "machines": table(header, listed),
         "verdicts": verdict_counts(verdicts_of(*found)),
         "provenance": provenance(records, store),
     }
@@ -350,7 +349,9 @@ def write_recipes(store, run, folder):
 def verdict_counts(verdicts):
     """Of so many machines how many are for a claim, against it, and leave it open."""
     sides = ("supports", "contradicts", "open")
-    rows = [(f"`{row.id}`", row.words, f"**{row.verdict}**", *(len(row.of(side)) for side in sides)) for row in verdicts]
+    rows = [
+        (f"`{row.id}`", row.words, f"**{row.verdict}**", *(len(row.of(side)) for side in sides)) for row in verdicts
+    ]
     return table(("claim", "statement", "verdict", "for", "against", "open"), [row for row in rows if any(row[3:])])
 
 
