@@ -74,7 +74,7 @@ def memory(process):
 def measured(words):
     """Seconds, and the peak of the memory of all processes, of a command."""
     started, peak = time.perf_counter(), 0
-    command = subprocess.Popen([sys.executable, "-m", "rbmflow.cli", *words])
+    command = subprocess.Popen([sys.executable, "-m", "rbmflow", *words])
     while command.poll() is None:
         peak = max(peak, sum(map(memory, processes(command.pid))))
         time.sleep(0.5)

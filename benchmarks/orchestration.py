@@ -127,9 +127,7 @@ def throughput(folder):
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled")}
     before, clock, steps = busy_seconds(), time.perf_counter(), None
     with open(log, "w") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "rbmflow.cli", *words], stdout=file, stderr=file, env=environment
-        )
+        process = subprocess.Popen([sys.executable, "-m", "rbmflow", *words], stdout=file, stderr=file, env=environment)
         while process.poll() is None:
             time.sleep(0.2)
             if steps is None and (counted := re.findall(r" done (\d+)/(\d+): ", log.read_text())):

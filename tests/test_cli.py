@@ -64,11 +64,20 @@ def test_help_imports_nothing_heavy():
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
+def test_shipped_specs_are_listed_and_printed(call, tmp_path):
+    assert call("specs")[1].splitlines()[0].split()[0] == spec.shipped()[0]
+    (tmp_path / "my.toml").write_text(call("spec", "quick")[1])
+    assert spec.load(tmp_path / "my.toml") == spec.load("quick")
+    assert call("spec", "nonsense")[0] == 2
+    assert "shipped specs" not in call()[1]
+    assert call()[1].startswith("usage: rbmflow")
+
+
 def test_planning_and_asking_import_no_jax(tmp_path):
     # With the real steps: the graph of a spec is made without the science.
     script = (
         "import sys\nfrom rbmflow.cli import main\n"
-        "assert main(['plan']) == main(['status']) == main(['cite']) == 0\n"
+        "assert main(['plan']) == main(['specs']) == main(['cite']) == 0\n"
         "print(sorted({'jax', 'xarray', 'pydantic', 'matplotlib'}.intersection(sys.modules)))\n"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
@@ -327,7 +336,9 @@ def test_plan_tells_and_writes_nothing(call, tmp_path):
 
 
 def test_status_tells_runs_and_steps_under_way(call, tmp_path):
-    assert "There are no runs" in call("status")[1]
+    code, out, err = call("status")
+    assert (code, out) == (2, "")
+    assert "it must be the folder of a store" in err
     assert list(tmp_path.iterdir()) == []
     call("run", *SMALL)
     steps = fake_science.graph(spec.load("quick", {"seeds": "9"}))
@@ -558,7 +569,7 @@ def test_cite_and_version(call):
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path):
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "rbmflow.cli", "cite"]
+    command = [sys.executable, "-m", "rbmflow", "cite"]
     ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, cwd=tmp_path)
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (1, b"")

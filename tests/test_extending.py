@@ -45,7 +45,7 @@ def call(capsys, *words):
 
 
 def called(*words):
-    command = [sys.executable, "-m", "rbmflow.cli", *words]
+    command = [sys.executable, "-m", "rbmflow", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

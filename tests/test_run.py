@@ -26,7 +26,7 @@ thermometer = {hidden = 8, draws = 100, epochs = 2, batch = 50}
 
 
 def rbmflow(*words: object) -> list[str]:
-    return [sys.executable, "-m", "rbmflow.cli", *map(str, words)]
+    return [sys.executable, "-m", "rbmflow", *map(str, words)]
 
 
 def data_of(store: Path) -> dict[str, bytes]:

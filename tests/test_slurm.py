@@ -76,7 +76,7 @@ def slurm(tmp_path_factory):
 
 
 def rbmflow(*words, **more):
-    return subprocess.Popen([sys.executable, "-P", "-m", "rbmflow.cli", *map(str, words)], **more)
+    return subprocess.Popen([sys.executable, "-P", "-m", "rbmflow", *map(str, words)], **more)
 
 
 def at_work(store):

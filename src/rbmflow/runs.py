@@ -87,7 +87,7 @@ def open(what: str | os.PathLike[str] = "quick", store: str | os.PathLike[str] =
     ----------
     what
         The name of its spec (the newest run of that name), its id or the beginning of one; the path of its folder; or
-        that of a file written by `rbmflow publish`, which is verified first.
+        that of a file written by `rbmflow store export`, which is verified first.
     store
         Folder of results, where a name or an id is looked for.
 
@@ -105,18 +105,19 @@ def open(what: str | os.PathLike[str] = "quick", store: str | os.PathLike[str] =
     path = Path(what)
     if path.is_file():
         folder = tempfile.TemporaryDirectory(prefix="rbmflow-")
-        opened = Store(Path(folder.name) / "store")
-        _, runs = hygiene.unpack(opened, path)
-        inside = {point["run"] for run in runs for point in opened.read_run(run).get("points", ())}
-        return _opened(opened.read_run(next(run for run in runs if run not in inside)), opened, folder)
+        there = Store(Path(folder.name) / "store")
+        _, runs = hygiene.unpack(there, path)
+        inside = {point["run"] for run in runs for point in there.read_run(run).get("points", ())}
+        return opened(there.read_run(next(run for run in runs if run not in inside)), there, folder)
     if path.is_dir() and path.parent.name == "runs":
         there = Store(path.parent.parent)
-        return _opened(there.find_run(path.name), there)
+        return opened(there.find_run(path.name), there)
     there = Store(Path(store))
-    return _opened(there.find_run(str(what)), there)
+    return opened(there.find_run(str(what)), there)
 
 
-def _opened(record: dict[str, Any], store: Store, kept: Any = None) -> Run | Sweep:
+def opened(record: dict[str, Any], store: Store, kept: Any = None) -> Run | Sweep:
+    """A run or a sweep by its record."""
     return (Sweep if "points" in record else Run)(record, store, kept)
 
 

@@ -34,7 +34,7 @@ def _answer(words: list[str]) -> int:
         overrides = {}
         if words and words[0] in _WITH_FIELDS:
             words, overrides = split_overrides(words)
-        arguments = _parser().parse_args(words, argparse.Namespace(overrides=overrides))
+        arguments = _parser().parse_args(words or ["--help"], argparse.Namespace(overrides=overrides))
         module, _, function = arguments.answer.partition(".")
         code = getattr(import_module(f"rbmflow.cli.{module}"), function)(arguments)
         sys.stdout.flush()
@@ -155,6 +155,10 @@ _WATCH = _argument("--watch", action="store_true", help="tell it again and again
 _EVERY = _argument("--every", type=_pause, default=2.0, metavar="S", help="seconds between (default: %(default)g)")
 _JSON = _argument("--json", action="store_true", help="print them as JSON, for programs")
 _KIND = _argument("kind", nargs="?", metavar="KIND", help="kind of step, such as machine")
+_FIGURES = _argument("--figures", metavar="DIR", help="write every figure into this folder in place of the report")
+_FORMAT = _argument("--format", choices=("pdf", "svg", "png"), default="pdf", help="of the figures (%(default)s)")
+_WIDTH = _argument("--width", choices=("page", "column"), default="page", help="a column of a journal is 8.6 cm")
+_NAMED = _argument("spec", metavar="NAME", help="name of a shipped spec")
 _DELETE = _argument("--delete", action="store_true", help="take it away")
 _OLDER = _argument("--older-than", type=float, default=1.0, metavar="DAYS", help="leave younger (default: %(default)g)")
 
@@ -168,7 +172,13 @@ _COMMANDS: dict[str, tuple[str, str, tuple[_Argument, ...]]] = {
     "step": ("running.step", "compute one step of a recorded run here; its parents must be there", (_HASH, _WITH)),
     "status": ("standing.status", "tell how runs stand, what is being computed and what failed", (_WATCH, _EVERY)),
     "show": ("showing.show", "print the numbers of a run", (_RUN, _WITH, _JSON)),
-    "report": ("pages.report", "write the HTML report of a run anew and print its path", (_RUN, _WITH)),
+    "report": (
+        "pages.report",
+        "write the HTML report of a run anew, or its figures as files, and print where",
+        (_RUN, _WITH, _FIGURES, _FORMAT, _WIDTH),
+    ),
+    "specs": ("specimens.names", "list the specs that come with the package", ()),
+    "spec": ("specimens.text", "print one of them, to be changed and run", (_NAMED,)),
     "store": ("", "list, verify, clean, export and import artifacts", ()),
     "store ls": ("storing.ls", "list how much there is of each kind, or every artifact of one", (_KIND,)),
     "store verify": ("storing.verify", "check the checksums of everything and name what is damaged", ()),

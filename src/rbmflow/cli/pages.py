@@ -15,7 +15,7 @@ from rbmflow.cli.fitting import default_workers
 from rbmflow.cli.points import bring, note, noted
 from rbmflow.execute.children import Children, Lost
 from rbmflow.execute.performing import Science
-from rbmflow.runs import points_of, results_of, side_by_side
+from rbmflow.runs import opened, points_of, results_of, side_by_side
 from rbmflow.store import Step, Store
 
 if TYPE_CHECKING:
@@ -33,8 +33,29 @@ def report(arguments: argparse.Namespace) -> int:
     store = Store(arguments.store)
     record = store.find_run(arguments.run)
     files = bring(arguments.files, record, store)
+    if arguments.figures is not None:
+        return _write_figures(record, store, Path(arguments.figures), arguments.format, arguments.width)
     store.prepare()
     print(plain(write_page(record, store, default_workers(), files)))
+    return 0
+
+
+def _write_figures(record: dict[str, Any], store: Store, folder: Path, form: str, width: str) -> int:
+    """Write every figure of a run, or of the points of a sweep, as a file of its own, and print their names."""
+    from rbmflow import report
+
+    results, page = (
+        (opened(record, store).results, "points") if "points" in record else (results_of(record, store), "run")
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    for plot in report.plots_of(page):
+        if missing := plot.missing(results):
+            print(plain(missing), file=sys.stderr)
+            continue
+        for number, (_, part) in enumerate(plot.parts(results), 1):
+            path = folder / f"{plot.name}-{number}.{form}"
+            plot(part, width=width).savefig(path, dpi=300)
+            print(plain(path))
     return 0
 
 

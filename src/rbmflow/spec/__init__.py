@@ -3,7 +3,7 @@
 from rbmflow.spec.contents import Spec
 from rbmflow.spec.parsing import Field, fields, parse, settings_from, to_toml
 from rbmflow.spec.sweep import Point, Sweep, load_sweep, parse_sweep
-from rbmflow.spec.toml_files import load, parse_toml, read_toml, shipped
+from rbmflow.spec.toml_files import load, parse_toml, read_toml, shipped, shipped_text
 
 __all__ = [
     "Field",
@@ -19,5 +19,6 @@ __all__ = [
     "read_toml",
     "settings_from",
     "shipped",
+    "shipped_text",
     "to_toml",
 ]

@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from rbmflow._checks import InvalidInput, Problem
+from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow.spec.contents import Spec
 from rbmflow.spec.parsing import parse
 
@@ -60,6 +60,12 @@ def parse_toml(text: str) -> dict[str, Any]:
 def shipped() -> tuple[str, ...]:
     """Names of the specs that come with the package."""
     return tuple(sorted(path.name.removesuffix(".toml") for path in _shipped_folder().iterdir()))
+
+
+def shipped_text(name: str) -> str:
+    """The text of one of them; `InvalidInput` if there is none of that name."""
+    Problems.only(name in shipped(), "spec", name, f"it must be one of {', '.join(shipped())}")
+    return (_shipped_folder() / f"{name}.toml").read_text("utf-8")
 
 
 def _shipped_folder():

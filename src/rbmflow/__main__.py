@@ -1,4 +1,4 @@
-"""`python -m rbmflow.cli`."""
+"""`python -m rbmflow`."""
 
 import sys
 
