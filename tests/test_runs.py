@@ -1,6 +1,7 @@
 """Runs opened in a line, figures of records, figures in a column of a journal, and progress by default."""
 
 import io
+import re
 
 import matplotlib
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.text import Text
 
 import rbmflow as rf
 import synthetic_results
-from rbmflow import _scan, figures
+from rbmflow import _scan, figures, report
 from rbmflow._checks import InvalidInput
 from rbmflow._files import to_json
 from rbmflow.execute import manifest
@@ -146,3 +147,14 @@ def test_long_calls_tell_how_far_they_are_where_somebody_reads(monkeypatch):
     monkeypatch.setattr("sys.stderr", io.StringIO())
     _scan.watched(None, "training")(0.5)
     assert _scan.watched(told, "training") is told
+
+
+def test_tables_for_latex_hold_the_cells_of_the_report_once_each():
+    results = synthetic_results.results(machines=("V-16",), length=4, iterations=11)
+    texts = report.latex(results)
+    header, rows = report.ends_table(results)
+    assert texts["ends.tex"].count(r"\\") == 1 + len(rows)
+    assert f"\\csname rbmflow:ends:v-16:cold:t-e\\endcsname{{{rows[0][header.index('T(E)')]}}}" in texts["numbers.tex"]
+    keys = re.findall(r"\\csname rbmflow:([a-z0-9:-]+)\\endcsname{", texts["numbers.tex"])
+    assert len(keys) == len(set(keys)) > len(rows)
+    assert not re.search(r"(?<!\\)[%&#_]", "".join(texts["ends.tex"].split("&")))

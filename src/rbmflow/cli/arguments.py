@@ -157,6 +157,7 @@ _JSON = _argument("--json", action="store_true", help="print them as JSON, for p
 _KIND = _argument("kind", nargs="?", metavar="KIND", help="kind of step, such as machine")
 _FIGURES = _argument("--figures", metavar="DIR", help="write every figure into this folder in place of the report")
 _FORMAT = _argument("--format", choices=("pdf", "svg", "png"), default="pdf", help="of the figures (%(default)s)")
+_LATEX = _argument("--latex", metavar="DIR", help="write its tables for LaTeX, and a macro for each number")
 _WIDTH = _argument("--width", choices=("page", "column"), default="page", help="a column of a journal is 8.6 cm")
 _NAMED = _argument("spec", metavar="NAME", help="name of a shipped spec")
 _DELETE = _argument("--delete", action="store_true", help="take it away")
@@ -174,8 +175,8 @@ _COMMANDS: dict[str, tuple[str, str, tuple[_Argument, ...]]] = {
     "show": ("showing.show", "print the numbers of a run", (_RUN, _WITH, _JSON)),
     "report": (
         "pages.report",
-        "write the HTML report of a run anew, or its figures as files, and print where",
-        (_RUN, _WITH, _FIGURES, _FORMAT, _WIDTH),
+        "write the HTML report of a run anew, or its figures or tables as files, and print where",
+        (_RUN, _WITH, _FIGURES, _FORMAT, _WIDTH, _LATEX),
     ),
     "specs": ("specimens.names", "list the specs that come with the package", ()),
     "spec": ("specimens.text", "print one of them, to be changed and run", (_NAMED,)),

@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rbmflow._checks import plain
-from rbmflow._files import filled
+from rbmflow._checks import Problems, plain
+from rbmflow._files import filled, write_text
 from rbmflow.cli.fitting import default_workers
 from rbmflow.cli.points import bring, note, noted
 from rbmflow.execute.children import Children, Lost
@@ -35,6 +35,8 @@ def report(arguments: argparse.Namespace) -> int:
     files = bring(arguments.files, record, store)
     if arguments.figures is not None:
         return _write_figures(record, store, Path(arguments.figures), arguments.format, arguments.width)
+    if arguments.latex is not None:
+        return _write_tables(record, store, Path(arguments.latex))
     store.prepare()
     print(plain(write_page(record, store, default_workers(), files)))
     return 0
@@ -56,6 +58,19 @@ def _write_figures(record: dict[str, Any], store: Store, folder: Path, form: str
             path = folder / f"{plot.name}-{number}.{form}"
             plot(part, width=width).savefig(path, dpi=300)
             print(plain(path))
+    return 0
+
+
+def _write_tables(record: dict[str, Any], store: Store, folder: Path) -> int:
+    """Write the tables of a run for LaTeX."""
+    from rbmflow import report
+
+    Problems.only("points" not in record, "run", record["run"], "it must be a run; a sweep has one for each point")
+    texts = report.latex(results_of(record, store))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_text(folder / name, text)
+        print(plain(folder / name))
     return 0
 
 

@@ -21,9 +21,10 @@ from rbmflow._files import filled
 from rbmflow._registry import load_files
 from rbmflow.cli.fitting import default_workers, refuse_what_does_not_fit
 from rbmflow.cli.points import bring, noted, numbers_of
-from rbmflow.cli.showing import print_ends
+from rbmflow.cli.showing import print_ends, print_points
 from rbmflow.cli.telling import console
 from rbmflow.execute import estimate, manifest, recording
+from rbmflow.runs import points_of
 from rbmflow.store import Damaged, Step, Store, ancestry
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     processes = workers if isinstance(workers, int) else 2
     if not sweep.single:
         write_page(record, store, processes, files, watch.computed)
+        print_points(record, list(points_of(record, store)))
     elif failure is None:
         if numbers is None:
             if watch.computed or not recording.finished(record):

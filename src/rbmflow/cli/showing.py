@@ -10,7 +10,7 @@ from rich.table import Table
 from rbmflow._checks import plain
 from rbmflow.cli.points import bring, numbers_of
 from rbmflow.cli.telling import cell, console
-from rbmflow.runs import points_of
+from rbmflow.runs import Standing, points_of
 from rbmflow.store import Store
 from rbmflow.store.records import Numbers
 
@@ -60,6 +60,14 @@ def _show_sweep(record: dict[str, Any], store: Store, as_json: bool) -> int:
                 row["numbers"] = report.summary(point.results, point.record)
         print(json.dumps({"run": record["run"], "points": rows}, indent=1, allow_nan=False))
         return 0
+    print_points(record, points)
+    return 0
+
+
+def print_points(record: dict[str, Any], points: Sequence[Standing]) -> None:
+    """Print where the flows of each point of a sweep ended, and what is missing."""
+    from rbmflow import report
+
     for point in points:
         values = ", ".join(f"{field} = {value}" for field, value in point.values.items())
         print(plain(f"{point.record['run']} ({values})"))
@@ -70,4 +78,3 @@ def _show_sweep(record: dict[str, Any], store: Store, as_json: bool) -> int:
             console().print(_table(header, *rows))
     there = sum(point.results is not None for point in points)
     print(f"{record['run']}: {there} of {len(points)} points are there")
-    return 0

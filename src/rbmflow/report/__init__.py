@@ -5,12 +5,14 @@ from rbmflow.report.illustrations import Drawing, draw_all, plots_of, sayings
 from rbmflow.report.summary import flags, summary
 from rbmflow.report.sweep_page import sweep_table, write_sweep
 from rbmflow.report.tables import ends_table
+from rbmflow.report.typesetting import latex
 
 __all__ = [
     "Drawing",
     "draw_all",
     "ends_table",
     "flags",
+    "latex",
     "plots_of",
     "render",
     "sayings",
