@@ -5,6 +5,7 @@ import math
 import re
 import runpy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import xarray as xr
 
 from rbmflow import figures
-from rbmflow.claims import CLAIMS, Claim, Judgement, Machine, Measured, judge, study
+from rbmflow.claims import CLAIMS, Claim, Judgement, Machine, Measured, answer, judge, study
 from rbmflow.claims.judgement import SIGNIFICANCE, equality
 from rbmflow.convergence import DOUBTS
 
@@ -527,3 +528,29 @@ def test_machines_side_by_side_keep_their_checkpoints():
     drawn = {float(y) for line in panels[0].lines for y in np.asarray(line.get_ydata(), float)}
     assert {4.0, 2.5} <= drawn
     assert [text.get_text() for text in panels[1].texts] == ["no reading"]
+
+
+def test_the_answer_of_a_run_is_made_from_the_rules():
+    made = partial(machine, measures={"first_share": 0.5})
+
+    def told(*machines):
+        return answer(
+            xr.concat([one.results for one in machines], "machine").assign_coords(machine=[*"ab"][: len(machines)])
+        )
+
+    assert told(made(2.3)) == [
+        "Do the flows go to T_c = 2.2690? Yes.",
+        "a rests at T* = 2.300(10), 3 errors above T_c.",
+    ]
+    assert told(made(2.27))[1] == "a rests at T* = 2.270(10), within three errors of T_c."
+    assert told(made(1.9))[0] == "Do the flows go to T_c = 2.2690? No."
+    assert told(made(1.9), made(2.27, hidden=36))[0].endswith("? It depends on the machine.")
+    assert told(made(2.2, hot=2.4, doubts={"apart"}, law=(2.5, 0.01))) == [
+        "Do the flows go to T_c = 2.2690? Not decided.",
+        "a is not shown to rest: T(E) = 2.200(10) from cold, 2.400(10) from hot after 40 iterations; "
+        "its stationary law has T* = 2.500(10), 23 errors above T_c.",
+    ]
+    assert told(made(2.27, seeds=1))[1].endswith("; one seed, which decides nothing.")
+    assert told(made(5.0, temperatures=GRID[16:]))[0].endswith("? Not asked of these machines.")
+    assert told(made(2.27, critical=math.nan))[0] == "No T_c of this model is known."
+    assert told(made(2.27, data="mean-field")) == []

@@ -261,6 +261,7 @@ def test_figures_that_another_process_could_not_draw_are_drawn_here(results, tmp
     monkeypatch.setattr(pages, "note", lambda *_: None)
     monkeypatch.setattr(report, "draw_all", drawn)
     monkeypatch.setattr("rbmflow.steps.verdicts_of", lambda *_: [])
+    monkeypatch.setattr("rbmflow.steps.answer_of", lambda _: ["answered"])
     written = set()
     for answer in (whole, (["another"], ([], [])), Lost("it died")):
         future = Future()

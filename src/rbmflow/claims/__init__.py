@@ -1,5 +1,6 @@
 """Claims of the literature, and what the numbers of a run say of each, by rules that were fixed beforehand."""
 
+from rbmflow.claims.answer import answer
 from rbmflow.claims.declaration import CLAIMS, Claim, claim
 from rbmflow.claims.judgement import Judgement, Measured, Verdict
 from rbmflow.claims.judging import distinct, judge, machines_of, named, study
@@ -13,6 +14,7 @@ __all__ = [
     "Measured",
     "StartedFlow",
     "Verdict",
+    "answer",
     "claim",
     "distinct",
     "judge",

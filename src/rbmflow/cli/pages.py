@@ -133,7 +133,7 @@ def _write_run(
         # Before anything heavy is imported here: it takes its time to begin.
         theirs = crew.submit(_draw_there, science, record, store) if processes > 1 else None
         from rbmflow import report
-        from rbmflow.steps import verdicts_of
+        from rbmflow.steps import answer_of, verdicts_of
 
         def draw(
             results: xr.Dataset, plots: Sequence[Plot], words: Mapping[str, str]
@@ -150,7 +150,7 @@ def _write_run(
             return sorted(drawn + others[0], key=lambda one: order.index(one.figure)), left_out + others[1]
 
         results = results_of(record, store)
-        report.write(page, results, record, verdicts_of(results), draw=draw)
+        report.write(page, results, record, verdicts_of(results), answer=answer_of(results), draw=draw)
         note(results, record, store)
 
 

@@ -60,9 +60,11 @@ def note(results: xr.Dataset, record: dict[str, Any], store: Store) -> None:
 
 def _numbers(results: xr.Dataset, record: dict[str, Any], store: Store) -> Numbers:
     from rbmflow import report
+    from rbmflow.steps import answer_of
 
     header, rows = report.ends_table(results)
-    found = {"of": _sources(record, store), "summary": report.summary(results, record), "ends": [header, *rows]}
+    numbers = report.summary(results, record) | {"answer": answer_of(results)}
+    found = {"of": _sources(record, store), "summary": numbers, "ends": [header, *rows]}
     return parse_record(Numbers, to_json(found))  # The same whether it was noted or not.
 
 

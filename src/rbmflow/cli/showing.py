@@ -34,7 +34,9 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def print_ends(numbers: Numbers) -> None:
-    """Print where each flow ended, and the quality flags."""
+    """Print whether the flows go to T_c, where each of them ended, and the quality flags."""
+    for sentence in numbers["summary"]["answer"]:
+        print(plain(sentence))
     print("Temperature at the end of the flows (J/k_B)")
     console().print(_table(*numbers["ends"]))
     for flag in numbers["summary"]["flags"]:

@@ -59,6 +59,7 @@ def render(
     verdicts: Sequence[Verdict] = (),
     figures: Iterable[Plot] | None = None,
     draw: Callable[..., tuple[list[Drawing], list[str]]] = draw_all,
+    answer: Sequence[str] = (),
 ) -> str:
     """Return the report of a run as one self-contained HTML page.
 
@@ -70,6 +71,8 @@ def render(
         What is drawn; all that are registered if not given.
     draw
         What draws them.
+    answer
+        Sentences that stand first, see `claims.answer`.
 
     Raises
     ------
@@ -98,6 +101,7 @@ def render(
         seeds=results.sizes["seed"],
         said=words,
         iterations=int(results["iteration"].values[-1]),
+        answer=answer,
         chance=math.log(results.sizes["bin"]),
         ends_header=header,
         ends=[list(group) for group in itertools.batched(rows, a_machine)],

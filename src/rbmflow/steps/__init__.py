@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from rbmflow.claims import Verdict
     from rbmflow.steps.checkup import Check
 
-__all__ = ["compute", "compute_together", "doctor", "graph", "group", "machines_side_by_side", "verdicts_of"]
+__all__ = [
+    "answer_of",
+    "compute",
+    "compute_together",
+    "doctor",
+    "graph",
+    "group",
+    "machines_side_by_side",
+    "verdicts_of",
+]
 
 # Planning needs the graph alone, so what imports jax is imported on first use.
 
@@ -26,6 +35,13 @@ def doctor() -> list[Check]:
     from rbmflow.steps.checkup import doctor
 
     return doctor()
+
+
+def answer_of(results: xr.Dataset) -> list[str]:
+    """Whether the flows of a run go to T_c and where its machines are, in sentences made from the rules."""
+    from rbmflow.claims import answer
+
+    return answer(results)
 
 
 def verdicts_of(*results: xr.Dataset) -> list[Verdict]:

@@ -1,0 +1,53 @@
+"""The answer of a run to the question of the house, whether flows go to T_c, in words made from the rules."""
+
+import math
+
+import xarray as xr
+
+from rbmflow.claims.judgement import Measured
+from rbmflow.claims.judging import distinct, judge, machines_of
+from rbmflow.claims.machines import Machine
+from rbmflow.convergence import SIGMAS
+
+QUESTION = "V-to-Tc"
+"""The claim that asks it."""
+
+WORDS = {"holds": "Yes.", "fails": "No.", "holds only when": "It depends on the machine.", "open": "Not decided."}
+"""What a verdict on it comes to; of a claim that was not tested nothing is said."""
+
+
+def answer(results: xr.Dataset) -> list[str]:
+    """Whether the flows of a run go to T_c, by the verdict on `V-to-Tc`, then a sentence on each machine of the model.
+
+    A machine at rest is told by T* and its distance from T_c in errors, any other by T(E) at the end of its flows, and
+    by T* of its stationary law where that is known. Empty where no machine was trained on configurations of the model.
+    """
+    machines = [machine for machine in distinct(machines_of(results)) if machine.is_ising]
+    if not machines:
+        return []
+    if math.isnan(machines[0].critical):
+        return ["No T_c of this model is known.", *map(_where, machines)]
+    verdict = next((row.verdict for row in judge(results) if row.id == QUESTION), "not tested")
+    first = f"Do the flows go to T_c = {machines[0].critical:.4f}? {WORDS.get(verdict, 'Not asked of these machines.')}"
+    return [first, *map(_where, machines)]
+
+
+def _where(machine: Machine) -> str:
+    """Where a machine is."""
+    alone = "" if machine.seeds > 1 else "; one seed, which decides nothing"
+    if machine.end is not None:
+        return f"{machine.name} rests at {_beside(machine.end, machine.critical)}{alone}."
+    ends = ", ".join(f"{flow.end} from {flow.start}" for flow in machine.flows)
+    law = machine.measured("stationary_temperature_mean")
+    known = f"; its stationary law has {_beside(law, machine.critical)}" if math.isfinite(law.value) else ""
+    return f"{machine.name} is not shown to rest: T(E) = {ends} after {machine.effort[1]} iterations{known}{alone}."
+
+
+def _beside(star: Measured, critical: float) -> str:
+    """T* and how far it is from T_c, if the errors tell."""
+    away = (star.value - critical) / star.error if star.error > 0 else math.nan
+    if math.isnan(away):
+        return f"T* = {star}"
+    if abs(away) <= SIGMAS:
+        return f"T* = {star}, within three errors of T_c"
+    return f"T* = {star}, {abs(away):.0f} errors {'above' if away > 0 else 'below'} T_c"
