@@ -307,8 +307,8 @@ def test_a_store_of_any_name_is_told_as_it_stands_in_ascii_too(tmp_path):
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import fake_cli\n"
         "from rbmflow.cli import main\n"
         "for name in sys.argv[1:]:\n"
-        "    for words in (['status'], ['run', '--seeds', '1', '--workers', '1'], ['status']):\n"
-        "        assert main([*words, '--store', name]) == 0\n"
+        "    for words, code in (['status'], 2), (['run', '--seeds', '1', '--workers', '1'], 0), (['status'], 0):\n"
+        "        assert main([*words, '--store', name]) == code\n"
     )
     names = ["x[/y]", "[bold]", "größe", "esc\x1b[31m"]
     words = [sys.executable, "-c", script, *names]

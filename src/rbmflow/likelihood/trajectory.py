@@ -100,5 +100,5 @@ def _independent(machine: RBM) -> float:
     total = 0.0
     for units, biases in layers:
         exponents = np.asarray(biases, np.float64).reshape(-1, units.components) @ np.array(units.codes).T
-        total += float(np.sum(logsumexp(exponents, axis=1)))
+        total += float(np.asarray(logsumexp(exponents, axis=1)).sum())
     return total
