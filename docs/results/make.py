@@ -294,6 +294,33 @@ def write_good(store, run, folder, *further):
     write_tables(tables, folder)
 
 
+def write_lattices(store, run, folder):
+    """The figure and tables of the study of lattices: ends beside the T_c of each and its training mixture."""
+    records = [store.read_run(point["run"]) for point in run["points"]]
+    found = [results_of(store, record) for record in records]
+    machines = machines_side_by_side(*found)
+    save(figures.study_ends(machines), folder, "study_ends")
+    names = ("critical_temperature", "specific_heat_peak_temperature", "mixture_temperature")
+    rows = []
+    for place, one in enumerate(found):
+        here = machines.isel(machine=place)
+        ends = [with_error(float(here["end_temperature"][at]), float(here["end_error"][at])) for at in range(2)]
+        critical = float(here["critical_temperature"])
+        over = [f"{float(here[name].mean()) / critical:.3f}" for name in ("end_temperature", "mixture_temperature")]
+        known = [f"{float(here[name]):.3f}" for name in names]
+        rows.append([one.attrs["lattice"], *known, *ends, *over, "yes" if here["converged"] else "no"])
+    header = (
+        *("lattice", "T_c", "C maximum", "mixture", "T(E) from cold", "from hot", "end over T_c", "mixture over T_c"),
+        "converged",
+    )
+    tables = {
+        "ends": table(header, rows),
+        "verdicts": verdict_table(verdicts_of(*found), folder),
+        "provenance": provenance(records, store),
+    }
+    write_tables(tables, folder)
+
+
 BINS = (0.0, 0.1, 0.3, 1.0, np.inf)
 """Excess of machines over that of one temperature, between which they are averaged."""
 
@@ -366,6 +393,7 @@ WRITERS = {
     "fixed-point": write_fixed_point,
     "veiga-vicente": write_veiga_vicente,
     "good": write_good,
+    "lattices": write_lattices,
     "recipes": write_recipes,
 }
 

@@ -98,9 +98,9 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
     by="run",
     needs=f"end_temperature end_error converged critical_temperature {' '.join(TICKS)}",
     caption="T(E) at the end of the flows of every machine, mean over the last quarter; error bars are one standard "
-    "error, of seeds and chains joined. Filled: converged; open: no T*. Full line T_c, dashed tick the maximum of the "
-    "specific heat of the machine's size, dotted tick its training mixture. A triangle at the edge stands for a "
-    "hotter end.",
+    "error, of seeds and chains joined. Filled: converged; open: no T*. Full line: T_c of the machine's lattice; dashed "
+    "tick: the maximum of the specific heat of its size; dotted tick: its training mixture. A triangle at the edge stands "
+    "for a hotter end.",
 )
 def study_ends(study: xr.Dataset) -> Figure:
     """T(E) at the end of the flows of every machine of a study, one row a machine."""
@@ -109,8 +109,9 @@ def study_ends(study: xr.Dataset) -> Figure:
     axes = drawn.add_subplot()
     references = [study[name].values.ravel() for name in ("critical_temperature", *TICKS)]
     axes.set_xlim(*_range(study["end_temperature"], study["end_error"], np.concatenate(references), HOTTEST))
-    axes.axvline(float(study["critical_temperature"][0]), **marks.CRITICAL)
     for row, (_, here) in enumerate(machines):
+        # Row by row: machines of other lattices have another T_c.
+        axes.vlines(float(here["critical_temperature"]), row - 0.5, row + 0.5, **marks.CRITICAL)
         for name, dashes in TICKS.items():
             axes.vlines(float(here[name]), row - 0.42, row + 0.42, color=style.INK, linewidth=1.2, linestyle=dashes)
         _draw_ends(axes, here, row, 0.22)
