@@ -98,9 +98,9 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
     by="run",
     needs=f"end_temperature end_error converged critical_temperature {' '.join(TICKS)}",
     caption="T(E) at the end of the flows of every machine, mean over the last quarter; error bars are one standard "
-    "error, of seeds and chains joined. Filled: converged; open: no T*. Full line: T_c of the machine's lattice; dashed "
-    "tick: the maximum of the specific heat of its size; dotted tick: its training mixture. A triangle at the edge stands "
-    "for a hotter end.",
+    "error, of seeds and chains joined. Filled: converged; open: no T*. Full line: T_c of the machine's lattice; "
+    "dashed tick: the maximum of the specific heat of its size; dotted tick: its training mixture. A triangle at the "
+    "edge stands for a hotter end.",
 )
 def study_ends(study: xr.Dataset) -> Figure:
     """T(E) at the end of the flows of every machine of a study, one row a machine."""
