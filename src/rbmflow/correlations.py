@@ -65,7 +65,7 @@ class TwoPoint(NamedTuple):
 
 
 def two_point(model: Model, spins: Configurations) -> TwoPoint:
-    r"""Two-point function of ensembles [..., n, *lattice] of configurations of a model.
+    r"""Two-point function of ensembles [..., n, lattice ...] of configurations of a model.
 
     The axes of the displacement are those of the cells, in the order of `exact.two_point`, and on lattices with several
     sites in a cell the two basis sites a and b.

@@ -75,7 +75,7 @@ class Flow(Record, Shown):
     ----------
     iterations
         Those that were kept, increasing.
-    configurations : [iteration, chain, *lattice]
+    configurations : [iteration, chain, lattice ...]
         Labels of the model, kept as int8.
     states
         Labels of the model, where it has others than Ising spins.
@@ -98,7 +98,7 @@ class Flow(Record, Shown):
         self.iterations, self.states = _increasing(iterations), tuple(map(int, states))
         shape = np.shape(configurations)[2:]
         self.lattice_axes = tuple(lattice_axes) or tuple(AXES[-len(shape) :])
-        allowed = f"it must be [iteration, chain, *lattice] with {len(self.iterations)} iterations"
+        allowed = f"it must be [iteration, chain, lattice ...] with {len(self.iterations)} iterations"
         fits = np.shape(configurations)[:1] == (len(self.iterations),) and 0 < len(shape) == len(self.lattice_axes)
         Problems.only(fits, "shape of configurations", np.shape(configurations), allowed)
         told = spins_of(configurations, shape, "configurations", states=self.states)
@@ -264,7 +264,7 @@ def iterate(
         JAX random key, or a whole number. Flows of other starts or machines have other random numbers with it.
     map
         A machine, or anything with the two methods of `Map`.
-    start : [chain, *lattice]
+    start : [chain, lattice ...]
         Configurations on the lattice of the map in any form, one a chain, such as `cold(...)` or `hot(...)`; one
         without the axis chain is one chain.
     model
@@ -273,8 +273,8 @@ def iterate(
     keep
         Iterations to keep (0 is the start); all of them by default.
     watch
-        Called with the configurations int8 [iteration, chain, *lattice] of every stretch of the flow in turn, the start
-        first, whether they are kept or not; `measurements.observe` is made for it.
+        Called with the configurations int8 [iteration, chain, lattice ...] of every stretch of the flow in turn, the
+        start first, whether they are kept or not; `measurements.observe` is made for it.
     progress
         Called between chunks with the fraction done.
 
@@ -354,6 +354,6 @@ def _started(
         shape = own if len(own) == 2 else own[1:]
     spins = np.asarray(spins_of(start, shape, "start", states=states))
     spins = spins if spins.ndim > len(shape) else spins[None]
-    allowed = "it must be [chain, *lattice], such as flow.spins or draws.spins[0]"
+    allowed = "it must be [chain, lattice ...], such as flow.spins or draws.spins[0]"
     Problems.only(spins.ndim == len(shape) + 1, "shape of start", spins.shape, allowed)
     return spins, (states, names)

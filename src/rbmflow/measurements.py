@@ -106,10 +106,10 @@ class Measurements(Record):
 
 
 def observe(model: Model, spins: Configurations, before: Configurations = None) -> Measurements:
-    """Measure configurations [iteration, chain, *lattice] of a model at successive iterations, such as a `Flow`.
+    """Measure configurations [iteration, chain, lattice ...] of a model at successive iterations, such as a `Flow`.
 
-    The ones `before` the first [chain, *lattice] tell its overturned sites; the start of a flow has none. What are no
-    such configurations is refused (`InvalidInput`).
+    The ones `before` the first [chain, lattice ...] tell its overturned sites; the start of a flow has none. What are
+    no such configurations is refused (`InvalidInput`).
 
     Examples
     --------

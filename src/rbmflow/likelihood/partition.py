@@ -91,7 +91,7 @@ def exact_log_partition(machine: RBM) -> LogPartition:
 def log_probability(machine: RBM, data: Configurations, partition: LogPartition) -> Float[np.ndarray, " sample"]:
     r"""Log-probability of every configuration, :math:`\ln p(v) = -F(v) - \ln Z`, in float64.
 
-    The configurations [..., *lattice] or [sample, site] may have any form; those that do not fit the machine are
+    The configurations [..., lattice ...] or [sample, site] may have any form; those that do not fit the machine are
     refused.
     """
     problems = Problems()

@@ -70,7 +70,7 @@ class Gibbs(eqx.Module):
     def start(self, spins: Int8[np.ndarray, "chain *lattice"]) -> _State:
         """Visible units, without random numbers yet."""
         sites = int(np.prod(spins.shape[1:]))
-        allowed = f"it must be [chain, *lattice] of {self.machine.sites} sites, such as flow.spins or draws.spins[0]"
+        allowed = f"it must be [chain, lattice ...] of {self.machine.sites} sites, such as flow.spins or draws.spins[0]"
         Problems.only(sites == self.machine.sites, "shape of start", spins.shape, allowed)
         return _State(self.machine.units.from_spins(spins.reshape(len(spins), -1)), None, spins.shape)
 

@@ -34,9 +34,9 @@ def host(function: Callable[[np.random.Generator, np.ndarray], Any], states: Seq
     Parameters
     ----------
     function
-        Gets a NumPy generator, seeded anew for every iteration, and configurations int8 [chain, *lattice]; returns the
-        next ones, as an array of NumPy or JAX or a tensor of PyTorch. What it draws elsewhere does not come again with
-        the same key.
+        Gets a NumPy generator, seeded anew for every iteration, and configurations int8 [chain, lattice ...]; returns
+        the next ones, as an array of NumPy or JAX or a tensor of PyTorch. What it draws elsewhere does not come again
+        with the same key.
     states
         Labels of the model.
 

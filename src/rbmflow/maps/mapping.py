@@ -17,7 +17,7 @@ from rbmflow.rbm import RBM
 
 @runtime_checkable
 class Map(Protocol):
-    """What `iterate` takes: configurations int8 [chain, *lattice] to a state, and states to the next configurations.
+    """What `iterate` takes: configurations int8 [chain, lattice ...] to a state, and states to the next configurations.
 
     A map may also say
 

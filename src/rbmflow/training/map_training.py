@@ -89,7 +89,7 @@ def train_map(
     untrained
         A map whose arrays are its weights, with what the recipe asks of it: `logits(key, spins)` [sample, site, state]
         for "Reconstruction" and "Denoising".
-    data : [..., *lattice]
+    data : [..., lattice ...]
         Configurations on a lattice of two axes or of the shape that the map knows.
     training
         Epochs, batch, optimiser and schedule; what belongs to the estimators of an RBM is not used.

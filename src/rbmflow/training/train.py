@@ -165,7 +165,7 @@ def train(
     key
         The same key gives the same machine, bit for bit, on the same device. Machines of other data or settings that
         are trained with one key share their first weights and random numbers; take a key for each.
-    data : [..., *lattice] or [sample, site]
+    data : [..., lattice ...] or [sample, site]
         Configurations: `Draws` of any model, whose lattice and states the machine has then, or arrays and rows of
         -1/+1; draws of all temperatures are taken together.
     hidden, units, biases, initial_scale, code
