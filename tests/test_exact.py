@@ -9,7 +9,7 @@ from rbmflow import exact
 from rbmflow._checks import InvalidInput
 from rbmflow.exact.energy_windows import windowed_logs
 from rbmflow.lattice import square
-from rbmflow.model import ising
+from rbmflow.spin_models import ising
 
 CRITICAL = 2.269185314213022
 SMALL = [(2, 2), (2, 3), (3, 2), (3, 3), (3, 4), (4, 3), (4, 4)]

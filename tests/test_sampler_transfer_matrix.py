@@ -8,8 +8,8 @@ from scipy import stats
 from rbmflow import exact
 from rbmflow._checks import InvalidInput
 from rbmflow.lattice import square
-from rbmflow.model import ising
 from rbmflow.sampler import TransferMatrix, sample
+from rbmflow.spin_models import ising
 
 TEMPERATURES = [1.0, 1.5, 2.0, 2.2, 2.269185314213022, 2.35, 2.5, 3.0, 4.0, 6.0]
 

@@ -9,9 +9,9 @@ from scipy import stats
 from scipy.sparse import csgraph
 
 from rbmflow.lattice import square
-from rbmflow.model import ising
 from rbmflow.sampler import HeatBath, Metropolis, SwendsenWang, Wolff
 from rbmflow.sampler.cluster_update import ClusterUpdate
+from rbmflow.spin_models import ising
 
 LATTICES = [(2, 2), (2, 3), (3, 3)]
 

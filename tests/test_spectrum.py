@@ -10,7 +10,6 @@ import pytest
 from rbmflow import exact, sampler
 from rbmflow._checks import InvalidInput
 from rbmflow.lattice import square
-from rbmflow.model import ising
 from rbmflow.rbm import RBM, MachineSettings
 from rbmflow.spectrum import (
     MEASURES,
@@ -32,6 +31,7 @@ from rbmflow.spectrum import (
     shells,
     translation_average,
 )
+from rbmflow.spin_models import ising
 from rbmflow.units import PLUS_MINUS
 
 

@@ -40,13 +40,7 @@ from .maps import (
     machine as machine,
 )
 from .measurements import Measurements as Measurements, observe as observe
-from .model import (
-    Model as Model,
-    blume_capel as blume_capel,
-    clock as clock,
-    ising as ising,
-    potts as potts,
-)
+from .model import Model as Model
 from .observables import Observable as Observable, observable as observable
 from .rbm import RBM as RBM
 from .runs import Run as Run, open as open
@@ -66,6 +60,7 @@ from .sampler import (
 from .sampler.on_disk import sample_to as sample_to
 from .settings import OBSERVABLES as OBSERVABLES
 from .spectrum import Spectrum as Spectrum, decompose as decompose
+from .spin_models import blume_capel as blume_capel, clock as clock, ising as ising, potts as potts
 from .thermometer import (
     NeuralThermometer as NeuralThermometer,
     Reading as Reading,

@@ -29,7 +29,7 @@ from rbmflow.claims.rules import (
 )
 from rbmflow.convergence import CONFIDENCE, TOLERANCE
 from rbmflow.lattice import square
-from rbmflow.model import ising
+from rbmflow.spin_models import ising
 
 PAPER = "1801.07172"
 RECALLED = f"{PAPER}, recollection"

@@ -18,10 +18,11 @@ from rbmflow._scan import watched
 from rbmflow.critical import temperature_scale
 from rbmflow.dataset import Draws
 from rbmflow.exact.kaufman import log_excitations
-from rbmflow.model import Model, model_in, model_of, no_square_ising
+from rbmflow.model import Model, model_of, no_square_ising
 from rbmflow.observables import Observable
 from rbmflow.sampler import sample
 from rbmflow.settings import CRITICAL
+from rbmflow.spin_models import model_in
 
 if TYPE_CHECKING:
     import xarray as xr

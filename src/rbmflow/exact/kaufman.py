@@ -16,7 +16,7 @@ A. E. Ferdinand and M. E. Fisher, Phys. Rev. 185, 832 (1969), doi:10.1103/PhysRe
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -90,7 +90,7 @@ def specific_heat_peak(model: Model) -> tuple[float, float]:
     """
     grid = np.linspace(0.5, 5, 91)
     top = int(np.argmax(specific_heat(model, grid)))
-    best = minimize_scalar(
+    best: Any = minimize_scalar(
         lambda temperature: -specific_heat(model, temperature),
         bounds=(grid[top - 1], grid[top + 1]),
         method="bounded",

@@ -7,9 +7,10 @@ import numpy as np
 
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow.lattice import square
-from rbmflow.model import Model, ising
+from rbmflow.model import Model
 from rbmflow.sampler.method import Method
 from rbmflow.settings import LONGEST_EXACT_ROW
+from rbmflow.spin_models import ising
 
 BLOCK_ENTRIES = 8_000_000
 """Probabilities that are in memory at a time, in 4 bytes each."""

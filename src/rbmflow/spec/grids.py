@@ -36,7 +36,7 @@ def expanded(data: Mapping[str, Any]) -> Mapping[str, Any]:
 def _critical(data: Mapping[str, Any]) -> float:
     """T_c of the model; 1 of one that is at fault, which is told by who checks it."""
     from rbmflow.critical import critical_temperature
-    from rbmflow.model import from_settings
+    from rbmflow.spin_models import from_settings
 
     try:
         model = from_settings(ModelSettings(**data.get("model", {})), LatticeSettings(**data.get("lattice", {})))

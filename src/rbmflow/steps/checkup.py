@@ -13,11 +13,11 @@ from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import iterate
 from rbmflow.gibbs import GibbsNoise
 from rbmflow.lattice import square
-from rbmflow.model import ising
 from rbmflow.random import Generator
 from rbmflow.rbm import RBM
 from rbmflow.settings import MachineSettings
 from rbmflow.spectrum import decompose
+from rbmflow.spin_models import ising
 from rbmflow.steps.thermometers import energy_thermometer
 from rbmflow.training import contrastive_divergence, train
 

@@ -72,7 +72,7 @@ class Task:
     @property
     def model(self) -> Model:
         """Spin model."""
-        from rbmflow.model import from_settings
+        from rbmflow.spin_models import from_settings
 
         return from_settings(*system(self.settings))
 

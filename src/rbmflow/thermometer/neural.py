@@ -21,11 +21,12 @@ from rbmflow._types import Key
 from rbmflow.equilibrium import Curve, covering, known, measured, reweighted
 from rbmflow.equilibrium.closed_forms import ClosedForms
 from rbmflow.equilibrium.source import mean_class
-from rbmflow.model import Model, model_in, model_of
+from rbmflow.model import Model, model_of
 from rbmflow.observables import Observable, average
 from rbmflow.random import Streams, key_for
 from rbmflow.sampler import sample
 from rbmflow.settings import ThermometerSettings
+from rbmflow.spin_models import model_in
 from rbmflow.thermometer.ensemble import Reading, ensembles_of, through_curve
 from rbmflow.training.fit import Fit, FitState
 

@@ -25,8 +25,8 @@ def renormalization(task: Task) -> dict[str, Any]:
     from rbmflow import sampler
     from rbmflow.diagnostics import mean_and_error
     from rbmflow.lattice import square
-    from rbmflow.model import ising
     from rbmflow.renormalization import decimate, majority_rule
+    from rbmflow.spin_models import ising
     from rbmflow.steps.thermometers import Instruments, energy_thermometer, per_site
 
     settings, small = task.asked(RenormalizationSettings), task.model.lattice.shape[0]
