@@ -4,13 +4,12 @@ Writes `docs/results/NAME/`: figures as PNG, tables as Markdown that the page of
 pages is written by hand.
 """
 
-import itertools
-import json
 import math
 import sys
 import tomllib
 from pathlib import Path
 
+import hypotheses
 import matplotlib
 import numpy as np
 
@@ -321,36 +320,27 @@ def write_lattices(store, run, folder):
     write_tables(tables, folder)
 
 
-BINS = (0.0, 0.1, 0.3, 1.0, np.inf)
-"""Excess of machines over that of one temperature, between which they are averaged."""
-
-
 def write_recipes(store, run, folder):
-    """Figures and tables of the study of recipes; its machines side by side stand beside them as netCDF."""
-    found, records = [], []
-    for point in run["points"]:
-        one = store.read_run(point["run"])
-        found.append(results_of(store, one))
-        records.append(one)
+    """Figures and tables of a study of recipes; its machines side by side stand beside them as netCDF."""
+    records = [store.read_run(point["run"]) for point in run["points"]]
+    found = [results_of(store, record) for record in records]
     machines = machines_side_by_side(*found)
     machines.to_netcdf(folder / "machines.nc", encoding={name: {"zlib": True} for name in machines.data_vars})
     save(figures.study_candidates(machines), folder, "study_candidates")
+    hypotheses.write(folder)
+    tables = {
+        "machines": recipe_table(machines),
+        "verdicts": verdict_counts(verdicts_of(*found)),
+        "provenance": provenance(records, store),
+    }
+    write_tables(tables, folder)
+
+
+def recipe_table(machines):
+    """Every recipe with its excess and T*, the best first."""
     learnt = machines["excess"].values / machines["ising_divergence"].values
     star, error = (machines[f"stationary_temperature{end}"].values for end in ("", "_error"))
-    told = [json.loads(str(one)) for one in machines["recipe"].values]
-    candidates = {
-        "T_c": machines["critical_temperature"].values,
-        "C maximum": machines["specific_heat_peak_temperature"].values,
-        "median of the grid": np.array([np.median(one["temperatures"]) for one in told]),
-        "mixture": machines["mixture_temperature"].values,
-    }
-    rows = []
-    for low, high in itertools.pairwise(BINS):
-        here = (learnt >= low) & (learnt < high)
-        away = [np.abs(star - one)[here] for one in candidates.values()]
-        spread = [with_error(float(one.mean()), float(one.std(ddof=1) / np.sqrt(one.size))) for one in away]
-        rows.append((f"{low:g} to {high:g}", int(here.sum()), *spread))
-    listed = [
+    rows = [
         (
             str(machines["machine"].values[row]),
             int(machines["length"].values[row]),
@@ -358,19 +348,13 @@ def write_recipes(store, run, folder):
             with_error(float(machines["excess"].values[row]), float(machines["excess_error"].values[row])),
             f"{learnt[row]:.2f}",
             with_error(float(star[row]), float(error[row])),
-            f"{candidates['mixture'][row]:.3f}",
-            f"{candidates['C maximum'][row]:.3f}",
+            f"{machines['mixture_temperature'].values[row]:.3f}",
+            f"{machines['specific_heat_peak_temperature'].values[row]:.3f}",
         )
         for row in np.argsort(learnt)
     ]
     header = ("machine", "L", "updates", "excess nats", "over that of one T", "T\\* of p(v)", "mixture", "C maximum")
-    tables = {
-        "distances": table(("excess over that of one T", "recipes", *candidates), rows),
-        "machines": table(header, listed),
-        "verdicts": verdict_counts(verdicts_of(*found)),
-        "provenance": provenance(records, store),
-    }
-    write_tables(tables, folder)
+    return table(header, rows)
 
 
 def verdict_counts(verdicts):
@@ -395,6 +379,7 @@ WRITERS = {
     "good": write_good,
     "lattices": write_lattices,
     "recipes": write_recipes,
+    "candidates": write_recipes,
 }
 
 store, name, *asked = Store(sys.argv[1]), *sys.argv[2:]
