@@ -59,7 +59,7 @@ from .sampler import (
 )
 from .sampler.on_disk import sample_to as sample_to
 from .settings import OBSERVABLES as OBSERVABLES
-from .spectrum import Spectrum as Spectrum, decompose as decompose
+from .spectrum import Spectrum as Spectrum, decompose as decompose, effective_couplings as effective_couplings
 from .spin_models import blume_capel as blume_capel, clock as clock, ising as ising, potts as potts
 from .thermometer import (
     NeuralThermometer as NeuralThermometer,

@@ -189,6 +189,31 @@ class Lattice:
         turned = [{((a, b, tuple((flip * step).tolist())), kind) for (a, b, step), kind in ends} for flip in flips]
         return self.basis == 1 and all(one == ends for one in turned)
 
+    def translates(self, *places: Sequence[int]) -> Int32[np.ndarray, "cell place"]:
+        """Site numbers of a cluster of sites and its translates, one for every cell.
+
+        Parameters
+        ----------
+        places
+            Displacements in cells, such as (0, 0), (0, 1); with the basis site as last number where a cell has several.
+
+        Examples
+        --------
+        >>> import rbmflow as rf
+        >>> rf.square(3).translates((0, 0), (0, 1), (1, 0), (1, 1))[0].tolist()
+        [0, 1, 3, 4]
+        """
+        problems, axes = Problems(), tuple(range(len(self.cells)))
+        rows = [problems.wholes(f"places[{number}]", place, -(2**15), 2**15) for number, place in enumerate(places)]
+        fits = [len(row) == len(self.shape) and (self.basis == 1 or 0 <= row[-1] < self.basis) for row in rows]
+        told = f"there must be at least one, each with the {len(self.shape)} numbers of {', '.join(self.axes)}"
+        problems.unless(bool(rows) and all(fits), "places", places, told)
+        problems.done()
+        sites = np.arange(self.sites, dtype=np.int32).reshape(*self.cells, self.basis)
+        ends = [(row[: len(axes)], row[-1] if self.basis > 1 else 0) for row in rows]
+        moved = [np.roll(sites[..., basis], [-step for step in steps], axes) for steps, basis in ends]
+        return np.stack(moved, axis=-1).reshape(-1, len(moved))
+
     def across(self, bond: Bond, values: Array) -> tuple[Array, Array]:
         """Values at both ends of a bond of every cell, [..., cells]; the last axes given are the lattice's."""
         by_site = values.reshape(*values.shape[: values.ndim - len(self.shape)], *self.cells, self.basis)
