@@ -2,13 +2,16 @@
 
 from rbmflow.spec.contents import Spec
 from rbmflow.spec.parsing import Field, fields, parse, settings_from, to_toml
+from rbmflow.spec.study import Study, StudyNumber
 from rbmflow.spec.sweep import Point, Sweep, load_sweep, parse_sweep
-from rbmflow.spec.toml_files import load, parse_toml, read_toml, shipped, shipped_text
+from rbmflow.spec.toml_files import load, parse_toml, read_toml, shipped, shipped_text, studies
 
 __all__ = [
     "Field",
     "Point",
     "Spec",
+    "Study",
+    "StudyNumber",
     "Sweep",
     "fields",
     "load",
@@ -20,5 +23,6 @@ __all__ = [
     "settings_from",
     "shipped",
     "shipped_text",
+    "studies",
     "to_toml",
 ]

@@ -62,11 +62,11 @@ def parse(data: Mapping[str, Any]) -> Spec:
     return settings_from(Spec, expanded(data), "a spec")
 
 
-def settings_from[T](of: type[T], data: Mapping[str, Any], called: str) -> T:
+def settings_from[T](of: type[T], data: Any, called: str, prefix: str = "") -> T:
     """Turn plain tables, as TOML gives them, into checked settings of a class that people know by some name."""
     refuse_monsters(data)
     problems = Problems()
-    settings = _section(of, data, "", problems, called)
+    settings = _section(of, data, prefix, problems, called)
     problems.done()
     return settings
 
@@ -180,9 +180,9 @@ class Field:
 
 
 @functools.cache
-def fields() -> tuple[Field, ...]:
-    """Every field of a spec with its default and its meaning."""
-    return tuple(_fields(Spec, ""))
+def fields(of: type = Spec, prefix: str = "") -> tuple[Field, ...]:
+    """Every field of a spec, or of other settings, with its default and its meaning."""
+    return tuple(_fields(of, prefix))
 
 
 def _fields(of: type, prefix: str) -> Iterator[Field]:
@@ -198,9 +198,11 @@ def _fields(of: type, prefix: str) -> Iterator[Field]:
         if dataclasses.is_dataclass(kind):
             yield from _fields(kind, f"{prefix}{one.name}.")  # pyright: ignore[reportArgumentType]
         elif get_origin(kind) is dict:
-            yield from _fields(get_args(kind)[1], f"{prefix}{one.name}.<type>.")
+            yield from _fields(get_args(kind)[1], f"{prefix}{one.name}.<{one.name.removesuffix('s')}>.")
         else:
-            default = "" if one.default is dataclasses.MISSING else _one_line_toml(one.default)
+            default = "{}" if one.default_factory is dict else ""
+            if one.default is not dataclasses.MISSING:
+                default = _one_line_toml(one.default)
             yield Field(prefix + one.name, default, meanings[one.name])
 
 

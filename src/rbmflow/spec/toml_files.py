@@ -9,7 +9,8 @@ from typing import Any
 
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow.spec.contents import Spec
-from rbmflow.spec.parsing import parse
+from rbmflow.spec.parsing import parse, settings_from
+from rbmflow.spec.study import Study
 
 LARGEST_FILE = 10_000_000
 """Bytes that a spec may have; there are files without an end."""
@@ -23,13 +24,21 @@ def load(source: str | Path, overrides: Mapping[str, str] | None = None) -> Spec
 def read(source: str | Path, overrides: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Read the tables of a spec, unchecked: one of `shipped`, else a TOML file, with some of its fields overridden.
 
-    Overrides are texts by dotted field name. Each is read as a TOML value, or taken as it stands where it is none.
+    Its table `[study]`, if it has one, is checked and left out. Overrides are texts by dotted field name; each is read
+    as a TOML value, or taken as it stands where it is none.
     """
     path = _shipped_folder() / f"{source}.toml" if str(source) in shipped() else Path(source)
     data = read_toml(path, "spec", source, f"it must be one of {', '.join(shipped())} or the path of a TOML file")
+    _study(data)
     for field, text in (overrides or {}).items():
         data = placed(data, field, _value(text))
     return data
+
+
+def _study(data: dict[str, Any]) -> Study | None:
+    """Take the table `[study]` out of those of a spec."""
+    table = data.pop("study", None)
+    return None if table is None else settings_from(Study, table, "a study", "study.")
 
 
 def placed(tables: Mapping[str, Any], field: str, value: Any, called: str = "") -> dict[str, Any]:
@@ -60,6 +69,12 @@ def parse_toml(text: str) -> dict[str, Any]:
 def shipped() -> tuple[str, ...]:
     """Names of the specs that come with the package."""
     return tuple(sorted(path.name.removesuffix(".toml") for path in _shipped_folder().iterdir()))
+
+
+def studies() -> dict[str, Study]:
+    """The shipped specs that are studies, by name."""
+    found = {name: _study(parse_toml(shipped_text(name))) for name in shipped()}
+    return {name: study for name, study in found.items() if study is not None}
 
 
 def shipped_text(name: str) -> str:
