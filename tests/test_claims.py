@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 from rbmflow import figures
-from rbmflow.claims import CLAIMS, Claim, Judgement, Machine, Measured, answer, judge, study
+from rbmflow.claims import CLAIMS, Claim, Judgement, Machine, Measured, answer, study, verdicts
 from rbmflow.claims.judgement import SIGNIFICANCE, equality
 from rbmflow.convergence import DOUBTS
 
@@ -465,14 +465,14 @@ def test_all_claims_of_a_report_together_err_as_seldom_as_one():
     results = machine().results.expand_dims(machine=["V-64"])
 
     def told(*errors):
-        return judge(results, claims=[tested(f"{at}", one) for at, one in enumerate(errors)])
+        return verdicts(results, claims=[tested(f"{at}", one) for at, one in enumerate(errors)])
 
     assert [row.verdict for row in told(3.1)] == ["holds"]
     assert [row.verdict for row in told(3.1, 0.0, 0.0)] == ["open"] * 3
     # 3.3 errors are p = 1e-3, 3.15 are 1.6e-3: below 0.27 % over two, and over one.
-    verdicts = told(3.05, 3.3, 9.0)
-    assert [row.verdict for row in verdicts] == ["holds"] * 3
-    assert verdicts[0].level == SIGNIFICANCE
+    judged = told(3.05, 3.3, 9.0)
+    assert [row.verdict for row in judged] == ["holds"] * 3
+    assert judged[0].level == SIGNIFICANCE
     undecided = told(2.5, 3.3, 9.0)
     assert [row.verdict for row in undecided] == ["open", "holds", "holds"]
     assert {row.level for row in undecided} == {SIGNIFICANCE}

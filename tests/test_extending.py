@@ -185,7 +185,7 @@ try:
     cumulative_spectrum(values.to_dataset(name="other"))
 except ValueError as refused:
     assert "cumulative_spectrum needs" in str(refused)
-assert rf.judge(claims=[ends_ordered])[0].verdict == "not tested"
+assert rf.verdicts(claims=[ends_ordered])[0].verdict == "not tested"
 """
     path = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     command = [sys.executable, "-c", script]

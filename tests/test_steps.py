@@ -21,7 +21,7 @@ from rbmflow._doors import rows_of
 from rbmflow._files import to_json
 from rbmflow._format import with_error
 from rbmflow._variables import RESULTS, STUDY, described
-from rbmflow.claims import CLAIMS, distinct, judge, machines_of, named, study
+from rbmflow.claims import CLAIMS, distinct, machines_of, named, study, verdicts
 from rbmflow.likelihood import exact_log_partition, excess_nats
 from rbmflow.settings import (
     FlowSettings,
@@ -241,9 +241,9 @@ def test_every_variable_of_the_results_and_of_a_study_is_declared(tiny_run):
 
 def test_results_have_a_verdict_on_every_claim(tiny_run):
     results = tiny_run["results"]
-    verdicts = judge(results)
-    assert [row.id for row in verdicts] == list(CLAIMS)
-    assert {row.note for row in verdicts if row.id != "against-RG"} == {""}
+    judged = verdicts(results)
+    assert [row.id for row in judged] == list(CLAIMS)
+    assert {row.note for row in judged if row.id != "against-RG"} == {""}
     machines = {machine.name: machine for machine in machines_of(results)}
     assert machines["hot-8"].temperatures[0] == 6.0
     assert machines["V-4"].updates == 45
@@ -332,12 +332,12 @@ def test_a_machine_of_several_points_is_counted_once(compute_all, tiny_run):
     found = [compute_all(dataclasses.replace(TINY, types=types))["results"] for types in points]
     found.append(compute_all(dataclasses.replace(TINY, seeds=1, types=points[1]))["results"])
     points = [found[2], *found, tiny_run["results"]]
-    verdicts, machines = judge(*points), study(named(distinct(machines_of(*points))))
+    judged, machines = verdicts(*points), study(named(distinct(machines_of(*points))))
     assert machines["machine"].values.tolist() == ["hot-8", "V-8", "V-4"]
     assert machines["seeds"].values.tolist() == [2, 2, 2]
-    for row in verdicts:
-        judged = [judgement.of for judgement in row.judgements]
-        assert len(judged) == len(set(judged))
+    for row in judged:
+        of = [judgement.of for judgement in row.judgements]
+        assert len(of) == len(set(of))
 
 
 def test_a_machine_sees_only_the_temperatures_of_its_type(tmp_path, tiny_run):
@@ -605,9 +605,9 @@ def test_a_run_of_another_model_goes_from_draws_to_the_report(tmp_path, model, l
     assert "likelihood" not in {step.kind for step in graph(spec)}
     assert found["temperature_mean"].notnull().any()
     assert found.attrs["lattice"].startswith(lattice.kind)
-    verdicts = judge(found)
-    assert [one.verdict for one in verdicts if one.id == "V-to-Tc"] == ["not tested"]
-    page = report.render(found, {"name": "other", "run": "other-0", "steps": []}, verdicts)
+    judged = verdicts(found)
+    assert [one.verdict for one in judged if one.id == "V-to-Tc"] == ["not tested"]
+    page = report.render(found, {"name": "other", "run": "other-0", "steps": []}, judged)
     assert f"{lattice.kind} torus" in page
 
 
@@ -634,5 +634,5 @@ def test_an_autoencoder_of_another_model_on_another_lattice_goes_through_all_ste
     assert set(np.unique(results["example"].values)) == {0, 1, 2}
     assert results["end_temperature"].sel(thermometer="energy").notnull().all()
     assert "singular_value" not in results
-    [judged] = [one for one in rf.judge(results) if one.id == "V-to-Tc"]
+    [judged] = [one for one in rf.verdicts(results) if one.id == "V-to-Tc"]
     assert judged.verdict in ("open", "not tested", "fails")

@@ -2,7 +2,7 @@
 
 from . import equilibrium as equilibrium, exact as exact
 from ._scan import Interrupted as Interrupted
-from .claims import Judgement as Judgement, claim as claim, judge as judge
+from .claims import Judgement as Judgement, claim as claim, verdicts as verdicts
 from .controls import control as control
 from .convergence import FlowEnds as FlowEnds, end_of_flows as end_of_flows
 from .correlations import TwoPoint as TwoPoint, two_point as two_point

@@ -182,9 +182,9 @@ class Run(_Opened):
     @functools.cached_property
     def verdicts(self) -> list[Verdict]:
         """What its machines say of every claim."""
-        from rbmflow.claims import judge
+        from rbmflow.claims import verdicts
 
-        return judge(self.results)
+        return verdicts(self.results)
 
     @functools.cached_property
     def draws(self) -> Draws:

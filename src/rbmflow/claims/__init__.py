@@ -3,7 +3,7 @@
 from rbmflow.claims.answer import answer
 from rbmflow.claims.declaration import CLAIMS, Claim, claim
 from rbmflow.claims.judgement import Judgement, Measured, Verdict
-from rbmflow.claims.judging import distinct, judge, machines_of, named, study
+from rbmflow.claims.judging import distinct, machines_of, named, study, verdicts
 from rbmflow.claims.machines import Machine, StartedFlow
 
 __all__ = [
@@ -17,8 +17,8 @@ __all__ = [
     "answer",
     "claim",
     "distinct",
-    "judge",
     "machines_of",
     "named",
     "study",
+    "verdicts",
 ]

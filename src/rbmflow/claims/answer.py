@@ -5,7 +5,7 @@ import math
 import xarray as xr
 
 from rbmflow.claims.judgement import Measured
-from rbmflow.claims.judging import distinct, judge, machines_of
+from rbmflow.claims.judging import distinct, machines_of, verdicts
 from rbmflow.claims.machines import Machine
 from rbmflow.convergence import SIGMAS
 
@@ -27,7 +27,7 @@ def answer(results: xr.Dataset) -> list[str]:
         return []
     if math.isnan(machines[0].critical):
         return ["No T_c of this model is known.", *map(_where, machines)]
-    verdict = next((row.verdict for row in judge(results) if row.id == QUESTION), "not tested")
+    verdict = next((row.verdict for row in verdicts(results) if row.id == QUESTION), "not tested")
     first = f"Do the flows go to T_c = {machines[0].critical:.4f}? {WORDS.get(verdict, 'Not asked of these machines.')}"
     return [first, *map(_where, machines)]
 

@@ -19,7 +19,7 @@ NEEDED = ("artifact", "recipe", "machine_type", "chains", "temperature_mean", "u
 """Variables without which nothing is known of a machine; what else is missing is unknown."""
 
 
-def judge(*results: xr.Dataset, claims: Iterable[Claim] | None = None) -> list[Verdict]:
+def verdicts(*results: xr.Dataset, claims: Iterable[Claim] | None = None) -> list[Verdict]:
     """Judge claims by the machines of a run, or of all points of a sweep.
 
     All tests have one level, by Holm's step-down: 0.27 %, over the number of claims that stay undecided, so that any is
@@ -44,18 +44,18 @@ def judge(*results: xr.Dataset, claims: Iterable[Claim] | None = None) -> list[V
 
     Examples
     --------
-    >>> {verdict.verdict for verdict in judge()}
+    >>> {verdict.verdict for verdict in verdicts()}
     {'not tested'}
     """
     machines = distinct(machines_of(*results))
     machines = machines if len(results) < 2 else named(machines)
     asked = list(CLAIMS.values() if claims is None else claims)
-    verdicts = [claim(machines) for claim in asked]
-    undecided, before = sum(bool(verdict.judgements) for verdict in verdicts), 0
+    judged = [claim(machines) for claim in asked]
+    undecided, before = sum(bool(verdict.judgements) for verdict in judged), 0
     while undecided not in (0, before):
-        verdicts = [claim(machines, SIGNIFICANCE / undecided) for claim in asked]
-        undecided, before = sum(verdict.verdict == "open" for verdict in verdicts), undecided
-    return verdicts
+        judged = [claim(machines, SIGNIFICANCE / undecided) for claim in asked]
+        undecided, before = sum(verdict.verdict == "open" for verdict in judged), undecided
+    return judged
 
 
 def machines_of(*results: xr.Dataset) -> list[Machine]:

@@ -46,9 +46,9 @@ def answer_of(results: xr.Dataset) -> list[str]:
 
 def verdicts_of(*results: xr.Dataset) -> list[Verdict]:
     """A verdict on every claim by the machines of a run, or of all points of a sweep."""
-    from rbmflow.claims import judge
+    from rbmflow.claims import verdicts
 
-    return judge(*results)
+    return verdicts(*results)
 
 
 def machines_side_by_side(*results: xr.Dataset) -> xr.Dataset:
