@@ -91,10 +91,10 @@ def allowed_inside(room: str) -> set[str]:
 def allowed_outside(room: str) -> set[str] | None:
     """Libraries that a room may import; None where any dependency may be."""
     if room in VOCABULARY or room in SCIENCE:
-        # arviz-stats for the health of chains; numba for cluster updates, which do without where it is missing;
-        # h5netcdf to fill a file part by part, h5py since h5netcdf is slow.
+        # numba for cluster updates, which do without where it is missing; h5netcdf to fill a file part by part, h5py
+        # since h5netcdf is slow.
         files = {"_hdf5": {"h5py"}, "_netcdf": {"h5netcdf", "h5py"}}
-        further = {"diagnostics": {"arviz_stats"}, "sampler": {"numba"}, **files}
+        further = {"sampler": {"numba"}, **files}
         return SCIENCE_LIBRARIES | further.get(room, set())
     if room in PRESENTATION:
         return {"numpy", "xarray", "matplotlib", "jinja2", "pandas", "markupsafe"}

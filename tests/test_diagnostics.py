@@ -58,6 +58,15 @@ def test_rhat_sees_chains_that_disagree():
     assert rhat(series + np.arange(4)[:, None]) > 1.5
 
 
+def test_rhat_is_that_of_others():
+    """The value is that of arviz-stats 1.3.3, `array_stats.rhat(..., method="rank")`."""
+    assert rhat(np.sin(np.arange(24.0) ** 2).reshape(2, 12)) == pytest.approx(1.0273184273084097, rel=1e-12)
+
+
+def test_rhat_of_chains_that_stand_still_apart_is_infinite():
+    assert rhat(np.repeat([[0.0], [1.0]], 8, axis=1)) == np.inf
+
+
 def test_constant_series():
     assert (tau_int(np.ones((2, 8))), rhat(np.ones((2, 8)))) == (0.5, 1.0)
 
