@@ -92,8 +92,8 @@ def rhat(series: Any) -> float:
     .. math:: \hat R^2 = \frac{n - 1}{n} + \frac{B}{n W}, \qquad
         z = \Phi^{-1}\!\left(\frac{r - 3/8}{S + 1/4}\right)
 
-    of the normal scores z by the rank r of S values, with B / n the variance of the means of the halves of the chains, W
-    the mean of their variances; and the same of distances from the median. The larger of both.
+    of the normal scores z by the rank r of S values, with B / n the variance of the means of the halves of the chains
+    and W the mean of their variances; and the same of distances from the median. The larger of both.
 
     Source: A. Vehtari et al., Bayesian Analysis 16, 667 (2021), arXiv:1903.08008, eqs. (1)-(4), (14).
     """

@@ -84,19 +84,22 @@ def draw_at(
         return Chains(ess=float(draws))
 
     states = np.array(model.states, np.int8)
-    tables = np.zeros((len(model.symmetries), 256), np.int8)
-    tables[:, states.view(np.uint8)] = states[model.symmetries]
+    turned = states[model.symmetries]
+    # Most symmetries are signs: a product is some thirty times quicker than looking up every spin.
+    signs = np.where((turned == states).all(axis=1), 1, np.where((turned == -states).all(axis=1), -1, 0)).astype(
+        np.int8
+    )
+    tables = np.zeros((len(turned), 256), np.int8)
+    tables[:, states.view(np.uint8)] = turned
 
     def symmetrised(spins: np.ndarray) -> None:
         one_each = (len(spins), *np.ones(spins.ndim - 1, int))
-        chosen = generator.integers(0, len(tables), one_each, np.int8).ravel()
-        turned = np.array(spins)
-        for number, table in enumerate(tables):
-            rows = chosen == number
-            # A symmetry that leaves every state as it is, as one does, is not looked up.
-            if (table[states.view(np.uint8)] != states).any():
-                turned[rows] = table[turned[rows].view(np.uint8)]
-        deliver(turned)
+        chosen = generator.integers(0, len(tables), one_each, np.int8)
+        drawn = spins * signs[chosen]
+        for number in np.flatnonzero(signs == 0):
+            rows = chosen.ravel() == number
+            drawn[rows] = tables[number][spins[rows].view(np.uint8)]
+        deliver(drawn)
 
     kernel, (tau, _) = method.sweep(model, temperature), method.expected(model, temperature)
     return run(of_temperature, model, kernel, temperature, draws, tau, symmetrised)
