@@ -6,7 +6,7 @@ from .claims import Judgement as Judgement, claim as claim, verdicts as verdicts
 from .controls import control as control
 from .convergence import FlowEnds as FlowEnds, end_of_flows as end_of_flows
 from .correlations import TwoPoint as TwoPoint, two_point as two_point
-from .critical import critical_temperature as critical_temperature
+from .critical import critical_exponents as critical_exponents, critical_temperature as critical_temperature
 from .data_sources import data_source as data_source
 from .dataset import Draws as Draws
 from .figures import figure as figure
@@ -43,6 +43,12 @@ from .measurements import Measurements as Measurements, observe as observe
 from .model import Model as Model
 from .observables import Observable as Observable, observable as observable
 from .rbm import RBM as RBM
+from .renormalization import (
+    Operator as Operator,
+    Stability as Stability,
+    operators as operators,
+    stability as stability,
+)
 from .runs import Run as Run, open as open
 from .sampler import (
     HeatBath as HeatBath,

@@ -48,6 +48,39 @@ def critical_temperature(model: Model) -> float | None:
     return None if told is None or not free else told
 
 
+_EXPONENTS = {
+    (2, 2): (1.0, 15 / 8),
+    (2, 3): (6 / 5, 28 / 15),
+    (2, 4): (3 / 2, 15 / 8),
+    (3, 2): (1.587375, 2.481851),
+}
+"""y_T and y_h by dimension and states of the Potts model with bonds that prefer like states; Ising spins have two."""
+
+
+def critical_exponents(model: Model) -> tuple[float, float] | None:
+    r"""Exponents :math:`y_T = 1/\nu` and :math:`y_h` by which temperature and field grow, None if they are not known.
+
+    Under a change of scale b both are multiplied by :math:`b^y`. Those of Ising spins in two dimensions are 1 and 15/8,
+    of three-state Potts spins 6/5 and 28/15; with four states there are logarithms beside them.
+
+    References
+    ----------
+    F. Y. Wu, Rev. Mod. Phys. 54, 235 (1982), doi:10.1103/RevModPhys.54.235; F. Kos, D. Poland, D. Simmons-Duffin,
+    A. Vichi, J. High Energy Phys. 08, 036 (2016), doi:10.1007/JHEP08(2016)036 (Ising spins in three dimensions).
+
+    Examples
+    --------
+    >>> import rbmflow as rf
+    >>> critical_exponents(rf.ising(rf.triangular(8)))
+    (1.0, 1.875)
+    """
+    if critical_temperature(model) is None:
+        return None
+    # The clock model of four states is two Ising models, and the sum of their vectors its order.
+    states = len(np.unique(np.array(model.pair[0])[0])) if len(model.states) == 4 else 0
+    return _EXPONENTS.get((len(model.lattice.cells), 2 if states == 3 else len(model.states)))
+
+
 def temperature_scale(model: Model) -> float:
     """Where a model orders, roughly: T_c without its field, or else 0.3 times what the bonds of a site can cost."""
     spread = np.mean([np.ptp(np.array(model.pair[bond.kind])) for bond in model.lattice.bonds])

@@ -16,25 +16,46 @@ from rbmflow.settings import MachineSettings
 
 
 class BlockSpins(eqx.Module):
-    """The majority rule on blocks of two by two, and every block filled with its spin: a control that learns nothing.
+    """The majority rule on blocks of cells, and every block filled with its spin: a control that learns nothing.
 
     From the second iteration on nothing moves, since a block of equal spins is its own majority.
+
+    Parameters
+    ----------
+    block
+        Cells of a block along each side.
+    model
+        The model of the spins, where these are no Ising spins on a square lattice.
     """
 
     block: int = eqx.field(static=True, default=2)
+    model: Model | None = eqx.field(static=True, default=None)
 
-    def start(self, spins: Int8[Any, "chain y x"]) -> Int8[Array, "chain y x"]:
+    @property
+    def states(self) -> tuple[int, ...]:
+        """Labels of the states."""
+        return (-1, 1) if self.model is None else self.model.states
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Shape of the lattice, if a model has told it."""
+        return None if self.model is None else self.model.lattice.shape
+
+    def start(self, spins: Int8[Any, "chain *lattice"]) -> Int8[Array, "chain *lattice"]:
         """The configurations themselves."""
         return jnp.asarray(spins)
 
-    def step(self, key: Key, state: Int8[Array, "chain y x"]) -> tuple[Int8[Array, "chain y x"], Any]:
+    def step(
+        self, key: Key, state: Int8[Array, "chain *lattice"]
+    ) -> tuple[Int8[Array, "chain *lattice"], Int8[Array, "chain *lattice"]]:
         """Block and embed."""
-        blocked = majority_rule(key, state, self.block)
-        filled = jnp.repeat(jnp.repeat(blocked, self.block, axis=-1), self.block, axis=-2)
+        filled = majority_rule(key, state, self.block, self.model)
+        for axis in range(1, 3 if self.model is None else 1 + len(self.model.lattice.cells)):
+            filled = jnp.repeat(filled, self.block, axis=axis)
         return filled, filled
 
 
 @machine("block spins")
 def block_spins(key: Key, model: Model, settings: MachineSettings) -> BlockSpins:
     """The map of a spec, which has no settings."""
-    return BlockSpins()
+    return BlockSpins(model=model)

@@ -1,4 +1,4 @@
-"""The renormalization group (RG) on configurations and on couplings, to hold the RBM flow against."""
+"""Block spins, and the couplings of models that block spins change by a formula."""
 
 import jax
 import jax.numpy as jnp

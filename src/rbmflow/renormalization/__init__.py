@@ -1,0 +1,17 @@
+"""The renormalization group (RG) on configurations and on couplings, to hold the RBM flow against."""
+
+from rbmflow.renormalization.block_spins import decimate, decimated_coupling, majority_rule, migdal_kadanoff_coupling
+from rbmflow.renormalization.operators import Operator, operators
+from rbmflow.renormalization.stability import Rule, Stability, stability
+
+__all__ = [
+    "Operator",
+    "Rule",
+    "Stability",
+    "decimate",
+    "decimated_coupling",
+    "majority_rule",
+    "migdal_kadanoff_coupling",
+    "operators",
+    "stability",
+]

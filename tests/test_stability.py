@@ -1,0 +1,155 @@
+"""Operators against loops over sites, and stability matrices against recursions that are known in closed form."""
+
+import functools
+import itertools
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rbmflow as rf
+from rbmflow._checks import InvalidInput
+from rbmflow.renormalization import decimate, majority_rule, operators, stability
+from rbmflow.renormalization.operators import sums_of, vectors_of
+
+NEAREST = {"pairs": 1, "fours": 0, "threes": 0}
+
+
+def halved(key, model, spins):
+    """The blocks of the chain by hand."""
+    return spins[..., ::2]
+
+
+def test_operators_of_the_square_are_the_seven_and_four():
+    chosen = operators(rf.square(8))
+    assert [operator.odd for operator in chosen] == [False] * 7 + [True] * 4
+    steps = [sorted(map(abs, operator.sets[0][1][1])) for operator in chosen[:5]]
+    assert steps == [[0, 1], [1, 1], [0, 2], [1, 2], [2, 2]]
+    assert [len(operator.sets) for operator in chosen] == [2, 2, 2, 4, 2, 1, 4, 1, 4, 2, 4]
+    assert chosen == operators(rf.square(64, 32))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [rf.ising(rf.square(4, 5)), rf.ising(rf.honeycomb(3)), rf.potts(rf.triangular(4, 3), 3), rf.clock(rf.square(3), 5)],
+)
+def test_operators_against_loops_over_sites(model):
+    lattice, chosen = model.lattice, operators(model.lattice)
+    own = np.random.default_rng(0).choice(model.states, (2, *lattice.shape)).astype(np.int8)
+    even, odd = map(np.asarray, sums_of(model, chosen, jnp.asarray(own)))
+    vectors = vectors_of(model)
+    of_site = vectors[np.searchsorted(model.states, own)].reshape(2, *lattice.cells, lattice.basis, -1)
+    # As many components as there are, and the same products as those of the vectors of the model.
+    centred = np.array(model.vectors) - np.mean(model.vectors, axis=0)
+    np.testing.assert_allclose(vectors @ vectors.T, centred @ centred.T, atol=1e-12)
+    found = {False: [], True: []}
+    for operator in chosen:
+        total = 0.0
+        for cell in itertools.product(*map(range, lattice.cells)):
+            for places in operator.sets:
+                at = [tuple((np.add(cell, step) % lattice.cells).tolist()) for _, step in places]
+                v = [of_site[(slice(None), *one, site)] for one, (site, _) in zip(at, places, strict=True)]
+                dot = np.einsum("inc,jnc->ijn", v, v)
+                match len(v):
+                    case 1:
+                        total = total + v[0]
+                    case 2:
+                        total = total + dot[0, 1]
+                    case 3:
+                        parts = [dot[1, 2][:, None] * v[0], dot[0, 2][:, None] * v[1], dot[0, 1][:, None] * v[2]]
+                        total = total + sum(parts) / 3
+                    case 4:
+                        total = total + (dot[0, 1] * dot[2, 3] + dot[0, 2] * dot[1, 3] + dot[0, 3] * dot[1, 2]) / 3
+        found[operator.odd].append(total)
+    np.testing.assert_allclose(even, np.stack(found[False], axis=-1), atol=1e-4)
+    np.testing.assert_allclose(odd, np.stack(found[True], axis=1), atol=1e-4)
+
+
+def test_decimation_of_free_spins_by_enumeration():
+    """The chain at infinite temperature, all its configurations: K' = 0 whatever K is near 0, and h' = h."""
+    model = rf.ising(rf.chain(8))
+    every = np.array(list(itertools.product((-1, 1), repeat=8)), np.int8)
+    found = stability(0, model, [every], 1, halved, operators(model.lattice, **NEAREST))
+    np.testing.assert_allclose([found.even.value[0, 0], found.odd.value[0, 0]], [0, 1], atol=1e-12)
+    assert np.isnan(found.even.error).all()
+
+
+def test_decimation_of_the_chain_against_its_recursion():
+    r"""K' = ln cosh(2K) / 2 and h' = h + ln[cosh(2K + h) / cosh(2K - h)] / 2, so tanh 2K and 1 + tanh 2K."""
+    model, coupling, generator = rf.ising(rf.chain(16)), 0.6, np.random.default_rng(0)
+    # Bonds are free but for their product, which is 1 round the ring.
+    bonds = np.where(generator.random((60_000, 16)) < 1 / (1 + np.exp(-2 * coupling)), 1, -1).astype(np.int8)
+    spins = np.cumprod(bonds[bonds.prod(axis=1) == 1], axis=1, dtype=np.int8)
+    spins *= generator.choice(np.array([-1, 1], np.int8), (len(spins), 1))
+    runs = np.array_split(spins, 4)
+    found = stability(1, model, runs, 2, halved, operators(model.lattice, **NEAREST))
+    assert found.scale == (2.0, 2.0)
+    for step, at in enumerate((coupling, np.log(np.cosh(2 * coupling)) / 2)):
+        for sector, wanted in ((found.even, np.tanh(2 * at)), (found.odd, 1 + np.tanh(2 * at))):
+            # Four runs tell the error within a factor of two or so.
+            assert abs(sector.value[step, 0] - wanted) < 5 * max(sector.error[step, 0], 0.004)
+            assert sector.error[step, 0] < 0.02
+
+
+def test_block_spins_of_the_square_have_the_known_eigenvalues():
+    model = rf.ising(rf.square(8))
+    runs = np.split(rf.sample(0, model, rf.critical_temperature(model), 12_000).spins[0], 4)
+    found = stability(0, model, runs)
+    # The first step is off by a few per cent.
+    assert found.even.value[0, 0] == pytest.approx(2.0, rel=0.05)
+    assert found.odd.value[0, 0] == pytest.approx(2**1.875, rel=0.02)
+    np.testing.assert_allclose(found.even.exponent, np.log2(found.even.value))
+    with pytest.raises(InvalidInput, match="depend on one another"):
+        stability(0, model, runs, steps=2)
+
+
+def test_a_layer_that_is_block_spins_gives_what_block_spins_give():
+    """Hidden units that hold one block each, of nine sites, so that there are no ties."""
+    model = rf.ising(rf.square(9))
+    runs = [rf.sample(seed, model, 2.4, 500).spins[0] for seed in range(2)]
+    weights = np.zeros((9, 9, 3, 3))
+    for y, x in np.ndindex(9, 9):
+        weights[y, x, y // 3, x // 3] = 50
+    machine = rf.RBM.from_weights(weights.reshape(81, 9), np.zeros(81), np.zeros(9), units="-1/+1")
+
+    def layer(key, model, spins):
+        fields = machine.hidden_fields(np.asarray(spins, np.float32).reshape(len(spins), -1))
+        return np.sign(fields).astype(np.int8).reshape(-1, 3, 3)
+
+    chosen = operators(model.lattice, **NEAREST)
+    blocks = stability(0, model, runs, 1, lambda key, model, spins: majority_rule(key, spins, 3, model), chosen)
+    learnt = stability(0, model, runs, 1, layer, chosen)
+    assert blocks.scale == learnt.scale == (3.0,)
+    for one, other in zip(blocks.even + blocks.odd, learnt.even + learnt.odd, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("model", [rf.potts(rf.triangular(4), 3), rf.ising(rf.honeycomb(4)), rf.ising(rf.cubic(4))])
+def test_block_spins_as_a_map_of_any_model(model):
+    start = rf.hot(0, model, 20)
+    flow = rf.iterate(1, rf.BlockSpins(model=model), start, 2)
+    np.testing.assert_array_equal(flow.at(1), flow.at(2))
+    axes = len(model.lattice.cells)
+    kept = decimate(flow.at(1), 2, model)
+    np.testing.assert_array_equal(
+        functools.reduce(lambda a, axis: a.repeat(2, axis), range(1, 1 + axes), np.asarray(kept)), flow.at(1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"steps": 0}, "steps = 0"),
+        ({"rule": [halved, halved]}, "it must be a function of key, model and configurations, or 1 of them"),
+        ({"rule": lambda key, model, spins: spins}, "with fewer cells than"),
+        ({"rule": lambda key, model, spins: spins[:5, ::2, ::2]}, "shape of what the rule returns"),
+        ({"rule": lambda key, model, spins: np.zeros((20, 4, 4))}, "what the rule returns"),
+        ({"runs": []}, "there must be at least one run"),
+        ({"runs": [np.ones((20, 4, 4))]}, "runs"),
+    ],
+)
+def test_what_cannot_be_is_refused(given, told):
+    model = rf.ising(rf.square(8))
+    runs = given.pop("runs", [rf.hot(0, model, 20)])
+    with pytest.raises(InvalidInput, match=told):
+        stability(0, model, runs, **given)
