@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import gzip
 import hashlib
 import html
 import io
@@ -13,7 +14,6 @@ import os
 import re
 import runpy
 import shutil
-import urllib.parse
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,10 +82,10 @@ def test_ends_table_tells_ends_nulls_and_refusals():
     assert told
     assert float(told[1]) == pytest.approx(value, abs=1e-3)
     assert float(told[2]) / 1000 == pytest.approx(error, abs=1e-3)
-    assert rows[3][:3] == ["V-64", "null mixture", "2.560"]
+    assert rows[3][:3] == ["V-64", "training mixture (what a perfect machine gives)", "2.560"]
     assert rows[4][:2] == ["V-64", "T*"]
     assert rows[4][4] == with_error(float(results["fixed_point"].sel(machine="V-64", thermometer="energy")), 0.02)
-    assert rows[9] == ["V-16", "T*", *["no T*"] * 5]
+    assert rows[9] == ["V-16", "T*", *["not converged: cold and hot differ"] * 5]
 
 
 def test_ends_table_of_one_seed_has_no_errors():
@@ -253,7 +253,7 @@ def test_a_figure_that_lacks_a_variable_or_fails_is_left_out_with_a_sentence(res
 
 def test_figures_that_another_process_could_not_draw_are_drawn_here(results, tmp_path, monkeypatch):
     def drawn(data, plots, words):
-        return [illustrations.Drawing(p.name, p.name, p.section, "<svg/>", "", None, 0) for p in plots], []
+        return [illustrations.Drawing(p.name, p.name, p.section, "", "<svg/>", "", None, 0) for p in plots], []
 
     plots = report.plots_of("run")[1::2]
     whole = [plot.name for plot in plots], drawn(results, plots, {})
@@ -364,15 +364,15 @@ def test_every_data_link_holds_the_rows_it_announces(page):
     assert len(links) == DRAWN
     for address, name, announced in links:
         head, body = address.split(",", 1)
-        assert head == "data:text/csv;charset=utf-8"
-        rows = list(csv.reader(io.StringIO(urllib.parse.unquote(body))))
+        assert head == "data:application/gzip;base64"
+        rows = list(csv.reader(io.StringIO(gzip.decompress(base64.b64decode(body)).decode())))
         assert len(rows) - 1 == int(announced) > 0, name
         assert {len(row) for row in rows} == {len(rows[0])}, name
 
 
 def test_page_itself_holds_every_figure_and_the_table_of_ends(page, results):
     still = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
-    assert still.count("<figure ") == still.count("<svg role") == DRAWN
+    assert still.count("<figure ") == still.count(' role="img" aria-label="') - 1 == DRAWN
     for row in report.ends_table(results)[1]:
         assert all(f">{cell}<" in still for cell in row[2:])
 

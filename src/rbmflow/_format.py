@@ -1,6 +1,10 @@
-"""How a value is written with its error, everywhere."""
+"""How a value with its error, a machine, and what keeps it from a T* are written, everywhere."""
 
 import math
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import numpy as np
 
 
 def with_error(value: float, error: float) -> str:
@@ -17,3 +21,50 @@ def with_error(value: float, error: float) -> str:
     if decimals <= 1:
         return f"{value:.{decimals}f}({error:.{decimals}f})"
     return f"{value:.{decimals}f}({round(error * 10**decimals)})"
+
+
+def stretches(temperatures: Iterable[float]) -> str:
+    """Write temperatures by the ends of every stretch without a hole of more than 1.
+
+    Examples
+    --------
+    >>> stretches([0, 0.5, 1, 4, 5])
+    '0..1 and 4..5'
+    """
+    values = np.array(list(temperatures), float)
+    parts = np.split(values, np.flatnonzero(np.diff(values) > 1) + 1)
+    return " and ".join(f"{part[0]:g}..{part[-1]:g}" if len(part) > 1 else f"{part[0]:g}" for part in parts)
+
+
+def made_of(recipe: Mapping[str, Any]) -> str:
+    """Write what a machine has learnt from and its size, as it is told beside its name for the first time.
+
+    Examples
+    --------
+    >>> made_of({"machine.hidden": 64, "temperatures": [4, 5, 6], "sampling.temperatures": [0, 2, 4, 5, 6]})
+    'T = 4..6, 64 hidden'
+    """
+    weights, data, learnt = recipe.get("weights", "trained"), recipe.get("data", "ising"), recipe["temperatures"]
+    every = learnt == recipe.get("sampling.temperatures")
+    grid = "all T" if every else f"T = {stretches(learnt)}"
+    told = [grid if weights == "trained" else f"{weights} weights", f"{recipe['machine.hidden']} hidden"]
+    return ", ".join(told if data == "ising" else [data, *told])
+
+
+def why_moving(
+    doubts: Collection[str], apart: tuple[float, float], drifts: Iterable[tuple[float, float]], errors: float = 3.0
+) -> str:
+    """Say why flows have not converged: of the `convergence.DOUBTS` that there are the one that tells most.
+
+    `apart` is the difference of the starts and `drifts` the motion of each, with errors: what is not shown to be small
+    need not be large.
+    """
+    if "range" in doubts:
+        return "not converged: infinite readings"
+    if "apart" in doubts and abs(apart[0]) > errors * apart[1]:
+        return "not converged: cold and hot differ"
+    if "drift" in doubts and any(abs(value) > errors * error for value, error in drifts):
+        return "not converged: still moving"
+    return "not converged: " + (
+        "errors too large to tell" if {"apart", "drift"} & set(doubts) else "starts on one side"
+    )

@@ -4,15 +4,17 @@ import math
 
 import xarray as xr
 
-from rbmflow.claims.judgement import Measured
+from rbmflow._format import made_of
+from rbmflow.claims.judgement import SIGNIFICANCE, Measured, Verdict, few
 from rbmflow.claims.judging import distinct, machines_of, verdicts
 from rbmflow.claims.machines import Machine
+from rbmflow.claims.rules import WINDOW
 from rbmflow.convergence import SIGMAS
 
 QUESTION = "V-to-Tc"
 """The claim that asks it."""
 
-WORDS = {"holds": "Yes.", "fails": "No.", "holds only when": "It depends on the machine.", "open": "Not decided."}
+WORDS = {"holds": "Yes.", "fails": "No.", "depends": "It depends on the machine.", "open": "Not decided."}
 """What a verdict on it comes to; of a claim that was not tested nothing is said."""
 
 
@@ -20,27 +22,41 @@ def answer(results: xr.Dataset) -> list[str]:
     """Whether the flows of a run go to T_c, by the verdict on `V-to-Tc`, then a sentence on each machine of the model.
 
     A machine at rest is told by T* and its distance from T_c in errors, any other by T(E) at the end of its flows, and
-    by T* of its stationary law where that is known. Empty where no machine was trained on configurations of the model.
+    by T* of its stationary law where that is known; last how sure that is. Empty where no machine was trained on
+    configurations of the model.
     """
     machines = [machine for machine in distinct(machines_of(results)) if machine.is_ising]
     if not machines:
         return []
     if math.isnan(machines[0].critical):
         return ["No T_c of this model is known.", *map(_where, machines)]
-    verdict = next((row.verdict for row in verdicts(results) if row.id == QUESTION), "not tested")
-    first = f"Do the flows go to T_c = {machines[0].critical:.4f}? {WORDS.get(verdict, 'Not asked of these machines.')}"
-    return [first, *map(_where, machines)]
+    verdict = next(row for row in verdicts(results) if row.id == QUESTION)
+    word = WORDS.get(verdict.verdict, "Not asked of these machines.")
+    first = f"Do the flows go to T_c = {machines[0].critical:.4f}? {word}"
+    return [first, *map(_where, machines), *_how_sure(verdict, machines[0])]
+
+
+def _how_sure(verdict: Verdict, machine: Machine) -> list[str]:
+    """What the answer rests on, as a sentence; none if it was not asked."""
+    sides = (("supports", "for it"), ("contradicts", "against it"), ("open", "undecided"))
+    found = [(few([row.of for row in verdict.of(side)]), word) for side, word in sides]
+    told = ", ".join(f"{word} {names}" for names, word in found if names)
+    of = f"errors are those of {machine.seeds} seed{'s' * (machine.seeds > 1)} and {machine.effort[2]} chains"
+    wrongly = f"a report decides wrongly by chance in {100 * SIGNIFICANCE:.2g} % of cases"
+    return [f"How sure: T* within {WINDOW} of T_c counts; {told}; {wrongly}; {of}."] if told else []
 
 
 def _where(machine: Machine) -> str:
-    """Where a machine is."""
+    """Where a machine is, with what it has learnt from and its size."""
+    name = f"{machine.name} ({made_of(machine.recipe)})"
     alone = "" if machine.seeds > 1 else "; one seed, which decides nothing"
     if machine.end is not None:
-        return f"{machine.name} rests at {_beside(machine.end, machine.critical)}{alone}."
+        return f"{name} rests at {_beside(machine.end, machine.critical)}{alone}."
     ends = ", ".join(f"{flow.end} from {flow.start}" for flow in machine.flows)
     law = machine.measured("stationary_temperature_mean")
     known = f"; its stationary law has {_beside(law, machine.critical)}" if math.isfinite(law.value) else ""
-    return f"{machine.name} is not shown to rest: T(E) = {ends} after {machine.effort[1]} iterations{known}{alone}."
+    after = f"T(E) = {ends} after {machine.effort[1]} iterations"
+    return f"{name} has {machine.why_moving}, {after}{known}{alone}."
 
 
 def _beside(star: Measured, critical: float) -> str:

@@ -93,6 +93,7 @@ def law_at_critical(machines: Sequence[Machine]) -> list[Judgement]:
     id="law-nearest-mixture",
     words="Of T_c, the maximum of C and the training mixture, the last is nearest to T* of the stationary law of a "
     "machine that has learnt it, whatever the grid",
+    excludes=("law-at-Tc",),
 )
 def law_nearest_mixture(machines: Sequence[Machine]) -> list[Judgement]:
     """T* of the stationary law of machines with at most 0.3 of the excess that the best Ising model at one temperature
@@ -140,19 +141,30 @@ def _most(groups: Sequence[list[Machine]], of: Callable[[Machine], object], leas
     id="follows-Tc",
     words="T* stays at T_c when the training grid moves (0..6, 0..12, 0..3, 2.5..4.5, and 0..1.75 with 4..6)",
     source="this study",
+    excludes=("follows-mixture",),
 )
 def follows_tc(machines: Sequence[Machine]) -> list[Judgement]:
     """T* of each grid, same recipe. Supports: T* within 0.125 of T_c. Contradicts: outside by more than its error."""
     return each(at_infinite_size(_grids(machines)), end_at("critical_temperature", WINDOW))
 
 
-@about_ends(id="follows-mixture", words="T* is that of the training mixture of each grid", source="this study")
+@about_ends(
+    id="follows-mixture",
+    words="T* is that of the training mixture of each grid",
+    source="this study",
+    excludes=("follows-Tc",),
+)
 def follows_mixture(machines: Sequence[Machine]) -> list[Judgement]:
     """The same. Supports: T* within 0.125 of T_mix of its grid. Contradicts: outside by more than its error."""
     return each(_grids(machines), end_at("null_temperature", WINDOW))
 
 
-@about_ends(id="follows-specific-heat", words="T* follows T_C(L), L = 6, 8, 10, 12, 16", source="this study")
+@about_ends(
+    id="follows-specific-heat",
+    words="T* follows T_C(L), L = 6, 8, 10, 12, 16",
+    source="this study",
+    excludes=("follows-Tc", "follows-mixture"),
+)
 def follows_specific_heat(machines: Sequence[Machine]) -> list[Judgement]:
     """T* of each size. Supports: T* within 0.02 and three errors of T_C(L). Contradicts: outside 0.02 by more than its
     error.

@@ -32,6 +32,9 @@ class Claim:
         Variables of the results that the judge looks at beyond those that every machine has.
     figure
         Name of the figure that shows it, or of several, of which a page links the first that it has.
+    excludes
+        Ids of claims that cannot be true of a machine of which this one is: it leaves them open then. A page shows them
+        side by side.
     """
 
     id: str
@@ -40,6 +43,7 @@ class Claim:
     judge: Judge
     needs: tuple[str, ...] = ()
     figure: str | tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
 
     def __post_init__(self):
         update_wrapper(self, self.judge)
@@ -62,7 +66,9 @@ class Claim:
         finally:
             LEVEL.reset(before)
         figures = (self.figure,) if isinstance(self.figure, str) else tuple(self.figure)
-        return Verdict(self.id, self.words, self.source, self.in_full[1], verdict, found, figures, note, level)
+        return Verdict(
+            self.id, self.words, self.source, self.in_full[1], verdict, found, figures, note, level, self.excludes
+        )
 
     @property
     def in_full(self) -> tuple[str, str, str]:
@@ -85,6 +91,7 @@ def claim(
     source: str,
     needs: tuple[str, ...] = (),
     figure: str | tuple[str, ...] = (),
+    excludes: tuple[str, ...] = (),
 ) -> Callable[[Judge], Claim]:
     """Declare a claim beside its judge: every report has a verdict on it from then on.
 
@@ -107,6 +114,6 @@ def claim(
 
     def declared(judge: Judge) -> Claim:
         needed = (needs,) if isinstance(needs, str) else tuple(needs)
-        return CLAIMS.add(id, Claim(id, words, source, judge, needed, figure))
+        return CLAIMS.add(id, Claim(id, words, source, judge, needed, figure, excludes))
 
     return declared

@@ -48,7 +48,12 @@ def some_cases(machines: Sequence[Machine]) -> list[Judgement]:
     return [Judgement("all machines", side, told)] if sides else []
 
 
-@about_ends(id="to-specific-heat", words="The end is the maximum of the specific heat, not T_c", source="1810.08179")
+@about_ends(
+    id="to-specific-heat",
+    words="The end is the maximum of the specific heat, not T_c",
+    source="1810.08179",
+    excludes=("V-to-Tc",),
+)
 def to_specific_heat(machines: Sequence[Machine]) -> list[Judgement]:
     """T* of type V. Supports: within 0.02 and three errors of T_C(L), and outside 0.02 of T_c by more than its error.
     Contradicts: outside 0.02 of T_C(L) by more than its error.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -43,7 +43,7 @@ class Verdict:
     source: str
     rule: str
     verdict: str
-    """`holds`, `fails`, `holds only when`, `open` or `not tested`."""
+    """`holds`, `fails`, `depends`, `open` or `not tested`."""
     judgements: tuple[Judgement, ...]
     figures: tuple[str, ...]
     """Figures that show it; a page links the first that it has."""
@@ -51,10 +51,42 @@ class Verdict:
     """What of the results was missing."""
     level: float = SIGNIFICANCE
     """Level of its tests."""
+    excludes: tuple[str, ...] = ()
+    """Claims that cannot be true of a machine of which this one is."""
 
     def of(self, side: Side) -> tuple[Judgement, ...]:
         """The judgements on one side."""
         return tuple(row for row in self.judgements if row.side == side)
+
+    def without(self, others: Mapping[str, str]) -> Verdict:
+        """The verdict if these machines, which count for the claim beside their name, count for no other."""
+        rows = tuple(
+            replace(row, side="open", measured=f"{row.measured}; it counts for `{others[row.of]}`")
+            if row.side == "supports" and row.of in others
+            else row
+            for row in self.judgements
+        )
+        return self if rows == self.judgements else replace(self, judgements=rows, verdict=weigh(rows))
+
+    @property
+    def told(self) -> str:
+        """The verdict in words: one that depends on the machine says for which it holds and for which it fails."""
+        if self.verdict != "depends":
+            return self.verdict
+        holds, fails = (few([row.of for row in self.of(side)]) for side in ("supports", "contradicts"))
+        return f"depends on: holds for {holds}, fails for {fails}"
+
+
+def few(names: Sequence[str], most: int = 4) -> str:
+    """Names as words; a long list ends in how many there are more.
+
+    Examples
+    --------
+    >>> few(["V-16", "V-64"]), few(list("abcdef"))
+    ('V-16 and V-64', 'a, b, c and 3 more')
+    """
+    kept = names if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1} more"]
+    return " and ".join([", ".join(kept[:-1]), kept[-1]] if len(kept) > 1 else kept)
 
 
 def weigh(judgements: Sequence[Judgement]) -> str:
@@ -70,7 +102,7 @@ def weigh(judgements: Sequence[Judgement]) -> str:
     sides = [row.side for row in judgements]
     supports, contradicts, undecided = map(sides.count, ("supports", "contradicts", "open"))
     if contradicts:
-        return "holds only when" if supports else "fails"
+        return "depends" if supports else "fails"
     return "holds" if supports > undecided else "open" if sides else "not tested"
 
 

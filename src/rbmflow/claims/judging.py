@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from rbmflow._checks import InvalidInput, Problem
+from rbmflow._format import stretches
 from rbmflow._variables import STUDY, described
 from rbmflow.claims.declaration import CLAIMS, Claim
 from rbmflow.claims.judgement import SIGNIFICANCE, Verdict
@@ -22,8 +23,9 @@ NEEDED = ("artifact", "recipe", "machine_type", "chains", "temperature_mean", "u
 def verdicts(*results: xr.Dataset, claims: Iterable[Claim] | None = None) -> list[Verdict]:
     """Judge claims by the machines of a run, or of all points of a sweep.
 
-    All tests have one level, by Holm's step-down: 0.27 %, over the number of claims that stay undecided, so that any is
-    decided wrongly by chance in 0.27 % of reports. S. Holm, Scand. J. Stat. 6, 65 (1979).
+    A machine that counts for a claim counts for none that this one excludes. All tests have one level, by Holm's
+    step-down: 0.27 %, over the number of claims that stay undecided, so that any is decided wrongly by chance in
+    0.27 % of reports. S. Holm, Scand. J. Stat. 6, 65 (1979).
 
     Parameters
     ----------
@@ -50,12 +52,21 @@ def verdicts(*results: xr.Dataset, claims: Iterable[Claim] | None = None) -> lis
     machines = distinct(machines_of(*results))
     machines = machines if len(results) < 2 else named(machines)
     asked = list(CLAIMS.values() if claims is None else claims)
-    judged = [claim(machines) for claim in asked]
+    judged = _apart([claim(machines) for claim in asked])
     undecided, before = sum(bool(verdict.judgements) for verdict in judged), 0
     while undecided not in (0, before):
-        judged = [claim(machines, SIGNIFICANCE / undecided) for claim in asked]
+        judged = _apart([claim(machines, SIGNIFICANCE / undecided) for claim in asked])
         undecided, before = sum(verdict.verdict == "open" for verdict in judged), undecided
     return judged
+
+
+def _apart(judged: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts with no machine for two claims that exclude each other: it is open on the one that is excluded."""
+    taken: dict[str, dict[str, str]] = {}
+    for verdict in judged:
+        for excluded in verdict.excludes:
+            taken.setdefault(excluded, {}).update((row.of, verdict.id) for row in verdict.of("supports"))
+    return [verdict.without(taken.get(verdict.id, {})) for verdict in judged]
 
 
 def machines_of(*results: xr.Dataset) -> list[Machine]:
@@ -132,10 +143,9 @@ def _told(recipe: Mapping[str, Any], usual: Mapping[str, str]) -> str:
 
 
 def _value(value: Any) -> str:
-    """A value for people; of a list of temperatures the ends of every stretch without a hole of more than 1."""
+    """A value for people; a list is one of temperatures."""
     if isinstance(value, list) and value:
-        stretches = np.split(value, np.flatnonzero(np.diff(value) > 1) + 1)
-        return " and ".join(f"{one[0]:g}..{one[-1]:g}" if len(one) > 1 else f"{one[0]:g}" for one in stretches)
+        return stretches(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

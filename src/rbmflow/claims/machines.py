@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from rbmflow._format import why_moving
 from rbmflow.claims.judgement import Measured
 from rbmflow.convergence import DOUBTS, quarters
 from rbmflow.diagnostics import mean_and_joined_error
@@ -170,6 +171,13 @@ class Machine:
     def end(self) -> Measured | None:
         """T*, or None of a machine that has not converged."""
         return None if self.doubts else self.mean_end
+
+    @property
+    def why_moving(self) -> str:
+        """Why it has no T*, in words."""
+        drifts = [self.measured("drift", start=flow.start) for flow in self.flows]
+        apart = self.measured("start_difference")
+        return why_moving(self.doubts, (apart.value, apart.error), ((one.value, one.error) for one in drifts))
 
     @property
     def energy_from_mixture(self) -> Measured:

@@ -32,7 +32,7 @@ from rbmflow.lattice import square
 from rbmflow.spin_models import ising
 
 PAPER = "1801.07172"
-RECALLED = f"{PAPER}, recollection"
+RECALLED = f"{PAPER}, from memory, not checked against the text"
 
 COLDEST = 1.25
 """T(E) up to which a flow has gone to T = 0: classes that configurations of L = 10 hardly tell apart."""
@@ -126,7 +126,7 @@ def hidden_units_move_end(machines: Sequence[Machine]) -> list[Judgement]:
     slower = pooled(times[0]).minus(pooled(times[1]))
     stars = [[m.end for m in side if m.end is not None] for side in (many, few)]
     if not all(stars):
-        return [Judgement(of, "open", f"no T* on one side; relaxation time by {slower}")]
+        return [Judgement(of, "open", f"no machine has converged on one side; relaxation time by {slower}")]
     ends = pooled(stars[0]).minus(pooled(stars[1]))
     later = slower.differs and slower.value > 0
     neither = ends.vanishes and (slower.vanishes or (slower.differs and not later))

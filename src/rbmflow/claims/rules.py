@@ -97,7 +97,7 @@ def end_at(target: str, window: float, errors: float = 0.0) -> Rule:
     def rule(machine: Machine) -> tuple[Side, str]:
         star, at = machine.end, machine.number(target)
         if star is None:
-            return _heading(machine, at, window), f"no T*, {machine.told_ends}"
+            return _heading(machine, at, window), f"{machine.why_moving}, {machine.told_ends}"
         return within(star, at, window, errors), f"T* = {star}"
 
     return rule

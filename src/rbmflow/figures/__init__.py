@@ -8,7 +8,8 @@ from typing import Any
 
 from rbmflow.figures import marks, panels, style  # noqa: F401  (before a look-up of figures can ask for them)
 from rbmflow.figures.plot import FIGURES, Plot, figure
-from rbmflow.figures.style import start_looks, to_svg
+from rbmflow.figures.style import start_looks
+from rbmflow.figures.svg_text import to_svg
 
 __all__ = ["FIGURES", "Plot", "figure", "start_looks", "to_svg"]
 

@@ -22,9 +22,9 @@ MOMENTS = {
     section="temperatures",
     needs="temperature_mean temperature_error null_temperature critical_temperature specific_heat_peak_temperature",
     caption="Temperature read by each thermometer from {chains} chains, against the iteration of the flow. {band} "
-    "Solid line T_c, dashed C_max, dotted the null of the machine and thermometer. A triangle at the edge is a "
-    "reading beyond the axis or infinite; a gap, one that the thermometer cannot give. Look whether the curves from "
-    "different starts meet, and whether they meet at the same temperature in every column.",
+    "Solid line T_c, dashed C_max, dotted the training mixture (what a perfect machine gives). A triangle at the "
+    "edge is a reading beyond the axis or infinite; a gap, one that the thermometer cannot give. Look whether the "
+    "curves from different starts meet, and whether they meet at the same temperature in every column.",
 )
 def temperature_flow(results: xr.Dataset) -> Figure:
     """Temperature that each thermometer reads, against the iteration of the flow."""
@@ -35,10 +35,10 @@ def temperature_flow(results: xr.Dataset) -> Figure:
         for place, axes in enumerate(row):
             here = machine.isel(thermometer=place)
             marks.temperature_axis(axes, top, "y")
-            panels.reference_lines(axes, panels.references(here, "null"))
+            panels.reference_lines(axes, panels.references(here, "mixture"))
             panels.flow_lines(axes, here, "temperature")
             marks.say_empty(axes, np.nan_to_num(here["temperature_mean"].values, nan=np.nan, posinf=0.0, neginf=0.0))
-        marks.side_labels(row[-1], panels.references(machine.isel(thermometer=-1), "null"))
+        marks.side_labels(row[-1], panels.references(machine.isel(thermometer=-1), "mixture"))
     panels.start_legend(drawn, results)
     return drawn
 
@@ -47,8 +47,8 @@ def temperature_flow(results: xr.Dataset) -> Figure:
     section="energy",
     needs="energy_mean energy_error null_energy abs_magnetization_mean abs_magnetization_error null_abs_magnetization",
     caption="Energy per site (in units of J) and absolute magnetization per site, averaged over {chains} chains, "
-    "against the iteration. {band} Dotted: the null. These need no thermometer. A triangle at the edge is a value "
-    "beyond the axis.",
+    "against the iteration. {band} Dotted: the training mixture. These need no thermometer. A triangle at the "
+    "edge is a value beyond the axis.",
 )
 def energy_flow(results: xr.Dataset) -> Figure:
     """Energy and absolute magnetization per site, against the iteration of the flow."""
@@ -60,7 +60,7 @@ def energy_flow(results: xr.Dataset) -> Figure:
             null = float(here[f"null_{name}"])
             axes.axhline(null, **marks.NULL)
             panels.flow_lines(axes, here, name)
-            marks.side_labels(axes, {"null": null})
+            marks.side_labels(axes, {"mixture": null})
     panels.start_legend(drawn, results)
     return drawn
 
@@ -104,7 +104,7 @@ def _rows(results: xr.Dataset, ylabel: str, xlabel: str, pad: float | None = Non
     needs="probability_mean probability_error null_probability critical_temperature specific_heat_peak_temperature",
     caption="Class probabilities by {classifier}, averaged over {chains} chains, against the temperature of the "
     "class, at several iterations from light to dark. {band} Dotted: the same average for the exact mixture of the "
-    "machine's training temperatures (null). Upright lines: T_c solid, C_max dashed. Look where the peak of the "
+    "machine's training temperatures. Upright lines: T_c solid, C_max dashed. Look where the peak of the "
     "darkest curve stands, and whether it differs from the dotted one.",
 )
 def class_probabilities(results: xr.Dataset) -> Figure:
@@ -129,7 +129,7 @@ def class_probabilities(results: xr.Dataset) -> Figure:
             axes.plot(x, null, marker=few, **marks.NULL)
             panels.shaded_lines(axes, x, flow, "probability", look.colour, few)
         row[0].set_ylim(bottom=0.0)
-        marks.side_labels(row[-1], {"null": null[-1]})
+        marks.side_labels(row[-1], {"mixture": null[-1]})
     for axes in rows[0][0]:
         marks.side_labels(axes, lines, "x", gap=0.11)
     return drawn
@@ -140,7 +140,7 @@ def class_probabilities(results: xr.Dataset) -> Figure:
     of=panels.few_iterations,
     needs="correlation_mean correlation_error null_correlation",
     caption="Two-point function along an axis of the lattice, averaged over {chains} chains, at several iterations "
-    "from light to dark. {seed_band} Dotted: the mixture of what the machine was trained on (null).",
+    "from light to dark. {seed_band} Dotted: the mixture of what the machine was trained on.",
 )
 def correlations(results: xr.Dataset) -> Figure:
     """Two-point function along an axis of the lattice at several iterations."""
@@ -153,5 +153,5 @@ def correlations(results: xr.Dataset) -> Figure:
             axes.axhline(0.0, color=style.INK, linewidth=0.4)
             axes.plot(distance, null, **marks.NULL)
             panels.shaded_lines(axes, distance, flow, "correlation", look.colour, ".")
-        marks.side_labels(row[-1], {"null": float(null[-1])})
+        marks.side_labels(row[-1], {"mixture": float(null[-1])})
     return drawn

@@ -88,7 +88,7 @@ def weights_along_training(results: xr.Dataset) -> Figure:
     "critical_temperature specific_heat_peak_temperature",
     caption="Every checkpoint of the training is a machine that is iterated from the same starts. Above: T(E) at the "
     "end of its flows, mean over the last quarter; filled where the machine of that checkpoint has converged, open "
-    "where it has no T*. Full line T_c, dashed the maximum of the specific heat, dotted the mixture of what the "
+    "where it has not. Full line T_c, dashed the maximum of the specific heat, dotted the mixture of what the "
     "machine is trained on (null). A triangle is an end beyond the axis. Below: excess nats of the same machines over "
     "that mixture, logarithmic axis. Error bars and bands: {bar}; updates are logarithmic beyond 1, 0 is the "
     "untrained machine. Look whether the end becomes level, and where the machine knows most.",
@@ -106,7 +106,7 @@ def training_time(results: xr.Dataset) -> Figure:
 
 
 def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
-    lines = panels.references(here.sel(thermometer="energy"), "null")
+    lines = panels.references(here.sel(thermometer="energy"), "mixture")
     panels.reference_lines(axes, lines)
     update, converged = here["update"].values, here["checkpoint_converged"].values == 1
     for _, look, flow in panels.by_start(here):

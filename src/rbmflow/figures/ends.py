@@ -40,20 +40,20 @@ TICKS = {"specific_heat_peak_temperature": (0, (5, 2)), "mixture_temperature": (
     needs="end_temperature end_error end_interval end_chain_error drift drift_error converged fixed_point "
     "fixed_point_error fixed_point_chain_error null_temperature critical_temperature specific_heat_peak_temperature",
     caption="Ends of the flows, one panel a machine, with a range of its own. Error bars: {bar}. Filled symbols: the "
-    "flows of this machine have converged by this thermometer; open symbols: they have not, so there is no T*. The "
-    "null is drawn row by row, because each thermometer has its own. A triangle pointing right at the edge is an "
-    "infinite reading. Look whether the symbols of one row agree, whether the rows agree with each other, and which "
-    "of the three lines they stand at.",
+    "flows of this machine have converged by this thermometer; open symbols: not converged. The training mixture "
+    "(dotted, what a perfect machine gives) is drawn row by row, because each thermometer has its own. A triangle "
+    "pointing right at the edge is an infinite reading. Look whether the symbols of one row agree, whether the rows "
+    "agree with each other, and which of the three lines they stand at.",
 )
 def flow_ends(results: xr.Dataset) -> Figure:
-    """Where every flow ended, thermometer by thermometer, beside T_c, C_max and the null."""
+    """Where every flow ended, thermometer by thermometer, beside T_c, C_max and the training mixture."""
     titles = marks.thermometer_titles(results)
     drawn, cells = panels.machine_panels(results, (0.8, 1.9), "", most=2, sharex=False, pad=18)
     for axes, here in cells:
         lines, nulls = panels.references(here), here["null_temperature"].values
         axes.set_xlim(*_range(here["end_temperature"], here["end_error"], [*lines.values(), *nulls]))
         panels.reference_lines(axes, lines, "x")
-        marks.side_labels(axes, {**lines, "null": nulls[0]}, "x", gap=0.09)
+        marks.side_labels(axes, {**lines, "mixture": nulls[0]}, "x", gap=0.09)
         for row, null in enumerate(nulls):
             axes.vlines(null, row - 0.42, row + 0.42, **marks.NULL)
             _draw_ends(axes, here.isel(thermometer=row), row, 0.25)
@@ -98,9 +98,9 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
     by="run",
     needs=f"end_temperature end_error converged critical_temperature {' '.join(TICKS)}",
     caption="T(E) at the end of the flows of every machine, mean over the last quarter; error bars are one standard "
-    "error, of seeds and chains joined. Filled: converged; open: no T*. Full line: T_c of the machine's lattice; "
-    "dashed tick: the maximum of the specific heat of its size; dotted tick: its training mixture. A triangle at the "
-    "edge stands for a hotter end.",
+    "error, of seeds and chains joined. Filled: converged; open: not converged. Full line: T_c of the machine's "
+    "lattice; dashed tick: the maximum of the specific heat of its size; dotted tick: its training mixture. A triangle "
+    "at the edge stands for a hotter end.",
 )
 def study_ends(study: xr.Dataset) -> Figure:
     """T(E) at the end of the flows of every machine of a study, one row a machine."""

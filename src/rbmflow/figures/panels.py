@@ -141,7 +141,7 @@ def shaded_lines(axes: Axes, x: Any, flow: xr.Dataset, name: str, colour: str, m
 
 def references(here: xr.Dataset, *further: str) -> dict[str, float]:
     """T_c, the maximum of the specific heat, and what else is asked for, under their labels."""
-    names = {T_C: "critical_temperature", C_MAX: "specific_heat_peak_temperature", "null": "null_temperature"}
+    names = {T_C: "critical_temperature", C_MAX: "specific_heat_peak_temperature", "mixture": "null_temperature"}
     return {label: float(here[names[label]]) for label in (T_C, C_MAX, *further)}
 
 

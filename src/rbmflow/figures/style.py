@@ -1,8 +1,6 @@
-"""One look for every figure: the style, the colour of each start, and SVG text."""
+"""One look for every figure: the style, and the colour of each start."""
 
 import contextlib
-import io
-import re
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
@@ -10,7 +8,6 @@ from typing import Any, NamedTuple
 
 import matplotlib
 import xarray as xr
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
@@ -44,12 +41,6 @@ _COLD, _HOT = "#0072B2", "#D55E00"
 _GREENS = ("#009E73", "#7A9A01", "#00594C", "#9FB56B", "#4FC3A1")
 MARKERS = ("o", "s", "D", "P", "X")
 
-NEEDLESS = re.compile(
-    r"""<metadata>.*?</metadata> | <style.*?</style> | <!--.*?--> | (?<=<g)\ id="[^"]*" | \ id="image\w+" | ^\ +""",
-    re.DOTALL | re.MULTILINE | re.VERBOSE,
-)
-"""What an SVG from matplotlib can do without; its `<style>` would reach beyond the drawing."""
-
 
 @contextlib.contextmanager
 def as_wide_as(width: str) -> Iterator[None]:
@@ -71,6 +62,8 @@ class Drawn(Figure):
     """A figure that every notebook shows, whatever it does with others."""
 
     def _repr_html_(self) -> str:
+        from rbmflow.figures.svg_text import to_svg
+
         return to_svg(self)
 
 
@@ -99,40 +92,3 @@ def tints(colour: str, count: int) -> list[str]:
         red, green, blue = (part + (towards - part) * abs(lightness) for part in to_rgb(colour))
         shades.append(to_hex((red, green, blue)))
     return shades
-
-
-def to_svg(figure: Figure, name: str = "figure") -> str:
-    """Return a figure as one `<svg>` element that can stand inside an HTML page.
-
-    The same figure gives the same text. The size is left to the page: the element carries a `viewBox` and its
-    natural size as `style`, and every id starts with `name`, which is different for each drawing of a page.
-
-    Examples
-    --------
-    >>> from matplotlib.figure import Figure
-    >>> to_svg(Figure(figsize=(2, 1)), "empty")[:4]
-    '<svg'
-    """
-    text, canvas, dpi = io.StringIO(), figure.canvas, figure.dpi
-    with matplotlib.rc_context(STYLE):
-        try:
-            figure.dpi = 200
-            # Figure.savefig would draw everything twice, the first time for the layout alone.
-            FigureCanvasSVG(figure).print_svg(text, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-        finally:
-            figure.set_canvas(canvas)
-            figure.dpi = dpi
-    svg = text.getvalue()
-    svg = NEEDLESS.sub("", svg[svg.index("<svg") :].strip())
-    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    # A hundredth of a point is finer than any screen, and makes a page much smaller.
-    svg = re.sub(r'\b(?:d|x|y)="[^"]*"', lambda path: re.sub(r"-?\d+\.\d{3,}", _hundredths, path[0]), svg)
-    width = figure.get_figwidth() * 96
-    look = f"width: {width:.0f}px; stroke-linejoin: round; stroke-linecap: butt"
-    opening, rest = svg.split(">", 1)
-    opening = re.sub(r' (?:width|height)="[^"]*"', "", opening)
-    return opening.replace("<svg", f'<svg role="img" style="{look}"', 1) + ">" + rest
-
-
-def _hundredths(number: re.Match[str]) -> str:
-    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")

@@ -39,6 +39,8 @@ NEEDS = (
     *("end_temperature", "end_error", "end_chain_error", "drift", "drift_error", "relaxation_time", "converged"),
     *(
         "relaxation_time_error",
+        "start_difference",
+        "start_difference_error",
         "iterations_needed",
         "fixed_point",
         "fixed_point_error",

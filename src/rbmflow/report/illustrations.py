@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import gc
+import gzip
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import xarray as xr
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from rbmflow.figures import Plot
 
 LARGEST_LINK = 1_900_000
-"""Characters of a CSV link; browsers refuse to save a data address of more than 2 MiB."""
+"""Characters of a link to numbers; browsers refuse to save a data address of more than 2 MiB."""
 
 CLASSIFIERS = {"bayes": "the exact Bayes rule from the energy", "neural": "the neural network"}
 """How classifiers are called in captions; one that is not here is called by its name in quotes."""
@@ -32,10 +33,11 @@ class Drawing:
     """Identifier in the page, start of all ids in the drawing, and file name of the data."""
     figure: str
     section: str
+    shows: str
     svg: str
     caption: str
     data: str | None
-    """Address that holds the CSV, or None where it would be too long."""
+    """Address that holds the compressed CSV, or None where it would be too long."""
     rows: int
 
 
@@ -110,9 +112,9 @@ def _drawings(plot: Plot, data: xr.Dataset, words: Mapping[str, str]) -> list[Dr
             caption = f"Machine {entry}: {caption}" if counted[stem] == 1 else f"Machine {entry}, as above."
         caption = re.sub(r"\{(\w+)\}", lambda word, told=told: str(told.get(word[1], word[0])), caption).strip()
         table = plot.table(part)
-        csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        address = "data:text/csv;charset=utf-8," + quote(csv, safe=",.-+|=()/:")
+        csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+        address = "data:application/gzip;base64," + base64.b64encode(gzip.compress(csv, mtime=0)).decode()
         link = address if len(address) <= LARGEST_LINK else None
-        svg = to_svg(plot(part), name)
-        found.append(Drawing(name, plot.name, plot.section, svg, caption, link, len(table)))
+        svg = to_svg(plot(part), name, f"{plot.shows} {entry}".strip())
+        found.append(Drawing(name, plot.name, plot.section, plot.shows, svg, caption, link, len(table)))
     return found

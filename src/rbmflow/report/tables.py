@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import xarray as xr
 
-from rbmflow._format import with_error
+from rbmflow._format import why_moving, with_error
 
 type Table = tuple[list[str], list[list[str]]]
 """A row of headings, and rows with as many cells."""
@@ -16,10 +16,7 @@ HEADINGS = {"neural": "neural", "bayes": "Bayes", "energy": "T(E)", "magnetizati
 FEATURES = {"energy": "E", "abs_magnetization": "|m|", "joint": "E, |m|, longest wave"}
 """Column heading of what is compared with true configurations."""
 
-NO_END = "no T*"
-"""What stands where flows have not converged."""
-
-CLOSING_ROWS = ("null mixture", "T*")
+CLOSING_ROWS = ("training mixture (what a perfect machine gives)", "T*")
 """The rows of `ends_table` that follow the starts of a machine."""
 
 
@@ -51,21 +48,29 @@ def _flows_table(results: xr.Dataset, variables: Sequence[str], told: Callable[.
 
 
 def ends_table(results: xr.Dataset) -> Table:
-    """Return the ends of the flows by thermometer, in J/k_B: one row a machine and start, then the null, then T*.
+    """Return the ends of the flows by thermometer, in J/k_B: one row a machine and start, then its mixture, then T*.
 
     The end is the mean over the last quarter of the flow, with its joined error of seeds and chains: `2.412(15)` is
-    2.412 ± 0.015. Where the flows of a machine have not converged by a thermometer, there is no T*, and the last row
-    says so; else T* is the mean over the starts.
+    2.412 ± 0.015. T* is the mean over the starts; where the flows of a machine have not converged by a thermometer,
+    the last row says why.
     """
     header, ends = _flows_table(results, ("end_temperature", "end_error"), with_error)
     starts, rows = results.sizes["start"], []
     for row, (name, here) in enumerate(_by_machine(results)):
         nulls = ("-" if math.isnan(null) else f"{null:.3f}" for null in here["null_temperature"].values)
-        points = (here[name].values for name in ("fixed_point", "fixed_point_error", "converged"))
-        stars = (with_error(value, error) if there else NO_END for value, error, there in zip(*points, strict=True))
+        stars = (_star(here.isel(thermometer=place)) for place in range(here.sizes["thermometer"]))
         rows += ends[row * starts : (row + 1) * starts]
         rows += [[name, CLOSING_ROWS[0], *nulls], [name, CLOSING_ROWS[1], *stars]]
     return header, rows
+
+
+def _star(here: xr.Dataset) -> str:
+    """T* of a machine by one thermometer, or why there is none."""
+    if here["converged"]:
+        return with_error(float(here["fixed_point"]), float(here["fixed_point_error"]))
+    doubts = [name.removeprefix("doubt_") for name in map(str, here) if name.startswith("doubt_") and here[name] != 0]
+    apart = float(here["start_difference"]), float(here["start_difference_error"])
+    return why_moving(doubts, apart, zip(here["drift"].values, here["drift_error"].values, strict=True))
 
 
 def drift_table(results: xr.Dataset) -> Table:

@@ -44,7 +44,7 @@
     plot.replaceChildren();
     drawAxes(most);
     element("path", { d: path(curve(data.null[m][c])), fill: "none", stroke: "#222", "stroke-width": 1.4, "stroke-dasharray": "1.5 3" });
-    label(right + 4, y(data.null[m][c].at(-1)) + 4, "null", "start");
+    label(right + 4, y(data.null[m][c].at(-1)) + 4, "mixture", "end");
     data.starts.forEach((start, s) => {
       const mean = data.probability[m][c][s][t], error = data.error[m][c][s][t].map((e) => e || 0);
       const band = [...curve(mean.map((p, i) => p + error[i])), ...curve(mean.map((p, i) => p - error[i])).reverse()];
