@@ -5,7 +5,7 @@ import math
 import xarray as xr
 
 from rbmflow._format import made_of
-from rbmflow.claims.judgement import SIGNIFICANCE, Measured, Verdict, few
+from rbmflow.claims.judgement import SIGNIFICANCE, Measured, Side, Verdict, few
 from rbmflow.claims.judging import distinct, machines_of, verdicts
 from rbmflow.claims.machines import Machine
 from rbmflow.claims.rules import WINDOW
@@ -38,8 +38,8 @@ def answer(results: xr.Dataset) -> list[str]:
 
 def _how_sure(verdict: Verdict, machine: Machine) -> list[str]:
     """What the answer rests on, as a sentence; none if it was not asked."""
-    sides = (("supports", "for it"), ("contradicts", "against it"), ("open", "undecided"))
-    found = [(few([row.of for row in verdict.of(side)]), word) for side, word in sides]
+    sides: dict[Side, str] = {"supports": "for it", "contradicts": "against it", "open": "undecided"}
+    found = [(few([row.of for row in verdict.of(side)]), word) for side, word in sides.items()]
     told = ", ".join(f"{word} {names}" for names, word in found if names)
     of = f"errors are those of {machine.seeds} seed{'s' * (machine.seeds > 1)} and {machine.effort[2]} chains"
     wrongly = f"a report decides wrongly by chance in {100 * SIGNIFICANCE:.2g} % of cases"
