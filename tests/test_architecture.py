@@ -19,12 +19,14 @@ VOCABULARY = (
     "_files",
     "_format",
     "_variables",
+    "_arrays",
     "_hdf5",
     "_netcdf",
     "_record",
     "_registry",
     "_scan",
     "_shown",
+    "_torch_file",
     "_own_settings",
     "random",
     "settings",
@@ -39,11 +41,13 @@ SCIENCE = (
     "observables",
     "two_sample",
     "exact",
+    "configurations",
     "dataset",
     "sampler",
     "data_sources",
     "equilibrium",
     "units",
+    "elsewhere",
     "rbm",
     "gibbs",
     "renormalization",
@@ -93,7 +97,7 @@ def allowed_outside(room: str) -> set[str] | None:
     if room in VOCABULARY or room in SCIENCE:
         # numba for cluster updates, which do without where it is missing; h5netcdf to fill a file part by part, h5py
         # since h5netcdf is slow.
-        files = {"_hdf5": {"h5py"}, "_netcdf": {"h5netcdf", "h5py"}}
+        files = {"_hdf5": {"h5py"}, "_netcdf": {"h5netcdf", "h5py"}, "_arrays": {"h5py"}}
         further = {"sampler": {"numba"}, **files}
         return SCIENCE_LIBRARIES | further.get(room, set())
     if room in PRESENTATION:

@@ -133,12 +133,12 @@ def test_arrays_that_are_no_draws(spins, temperatures, field):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"spins": np.ones((1, 2, 4, 4)), "temperatures": [2.0, 3.0]}, "shape of spins"),
-        ({"spins": np.zeros((1, 2, 4, 4)), "temperatures": [2.0]}, "every spin must be -1 or \\+1"),
+        ({"spins": np.ones((1, 3, 4, 4)), "temperatures": [2.0, 3.0]}, "number of temperatures"),
+        ({"spins": np.full((1, 2, 4, 4), 2), "temperatures": [2.0]}, "every spin must be -1 or \\+1"),
         ({"spins": np.ones((1, 2, 4, 4)), "temperatures": [np.nan]}, "temperatures"),
         ({"spins": np.ones((1, 2, 4, 4)), "temperatures": ["warm"]}, "temperatures"),
-        ({"spins": np.ones((1, 2, 4, 4))}, "plain arrays spins and temperatures"),
-        ({"spins": np.array([{}], object), "temperatures": [2.0]}, "plain arrays"),
+        ({"spins": np.ones((1, 2, 4, 4))}, "must be given as temperatures="),
+        ({"spins": np.array([{}], object), "temperatures": [2.0]}, "Object arrays cannot be loaded"),
     ],
 )
 def test_bad_archives(tmp_path, arrays, message):
@@ -150,12 +150,12 @@ def test_bad_archives(tmp_path, arrays, message):
 def test_bad_files(tmp_path):
     with pytest.raises(InvalidInput, match="there must be a file"):
         rf.Draws.read(tmp_path / "none.nc")
-    (tmp_path / "text.nc").write_text("no data")
-    with pytest.raises(InvalidInput, match="must be a whole HDF5 file"):
+    (tmp_path / "text.nc").write_text("no data\nat all")
+    with pytest.raises(InvalidInput, match=r"must be a whole \.npy, \.npz, a table of numbers"):
         rf.Draws.read(tmp_path / "text.nc")
-    (tmp_path / "text.npz").write_text("no data")
-    with pytest.raises(InvalidInput, match="must be a whole HDF5 file"):
+    (tmp_path / "text.npz").write_text("no data\nat all")
+    with pytest.raises(InvalidInput, match=r"must be a whole \.npy, \.npz, a table of numbers"):
         rf.Draws.read(tmp_path / "text.npz")
     xr.Dataset({"spin": ("x", [1])}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
-    with pytest.raises(InvalidInput, match=r"it must hold temperature .temperature., which is missing"):
+    with pytest.raises(InvalidInput, match="it must hold one array of configurations"):
         rf.Draws.read(tmp_path / "other.nc")

@@ -129,23 +129,26 @@ def rbms_file(path, kind):
 @pytest.mark.parametrize(("kind", "units"), [("BBRBM", "0/1"), ("IIRBM", "-1/+1")])
 def test_checkpoints_of_rbms_are_read(tmp_path, kind, units):
     path = rbms_file(tmp_path / "rbm.h5", kind)
-    last, first = RBM.from_rbms(path), RBM.from_rbms(path, update=5)
+    last, first = RBM.read(path, units=units), RBM.read(path, units=units, part="update_5")
     assert last.units.name == units
     np.testing.assert_array_equal(last.weights, np.full((4, 3), 20))
     np.testing.assert_array_equal(first.hidden_bias, np.full(3, 5))
-    with pytest.raises(InvalidInput, match="5, 20"):
-        RBM.from_rbms(path, update=6)
+    with pytest.raises(InvalidInput, match="update_5, update_20"):
+        RBM.read(path, units=units, part="update_6")
+    with pytest.raises(InvalidInput, match="the file says that they are"):
+        RBM.read(path, units={"0/1": "-1/+1", "-1/+1": "0/1"}[units])
 
 
 def test_the_last_whole_checkpoint_of_rbms_is_read(tmp_path):
     path = rbms_file(tmp_path / "rbm.h5", "BBRBM")
     with h5py.File(path, "a") as file:
         last = max(file, key=lambda name: int(name[7:]) if name.startswith("update_") else -1)
-        del file[last]["params"]["hbias"]
-    assert jnp.array_equal(RBM.from_rbms(path).weights, RBM.from_rbms(path, update=5).weights)
+        del file[last]["params"]["hbias"], file[last]["hbias"]
+    last, first = RBM.read(path, units="0/1"), RBM.read(path, units="0/1", part="update_5")
+    assert jnp.array_equal(last.weights, first.weights)
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(InvalidInput, match="it must be a whole HDF5 file"):
-        RBM.from_rbms(path)
+        RBM.read(path, units="0/1")
 
 
 def test_parameters_of_torch_that_need_a_gradient_are_read():
@@ -166,7 +169,7 @@ def test_parameters_of_torch_that_need_a_gradient_are_read():
 
 def test_other_machines_of_rbms_are_refused(tmp_path):
     with pytest.raises(InvalidInput, match="PBRBM"):
-        RBM.from_rbms(rbms_file(tmp_path / "rbm.h5", "PBRBM"))
+        RBM.read(rbms_file(tmp_path / "rbm.h5", "PBRBM"), units="0/1")
 
 
 def test_weights_stored_the_other_way_round_are_told_by_their_biases():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
-import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,11 +10,14 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float32, Int8
 
-from rbmflow._checks import InvalidInput, Problem, Problems, between_temperatures, find_temperature
+from rbmflow._arrays import has_axis
+from rbmflow._checks import Problems, between_temperatures, find_temperature
 from rbmflow._doors import Configurations, Temperatures, spins_of, temperatures_of
-from rbmflow._netcdf import FileName, beginning, read_dataset
+from rbmflow._netcdf import FileName, read_dataset
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_order, owned
 from rbmflow._shown import Shown
+from rbmflow.configurations import GIVEN, configurations_of, labels_of
+from rbmflow.model import Model
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -115,7 +116,7 @@ class Draws(Record, Shown):
         count = len(self.temperatures)
         allowed = f"it must be [temperature, draw, {', '.join(self.lattice_axes)}] with {count} temperatures"
         Problems.only(len(self.spins) == count, "shape of spins", self.spins.shape, allowed)
-        self.methods, self.chains = tuple(methods) or ("given",) * count, tuple(chains)
+        self.methods, self.chains = tuple(methods) or (GIVEN,) * count, tuple(chains)
         told = len(self.methods) == count and len(self.chains) in (0, count)
         numbers = len(self.methods), len(self.chains)
         Problems.only(told, "methods, chains", numbers, f"there must be one for each of {count} temperatures")
@@ -144,30 +145,51 @@ class Draws(Record, Shown):
         return tuple(f"T = {temperature:g}: {flag}" for temperature, one in measured for flag in one.flags)
 
     @classmethod
-    def read(cls, path: FileName) -> Draws:
+    def read(cls, path: FileName, model: Model | None = None, temperatures: Temperatures = None) -> Draws:
         """Draws from a file: one that `save` or `sample_to` wrote, or configurations made elsewhere.
+
+        Spins 0/1, or truth values, of an Ising model are read as -1/+1, which `methods` says then.
 
         Parameters
         ----------
         path
-            A netCDF-4 file with the variable `spins` [temperature, draw, y, x] and the coordinate `temperature`, or
-            a NumPy archive with the arrays `spins` and `temperatures`. Objects in an archive are never loaded.
+            A netCDF-4 file with the variable `spins` [temperature, draw, y, x] and the coordinate `temperature`; or
+            `.npy`, `.npz`, a table of numbers such as `.csv`, HDF5 or `.pt`, whose one array of configurations, or the
+            one that is called spins, is [temperature, draw, lattice ...] or [draw, lattice ...], each configuration in
+            the shape of the lattice or as a row. No code of a file is run.
+        model
+            Whose configurations these are; where it is not given, they are those of Ising spins [..., y, x].
+        temperatures
+            Of the whole file, of each of its sets, or of each of its configurations, if the file has no such array.
 
         Raises
         ------
         InvalidInput
-            If the file is not there, is of another kind or cut off, lacks a name, or holds what `Draws` refuses.
+            If the file is not there, is of another kind or cut off, can be read in more ways than one, has more
+            configurations at one temperature than at another, or holds what `Draws` refuses.
 
         Examples
         --------
         >>> import numpy as np, tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     np.savez(folder + "/mine.npz", spins=np.ones((1, 5, 4, 4)), temperatures=[2.0])
-        ...     Draws.read(folder + "/mine.npz").spins.shape
-        (1, 5, 4, 4)
+        ...     np.save(folder + "/mine.npy", np.random.default_rng(0).integers(0, 2, (5, 16)))
+        ...     draws = Draws.read(folder + "/mine.npy", rf.ising(rf.square(4)), temperatures=2.0)
+        >>> draws.spins.shape, draws.method
+        ((1, 5, 4, 4), 'given (0/1 read as -1/+1)')
         """
-        archive = beginning(path).startswith(b"PK")
-        return cls(*_archived(path)) if archive else cls.from_dataset(read_dataset(path))
+        states, axes = USUAL if model is None else (model.states, model.lattice.axes)
+        if temperatures is None and has_axis(path, "temperature"):
+            own = read_dataset(path)
+            if model is not None and "states" not in own.attrs:
+                own = own.assign_attrs(states=list(states), lattice_axes=" ".join(axes))
+            spins, method = labels_of(own["spins"].values, states) if "spins" in own else (None, GIVEN)
+            if method == GIVEN:
+                return cls.from_dataset(own)
+            read = cls.from_dataset(own.assign(spins=(own["spins"].dims, spins)))
+            return cls(read.spins, read.temperatures, [method] * len(read.temperatures), (), states, axes)
+        shape = None if model is None else model.lattice.shape
+        spins, of_sets, method = configurations_of(path, shape, states, temperatures)
+        return cls(spins, of_sets, [method] * len(of_sets), (), states, axes)
 
     def select(self, minimum: float = 0.0, maximum: float = math.inf) -> Draws:
         """The draws with `minimum <= T <= maximum`, where temperatures are equal that float32 cannot tell apart.
@@ -255,13 +277,3 @@ def _texts(dataset: xr.Dataset, name: str, between: str) -> list[str]:
     rows = dataset[name].transpose("temperature", ..., missing_dims="ignore").values
     told = [between.join(map(str, row)).split(between) for row in rows.reshape(dataset.sizes.get("temperature", 1), -1)]
     return [between.join(dict.fromkeys(text for text in row if text)) for row in told]
-
-
-def _archived(path: FileName) -> tuple[np.ndarray, np.ndarray]:
-    """Arrays `spins` and `temperatures` of a NumPy archive."""
-    allowed = "it must be a NumPy archive of the plain arrays spins and temperatures"
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return archive["spins"], archive["temperatures"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InvalidInput(Problem("path", str(path), f"{allowed} ({error})")) from error

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import equinox as eqx
@@ -17,9 +15,9 @@ from jaxtyping import Array, Float
 
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Numbers, key_of, numbers_of
-from rbmflow._netcdf import inspect
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of
 from rbmflow._shown import Shown
+from rbmflow.elsewhere import parameters_of
 from rbmflow.settings import MachineSettings, UnitsName
 from rbmflow.units import PLUS_MINUS, ZERO_ONE, Units, units_named
 
@@ -173,7 +171,8 @@ class RBM(Record, Shown):
         units
             Name of the values of both layers, or the `Units` of the visible one, with hidden units -1/+1.
         shape
-            Shape of its lattice, such as (10, 10); configurations of others are refused then.
+            Shape of its lattice, such as (10, 10); configurations of others are refused then. Where biases leave it
+            open, it tells which way round the weights are.
 
         Raises
         ------
@@ -199,45 +198,53 @@ class RBM(Record, Shown):
         fitting = [way for way in ways if all(n in (None, m) for n, m in zip(sizes, way.shape, strict=True))]
         allowed = f"they must fit the weights of shape {matrix.shape}"
         Problems.only(bool(fitting), "sizes of visible_bias and hidden_bias", sizes, allowed)
+        if len(fitting) > 1 and shape is not None:
+            visible = math.prod(shape_of(shape) or ()) * of_units.components
+            fitting = [way for way in fitting if len(way) == visible] or fitting
         Problems.only(len(fitting) == 1, "axes", axes, f"{says}, since the shape {matrix.shape} fits both ways")
         filled = [np.zeros(n, np.float32) if b is None else b for n, b in zip(fitting[0].shape, biases, strict=True)]
         return of_arrays((fitting[0], *filled), of_units, shape)
 
     @classmethod
-    def from_rbms(cls, path: str | Path, update: int | None = None) -> RBM:
-        """Machine of a checkpoint file of the package rbms (HDF5), whose "BBRBM" has units 0/1 and "IIRBM" -1/+1.
+    def read(
+        cls,
+        given: Any,
+        *,
+        units: UnitsName | Units,
+        axes: AxesName | None = None,
+        shape: tuple[int, ...] | None = None,
+        part: str | None = None,
+    ) -> RBM:
+        """Machine made elsewhere, from its file or as the object that it is there; no code of a file is run.
 
-        The checkpoint is that of `update` gradient updates, the last one that is whole if not given.
+        Parameters
+        ----------
+        given
+            Path of a `.npz`, a `.pt` of PyTorch with tensors (PyTorch is not needed) or of QuCumber, or an HDF5 file,
+            of rbms or any other; a state dict, a module of PyTorch, scikit-learn's `BernoulliRBM`, or whatever has its
+            weights and biases as attributes. They are found by the names that are usual.
+        units, axes, shape
+            As of `from_weights`. A file that tells its units must have the same, and of square weights the shape or
+            the format decides which way round they are where `axes` does not.
+        part
+            Which machine of a file of several: "update_20" of a file of rbms, of which the last whole one is read.
 
         Raises
         ------
         InvalidInput
-            If it is no such file, or holds another kind of machine or no such checkpoint.
+            If there are no such weights, an array may be a bias and is not known, or as of `from_weights`.
 
-        References
-        ----------
-        https://github.com/DsysDML/rbms (`rbms/io.py`).
+        Examples
+        --------
+        >>> import numpy as np, rbmflow as rf
+        >>> rf.RBM.read({"W": np.zeros((4, 9)), "v_bias": np.zeros(9), "h_bias": np.zeros(4)}, units="0/1").sites
+        9
         """
-        import xarray as xr
-
-        inspect(path)
-        groups = xr.open_groups(path, engine="h5netcdf", phony_dims="sort")
-        kind = str(groups["/"]["model_type"].astype(str).item()) if "model_type" in groups["/"] else "unknown"
-        known: dict[str, UnitsName] = {"BBRBM": "0/1", "IIRBM": "-1/+1"}
-        problems = Problems()
-        problems.unless(kind in known, "kind of machine", kind, f"it must be {' or '.join(known)}")
-        names = ("weight_matrix", "vbias", "hbias")
-        # A program that was killed has left its last checkpoint without some of its parts.
-        whole = [name for name, group in groups.items() if set(names) <= set(group.variables)]
-        matches = map(re.compile(r"/update_(\d{1,18})/params").fullmatch, whole)
-        found = sorted(int(match[1]) for match in matches if match)
-        chosen = update if update is not None else max(found, default=None)
-        problems.unless(chosen in found, "update", chosen, f"the file has checkpoints at {found}")
-        problems.done()
-        kept = groups[f"/update_{chosen}/params"].load()
-        for group in groups.values():
-            group.close()
-        return cls.from_weights(*(kept[name].values for name in names), units=known[kind], axes="visible, hidden")
+        found = parameters_of(given, part)
+        name = units.name if isinstance(units, Units) else units
+        Problems.only(found.units in (None, name), "units", name, f"the file says that they are {found.units}")
+        known: Any = axes or found.axes
+        return cls.from_weights(*found[:3], units=units, axes=known, shape=shape)
 
     def require_lattice(self, name: str, shape: tuple[int, ...] | None) -> None:
         """Refuse what belongs to another lattice than the machine; None stands for rows, which tell of none."""
