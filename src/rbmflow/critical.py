@@ -16,6 +16,8 @@ I. Syozi, Prog. Theor. Phys. 6, 306 (1951), doi:10.1143/ptp/6.3.306.
 A. M. Ferrenberg, J. Xu, D. P. Landau, Phys. Rev. E 97, 043301 (2018), doi:10.1103/PhysRevE.97.043301.
 """
 
+import functools
+
 import numpy as np
 
 from rbmflow import lattice as lattices
@@ -81,6 +83,7 @@ def critical_exponents(model: Model) -> tuple[float, float] | None:
     return _EXPONENTS.get((len(model.lattice.cells), 2 if states == 3 else len(model.states)))
 
 
+@functools.lru_cache
 def temperature_scale(model: Model) -> float:
     """Where a model orders, roughly: T_c without its field, or else 0.3 times what the bonds of a site can cost."""
     spread = np.mean([np.ptp(np.array(model.pair[bond.kind])) for bond in model.lattice.bonds])

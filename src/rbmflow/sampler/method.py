@@ -9,8 +9,8 @@ from jaxtyping import Array, Float, Int8, UInt32
 
 from rbmflow._types import Key
 from rbmflow.critical import temperature_scale
-from rbmflow.exact.infinite import correlation_length
-from rbmflow.model import Model, no_even_ising, no_square_ising
+from rbmflow.exact.infinite import correlation_length, critical_temperature
+from rbmflow.model import Model, no_square_ising
 from rbmflow.sampler.multispin import aligned_bonds_and_up_spins, unpack
 
 POINTS = 32
@@ -44,16 +44,9 @@ class ChainMethod(Method):
         raise NotImplementedError
 
 
-CRITICAL = {(2, 3): 1.519, (2, 4): 2.269, (2, 6): 3.641, (3, 6): 4.512}
-"""Critical temperatures of Ising lattices over J, roughly, by dimension and bonds at a site."""
-
-
 def as_of_square(model: Model, temperature: float) -> float:
     """Temperature of the square Ising model with the same T / T_c, roughly."""
-    dimension, bonds = len(model.lattice.cells), int(model.lattice.neighbours.shape[1])
-    even = no_even_ising(model) is None
-    critical = CRITICAL.get((dimension, bonds), 0.6 * bonds) * abs(model.coupling) if even else temperature_scale(model)
-    return temperature * CRITICAL[2, 4] / critical
+    return temperature * critical_temperature() / temperature_scale(model)
 
 
 def extent(model: Model, temperature: float) -> float:
