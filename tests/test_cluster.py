@@ -267,7 +267,7 @@ def test_a_machine_without_slurm_says_so(tmp_path, monkeypatch, capsys):
     assert main(["run", "--slurm", "cluster.toml"]) == 2
     assert "Slurm's commands must be here, and sbatch and srun and squeue cannot be found" in capsys.readouterr().err
     assert main(["run", "--slurm", "cluster.toml", "--workers", "2"]) == 2
-    assert "workers = 2 is not allowed: with --slurm the file" in capsys.readouterr().err
+    assert "workers = 2 is not allowed: with --slurm others compute" in capsys.readouterr().err
     assert not (tmp_path / "rbmflow-store").exists()
 
 

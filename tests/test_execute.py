@@ -615,18 +615,6 @@ def test_any_executor_computes_the_same_bytes(store, tmp_path, kind):
 
 
 @pytest.mark.slow
-def test_a_client_of_dask_computes_the_same_bytes(store, tmp_path, monkeypatch):
-    distributed = pytest.importorskip("distributed", reason="dask is not installed")
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
-    steps = small(seeds=2)
-    compute(steps, store)
-    other = Store(tmp_path / "other")
-    with distributed.Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
-        compute(steps, other, client)
-    assert data(other, steps) == data(store, steps)
-
-
-@pytest.mark.slow
 def test_submitit_computes_the_same_bytes(store, tmp_path, monkeypatch):
     submitit = pytest.importorskip("submitit", reason="the extra `slurm` is not installed")
     monkeypatch.setenv("PYTHONPATH", str(TESTS))

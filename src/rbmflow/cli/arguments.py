@@ -47,8 +47,8 @@ def _answer(words: list[str]) -> int:
         return 2
     except OSError as error:
         if not standard_streams.reader_left():
-            where = plain(f" at {error.filename}" if error.filename else "")
-            told = f"The system refused ({error.strerror}){where}; what is done stays, the same command goes on."
+            told = plain(f"({error.strerror or error}){f' at {error.filename}' if error.filename else ''}")
+            told = f"The system refused {told}; what is done stays, the same command goes on."
             print(told, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -148,6 +148,7 @@ _WITH = _argument(
 _HASH = _argument("hash", metavar="HASH", help="hash of the step in steps.jsonl of its run, or its beginning")
 _WORKERS = _argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
 _SLURM = _argument("--slurm", metavar="FILE", help="have jobs of the cluster described in FILE do it")
+_DASK = _argument("--dask", metavar="ADDRESS", help="have the workers of the dask scheduler there do it")
 _SECONDS = _argument("--step-seconds", type=float, default=inf, metavar="S", help="kill a step that takes longer")
 _MEMORY = _argument("--step-memory", type=_bytes, default=inf, metavar="BYTES", help="kill one that takes more: 800M")
 _RECORD = _argument("--record", action="store_true", help="write the run down, so that `rbmflow step` finds it")
@@ -167,7 +168,7 @@ _COMMANDS: dict[str, tuple[str, str, tuple[_Argument, ...]]] = {
     "run": (
         "running.run",
         "compute what a spec asks for, as far as it is not there yet, and write its report",
-        (_SPEC, _WITH, _WORKERS, _SLURM, _SECONDS, _MEMORY),
+        (_SPEC, _WITH, _WORKERS, _SLURM, _DASK, _SECONDS, _MEMORY),
     ),
     "plan": ("running.plan", "tell what `run` would compute, and write nothing", (_SPEC, _WITH, _RECORD)),
     "step": ("running.step", "compute one step of a recorded run here; its parents must be there", (_HASH, _WITH)),

@@ -9,7 +9,7 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -39,9 +39,13 @@ _RUNS_OF_PACE = 3
 
 def run(arguments: argparse.Namespace) -> int:
     """Compute what is missing, what points of a sweep share once; write the reports, print where the flows end."""
-    workers = _workers(arguments)
-    if workers == 1:
-        execute.compute_in_one_thread()
+    with _workers(arguments) as workers:
+        if workers == 1:
+            execute.compute_in_one_thread()
+        return _run(arguments, workers)
+
+
+def _run(arguments: argparse.Namespace, workers: int | execute.Slurm | execute.Executor) -> int:
     from rbmflow.cli.pages import write_page
     from rbmflow.cli.watching import Watch
 
@@ -83,22 +87,28 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failure else 0
 
 
-def _workers(arguments: argparse.Namespace) -> int | execute.Slurm:
-    """Who is to compute: so many processes here, or a cluster."""
-    problems = Problems()
-    if arguments.slurm is None:
+@contextlib.contextmanager
+def _workers(arguments: argparse.Namespace) -> Iterator[int | execute.Slurm | execute.Executor]:
+    """Who is to compute: so many processes here, a Slurm cluster, or a dask scheduler while it is connected to."""
+    problems, cluster = Problems(), "slurm" if arguments.slurm is not None else "dask"
+    if arguments.slurm is None and arguments.dask is None:
         workers = problems.whole("workers", default_workers() if arguments.workers is None else arguments.workers, 1)
         problems.done()
-        return workers
-    from rbmflow.execute.slurm import require_slurm
-
-    for name in ("workers", "step_seconds", "step_memory"):
-        told = f"with --slurm the file of the cluster says it, --{name.replace('_', '-')} is for this machine"
+        yield workers
+        return
+    for name in ("workers", "step_seconds", "step_memory", *(["dask"] if cluster == "slurm" else [])):
+        told = f"with --{cluster} others compute, and --{name.replace('_', '-')} has no meaning"
         problems.unless(getattr(arguments, name) in (None, math.inf), name, getattr(arguments, name), told)
     problems.done()
-    cluster = execute.load_slurm(arguments.slurm)
+    if cluster == "dask":
+        with execute.connect_dask(arguments.dask) as client:
+            yield client
+        return
+    from rbmflow.execute.slurm import require_slurm
+
+    settings = execute.load_slurm(arguments.slurm)
     require_slurm()
-    return cluster
+    yield settings
 
 
 def _asked(arguments: argparse.Namespace) -> tuple[Sweep, list[Sequence[Step]], list[Step]]:

@@ -1,6 +1,7 @@
 """Execution: compute the steps that are missing, in any number of processes."""
 
 from rbmflow.execute.children import Limits
+from rbmflow.execute.dask import connect_dask
 from rbmflow.execute.scheduling import Event, ExecutionFailed, missing, run
 from rbmflow.execute.slurm import Slurm, load_slurm
 from rbmflow.execute.surroundings import available_cores, available_memory, compute_in_one_thread, has_gpu, versions
@@ -15,6 +16,7 @@ __all__ = [
     "available_cores",
     "available_memory",
     "compute_in_one_thread",
+    "connect_dask",
     "has_gpu",
     "load_slurm",
     "missing",

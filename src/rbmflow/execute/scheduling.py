@@ -14,6 +14,7 @@ from typing import Literal
 from rbmflow._registry import load_files
 from rbmflow.execute import recording
 from rbmflow.execute.children import NO_LIMITS, Limits
+from rbmflow.execute.dask import DaskWorkers, is_dask
 from rbmflow.execute.performing import Perform, Science
 from rbmflow.execute.slurm import Slurm, SlurmJobs
 from rbmflow.execute.surroundings import about_here, compute_in_one_thread, has_gpu
@@ -267,7 +268,7 @@ def _crew(workers: int | Slurm | Executor, steps: int, work: Perform, limits: Li
     if isinstance(workers, Slurm):
         return SlurmJobs(workers, work)
     if not isinstance(workers, int):
-        return Submitted(workers, work)
+        return (DaskWorkers if is_dask(workers) else Submitted)(workers, work)
     work = replace(work, about=about_here())
     # A GPU trains many machines at once only in one process, and a caller that uses JAX has most of its memory.
     if min(workers, steps) == 1 and limits == NO_LIMITS and (compute_in_one_thread() or has_gpu()):

@@ -19,7 +19,7 @@ from rbmflow._checks import Problems
 _PACKAGES = ("rbmflow", "jax", "jaxlib", "numpy", "scipy", "equinox", "optax", "xarray")
 
 THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""Environment variables that bound the threads of XLA and NumPy."""
+"""Environment variables that bound the threads of XLA and, but for the first, of NumPy."""
 
 _PINNED = {
     "JAX_DEFAULT_PRNG_IMPL": "threefry2x32",
@@ -87,7 +87,8 @@ def compute_in_one_thread() -> bool:
     JAX and NumPy read their number of threads when they are imported, and the sums of products depend on it. So the
     first call decides: where either is in use, the process computes in one thread only if its variables said so.
     """
-    alone = not {"jax", "numpy"} & set(sys.modules) or all(os.environ.get(name) == "1" for name in THREADS)
+    read = THREADS if "jax" in sys.modules else THREADS[1:] if "numpy" in sys.modules else ()
+    alone = all(os.environ.get(name) == "1" for name in read)
     if "jax" not in sys.modules:
         os.environ.update(one_thread())
     return alone

@@ -130,9 +130,12 @@ class Submitted(Workers):
             try:
                 outcomes.append((step, self._futures.pop(step).result()[0]))
             except Exception as error:
-                reason = str(error) if isinstance(error, Lost) else f"the executor lost it ({in_a_line(error)})"
-                outcomes.append((step, Outcome("failed", reason)))
+                outcomes.append((step, Outcome("failed", self.reason(error))))
         return outcomes
+
+    def reason(self, error: Exception) -> str:
+        """Say why there is no answer."""
+        return str(error) if isinstance(error, Lost) else f"the executor lost it ({in_a_line(error)})"
 
     def close(self) -> None:
         """Cancel what has not begun; what has begun is somebody else's to end."""
