@@ -90,25 +90,23 @@ def _run(arguments: argparse.Namespace, workers: int | execute.Slurm | execute.E
 @contextlib.contextmanager
 def _workers(arguments: argparse.Namespace) -> Iterator[int | execute.Slurm | execute.Executor]:
     """Who is to compute: so many processes here, a Slurm cluster, or a dask scheduler while it is connected to."""
-    problems, cluster = Problems(), "slurm" if arguments.slurm is not None else "dask"
-    if arguments.slurm is None and arguments.dask is None:
-        workers = problems.whole("workers", default_workers() if arguments.workers is None else arguments.workers, 1)
-        problems.done()
-        yield workers
-        return
-    for name in ("workers", "step_seconds", "step_memory", *(["dask"] if cluster == "slurm" else [])):
-        told = f"with --{cluster} others compute, and --{name.replace('_', '-')} has no meaning"
+    problems, clusters = Problems(), [name for name in ("slurm", "dask") if getattr(arguments, name) is not None]
+    for name in ("workers", "step_seconds", "step_memory", *clusters[1:]) if clusters else ():
+        told = f"with --{clusters[0]} others compute, and --{name.replace('_', '-')} has no meaning"
         problems.unless(getattr(arguments, name) in (None, math.inf), name, getattr(arguments, name), told)
+    workers = problems.whole("workers", default_workers() if arguments.workers is None else arguments.workers, 1)
     problems.done()
-    if cluster == "dask":
+    if arguments.slurm is not None:
+        from rbmflow.execute.slurm import require_slurm
+
+        settings = execute.load_slurm(arguments.slurm)
+        require_slurm()
+        yield settings
+    elif arguments.dask is not None:
         with execute.connect_dask(arguments.dask) as client:
             yield client
-        return
-    from rbmflow.execute.slurm import require_slurm
-
-    settings = execute.load_slurm(arguments.slurm)
-    require_slurm()
-    yield settings
+    else:
+        yield workers
 
 
 def _asked(arguments: argparse.Namespace) -> tuple[Sweep, list[Sequence[Step]], list[Step]]:
