@@ -13,6 +13,7 @@ from rbmflow._checks import Problems, plain
 from rbmflow._files import filled, write_text
 from rbmflow.cli.fitting import default_workers
 from rbmflow.cli.points import bring, note, noted
+from rbmflow.execute import manifest
 from rbmflow.execute.children import Children, Lost
 from rbmflow.execute.performing import Science
 from rbmflow.runs import opened, points_of, results_of, side_by_side
@@ -133,7 +134,7 @@ def _write_run(
         # Before anything heavy is imported here: it takes its time to begin.
         theirs = crew.submit(_draw_there, science, record, store) if processes > 1 else None
         from rbmflow import report
-        from rbmflow.steps import answer_of, verdicts_of
+        from rbmflow.steps import answer_of, live_of, verdicts_of
 
         def draw(
             results: xr.Dataset, plots: Sequence[Plot], words: Mapping[str, str]
@@ -150,7 +151,9 @@ def _write_run(
             return sorted(drawn + others[0], key=lambda one: order.index(one.figure)), left_out + others[1]
 
         results = results_of(record, store)
-        report.write(page, results, record, verdicts_of(results), answer=answer_of(results), draw=draw)
+        last = manifest.read(store.run_folder(record["run"]))[record["steps"][-1]["hash"]]
+        live = live_of(last, store.read)
+        report.write(page, results, record, verdicts_of(results), answer=answer_of(results), draw=draw, live=live)
         note(results, record, store)
 
 

@@ -15,6 +15,7 @@ from rbmflow._files import write_text
 from rbmflow.report import tables
 from rbmflow.report.explorer import explorer_data
 from rbmflow.report.illustrations import Drawing, draw_all, plots_of, sayings
+from rbmflow.report.live import live_data
 from rbmflow.report.page import TEMPLATES, page
 from rbmflow.report.summary import flags
 
@@ -62,6 +63,7 @@ def render(
     figures: Iterable[Plot] | None = None,
     draw: Callable[..., tuple[list[Drawing], list[str]]] = draw_all,
     answer: Sequence[str] = (),
+    live: xr.Dataset | None = None,
 ) -> str:
     """Return the report of a run as one self-contained HTML page.
 
@@ -75,6 +77,8 @@ def render(
         What draws them.
     answer
         Sentences that stand first, see `claims.answer`.
+    live
+        Machines that the page iterates, see `steps.live_of`; none if not given.
 
     Raises
     ------
@@ -93,9 +97,12 @@ def render(
     likelihoods = tables.likelihood_table(results)
     anchors = {"likelihood": "likelihood"} if likelihoods[1] else {}
     run = {**dict.fromkeys(RUN_FIELDS), **run}
+    not_live = [] if live is None else live.attrs.get("left_out", [])
+    carried = live_data(live, results) if live else None
+    scripts = ["explorer.js", "live.js"] if carried else ["explorer.js"]
     return page(
         "report.html.j2",
-        (TEMPLATES / "explorer.js").read_text("utf-8"),
+        "\n".join((TEMPLATES / name).read_text("utf-8") for name in scripts),
         title=results.attrs.get("title") or run["name"] or "RBM flow",
         results=results,
         run=run,
@@ -119,7 +126,9 @@ def render(
         kinds=_kinds(run["steps"] or []),
         sections=sections,
         further={name: drawings for name, drawings in sections.items() if name not in SECTIONS},
-        left_out=left_out,
+        left_out=[*left_out, *not_live],
+        live=carried,
+        live_left_out=not_live,
         explorer=explorer_data(results),
     )
 

@@ -59,7 +59,7 @@ def content_policy(script: str = "") -> str:
     Should a label ever get into a page as markup, a browser will still not run it.
     """
     runs = f"'sha256-{base64.b64encode(sha256(script.encode()).digest()).decode()}'" if script else "'none'"
-    looks = "style-src 'unsafe-inline'; img-src data:; connect-src blob:"
+    looks = "style-src 'unsafe-inline'; img-src data:; connect-src blob:; worker-src blob:"
     return f"default-src 'none'; {looks}; script-src {runs}; base-uri 'none'; form-action 'none'"
 
 

@@ -11,10 +11,13 @@ from rbmflow.steps.graph import graph
 from rbmflow.steps.kind import compute, compute_together, group
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import xarray as xr
 
     from rbmflow.claims import Verdict
     from rbmflow.steps.checkup import Check
+    from rbmflow.store import Step
 
 __all__ = [
     "answer_of",
@@ -23,6 +26,7 @@ __all__ = [
     "doctor",
     "graph",
     "group",
+    "live_of",
     "machines_side_by_side",
     "verdicts_of",
 ]
@@ -49,6 +53,13 @@ def verdicts_of(*results: xr.Dataset) -> list[Verdict]:
     from rbmflow.claims import verdicts
 
     return verdicts(*results)
+
+
+def live_of(results: Step, read: Callable[[Step], xr.Dataset]) -> xr.Dataset:
+    """The machines of a run that its page iterates, from the data of the steps that its results build on."""
+    from rbmflow.steps.live_machines import live_of
+
+    return live_of(results, read)
 
 
 def machines_side_by_side(*results: xr.Dataset) -> xr.Dataset:
