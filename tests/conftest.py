@@ -1,6 +1,7 @@
 """Every test runs on one thread a process, with shapes checked and rank promotion an error."""
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -23,6 +24,8 @@ from jaxtyping import config, install_import_hook
 
 install_import_hook("rbmflow", "shape_checks.checked")
 
+CHROMIUM = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else shutil.which("chromium")
+
 
 @pytest.fixture
 def as_people_call():
@@ -30,3 +33,26 @@ def as_people_call():
     config.update("jaxtyping_disable", True)
     yield
     config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def browser_page(page, tmp_path):
+    """Open the page of a test module from disk; afterwards nothing may have been complained about or fetched."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM:
+        assert "RBMFLOW_REQUIRE_BROWSER" not in os.environ, "there is no chromium on this machine"
+        pytest.skip("there is no chromium on this machine")
+    path = tmp_path / "report.html"
+    path.write_text(page, "utf-8")
+    complaints, requests = [], []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        tab = browser.new_page(viewport={"width": 1200, "height": 900})
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.goto(path.as_uri())
+        yield tab
+        browser.close()
+    assert complaints == []
+    assert [url[:80] for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []

@@ -12,7 +12,7 @@ def flags(results, run):
     return [{"where": "results", **flag} for flag in found]
 
 
-def write(path, results, run, verdicts, answer, draw):
+def write(path, results, run, verdicts, answer, draw, live):
     if "FAKE_DRAW" in os.environ:
         trace("drawing")
         time.sleep(float(os.environ["FAKE_DRAW"]))

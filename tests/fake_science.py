@@ -111,6 +111,10 @@ def answer_of(results):
     return ["answered"]
 
 
+def live_of(results, read):
+    """No machines that a page could iterate."""
+
+
 def verdicts_of(*results):
     """No verdicts: there are no machines."""
     return []

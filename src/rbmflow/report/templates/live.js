@@ -162,7 +162,7 @@
       data.critical === null ? [] : [["T_c", data.critical]]);
     chart(at("size"), "|m| per site", 1, [0, 0.5, 1], (reading) => reading.size);
     at("kept").replaceChildren(...flow.kept.map(({ iteration, spins }) => {
-      const made = document.createElement("figure");
+      const made = document.createElement("div");
       fill(made.appendChild(document.createElement("canvas")), spins);
       made.append(iteration || "start");
       return made;
