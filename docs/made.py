@@ -49,7 +49,9 @@ def measures():
     return table(("name", "meaning"), [(f"`{name}`", meaning) for name, meaning in (MEASURES | FINAL_MEASURES).items()])
 
 
-PAGES = {f"claims-{name}": lambda name=name: claims(name) for name in ("paper", "dispute", "candidates")}
+PAGES = {
+    f"claims-{name}": lambda name=name: claims(name) for name in ("paper", "dispute", "candidates", "universality")
+}
 PAGES |= {"figures": figures, "ends": of_ends, "measures": measures}
 PAGES |= {"results": lambda: variables(RESULTS), "study": lambda: variables(STUDY)}
 

@@ -174,6 +174,12 @@ def _beyond_temperatures(machines, starts, iterations, length, converged, end):
         variables[f"blocked_{name}"] = _labelled("rule side blocked_temperature thermometer", values)
     for name in ("energy", "energy_error", "abs_magnetization", "abs_magnetization_error"):
         variables[f"blocked_{name}"] = _labelled("rule side blocked_temperature", 0.1 + 0 * read[..., 0])
+    exponents = np.array([[0.95, 0.98, 1.0], [1.88, 1.876, 1.875]])[..., None] - np.array([0.0, 2.0])
+    for name, values in (("eigenvalue", 2**exponents), ("exponent", exponents)):
+        variables[f"stability_{name}"] = _labelled("sector blocked_to rank", values)
+        variables[f"stability_{name}_error"] = _labelled("sector blocked_to rank", 0 * values + 0.01)
+    variables["stability_known"] = _labelled("sector", [1.0, 1.875])
+    variables["stability_runs"] = _labelled("", 8)
     return variables | _along_training(len(machines), len(starts))
 
 

@@ -33,6 +33,7 @@ SPEC = parse(
         "flow": {"chains": 20, "iterations": 8, "starts": ["cold", 2.0], "along_training": True},
         "thermometer": {"draws": 100, "batch": 50},
         "renormalization": {"length": 8},
+        "stability": {"length": 16, "steps": 2},
     }
 )
 """A spec with every kind of step."""

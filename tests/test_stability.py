@@ -6,11 +6,17 @@ import itertools
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 import rbmflow as rf
 from rbmflow._checks import InvalidInput
+from rbmflow.claims import CLAIMS, Machine
 from rbmflow.renormalization import decimate, majority_rule, operators, stability
 from rbmflow.renormalization.operators import sums_of, vectors_of
+from rbmflow.spec import parse
+from rbmflow.steps import graph
+from rbmflow.steps.kind import compute
+from rbmflow.store.expected import expected_of
 
 NEAREST = {"pairs": 1, "fours": 0, "threes": 0}
 
@@ -153,3 +159,62 @@ def test_what_cannot_be_is_refused(given, told):
     runs = given.pop("runs", [rf.hot(0, model, 20)])
     with pytest.raises(InvalidInput, match=told):
         stability(0, model, runs, **given)
+
+
+SPEC = {
+    "name": "blocks",
+    "lattice": {"kind": "triangular", "length": 4},
+    "types": {"V": {}},
+    "flow": {"starts": ["hot"]},
+    "sampling": {"temperatures": [2.0, 4.0]},
+    "stability": {"length": 16, "steps": 1, "runs": 3, "draws": 1000},
+}
+
+
+def test_the_step_of_a_run(tmp_path):
+    [step] = [step for step in graph(parse(SPEC)) if step.kind == "stability"]
+    told = []
+    data = compute(step, (), tmp_path, told.append)
+    assert expected_of(step.kind, step.settings).fault(data) is None
+    assert told == pytest.approx([1 / 3, 2 / 3, 1])
+    assert data["blocked_to"].values.tolist() == [8]
+    # A first step: it is off by several per cent.
+    even, odd = data["stability_exponent"].sel(rank=1).values[:, 0]
+    assert even == pytest.approx(1.0, abs=0.12)
+    assert odd == pytest.approx(1.875, abs=0.05)
+    assert data["stability_known"].values.tolist() == [1.0, 1.875]
+    assert np.isnan(data["stability_eigenvalue"].sel(sector="odd", rank=5)).all()
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ({"stability": {"length": 24, "steps": 2}}, None),
+        ({"stability": {"length": 20, "steps": 3}}, "stability.length = 20 .* multiple of 8 of at least 32"),
+        ({"model": {"kind": "blume-capel"}}, "stability.length = 16 .* T_c of this model on this lattice is not known"),
+        ({"model": {"field": 0.1}}, "stability.length = 16 .* T_c of this model"),
+    ],
+)
+def test_specs_that_ask_for_eigenvalues(section, told):
+    if told is None:
+        assert parse(SPEC | section).stability.sides == (12, 6)
+        return
+    with pytest.raises(InvalidInput, match=told):
+        parse(SPEC | section)
+
+
+@pytest.mark.parametrize(
+    ("last", "verdict"),
+    [((0.99, 1.874), "holds"), ((0.8, 1.874), "fails"), ((1.0, 1.8985), "open"), ((1.0, 2.0), "fails")],
+)
+def test_exponents_are_judged_at_the_last_step(last, verdict):
+    exponents = np.array([[0.5, last[0]], [1.5, last[1]]])[..., None]
+    values = {"stability_exponent": exponents, "stability_exponent_error": np.full(exponents.shape, 0.001)}
+    axes = ("sector", "blocked_to", "rank")
+    results = xr.Dataset({name: (axes, value) for name, value in values.items()})
+    results = results.assign(stability_known=("sector", [1.0, 1.875]), stability_runs=8)
+    results = results.assign_coords(sector=["even", "odd"], rank=[1])
+    machine = Machine("V", results.assign(recipe='{"model.kind": "potts", "model.q": 3}'))
+    found = CLAIMS["block-spin-exponents"]([machine, machine])
+    assert (found.verdict, len(found.judgements)) == (verdict, 1)
+    assert found.judgements[0].of == "potts 3, square"

@@ -447,6 +447,35 @@ class RenormalizationSettings(Settings):
         problems.unless(between, "temperatures", self.temperatures, "they must be finite and above 0")
 
 
+@dataclass(frozen=True)
+class StabilitySettings(Settings):
+    """The stability matrix of block spins at T_c, from large configurations of the model of the run."""
+
+    length: int = checked(0, Problems.whole, 0)
+    """Cells along each side before the first step; 0 for no such matrix."""
+    steps: int = checked(3, Problems.whole, 1, 8)
+    """How often blocks of two cells along each side become one; at least 4 cells must be left."""
+    runs: int = checked(5, Problems.whole, 2)
+    """Independent runs; error bars come from them."""
+    draws: int = checked(4000, Problems.whole, 100)
+    """Configurations of each run."""
+
+    def compare(self, problems: Problems) -> None:
+        """Note what does not fit."""
+        if problems.found:
+            return
+        divided = self.length % 2**self.steps == 0 and (self.length == 0 or self.length >= 4 * 2**self.steps)
+        allowed = (
+            f"it must be 0, or a multiple of {2**self.steps} of at least {4 * 2**self.steps} for {self.steps} steps"
+        )
+        problems.unless(divided, "length", self.length, allowed)
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Cells along each side after every step."""
+        return tuple(self.length // 2**step for step in range(1, self.steps + 1))
+
+
 CLASSIFIERS = ("neural", "bayes")
 """Thermometers that give every configuration probabilities of the temperatures."""
 

@@ -79,7 +79,8 @@ class Claim:
 
 
 CLAIMS: Registry[Claim] = Registry(
-    "claim", ("rbmflow.claims.paper", "rbmflow.claims.dispute", "rbmflow.claims.candidates", "rbmflow.claims")
+    "claim",
+    (*(f"rbmflow.claims.{name}" for name in ("paper", "dispute", "candidates", "universality")), "rbmflow.claims"),
 )
 """Every claim by its id, those of this package in the order of the documentation, then those that others register."""
 

@@ -62,12 +62,14 @@ def needs(spec: Spec) -> dict[str, Need]:
     seen = float(sites * grid * neural.draws)
     network = 4.0 * neural.hidden * (sites + grid)
     blocked = float(blocks.length**2 * len(blocks.temperatures) * blocks.draws)
+    stable = float(spec.stability.length ** len(spec.lattice.sides) * spec.lattice.basis * spec.stability.draws)
     return {
         # Configurations once more in the bytes of the file.
         "draws": Need("sampling.draws", spec.sampling.draws, 2 * drawn, _PACKED * drawn),
         "machine": Need("machine.hidden", hidden, sites * learnt + kept + (2 + rungs) * weights, kept),
         "flow": Need("flow.chains", flow.chains, chains, of_flow),
         "thermometer": Need("thermometer.draws", neural.draws, seen + 3 * network, network),
+        "stability": Need("stability.draws", spec.stability.draws, 2 * stable, 0.0),
         "renormalization": Need("renormalization.draws", blocks.draws, 2 * blocked, 0.0),
     }
 

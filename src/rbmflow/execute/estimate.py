@@ -45,6 +45,7 @@ EFFORTS = {
     "reading": Effort(0.15, 0.17, 0.48),
     "results": Effort(0.43, 0, 8.4e07),
     "renormalization": Effort(7.9, 0, 0),
+    "stability": Effort(12, 0, 400),
     "checkpoint_flow": Effort(0.93, 0.27, 0.39),
     "control": Effort(0, 0.1, 0),
 }
@@ -112,6 +113,7 @@ def counts(spec: Spec) -> dict[str, float]:
         "checkpoint_flow": iterated * hidden * training.checkpoints,
         "reading": iterated * neural.hidden,
         "renormalization": blocks.length**2 * len(blocks.temperatures) * blocks.draws,
+        "stability": spec.stability.length ** len(spec.lattice.sides) * spec.stability.runs * spec.stability.draws,
         "results": len(sizes) * spec.seeds * len(flow.starts),
     }
 

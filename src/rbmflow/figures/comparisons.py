@@ -143,3 +143,29 @@ def renormalization(results: xr.Dataset) -> Figure:
     handles = [Line2D([], [], color=colour, linewidth=1.8) for colour in shown.values()]
     drawn.legend(handles, shown, loc="outside lower center", ncols=panels.legend_columns(len(shown), 5))
     return drawn
+
+
+@figure(
+    section="renormalization",
+    by="run",
+    needs="stability_exponent stability_exponent_error stability_known",
+    caption="Exponents of block spins of the model of this run at T_c: logarithms of the largest even and odd "
+    "eigenvalue of the stability matrix to the base of the change of scale, each step by itself, against the side of "
+    "the lattice that it ends at. Bars: one standard error by the jackknife over independent runs. Level line: the "
+    "known exponent. The first steps are off by couplings that have not died out, the last ones by "
+    "the size of the lattice.",
+)
+def stability(results: xr.Dataset) -> Figure:
+    """Exponents y_T and y_h of block spins at every step."""
+    sides = results["blocked_to"].values.tolist()
+    names, shared = ("even: $y_T$", "odd: $y_h$"), {"sharey": False}
+    drawn, [row] = panels.panel_grid(names, ["exponent"], "side after the step (cells)", 3.2, **shared)
+    for place, axes in enumerate(row):
+        here = results.isel(sector=place, rank=0)
+        axes.axhline(float(here["stability_known"]), **marks.CRITICAL)
+        mean, error = (here[f"stability_exponent{one}"].values for one in ("", "_error"))
+        axes.errorbar(range(len(sides)), mean, error, fmt="o-", color=style.INK, linewidth=0.8, markersize=4)
+        axes.set_xticks(range(len(sides)), map(str, sides))
+        axes.margins(x=0.15, y=0.25)
+        marks.side_labels(axes, {"known": float(here["stability_known"])})
+    return drawn

@@ -2,7 +2,7 @@
 
 from rbmflow.renormalization.block_spins import decimate, decimated_coupling, majority_rule, migdal_kadanoff_coupling
 from rbmflow.renormalization.operators import Operator, operators
-from rbmflow.renormalization.stability import Rule, Stability, stability
+from rbmflow.renormalization.stability_matrix import Rule, Stability, stability
 
 __all__ = [
     "Operator",

@@ -15,6 +15,7 @@ from rbmflow.settings import (
     ReadingSettings,
     RenormalizationSettings,
     SamplingSettings,
+    StabilitySettings,
     ThermometerSettings,
     TrainingSettings,
     TypeSettings,
@@ -60,6 +61,8 @@ class Spec:
     """What is read off the configurations of a flow."""
     renormalization: RenormalizationSettings = field(default_factory=RenormalizationSettings)
     """Block-spin transformations, read by the same thermometers."""
+    stability: StabilitySettings = field(default_factory=StabilitySettings)
+    """Eigenvalues of block spins at T_c."""
 
     def __post_init__(self):
         problems = Problems()
@@ -115,6 +118,9 @@ class Spec:
         cold = 0.0 in self.sampling.temperatures or "cold" in self.flow.starts
         uniform = "with negative ones the ground states may not be uniform: no temperature and no start may be T = 0"
         problems.unless(not cold or min(model.couplings, default=1) > 0, "model.couplings", model.couplings, uniform)
+        if self.stability.length and not self._has_critical:
+            told = "T_c of this model on this lattice is not known, so it must be 0"
+            problems.unless(False, "stability.length", self.stability.length, told)
         if self.square_ising:
             return
         alone = "this is done for the Ising model with J = 1 and no field on the square lattice alone"
@@ -128,6 +134,14 @@ class Spec:
         """Whether weights are taken apart: waves and displacements of W W^T are those of the square."""
         alike = self.model.kind == "ising" and len(set(self.model.couplings)) <= 1
         return alike and self.lattice.kind == "square"
+
+    @property
+    def _has_critical(self) -> bool:
+        """Whether T_c and the exponents are known; JAX is needed to say."""
+        from rbmflow.critical import critical_exponents
+        from rbmflow.spin_models import from_settings
+
+        return critical_exponents(from_settings(self.model, self.lattice)) is not None
 
     @property
     def square_ising(self) -> bool:

@@ -22,6 +22,7 @@ from rbmflow.steps.kinds.reading_step import reading
 from rbmflow.steps.kinds.renormalization_step import renormalization
 from rbmflow.steps.kinds.results_step import results
 from rbmflow.steps.kinds.spectrum_step import spectrum
+from rbmflow.steps.kinds.stability_step import stability
 from rbmflow.steps.kinds.thermometer_step import thermometer
 from rbmflow.store import Step
 
@@ -36,7 +37,7 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     exactly, the check of all thermometers, two-point functions, a mixture null for each type, for every machine (type,
     size, seed) its training, the control that stands in for it if its type is one, of an RBM on the square a spectrum,
     and its likelihood if it was trained on configurations of which formulas tell everything, one flow a start and
-    one reading a flow, and block spins.
+    one reading a flow, block spins, and the stability matrix of these.
     """
     instruments, read_by = _instruments(spec), _read_by(spec)
     check = calibration.of(spec, "thermometer check", *instruments, **read_by)
@@ -66,6 +67,9 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     if spec.renormalization.length:
         classes = spec.sampling.temperatures
         steps.append(renormalization.of(spec, "block spins", *instruments, classes=classes, **read_by))
+        gathered.append(steps[-1])
+    if spec.stability.length:
+        steps.append(stability.of(spec, "stability of block spins"))
         gathered.append(steps[-1])
     # Types that differ in their weights alone share their trained machines.
     once: dict[str, Step] = {}

@@ -79,7 +79,7 @@ def gather(task: Task) -> xr.Dataset:
         _along_training(_of_all(found, "checkpoint_flow", hashes), starts),
         _examples(task.model.lattice, [[found["flow", row[0], start] for start in starts] for row in hashes]),
         _references(task, found),
-        *(data for whose, data in found.items() if whose == ("renormalization",)),
+        *(data for whose, data in found.items() if whose in (("renormalization",), ("stability",))),
     ]
     dataset = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="drop").assign_coords(coordinates)
     dataset = dataset.drop_vars(["visible", "visible_other"], errors="ignore")
