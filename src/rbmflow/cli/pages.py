@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rbmflow._checks import Problems, plain
+from rbmflow._checks import InvalidInput, Problems, plain
 from rbmflow._files import filled, write_text
 from rbmflow.cli.fitting import default_workers
 from rbmflow.cli.points import bring, note, noted
@@ -134,7 +134,7 @@ def _write_run(
         # Before anything heavy is imported here: it takes its time to begin.
         theirs = crew.submit(_draw_there, science, record, store) if processes > 1 else None
         from rbmflow import report
-        from rbmflow.steps import answer_of, live_of, verdicts_of
+        from rbmflow.steps import answer_of, verdicts_of
 
         def draw(
             results: xr.Dataset, plots: Sequence[Plot], words: Mapping[str, str]
@@ -151,10 +151,22 @@ def _write_run(
             return sorted(drawn + others[0], key=lambda one: order.index(one.figure)), left_out + others[1]
 
         results = results_of(record, store)
-        last = manifest.read(store.run_folder(record["run"]))[record["steps"][-1]["hash"]]
-        live = live_of(last, store.read)
-        report.write(page, results, record, verdicts_of(results), answer=answer_of(results), draw=draw, live=live)
+        verdicts, answer, live = verdicts_of(results), answer_of(results), _live(record, store)
+        report.write(page, results, record, verdicts, answer=answer, draw=draw, live=live)
         note(results, record, store)
+
+
+def _live(record: dict[str, Any], store: Store) -> xr.Dataset:
+    """The machines that the page of a run iterates; none, and a sentence, where its manifest is not whole."""
+    import xarray as xr
+
+    from rbmflow.steps import live_of
+
+    try:
+        known = manifest.read(store.run_folder(record["run"]))
+        return live_of(known[record["steps"][-1]["hash"]], store.read)
+    except InvalidInput:
+        return xr.Dataset(attrs={"left_out": ["no machine runs in this page: the manifest of the run is not whole"]})
 
 
 def _draw_there(science: Science, record: dict[str, Any], store: Store) -> tuple[list[str], Any]:

@@ -22,7 +22,7 @@ def live_data(live: xr.Dataset, results: xr.Dataset) -> dict[str, Any]:
         "bonds": json.loads(live.attrs["bonds"]),
         **{name: float(live[name]) for name in ("ground_energy", "free_energy", "gap", "hottest")},
         "depth": [round(float(depth), 2) for depth in live["depth"].values],
-        "coupling": [number(round(float(coupling), 6)) for coupling in live["coupling"].values],
+        **{name: [number(round(float(v), 6)) for v in live[name].values] for name in ("coupling", "energy_error")},
         "critical": number(results["critical_temperature"]),
         "iterations": int(results["iteration"].values[-1]),
     }

@@ -84,8 +84,9 @@ def live_machines(model: Model, machines: Mapping[str, RBM], equilibrium: Equili
         join="outer",
         fill_value=0.0,
     )
+    temperature = curve.temperature_of(ground + (free - ground) * np.exp(-DEPTHS))
     with np.errstate(divide="ignore"):
-        coupling = 1 / curve.temperature_of(ground + (free - ground) * np.exp(-DEPTHS))
+        coupling = 1 / temperature
     bonds = [[*bond[:3], model.couplings[bond.kind]] for bond in lattice.bonds]  # pyright: ignore
     return (
         whole.assign_coords(
@@ -93,6 +94,7 @@ def live_machines(model: Model, machines: Mapping[str, RBM], equilibrium: Equili
         )
         .assign(
             coupling=("depth", coupling),
+            energy_error=("depth", curve.error_at(temperature)),
             ground_energy=ground,
             free_energy=free,
             gap=model.gap / lattice.sites,

@@ -63,7 +63,6 @@
 
   // A value with its error in parentheses, two digits of it, as everywhere in the report.
   function withError(value, error) {
-    if (!Number.isFinite(value)) return value > 0 ? "∞" : "not readable";
     if (!(error > 5e-7 && error < Infinity)) return value.toFixed(3);
     const decimals = Math.max(0, 1 - Number(error.toExponential(1).split("e")[1]));
     const digits = decimals > 1 ? Math.round(error * 10 ** decimals) : error.toFixed(decimals);
@@ -76,8 +75,11 @@
     const { iteration, temperature: [t, error], drift } = flow.readings.at(-1);
     const from = flow.from.spins ? "from the painted configuration" : `from T = ${named(flow.from.temperature)}`;
     const steps = iteration ? `after ${iteration} step${iteration > 1 ? "s" : ""}` : "at the start";
-    let text = `${data.machines[flow.machine].name} ${from}: ${steps} T(E) = ${withError(t, error)}`;
-    if (data.critical !== null && Number.isFinite(t)) {
+    let text = `${data.machines[flow.machine].name} ${from}: ${steps} T(E) `;
+    if (Number.isNaN(t)) text += "cannot be read";
+    else if (t > 3 * data.hottest) text += `> ${3 * data.hottest}`;
+    else text += `= ${withError(t, error)}`;
+    if (data.critical !== null && t <= 3 * data.hottest) {
       const away = t - data.critical;
       if (Math.abs(away) < 3 * error) text += ", within three errors of T_c";
       else text += `, ${Math.abs(away).toFixed(2)} ${away < 0 ? "below" : "above"} T_c`;

@@ -111,15 +111,18 @@ function meanAndError(values) {
   return [mean, Math.sqrt(squares / (values.length - 1) / values.length)];
 }
 
-// The temperature at which equilibrium has this energy: 1 / T is interpolated in the depth -ln((E - E_0) / (E_inf - E_0)).
-function temperatureOf({ depth, coupling, ground_energy: ground, free_energy: free }, energy) {
-  if (energy >= free) return Infinity;
+// What is told at depths -ln((E - E_0) / (E_inf - E_0)), interpolated at that of this energy; infinite in the ground state.
+function atEnergy({ depth, ground_energy: ground, free_energy: free }, values, energy) {
   const asked = -Math.log((energy - ground) / (free - ground));
-  if (!(asked < 30)) return 0;
-  let above = depth.findIndex((known) => known >= asked);
-  above = above < 0 ? depth.length - 1 : Math.max(above, 1);
+  if (!(asked < 30)) return Infinity;
+  const next = depth.findIndex((known) => known >= asked), above = next < 0 ? depth.length - 1 : Math.max(next, 1);
   const part = (asked - depth[above - 1]) / (depth[above] - depth[above - 1]);
-  return 1 / (coupling[above - 1] + part * (coupling[above] - coupling[above - 1]));
+  return values[above - 1] + part * (values[above] - values[above - 1]);
+}
+
+// The temperature at which equilibrium has this energy.
+function temperatureOf(model, energy) {
+  return energy >= model.free_energy ? Infinity : 1 / atEnergy(model, model.coupling, energy);
 }
 
 // Half the distance of the temperatures at one error to either side, or that to the cold one where the hot is not finite.
@@ -152,8 +155,10 @@ class Flow {
   }
 
   temperature([energy, error], least) {
-    // Of chains that agree, one of them may have had the least excitation.
-    return [temperatureOf(this.model, energy), temperatureError(this.model, energy, Math.max(error, least))];
+    // Of chains that agree, one may have had the least excitation. A curve that was measured has an error of its own.
+    const ofCurve = atEnergy(this.model, this.model.energy_error, energy);
+    const whole = Math.hypot(Math.max(error, least), Number.isFinite(ofCurve) ? ofCurve : 0);
+    return [temperatureOf(this.model, energy), temperatureError(this.model, energy, whole)];
   }
 
   // The change from the third to the last quarter of the flow, and whether it is shown to be less than counts.
@@ -182,7 +187,8 @@ class Flow {
 let model = null, bonds = null, flow = null;
 onmessage = ({ data: { told, begin } }) => {
   if (told) {
-    model = { ...told, coupling: told.coupling.map((k) => k ?? NaN) };
+    const known = (values) => values.map((value) => value ?? NaN);
+    model = { ...told, coupling: known(told.coupling), energy_error: known(told.energy_error) };
     bonds = bondsOf(model.cells, model.basis, model.bonds);
     return;
   }
