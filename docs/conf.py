@@ -29,6 +29,9 @@ exclude_patterns = ["_build", "_templates", "made", "results/*/*.md", "gallery/*
 templates_path = ["_templates"]
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
+html_title = "rbmflow"
+html_static_path = ["_static"]
+html_css_files = ["page.css"]
 html_show_sourcelink = False
 html_sidebars = {"**": []}
 html_math_renderer = "mathml"
@@ -43,8 +46,8 @@ nb_execution_timeout = 300
 # Code of these pages links to the names that it uses, and the page of each name tells where it is used.
 codeautolink_concat_default = True
 codeautolink_custom_blocks = {"Python": None}
-# Flags of doctest are not shown, recipes link their names by themselves, and a list may have no further page.
-suppress_warnings = ["codeautolink.match_block", "codeautolink.match_name", "toc.empty_glob"]
+# Flags of doctest are not shown, and recipes link their names by themselves.
+suppress_warnings = ["codeautolink.match_block", "codeautolink.match_name"]
 sphinx_gallery_conf = {
     "examples_dirs": "../examples/gallery",
     "gallery_dirs": "gallery",

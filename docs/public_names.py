@@ -72,4 +72,6 @@ def write():
             parts.append(summary([f"rbmflow.{module}", *found]))
             count += len(found)
     PLACE.mkdir(exist_ok=True)
-    (PLACE / "index.md").write_text(HEAD.format(count=count) + "\n".join(parts), encoding="utf-8")
+    page, text = PLACE / "index.md", HEAD.format(count=count) + "\n".join(parts)
+    if not page.exists() or page.read_text("utf-8") != text:  # Pages that have not changed are not built anew.
+        page.write_text(text, encoding="utf-8")
