@@ -1,8 +1,8 @@
 """The index of public names, made from the package when these pages are built."""
 
-import inspect
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import rbmflow
 
@@ -28,14 +28,19 @@ GROUPS = {
     "Weights": "Spectrum decompose effective_couplings spectrum.modes spectrum.linear spectrum.measures",
     "Runs, figures and claims": "open Run runs figure figures claim verdicts Judgement claims",
 }
-"""Names of `rbmflow`, and modules of it with all that they define beyond these; names of `rbmflow` that are in no group come last."""
+"""Names of `rbmflow`, and modules with all that they define beyond these; what is in no group comes last."""
 
 HEAD = """# API
 
-{count} names, each on its own page with its source and the pages that use it. Those of `rbmflow` itself are meant for everyday use,
-those of its modules for what goes deeper. `import rbmflow as rf`.
+{count} names, each on its own page with its source and the pages that use it. Those of `rbmflow` itself are meant for
+everyday use, those of its modules for what goes deeper. `import rbmflow as rf`.
 
 """
+
+
+def thing_of(word):
+    """What a name of `rbmflow` stands for, or a module of it."""
+    return getattr(rbmflow, word) if word in rbmflow.__all__ else import_module(f"rbmflow.{word}")
 
 
 def members(module, known):
@@ -62,13 +67,13 @@ def write():
         listed["Further names"] = further
     parts, count = [], 0
     for title, words in listed.items():
-        modules = [word for word in words if "." in word or word not in rbmflow.__all__ or word in ("exact", "equilibrium")]
+        modules = [word for word in words if isinstance(thing_of(word), ModuleType)]
         names = [f"rbmflow.{word}" for word in words if word not in modules]
         parts += [f"## {title}\n", *([summary(names)] if names else [])]
         count += len(names)
         for module in modules:
-            found = list(members(import_module(f"rbmflow.{module}"), known))
-            known += [getattr(import_module(name.rpartition(".")[0]), name.rpartition(".")[2]) for name in found]
+            found = list(members(thing_of(module), known))
+            known += [getattr(thing_of(module), name.rpartition(".")[2]) for name in found]
             parts.append(summary([f"rbmflow.{module}", *found]))
             count += len(found)
     PLACE.mkdir(exist_ok=True)

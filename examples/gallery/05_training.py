@@ -17,5 +17,5 @@ figure, axes = plt.subplots(figsize=(7, 3.8), layout="constrained")
 history.plot(ax=axes)
 
 # %%
-# The record prints what it holds.
-history
+# The record prints what it holds, and can be saved.
+print(history)

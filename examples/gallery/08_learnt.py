@@ -21,6 +21,8 @@ for estimator in ("CD", "PCD"):
     saved = history.checkpoints
     machines = [saved.machine(number) for number in range(1, len(saved.update), 2)]
     nats = [rf.excess_nats(one, model, unseen, rf.log_partition(14, one)) for one in machines]
-    axes.errorbar(saved.update[1::2], [one.mean for one in nats], [one.error for one in nats], marker="o", label=estimator)
+    axes.errorbar(
+        saved.update[1::2], [one.mean for one in nats], [one.error for one in nats], marker="o", label=estimator
+    )
 axes.set(xscale="log", yscale="log", xlabel="updates", ylabel="excess in nats")
 axes.legend()

@@ -16,7 +16,7 @@ machine, _ = rf.train(6, draws, hidden=64, epochs=50)
 spectrum = rf.decompose(machine)
 
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.8), layout="constrained")
-for panel, value, vector in zip(axes, spectrum.singular_values, spectrum.visible_vectors.T):
+for panel, value, vector in zip(axes, spectrum.singular_values[:4], spectrum.visible_vectors.T[:4], strict=True):
     panel.imshow(vector.reshape(8, 8), cmap="RdBu", vmin=-0.4, vmax=0.4)
     panel.set(title=f"{value:.2f}", xticks=[], yticks=[])
 print("overlap of each with the uniform vector:", spectrum.uniformity[:4].round(2))
