@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def fakes(monkeypatch, tmp_path):
         monkeypatch.setitem(sys.modules, f"rbmflow.{name}", module)
         monkeypatch.setattr(rbmflow, name, module, raising=False)
     # Other processes would import the real steps.
-    for module in ("running", "pages"):
+    for module in ("running", "pages", "publishing"):
         monkeypatch.setattr(f"rbmflow.cli.{module}.default_workers", lambda: 1)
     monkeypatch.setenv("FAKE_TRACE", str(tmp_path / "trace"))
     monkeypatch.chdir(tmp_path)
@@ -611,9 +612,8 @@ def test_an_empty_word_names_nothing(call, tmp_path):
         ["show", ""],
         ["report", ""],
         ["step", ""],
-        ["store", "export", "", "parcel.tar"],
-        ["store", "export", "quick", ""],
-        ["store", "import", ""],
+        ["publish", ""],
+        ["open", ""],
         ["run", ""],
         ["run", "--slurm", ""],
         ["status", "--store", ""],
@@ -623,6 +623,60 @@ def test_an_empty_word_names_nothing(call, tmp_path):
         assert len(err.splitlines()) == 1, words
         assert "is not allowed" in err
     assert tree(tmp_path) == before
+
+
+def test_a_run_is_published_and_opened_elsewhere(call, tmp_path):
+    call("run", *SMALL)
+    record = Store(tmp_path / "rbmflow-store").find_run("quick")
+    code, out, _ = call("publish", "quick", "--author", "A. B.", "--flows")
+    parcel = tmp_path / f"{record['run']}.zip"
+    assert (code, out.split(", ")[1:]) == (0, ["6 of 6 artifacts\n"])
+    assert call("publish", "quick", "-o", "light.zip")[1].endswith(
+        "4 of 6 artifacts; --flows puts in the others that are there\n"
+    )
+    with zipfile.ZipFile(parcel) as file:
+        names = file.namelist()
+        readme, citation = (file.read(name).decode() for name in ("README.md", "CITATION.cff"))
+        assert file.read("LICENSE").startswith(b"MIT License")
+        assert file.read("spec.toml").decode() == record["spec_toml"]
+        assert file.read("ends.csv").decode().splitlines()[0] == "machine,end"
+    assert names[0] == "README.md"
+    assert {"report.html", "results.nc", "numbers.json", "steps.jsonl", "ro-crate-metadata.json"} < set(names)
+    assert f"# {record['run']}" in readme
+    assert "results.nc" in readme
+    assert '  - name: "A. B."' in citation
+    code, out, err = call("open", parcel, "--store", "other")
+    assert (code, err) == (0, "")
+    assert f"6 artifacts and 1 runs are new in {tmp_path / 'other'}" in out
+    assert call("show", "quick")[1] in out
+    assert out.splitlines()[-1] == str(tmp_path / "other" / "runs" / record["run"] / "report.html")
+    assert call("run", *SMALL, "--store", "other")[1].count("nothing to compute") == 1
+    for words, told in (
+        (["publish", "quick"], "it must be a new file, and this one is there"),
+        (["publish", "quick", "-o", "x.zip", "--licence", "nowhere"], "it must be a text file that can be read"),
+    ):
+        code, out, err = call(*words)
+        assert (code, out) == (2, "")
+        assert told in err
+    assert not (tmp_path / "x.zip").exists()
+
+
+def test_a_sweep_is_published_with_its_points(call, tmp_path):
+    call("run", *SMALL, "--sweep.product.seed", "[0, 1]")
+    record = Store(tmp_path / "rbmflow-store").find_run("quick")
+    assert call("publish", "quick", "-o", "sweep.zip")[0] == 0
+    with zipfile.ZipFile(tmp_path / "sweep.zip") as file:
+        names = set(file.namelist())
+        rows = file.read("ends.csv").decode().splitlines()
+        assert "A sweep over seed: 2 of 2 points are there." in file.read("README.md").decode()
+    assert [row.split(",")[:2] for row in rows[1:]] == [
+        [point["run"], str(n)] for n, point in enumerate(record["points"])
+    ]
+    assert {"sweep/report.html", "sweep/spec.toml"} < names
+    assert {f"{point['run']}/{name}" for point in record["points"] for name in ("results.nc", "report.html")} < names
+    code, out, _ = call("open", "sweep.zip", "--store", "other")
+    assert code == 0
+    assert f"{record['run']}: 2 of 2 points are there" in out
 
 
 def test_overrides_are_told_from_options():

@@ -27,7 +27,7 @@ from rbmflow._checks import InvalidInput
 from rbmflow.cli import main
 from rbmflow.execute import manifest
 from rbmflow.spec import toml_files
-from rbmflow.store import Damaged, Store, hygiene
+from rbmflow.store import Damaged, Store, parcels
 
 CASES = int(os.environ.get("RBMFLOW_FUZZ", "0"))
 FEW = 100
@@ -215,7 +215,7 @@ def test_specs(place):
 
 
 VERBS = ["run", "plan", "step", "status", "show", "report", "store", "cite", "nonsense", ""]
-WORDS = ["ls", "verify", "gc", "export", "import", "--json", "--record", "--watch", "--every", "--workers", "--slurm"]
+WORDS = ["ls", "verify", "gc", "publish", "open", "--json", "--record", "--watch", "--every", "--workers", "--slurm"]
 WORDS += [
     "--step-seconds",
     "--step-memory",
@@ -327,14 +327,14 @@ def resealed(folder):
 def test_artifacts(place, tmp_path):
     store = Store(place / "rbmflow-store")
     artifacts = list(store.artifacts())
-    parcel = tmp_path / "whole.tar"
-    hygiene.pack(store, store.find_run("quick"), parcel)
+    parcel = tmp_path / "whole.zip"
+    parcels.pack(store, store.find_run("quick"), parcel)
     packed = parcel.read_bytes()
     for number, rng in seeds("artifacts"):
         if rng.random() < 0.3:
-            bad, other = tmp_path / "bad.tar", tmp_path / "other"
+            bad, other = tmp_path / "bad.zip", tmp_path / "other"
             bad.write_bytes(mutated_bytes(rng, packed))
-            code, _, err = told("store", "import", str(bad), "--store", str(other))
+            code, _, err = told("open", str(bad), "--store", str(other))
             assert code in (0, 1, 2), number
             assert code == 0 or err, number
             shutil.rmtree(other, ignore_errors=True)

@@ -1,11 +1,11 @@
-"""Care of a store: verify, gc, export and import, with parcels that mean harm."""
+"""Care of a store: verify and gc; and parcels, also those that mean harm."""
 
-import io
+import hashlib
 import json
 import os
 import re
-import tarfile
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ import xarray as xr
 from rbmflow._checks import InvalidInput
 from rbmflow._files import to_json
 from rbmflow.cli import main
-from rbmflow.store import Damaged, Step, Store, hygiene, layout
+from rbmflow.store import Damaged, Step, Store, layout, parcels
 
 DATA = xr.Dataset({"x": ("n", np.arange(9.0))})
 DRAWS = Step("draws", "draws", {"seed": 0})
@@ -164,11 +164,14 @@ def test_a_folder_of_other_things_is_made_no_store(tmp_path):
     assert tree(tmp_path) == {"paper.tex": b"x"}
 
 
-def test_a_parcel_carries_a_run_to_another_store(call, store, tmp_path):
-    parcel = tmp_path / "run.tar"
-    assert call("export", "some", parcel) == (0, f"{parcel}: {RUN}, 2 of 2 artifacts\n", "")
+def test_a_parcel_carries_a_run_to_another_store(store, tmp_path):
+    parcel, again = tmp_path / "run.zip", tmp_path / "again.zip"
+    record = store.find_run(RUN)
+    assert parcels.pack(store, record, parcel, front={"README.md": ("what this is", b"# x")}) == (2, 2)
+    parcels.pack(store, record, again, front={"README.md": ("what this is", b"# x")})
+    assert parcel.read_bytes() == again.read_bytes()
     other = Store(tmp_path / "other")
-    assert hygiene.unpack(other, parcel) == (2, [RUN])
+    assert parcels.unpack(other, parcel) == (RUN, 2, [RUN])
     assert not (other.run_folder(RUN) / "report.html").exists()
     for step in (DRAWS, MACHINE):
         assert tree(other.folder(step)) == tree(store.folder(step))
@@ -176,58 +179,96 @@ def test_a_parcel_carries_a_run_to_another_store(call, store, tmp_path):
     assert other.find_run("some")["run"] == RUN
     assert list((other.path / "work").iterdir()) == []
     before = tree(other.path)
-    assert hygiene.unpack(other, parcel) == (0, [])
+    assert parcels.unpack(other, parcel) == (RUN, 0, [])
     assert tree(other.path) == before
-    assert call("import", parcel)[:2] == (0, "0 artifacts and 0 runs are new here\n")
-    code, _, err = call("export", "some", parcel)
-    assert code == 2
-    assert "it must be a new file, and this one is there" in err
+    with pytest.raises(InvalidInput, match="it must be a new file, and this one is there"):
+        parcels.pack(store, record, parcel)
+
+
+def test_what_programs_are_told_of_a_parcel(store, tmp_path):
+    parcel = tmp_path / "run.zip"
+    parcels.pack(
+        store, store.find_run(RUN), parcel, ["machine"], {"LICENSE": ("the licence", b"free")}, "found", ["A. B."]
+    )
+    with zipfile.ZipFile(parcel) as file:
+        crate = json.loads(file.read("ro-crate-metadata.json"))
+        entities = {entity["@id"]: entity for entity in crate["@graph"]}
+        files = [entity for entity in crate["@graph"] if entity["@type"] == "File"]
+        assert {entity["@id"] for entity in files} | {"ro-crate-metadata.json"} == set(file.namelist())
+        for entity in files:
+            assert hashlib.sha256(file.read(entity["@id"])).hexdigest() == entity["sha256"]
+    assert entities["ro-crate-metadata.json"]["conformsTo"] == {"@id": "https://w3id.org/ro/crate/1.1"}
+    root, action = entities["./"], entities["#run"]
+    assert (root["identifier"], root["description"], root["license"]) == (RUN, "found", {"@id": "LICENSE"})
+    assert entities[root["author"][0]["@id"]]["name"] == "A. B."
+    assert {part["@id"] for part in root["hasPart"]} == {entity["@id"] for entity in files}
+    assert action["object"] == [{"@id": "spec.toml"}]
+    data = f"machine/a_machine-{MACHINE.hash[:8]}.nc"
+    assert {"@id": data} in action["result"]
+    assert entities[data]["encodingFormat"] == "application/netcdf"
+    assert not [name for name in entities if name.startswith("draws")]
 
 
 def test_a_partial_run_is_packed_as_far_as_it_is_there(store, tmp_path):
     store.discard(MACHINE)
-    assert hygiene.pack(store, store.find_run(RUN), tmp_path / "x.tar") == (1, 2)
+    assert parcels.pack(store, store.find_run(RUN), tmp_path / "x.zip") == (1, 2)
     harm(store, DRAWS)
     with pytest.raises(Damaged):
-        hygiene.pack(store, store.find_run(RUN), tmp_path / "y.tar")
-    assert not (tmp_path / "y.tar").exists()
-
-
-def entry(name, content=b"x", kind=tarfile.REGTYPE, link=""):
-    about = tarfile.TarInfo(name)
-    about.size, about.type, about.linkname = len(content), kind, link
-    return about, content
+        parcels.pack(store, store.find_run(RUN), tmp_path / "y.zip")
+    assert not (tmp_path / "y.zip").exists()
 
 
 HASH = "0" * 64
 
 
+def rewritten(
+    source, target, *, name=None, place=None, content=None, drop="", mode=0o100644, packed=False, listed=True
+):
+    """A copy of a parcel with one more file, or without one, and metadata that tell of it; a stranger can make both."""
+    with zipfile.ZipFile(source) as file, zipfile.ZipFile(target, "w") as copy:
+        crate = json.loads(file.read("ro-crate-metadata.json"))
+        for entry in file.infolist():
+            if entry.filename not in ("ro-crate-metadata.json", drop):
+                copy.writestr(entry, file.read(entry))
+        if name is not None:
+            about = zipfile.ZipInfo(name)
+            about.external_attr = mode << 16
+            copy.writestr(about, content, zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED)
+            told = {"@id": name, "@type": "File", "contentSize": str(len(content))}
+            told |= {"sha256": hashlib.sha256(content).hexdigest()} | ({"alternateName": place} if place else {})
+            crate["@graph"] += [told] * listed
+        copy.writestr("ro-crate-metadata.json", json.dumps(crate))
+
+
 @pytest.mark.parametrize(
-    "bad",
+    ("reason", "changed"),
     [
-        entry("../escaped"),
-        entry("/tmp/escaped"),
-        entry(f"artifacts/../../{HASH}/data.nc"),
-        entry(f"artifacts/machine/{HASH}/../../data.nc"),
-        entry(f"artifacts/machine/{HASH}/code.py"),
-        entry("runs/x/spec.toml", b"", tarfile.SYMTYPE, "/etc/passwd"),
-        entry("runs/x/spec.toml", b"", tarfile.LNKTYPE, "/etc/passwd"),
-        entry("runs/x", b"", tarfile.DIRTYPE),
-        entry("runs/x/run.json", b"", tarfile.FIFOTYPE),
-        entry("runs/x/run.json\n"),
-        entry("runs/x/run.json", b"", tarfile.GNUTYPE_SPARSE),
+        ("a parcel has no entry like", {"name": "../escaped", "content": b"x"}),
+        ("a parcel has no entry like", {"name": "/tmp/escaped", "content": b"x"}),
+        ("a parcel has no entry like", {"name": "a/../../escaped", "content": b"x"}),
+        ("a parcel has no entry like", {"name": "a\\b", "content": b"x"}),
+        ("a parcel has no entry like", {"name": ".bashrc", "content": b"x"}),
+        ("a parcel has no entry like", {"name": "link", "content": b"/etc/passwd", "mode": 0o120777}),
+        ("a store has no place", {"name": "x", "content": b"x", "place": "../escaped"}),
+        ("a store has no place", {"name": "x", "content": b"x", "place": f"artifacts/machine/{HASH}/code.py"}),
+        ("a store has no place", {"name": "x", "content": b"x", "place": f"artifacts/../../{HASH}/data.nc"}),
+        ("a store has no place", {"name": "x", "content": b"x", "place": "runs/x/report.html"}),
+        ("a store has no place", {"name": "x", "content": b"x" * 9999, "place": "runs/x/run.json", "packed": True}),
+        ("File exists", {"name": "x", "content": b"x", "place": f"runs/{RUN}/run.json"}),
+        ("is not what its ro-crate-metadata.json lists", {"name": "x", "content": b"x", "listed": False}),
+        ("is not what its ro-crate-metadata.json lists", {"drop": "spec.toml"}),
     ],
-    ids=lambda row: re.sub(r"\W+", "-", row[0].name),
 )
-def test_a_parcel_that_means_harm_changes_nothing(store, tmp_path, bad):
-    parcel = tmp_path / "bad.tar"
-    with tarfile.open(parcel, "w") as file:
-        for about, content in (entry("runs/good/run.json", b"{}"), bad):
-            file.addfile(about, io.BytesIO(content))
+def test_a_parcel_that_means_harm_changes_nothing(store, tmp_path, reason, changed):
+    whole, bad = tmp_path / "whole.zip", tmp_path / "bad.zip"
+    parcels.pack(store, store.find_run(RUN), whole)
+    rewritten(whole, bad, **changed)
     before = tree(tmp_path)
-    with pytest.raises(InvalidInput, match="a parcel has no entry like"):
-        hygiene.unpack(store, parcel)
+    for into in (store, Store(tmp_path / "new" / "other")):
+        with pytest.raises(InvalidInput, match=reason):
+            parcels.unpack(into, bad)
     assert tree(tmp_path) == before
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(
@@ -243,36 +284,37 @@ def test_a_parcel_that_means_harm_changes_nothing(store, tmp_path, bad):
 def test_records_of_strangers_are_read_before_anything_is_taken(store, tmp_path, name, content, reason):
     path = store.run_folder(RUN) / name
     changed = content if isinstance(content, str) else to_json(json.loads(path.read_text()) | content)
-    record, parcel, other = store.find_run(RUN), tmp_path / "run.tar", Store(tmp_path / "other")
+    record, parcel, other = store.find_run(RUN), tmp_path / "run.zip", Store(tmp_path / "other")
     path.write_text(changed)
-    hygiene.pack(store, record, parcel)
+    parcels.pack(store, record, parcel)
     with pytest.raises(InvalidInput, match=re.escape(reason)):
-        hygiene.unpack(other, parcel)
-    assert list(other.artifacts()) == other.runs() == []
+        parcels.unpack(other, parcel)
+    assert not other.path.exists()
 
 
-def test_a_report_in_a_parcel_is_drawn_anew_and_not_taken(call, store, tmp_path, capsys):
-    parcel, other = tmp_path / "run.tar", tmp_path / "other"
-    hygiene.pack(store, store.find_run(RUN), parcel)
-    with tarfile.open(parcel, "a") as file:
-        about, content = entry(f"runs/{RUN}/report.html", b"<script>")
-        file.addfile(about, io.BytesIO(content))
-    assert main(["store", "import", str(parcel), "--store", str(other)]) == 0
-    assert f"{RUN} is taken in without a report" in capsys.readouterr().err
-    assert not (Store(other).run_folder(RUN) / "report.html").exists()
-
-
-@pytest.mark.parametrize("harmed", ["cut", "flip", "no tar"])
-def test_a_damaged_parcel_is_refused_whole(store, tmp_path, harmed):
-    parcel, other = tmp_path / "run.tar", Store(tmp_path / "other")
-    hygiene.pack(store, store.find_run(RUN), parcel)
+@pytest.mark.parametrize("harmed", ["cut", "flip", "no zip", "empty", "missing", "other zip"])
+def test_a_damaged_or_foreign_file_is_refused_in_a_sentence_and_nothing_is_left(store, tmp_path, capsys, harmed):
+    parcel, other = tmp_path / "run.zip", tmp_path / "other"
+    parcels.pack(store, store.find_run(RUN), parcel)
     content = bytearray(parcel.read_bytes())
     if harmed == "flip":
         content[content.index(b"\x89HDF") + 200] ^= 1
-    parcel.write_bytes({"cut": content[: len(content) // 2], "no tar": b"hello" * 500}.get(harmed, content))
-    with pytest.raises(InvalidInput, match=r"nothing was taken|must be a whole parcel"):
-        hygiene.unpack(other, parcel)
-    assert set(tree(other.path)) == {"rbmflow-store.json"}
+    parcel.write_bytes(
+        {"cut": content[: len(content) // 2], "no zip": b"hello" * 500, "empty": b""}.get(harmed, content)
+    )
+    if harmed == "missing":
+        parcel.unlink()
+    if harmed == "other zip":
+        with zipfile.ZipFile(parcel, "w") as file:
+            file.writestr("notes.txt", "x")
+    before = tree(tmp_path)
+    assert main(["open", str(parcel), "--store", str(other)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert re.search(r"nothing was taken|it must be a file that `rbmflow publish` has written", err)
+    assert tree(tmp_path) == before
+    assert not other.exists()
 
 
 def test_a_clock_that_was_set_back_hides_nothing(call, store):

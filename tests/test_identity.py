@@ -19,7 +19,7 @@ from rbmflow.execute.surroundings import about_here, one_thread
 from rbmflow.settings import TypeSettings
 from rbmflow.spec import Spec, parse, parse_sweep, to_toml
 from rbmflow.steps import graph
-from rbmflow.store import Damaged, Step, Store, hygiene
+from rbmflow.store import Damaged, Step, Store, parcels
 from rbmflow.store.expected import KINDS
 
 SPEC = parse(
@@ -269,18 +269,19 @@ FALSE_FILES = {
 def test_a_forged_artifact_with_fresh_checksums_is_refused_at_read_and_import(tmp_path, what):
     store, step = Store(tmp_path / "store"), step_of("draws")
     store.publish(step, drawn(), {})
-    parcel = tmp_path / "parcel.tar"
-    record = {"run": "a-run", "steps": [{"kind": step.kind, "hash": step.hash}]}
+    parcel = tmp_path / "parcel.zip"
+    rows = [{"kind": step.kind, "name": step.name, "hash": step.hash}]
+    record = {"run": "a-run", "started": "2030-01-01T00:00:00+00:00", "steps": rows}
     forge(store, step, FALSE_FILES[what])
-    for look in (store.read, lambda _: hygiene.pack(store, record, parcel)):
+    for look in (store.read, lambda _: parcels.pack(store, record, parcel)):
         with pytest.raises(Damaged):
             look(step)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "read", lambda *_: None)
-        hygiene.pack(store, record, parcel)
+        parcels.pack(store, record, parcel)
     other = Store(tmp_path / "other")
     with pytest.raises(InvalidInput, match="nothing was taken"):
-        hygiene.unpack(other, parcel)
+        parcels.unpack(other, parcel)
     assert list(other.artifacts()) == []
 
 

@@ -1,13 +1,21 @@
 """Studies: what shipped specs say of the papers that they replicate."""
 
+import math
+import re
+from types import SimpleNamespace
+
 import pytest
 
+import synthetic_results
 from rbmflow import spec
 from rbmflow._checks import InvalidInput
+from rbmflow._format import with_error
 from rbmflow._variables import RESULTS
-from rbmflow.claims import CLAIMS
+from rbmflow.claims import CLAIMS, Judgement, Verdict
+from rbmflow.cli import main
 from rbmflow.spec import toml_files
 
+WHERE = {"machine": "V-64", "start": "hot", "thermometer": "energy"}
 STUDY = '\n[study]\nclaims = ["V-to-Tc"]\nfound = "not run yet"\n'
 
 
@@ -53,3 +61,55 @@ def test_what_a_study_cannot_say_is_refused_in_a_sentence(tmp_path, table, told)
         toml_files.read(tmp_path / "own.toml")
     assert str(refused.value).startswith(told)
     assert len(refused.value.problems) == 1
+
+
+def test_a_paper_is_replicated_with_its_numbers_beside_ours(capsys, monkeypatch, tmp_path):
+    results = synthetic_results.results(machines=("V-64", "V-16"), length=4)
+    at = results["end_temperature"].sel(machine="V-64", start="hot", thermometer="energy")
+    error = results["end_error"].sel(machine="V-64", start="hot", thermometer="energy")
+    numbers = {
+        "known": spec.StudyNumber("end_temperature", "end_error", WHERE, float(at - 2 * error), source="abstract"),
+        "with an error": spec.StudyNumber("end_temperature", "end_error", WHERE, 2.5, 0.25, "table 1"),
+        "not known": spec.StudyNumber("end_temperature", "end_error", WHERE),
+        "not one": spec.StudyNumber("end_temperature", "end_error", {"start": "hot"}, 2.5, source="abstract"),
+        "not there": spec.StudyNumber("end_temperature", "end_error", {"machine": "H-64"}, 2.5, source="abstract"),
+    }
+    study = spec.Study(("H-to-hot", "V-to-Tc"), "not run yet", "1234.56789", "A. B.", numbers)
+    judgements = tuple(Judgement(f"V-{n}", "contradicts", f"T* = {n}") for n in range(6))
+    verdicts = [Verdict("V-to-Tc", "It goes to T_c", "", "", "fails", judgements, ())]
+    verdicts.append(Verdict("H-to-hot", "It gets hot", "", "", "not tested", (), ()))
+    run = SimpleNamespace(results=results, verdicts=verdicts)
+    monkeypatch.setattr("rbmflow.spec.toml_files.studies", lambda: {"quick": study})
+    monkeypatch.setattr("rbmflow.cli.studying.run_of", lambda arguments: (0, {"run": arguments.spec}))
+    monkeypatch.setattr("rbmflow.cli.studying.opened", lambda record, store: run)
+    assert main(["replicate", "arXiv:1234.56789", "--store", str(tmp_path / "store")]) == 0
+    out = capsys.readouterr().out
+    cells = [[cell.strip() for cell in line.split("│")[1:5]] for line in out.splitlines() if "│" in line]
+    rows = {name: rest for name, *rest in cells}
+    ours = with_error(float(at), float(error))
+    assert rows["known"] == [f"{float(at - 2 * error):.6g} (abstract)", ours, "+2.0 errors"]
+    apart = (float(at) - 2.5) / math.hypot(float(error), 0.25)
+    assert rows["with an error"] == ["2.50(25) (table 1)", ours, f"{apart:+.1f} errors"]
+    assert rows["not known"] == ["not known", ours, ""]
+    assert rows["not one"][1:] == rows["not there"][1:] == ["no reading", ""]
+    lines = out.splitlines()
+    assert lines.index("NOT TESTED: It gets hot (H-to-hot)") < lines.index("FAILS: It goes to T_c (V-to-Tc)")
+    assert "  against: V-0: T* = 0" in lines
+    assert "  against: 2 more" in lines
+    assert main(["replicate", "--list"]) == 0
+    assert capsys.readouterr().out == "1234.56789  quick: A. B.\n"
+    for words in (["1801.07172"], []):
+        assert main(["replicate", *words]) == 2
+        assert "it must be one of 1234.56789; `rbmflow studies` tells" in capsys.readouterr().err
+
+
+def test_studies_are_listed_with_what_they_cost_here(capsys, monkeypatch, tmp_path):
+    study = spec.Study(("V-to-Tc",), "not run yet", "1234.56789", "A. B.")
+    monkeypatch.setattr("rbmflow.spec.toml_files.studies", lambda: {"quick": study})
+    assert main(["studies", "--store", str(tmp_path / "store")]) == 0
+    title, claim, cost, found = capsys.readouterr().out.splitlines()
+    assert title == "quick: A. B., arXiv:1234.56789"
+    assert claim == f"  claim: {CLAIMS['V-to-Tc'].words} (V-to-Tc)"
+    assert re.fullmatch(r"  costs here: \d+ (s|min) on \d+ workers?, [\d.]+ [kMG]?B of disk", cost)
+    assert found == "  found: not run yet"
+    assert not (tmp_path / "store").exists()

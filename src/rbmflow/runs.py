@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow.execute import manifest, recording
 from rbmflow.settings import start_label
-from rbmflow.store import Address, Damaged, Step, Store, ancestry, hygiene
+from rbmflow.store import Address, Damaged, Step, Store, ancestry, parcels
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -87,7 +87,7 @@ def open(what: str | os.PathLike[str] = "quick", store: str | os.PathLike[str] =
     ----------
     what
         The name of its spec (the newest run of that name), its id or the beginning of one; the path of its folder; or
-        that of a file written by `rbmflow store export`, which is verified first.
+        that of a zip written by `rbmflow publish`, which is verified first.
     store
         Folder of results, where a name or an id is looked for.
 
@@ -106,9 +106,7 @@ def open(what: str | os.PathLike[str] = "quick", store: str | os.PathLike[str] =
     if path.is_file():
         folder = tempfile.TemporaryDirectory(prefix="rbmflow-")
         there = Store(Path(folder.name) / "store")
-        _, runs = hygiene.unpack(there, path)
-        inside = {point["run"] for run in runs for point in there.read_run(run).get("points", ())}
-        return opened(there.read_run(next(run for run in runs if run not in inside)), there, folder)
+        return opened(there.find_run(parcels.unpack(there, path).run), there, folder)
     if path.is_dir() and path.parent.name == "runs":
         there = Store(path.parent.parent)
         return opened(there.find_run(path.name), there)
@@ -142,6 +140,17 @@ class _Opened:
 
     def _gathered(self) -> xr.Dataset:
         raise NotImplementedError
+
+    @functools.cached_property
+    def verdicts(self) -> list[Verdict]:
+        """What its machines say of every claim."""
+        from rbmflow.claims import verdicts
+
+        return verdicts(*self._of_points())
+
+    def _of_points(self) -> list[xr.Dataset]:
+        """Results of the run, or of the points of the sweep that are there."""
+        return [self.results]
 
     def plot(self, figure: str = "", *, width: str = "page", **chosen: Any) -> Figure:
         """Draw a figure of the report by its name, of all machines or of what is chosen.
@@ -178,13 +187,6 @@ class Run(_Opened):
 
     def _gathered(self) -> xr.Dataset:
         return results_of(self.record, self.store)
-
-    @functools.cached_property
-    def verdicts(self) -> list[Verdict]:
-        """What its machines say of every claim."""
-        from rbmflow.claims import verdicts
-
-        return verdicts(self.results)
 
     @functools.cached_property
     def draws(self) -> Draws:
@@ -242,7 +244,9 @@ class Run(_Opened):
         try:
             return self.store.read(step)
         except Damaged as damage:
-            allowed = f"it must be in the store or the file ({damage.reason})"
+            gone = "it is not, and `rbmflow run` computes it; `rbmflow publish --flows` puts flows into a zip"
+            reason = gone if self.store.state(step) == "missing" else damage.reason
+            allowed = f"it must be in the store or the zip: {reason}"
             raise InvalidInput(Problem(told, self.name, allowed)) from damage
 
 
@@ -255,6 +259,9 @@ class Sweep(_Opened):
     def points(self) -> tuple[Standing, ...]:
         """Every point, with the values of the swept fields and what of it is there."""
         return tuple(points_of(self.record, self.store))
+
+    def _of_points(self) -> list[xr.Dataset]:
+        return [point.results for point in self.points if point.results is not None]
 
     def _gathered(self) -> xr.Dataset:
         there = [(point.values, point.results) for point in self.points if point.results is not None]
@@ -288,9 +295,15 @@ def side_by_side(values: Sequence[Mapping[str, Any]], results: Sequence[xr.Datas
             one = one.assign_coords(machine=("machine", one["machine_type"].values, one["machine"].attrs))
         # Axes of other lengths can be joined where their entries are counted.
         rows.append(one.assign_coords({axis: np.arange(n) for axis, n in one.sizes.items() if axis not in one.indexes}))
-    counted = [axis for axis in rows[0].indexes if axis not in results[0].indexes]
-    asked = {"join": "outer", "combine_attrs": "drop_conflicts", "coords": "different", "compat": "equals"}
-    whole = xr.concat(rows, "point", data_vars="all", **asked).drop_vars(counted)  # pyright: ignore
+    counted = {axis for row, one in zip(rows, results, strict=True) for axis in set(row.indexes) - set(one.indexes)}
+    coordinates = dict.fromkeys(name for one in rows for name in one.coords if name not in one.indexes)
+    apart = [
+        name for name in coordinates if not all(name in one and one[name].equals(rows[0].get(name)) for one in rows)
+    ]
+    # As variables, since xarray tells no coordinates apart that a point may lack.
+    rows = [one.reset_coords([name for name in apart if name in one]) for one in rows]
+    asked = {"join": "outer", "combine_attrs": "drop_conflicts", "coords": "minimal", "compat": "override"}
+    whole = xr.concat(rows, "point", data_vars="all", **asked).drop_vars(counted).set_coords(apart)  # pyright: ignore
     meanings = {field.name: field.meaning for field in fields()}
     axes, count = [], 1
     for field in values[0]:

@@ -136,7 +136,11 @@ _argument: Callable[..., _Argument] = partial(methodcaller, "add_argument")
 _STORE = _argument("--store", default="rbmflow-store", metavar="DIR", help="folder of results (default: %(default)s)")
 _SPEC = _argument("spec", nargs="?", default="quick", metavar="SPEC", help="a shipped spec or a TOML file (quick)")
 _RUN = _argument("run", metavar="RUN", help="id of a run, its beginning, or the name of its spec (the latest)")
-_FILE = _argument("file", metavar="FILE", help="the tar file")
+_FILE = _argument("file", metavar="FILE", help="the zip file")
+_FLOWS = _argument("--flows", action="store_true", help="put in everything that is there, flows too")
+_OUTPUT = _argument("-o", "--output", metavar="FILE", help="the new file (default: RUN.zip)")
+_AUTHOR = _argument("--author", action="append", dest="authors", metavar="NAME", help="may be given several times")
+_LICENCE = _argument("--licence", metavar="FILE", help="text of the licence (default: that of rbmflow, MIT)")
 _WITH = _argument(
     "--with",
     action="append",
@@ -161,14 +165,19 @@ _FORMAT = _argument("--format", choices=("pdf", "svg", "png"), default="pdf", he
 _LATEX = _argument("--latex", metavar="DIR", help="write its tables for LaTeX, and a macro for each number")
 _WIDTH = _argument("--width", choices=("page", "column"), default="page", help="a column of a journal is 8.6 cm")
 _NAMED = _argument("spec", metavar="NAME", help="name of a shipped spec")
+_PAPER = _argument("paper", nargs="?", metavar="ARXIV", help="arXiv number of the paper, such as 2006.10176")
+_LIST = _argument("--list", action="store_true", help="list the papers that there are studies of")
 _DELETE = _argument("--delete", action="store_true", help="take it away")
 _OLDER = _argument("--older-than", type=float, default=1.0, metavar="DAYS", help="leave younger (default: %(default)g)")
+
+_COMPUTING = (_WITH, _WORKERS, _SLURM, _DASK, _SECONDS, _MEMORY)
+"""Arguments of commands that compute runs."""
 
 _COMMANDS: dict[str, tuple[str, str, tuple[_Argument, ...]]] = {
     "run": (
         "running.run",
         "compute what a spec asks for, as far as it is not there yet, and write its report",
-        (_SPEC, _WITH, _WORKERS, _SLURM, _DASK, _SECONDS, _MEMORY),
+        (_SPEC, *_COMPUTING),
     ),
     "plan": ("running.plan", "tell what `run` would compute, and write nothing", (_SPEC, _WITH, _RECORD)),
     "step": ("running.step", "compute one step of a recorded run here; its parents must be there", (_HASH, _WITH)),
@@ -179,14 +188,24 @@ _COMMANDS: dict[str, tuple[str, str, tuple[_Argument, ...]]] = {
         "write the HTML report of a run anew, or its figures or tables as files, and print where",
         (_RUN, _WITH, _FIGURES, _FORMAT, _WIDTH, _LATEX),
     ),
+    "publish": (
+        "publishing.publish",
+        "make one zip of a run: README, citation, licence, report, results, machines, all checksums",
+        (_RUN, _WITH, _FLOWS, _OUTPUT, _AUTHOR, _LICENCE),
+    ),
+    "open": ("publishing.take_in", "verify such a zip, take it into the store, and show it", (_FILE,)),
     "specs": ("specimens.names", "list the specs that come with the package", ()),
     "spec": ("specimens.text", "print one of them, to be changed and run", (_NAMED,)),
-    "store": ("", "list, verify, clean, export and import artifacts", ()),
+    "studies": ("studying.studies", "list the shipped studies: paper, claims, cost here, and what was found", ()),
+    "replicate": (
+        "studying.replicate",
+        "run the shipped study of a paper, and hold its numbers and claims against what comes out",
+        (_PAPER, _LIST, *_COMPUTING),
+    ),
+    "store": ("", "list, verify and clean artifacts", ()),
     "store ls": ("storing.ls", "list how much there is of each kind, or every artifact of one", (_KIND,)),
     "store verify": ("storing.verify", "check the checksums of everything and name what is damaged", ()),
     "store gc": ("storing.gc", "name what no run needs", (_DELETE, _OLDER)),
-    "store export": ("storing.export", "write a run with its artifacts to one tar file", (_RUN, _FILE)),
-    "store import": ("storing.take_in", "take in the runs and artifacts of such a file, once verified", (_FILE,)),
     "doctor": ("installation.doctor", "check this installation against known numbers", ()),
     "cite": ("installation.cite", "print BibTeX entries of this package and of the work it starts from", ()),
 }

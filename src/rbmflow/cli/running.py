@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Column, Table
 
@@ -39,19 +39,24 @@ _RUNS_OF_PACE = 3
 
 def run(arguments: argparse.Namespace) -> int:
     """Compute what is missing, what points of a sweep share once; write the reports, print where the flows end."""
+    return run_of(arguments)[0]
+
+
+def run_of(arguments: argparse.Namespace) -> tuple[int, dict[str, Any]]:
+    """Do what `run` does; the exit code, and the record of the run."""
     with _workers(arguments) as workers:
         if workers == 1:
             execute.compute_in_one_thread()
         return _run(arguments, workers)
 
 
-def _run(arguments: argparse.Namespace, workers: int | execute.Slurm | execute.Executor) -> int:
+def _run(arguments: argparse.Namespace, workers: int | execute.Slurm | execute.Executor) -> tuple[int, dict[str, Any]]:
     from rbmflow.cli.pages import write_page
     from rbmflow.cli.watching import Watch
 
     started, clock = datetime.now(UTC), time.perf_counter()
     limits = execute.Limits(arguments.step_seconds, arguments.step_memory)
-    sweep, graphs, steps = _asked(arguments)
+    sweep, graphs, steps = asked(arguments)
     store = Store(arguments.store)
     refuse_what_does_not_fit(sweep, graphs, store, elsewhere=not isinstance(workers, int))
     store.prepare()
@@ -84,7 +89,7 @@ def _run(arguments: argparse.Namespace, workers: int | execute.Slurm | execute.E
     print(f"{record['run']}: {done}, {time.perf_counter() - clock:.1f} s")
     if filled(page):
         print(plain(page))
-    return 1 if failure else 0
+    return 1 if failure else 0, record
 
 
 @contextlib.contextmanager
@@ -109,7 +114,7 @@ def _workers(arguments: argparse.Namespace) -> Iterator[int | execute.Slurm | ex
         yield workers
 
 
-def _asked(arguments: argparse.Namespace) -> tuple[Sweep, list[Sequence[Step]], list[Step]]:
+def asked(arguments: argparse.Namespace) -> tuple[Sweep, list[Sequence[Step]], list[Step]]:
     """Return the sweep that was asked for, mostly of one point, the steps of each point, and all of them once."""
     from rbmflow import spec, steps
 
@@ -131,7 +136,7 @@ def refuse_equal(sweep: Sweep, graphs: Sequence[Sequence[Step]]) -> None:
 
 def plan(arguments: argparse.Namespace) -> int:
     """Tell what `run` would compute, and whether it fits this machine."""
-    sweep, graphs, steps = _asked(arguments)
+    sweep, graphs, steps = asked(arguments)
     store = Store(arguments.store)
     # From one look at the folders: most steps of a large plan are missing.
     known = {found.hash for found in (*store.artifacts(), *store.running())}
@@ -148,7 +153,9 @@ def plan(arguments: argparse.Namespace) -> int:
     if not sweep.single:
         print(f"sweep of {len(sweep.points)} points; steps that they share are computed once")
     if wanted:
-        _print_estimate(wanted, sweep, graphs, store)
+        pace = pace_of(store)
+        print(f"estimate: {told_cost(wanted, sweep, graphs, store, pace)}")
+        print(f"  by the work in the settings, at {pace:.2g} times the seconds of the machine that was measured")
     for step in wanted[:_MOST_NAMES]:
         print(f"to compute: {step.name}{' (under way)' if states[step] == 'running' else ''}")
     if len(wanted) > _MOST_NAMES:
@@ -164,18 +171,17 @@ def plan(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _print_estimate(wanted: Sequence[Step], sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store) -> None:
-    """Tell what the steps to be computed will take by their work, at the pace of the latest runs here."""
-    workers, costs, pace = default_workers(), estimate.costs((step.kind for step in wanted), store), _pace(store)
+def told_cost(wanted: Sequence[Step], sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, pace: float) -> str:
+    """Say what the steps to be computed will take by their work, at the pace of the latest runs here."""
+    workers, costs = default_workers(), estimate.costs((step.kind for step in wanted), store)
     specs = (point.spec for point in sweep.points)
     seconds = {step: pace * each for step, each in estimate.modelled(zip(specs, graphs, strict=True)).items()}
     took = estimate.told_duration(estimate.makespan(wanted, seconds, workers))
     size = estimate.told_size(sum(costs[step.kind].size for step in wanted))
-    print(f"estimate: {took} on {workers} worker{'s' if workers > 1 else ''}, {size} of disk")
-    print(f"  by the work in the settings, at {pace:.2g} times the seconds of the machine that was measured")
+    return f"{took} on {workers} worker{'s' if workers > 1 else ''}, {size} of disk"
 
 
-def _pace(store: Store) -> float:
+def pace_of(store: Store) -> float:
     """How many times as long as on the machine that was measured the steps of the latest finished runs took here."""
     from rbmflow import spec, steps
 

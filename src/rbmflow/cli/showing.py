@@ -20,17 +20,23 @@ def show(arguments: argparse.Namespace) -> int:
     store = Store(arguments.store)
     record = store.find_run(arguments.run)
     bring(arguments.files, record, store)
+    show_record(record, store, arguments.json)
+    return 0
+
+
+def show_record(record: dict[str, Any], store: Store, as_json: bool = False) -> None:
+    """Print the numbers of a run, or of a sweep, by its record."""
     if "points" in record:
-        return _show_sweep(record, store, arguments.json)
+        _show_sweep(record, store, as_json)
+        return
     numbers = numbers_of(record, store)
-    if arguments.json:
+    if as_json:
         print(json.dumps(numbers["summary"], indent=1, allow_nan=False))
-        return 0
+        return
     print(f"{record['run']}, started {record['started']}, {record.get('compute_seconds', 0):.0f} s of computing")
     for name, value in numbers["summary"]["references"].items():
         print(plain(f"{name.replace('_', ' ')}: {f'{value:.4f}' if isinstance(value, float) else value}"))
     print_ends(numbers)
-    return 0
 
 
 def print_ends(numbers: Numbers) -> None:
@@ -50,7 +56,7 @@ def _table(header: Sequence[str], *rows: Sequence[str]) -> Table:
     return table
 
 
-def _show_sweep(record: dict[str, Any], store: Store, as_json: bool) -> int:
+def _show_sweep(record: dict[str, Any], store: Store, as_json: bool) -> None:
     """Print the numbers of the points that are there, and what is missing of the others."""
     from rbmflow import report
 
@@ -61,9 +67,8 @@ def _show_sweep(record: dict[str, Any], store: Store, as_json: bool) -> int:
             if point.results is not None:
                 row["numbers"] = report.summary(point.results, point.record)
         print(json.dumps({"run": record["run"], "points": rows}, indent=1, allow_nan=False))
-        return 0
+        return
     print_points(record, points)
-    return 0
 
 
 def print_points(record: dict[str, Any], points: Sequence[Standing]) -> None:

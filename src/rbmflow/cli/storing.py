@@ -1,14 +1,11 @@
-"""Care of a store in a shell: `rbmflow store ls`, `verify`, `gc`, `export`, `import`."""
+"""Care of a store in a shell: `rbmflow store ls`, `verify`, `gc`."""
 
 import argparse
-import sys
 from collections import Counter
-from pathlib import Path
 
 from rich.table import Table
 
-from rbmflow._checks import InvalidInput, Problem, Problems, plain
-from rbmflow.cli.pages import write_page
+from rbmflow._checks import Problems, plain
 from rbmflow.cli.telling import cell, console
 from rbmflow.execute.estimate import told_duration, told_size
 from rbmflow.store import Address, Damaged, Store, Unreachable, hygiene, layout
@@ -77,35 +74,3 @@ def gc(arguments: argparse.Namespace) -> int:
     ending = "gone" if arguments.delete else "that no run needs; --delete takes them away"
     print(f"{count} files and folders, {told_size(size)}, {ending}")
     return 1 if left else 0
-
-
-def export(arguments: argparse.Namespace) -> int:
-    """Write a run with its artifacts to one file."""
-    store = Store(arguments.store)
-    record = store.find_run(arguments.run)
-    try:
-        there, steps = hygiene.pack(store, record, Path(arguments.file))
-    except Damaged as damage:
-        print(plain(f"{damage}; `rbmflow run` computes it anew"), file=sys.stderr)
-        return 1
-    print(plain(f"{arguments.file}: {record['run']}, {there} of {steps} artifacts"))
-    return 0
-
-
-def take_in(arguments: argparse.Namespace) -> int:
-    """Take in the runs and artifacts of such a file."""
-    parcel = Path(arguments.file)
-    if not parcel.is_file():
-        raise InvalidInput(Problem("file", arguments.file, "it must be a file that `rbmflow store export` has written"))
-    store = Store(arguments.store)
-    artifacts, runs = hygiene.unpack(store, parcel)
-    print(f"{artifacts} artifacts and {len(runs)} runs are new here")
-    records = [store.read_run(run) for run in runs]
-    inside = {point["run"] for record in records for point in record.get("points", ())}
-    for record in records:
-        if record["run"] not in inside:
-            try:
-                print(plain(write_page(record, store)))
-            except Exception as error:  # Labels and numbers of strangers may break any figure.
-                print(plain(f"{record['run']} is taken in without a report: {error}"), file=sys.stderr)
-    return 0

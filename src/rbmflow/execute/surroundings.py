@@ -33,9 +33,12 @@ _PINNED = {
 
 _ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
 
+_MOVING = ("JAX_", "XLA_", "TF_XLA_", "TF_CUDNN_", "TF_DETERMINISTIC_", "TF_ENABLE_ONEDNN_")
+"""How variables begin that JAX and XLA read; others with TF_ are Terraform's, whose values may be secrets."""
+
 _HARMLESS = re.compile(
     r"JAX_(PLATFORMS|COMPILATION_CACHE_.*|PERSISTENT_CACHE_.*|ENABLE_COMPILATION_CACHE|LOG_.*|TRACEBACK_.*)"
-    r"|XLA_PYTHON_CLIENT_.*|TF_CPP_.*"
+    r"|XLA_PYTHON_CLIENT_.*"
 )
 """Variables of JAX and XLA that decide where programs and memory are, and no number; the device is told anyhow."""
 
@@ -160,7 +163,7 @@ def own_flags() -> dict[str, str]:
             told = "it must not ask for fast mathematics, which gives other numbers under the same hashes"
             Problems.only(not fast, name, value, told)
             value = " ".join(dict.fromkeys(flags))
-        elif not name.startswith(("JAX_", "XLA_", "TF_")) or name in _PINNED or _HARMLESS.fullmatch(name):
+        elif not name.startswith(_MOVING) or name in _PINNED or _HARMLESS.fullmatch(name):
             continue
         if value:
             found[name] = value

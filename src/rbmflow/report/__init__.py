@@ -2,6 +2,7 @@
 
 from rbmflow.report.document import render, write
 from rbmflow.report.illustrations import Drawing, draw_all, plots_of, sayings
+from rbmflow.report.paper_numbers import numbers_table
 from rbmflow.report.summary import flags, summary
 from rbmflow.report.sweep_page import sweep_table, write_sweep
 from rbmflow.report.tables import ends_table
@@ -13,6 +14,7 @@ __all__ = [
     "ends_table",
     "flags",
     "latex",
+    "numbers_table",
     "plots_of",
     "render",
     "sayings",

@@ -1,29 +1,19 @@
-"""Care of a store: whether everything in it is whole, what nobody needs, and parcels from store to store."""
+"""Care of a store: whether everything in it is whole, and what nobody needs."""
 
 import errno
 import itertools
 import math
-import os
 import re
-import shutil
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rbmflow._checks import InvalidInput, Problem, Problems
-from rbmflow._files import make_folder, replacing, unused
+from rbmflow._files import unused
 from rbmflow.store import layout
 from rbmflow.store.artifacts import STALE_AFTER, Damaged, Store
-from rbmflow.store.records import HASH, KIND, RUN, ManifestRow, parse_record
+from rbmflow.store.records import HASH
 from rbmflow.store.step import Address
-
-_ENTRY = re.compile(
-    rf"artifacts/{KIND.pattern}/{HASH.pattern}/(data\.nc|provenance\.json|{layout.CHECKSUMS})"
-    rf"|runs/{RUN.pattern}/(spec\.toml|run\.json|steps\.jsonl|(?P<page>report\.html|table\.csv))"
-)
-"""The only names that a parcel holds, the pages those of earlier versions alone, which are passed over: they are drawn
-anew, for a page can say anything."""
 
 DAY = 86_400.0
 
@@ -106,110 +96,6 @@ def remove(found: Waste) -> None:
             raise
         away = found.path
     layout.remove(away)
-
-
-def pack(store: Store, record: dict[str, Any], parcel: Path) -> tuple[int, int]:
-    """Write a run by its record, or a sweep with the runs of its points, and its artifacts to one new tar file.
-
-    Returns the number of artifacts that were packed, and of steps of the run; raises `Damaged` if one of them is.
-    """
-    Problems.only(not parcel.exists(), "file", str(parcel), "it must be a new file, and this one is there")
-    artifacts = [Address(row["kind"], row["hash"]) for row in record["steps"]]
-    there = [artifact for artifact in artifacts if os.path.lexists(store.folder(artifact))]
-    runs = [record["run"], *(point["run"] for point in record.get("points", ()))]
-    folders = [store.folder(artifact) for artifact in there] + [store.run_folder(run) for run in runs]
-    for artifact in there:
-        store.read(artifact)
-    try:
-        with replacing(parcel) as draft, tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as file:
-            for path in sorted(path for folder in folders for path in folder.glob("*")):
-                name = path.relative_to(store.path).as_posix()
-                if (known := _ENTRY.fullmatch(name)) and not known["page"]:
-                    file.add(path, name, recursive=False, filter=_anonymous)
-    except OSError as error:
-        raise InvalidInput(Problem("file", str(parcel), f"it cannot be written ({error.strerror})")) from error
-    return len(there), len(artifacts)
-
-
-def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Leave out who owns a file here; it is of no use elsewhere."""
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = ""
-    return entry
-
-
-def unpack(store: Store, parcel: Path) -> tuple[int, list[str]]:
-    """Take the artifacts and runs of a parcel of `pack`; what is there already, and any report, stays as it is.
-
-    Everything is verified before anything is taken. Returns how many artifacts were new here, and the ids of such runs.
-    """
-    store.prepare()
-    stage = unused(store.path / "work" / "import")
-    make_folder(stage)
-    try:
-        _extract(parcel, stage)
-        staged = Store(stage)
-        artifacts = list(staged.artifacts())
-        for artifact in artifacts:
-            staged.read(artifact)
-        _check_records(staged, parcel)
-        runs = [path.name for path in sorted(stage.glob("runs/*"))]
-        folders = [(staged.folder(artifact), store.folder(artifact)) for artifact in artifacts]
-        taken = sum(_adopt(*pair) for pair in folders)
-        return taken, [run for run in runs if _adopt(staged.run_folder(run), store.run_folder(run))]
-    except Damaged as damage:
-        raise InvalidInput(Problem("file", str(parcel), f"{damage}; nothing was taken")) from damage
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def _check_records(staged: Store, parcel: Path) -> None:
-    """Refuse a parcel with a record that does not read as we write it, or a run whose files do not belong together."""
-    faults = list(map(str, staged.unreadable_runs()))
-    for record in staged.runs():
-        folder = staged.run_folder(record["run"])
-        try:
-            if record.get("spec_toml", "") != (folder / "spec.toml").read_text("utf-8"):
-                raise ValueError("spec.toml is not that of run.json")
-            for line in (folder / "steps.jsonl").read_text("utf-8").splitlines():
-                parse_record(ManifestRow, line)
-        except (OSError, ValueError) as error:
-            faults.append(f"{record['run']}: {error.strerror if isinstance(error, OSError) else error}")
-    told = f"its records must be whole ({', '.join(faults[:1])}); nothing was taken"
-    Problems.only(not faults, "file", str(parcel), told)
-
-
-def _extract(parcel: Path, stage: Path) -> None:
-    """Write the files of a parcel; names that are no artifact's and no run's are refused, so none leads elsewhere."""
-    try:
-        size = parcel.stat().st_size
-        with tarfile.open(parcel, "r:") as file:
-            for entry in file:
-                # A sparse entry of kilobytes may stand for a file of terabytes.
-                plain_file = entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not entry.issparse()
-                known = _ENTRY.fullmatch(entry.name) if plain_file and 0 <= entry.size <= size else None
-                if known is None:
-                    raise InvalidInput(Problem("file", str(parcel), f"a parcel has no entry like {entry.name!r}"))
-                if not known["page"]:
-                    file.extract(entry, stage, set_attrs=False, filter="data")
-    except InvalidInput:
-        raise
-    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        told = f"it must be a whole parcel of `store export`: {error}"
-        raise InvalidInput(Problem("file", str(parcel), told)) from error
-    except OSError as error:
-        raise InvalidInput(Problem("file", str(parcel), f"it cannot be taken in ({error.strerror})")) from error
-
-
-def _adopt(staged: Path, folder: Path) -> bool:
-    layout.sync_all(staged)
-    try:
-        layout.relocate(staged, folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
-        return False
-    return True
 
 
 def _changed(path: Path) -> float:
