@@ -139,9 +139,12 @@ def test_weights_and_temperatures_travel_as_they_are(live):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"model": {"kind": "potts", "q": 3}}, "no machine runs in this page, since it starts from configurations of"),
-        ({"machine": {"kind": "autoencoder"}}, "it iterates machines of kind rbm alone, not autoencoder"),
-        ({"flow": {"halves": "mean-field"}}, "its Gibbs steps sample both layers, not mean-field"),
+        ({"model": {"kind": "potts", "q": 3}}, "no machine runs in this page: it has starts of ferromagnetic"),
+        (
+            {"machine": {"kind": "autoencoder"}},
+            "V-64 does not run in this page: it is of kind autoencoder, not rbm",
+        ),
+        ({"flow": {"halves": "mean-field"}}, "the flows of this run are mean-field"),
         ({"machine": {"hidden": 4096}}, "the machine V-4096 does not run in this page: it has 409600 weights"),
         ({}, "the machine V-64 does not run in this page: it was taken away"),
     ],

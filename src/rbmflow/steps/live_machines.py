@@ -30,44 +30,52 @@ def live_of(results: Step, read: Callable[[Step], xr.Dataset]) -> xr.Dataset:
 
     `read` gives the data of the steps that the results build on.
     """
-    model, steps = from_settings(*system(results.settings)), results.parents
-    if unfit := _unfit(model, steps):
-        return xr.Dataset(attrs={"left_out": [f"no machine runs in this page, since {unfit}"]})
-    by_hash = {step.hash: step for step in steps}
+    model, by_hash = from_settings(*system(results.settings)), {step.hash: step for step in results.parents}
+    if unfit := _unfit(model, results.parents):
+        return xr.Dataset(attrs={"left_out": [f"no machine runs in this page: {unfit}"]})
     machines: dict[str, RBM] = {}
     left_out, room = [], MOST
     for row in results.settings["machines"]:
-        step, why = by_hash[row["artifacts"][0]], ""
-        size = math.prod(layers(step.settings).values())
-        if size > min(LARGEST, room):
-            why = f"it has {size} weights; a page carries {LARGEST} of one machine and {MOST} of all"
+        one = _machine_of(by_hash[row["artifacts"][0]], min(LARGEST, room), read)
+        if isinstance(one, RBM):
+            machines[row["label"]] = one
+            room -= one.weights.size
         else:
-            try:
-                machines[row["label"]] = RBM.from_dataset(read(step))
-                room -= size
-            except Damaged as damage:
-                why = damage.reason
-        if row["label"] in machines and not machines[row["label"]].finite:
-            del machines[row["label"]]
-            why = "its training diverged"
-        if why:
-            left_out.append(f"the machine {row['label']} does not run in this page: {why}")
+            left_out.append(f"the machine {row['label']} does not run in this page: {one}")
     if not machines:
         return xr.Dataset(attrs={"left_out": left_out})
-    drawn = (read(step) for step in steps if step.kind == "equilibrium")
-    equilibrium = known(model) or reweighted(MeasuredDraws.from_dataset(next(drawn)))
+    try:
+        drawn = (read(step) for step in results.parents if step.kind == "equilibrium")
+        equilibrium = known(model) or reweighted(MeasuredDraws.from_dataset(next(drawn)))
+    except Damaged as damage:
+        return xr.Dataset(attrs={"left_out": [f"no machine runs in this page: {damage.reason}"]})
     return live_machines(model, machines, equilibrium).assign_attrs(left_out=left_out)
+
+
+def _machine_of(step: Step, most: int, read: Callable[[Step], xr.Dataset]) -> RBM | str:
+    """A machine of at most so many weights, or why it is none that a page iterates."""
+    kind, size = asked(step.settings, MachineSettings).kind, math.prod(layers(step.settings).values())
+    if kind != "rbm":
+        return f"it is of kind {kind}, not rbm"
+    if size > most:
+        return f"it has {size} weights; a page carries {LARGEST} of one machine and {MOST} of all"
+    try:
+        machine = RBM.from_dataset(read(step))
+    except Damaged as damage:
+        return damage.reason
+    return machine if machine.finite else "its training diverged"
 
 
 def _unfit(model: Model, steps: tuple[Step, ...]) -> str:
     """What keeps the machines of a run from being iterated by a page, if anything does."""
     if model.states != (-1, 1) or model.couplings is None or model.ground_states != model.states:
-        return "it starts from configurations of ferromagnetic Ising models without a field alone"
-    kinds = {asked(step.settings, MachineSettings).kind for step in steps if step.kind in ("machine", "learner")}
-    if kinds != {"rbm"}:
-        return f"it iterates machines of kind rbm alone, not {' and '.join(sorted(kinds))}"
+        return "it has starts of ferromagnetic Ising models without a field alone"
     halves = {asked(step.settings, FlowSettings).halves for step in steps if step.kind == "flow"}
-    return "" if halves == {"sampled"} else f"its Gibbs steps sample both layers, not {' and '.join(sorted(halves))}"
+    return (
+        ""
+        if halves == {"sampled"}
+        else f"it samples both layers, and the flows of this run are {' and '.join(sorted(halves))}"
+    )
 
 
 def live_machines(model: Model, machines: Mapping[str, RBM], equilibrium: Equilibrium) -> xr.Dataset:
