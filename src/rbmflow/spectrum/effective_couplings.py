@@ -62,7 +62,7 @@ def effective_couplings(machine: RBM, sites: Numbers) -> Float64[np.ndarray, "*c
     --------
     >>> import numpy as np, rbmflow as rf
     >>> w = np.arccosh(np.exp(2 * 0.4)) / 2  # One hidden unit on a bond of K = 0.4.
-    >>> bond = rf.RBM.from_weights([[w], [w], [0.0]], None, None, units="-1/+1")
+    >>> bond = rf.RBM.from_weights([[w], [w], [0.0]], np.zeros(3), None, units="-1/+1")
     >>> effective_couplings(bond, [[0, 1], [1, 2]]).round(6).tolist()
     [0.4, 0.0]
     """
