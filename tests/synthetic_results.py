@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from rbmflow.figures import against_model
+
 T_C, C_MAX = 2.269185314213022, 2.3445
 ENDS = {"V": 2.42, "H": 4.9, "L": 0.0}
 NULLS = {"V": 2.56, "H": 4.75, "L": 0.0}
@@ -195,6 +197,17 @@ def _along_training(machines, starts):
     return variables | {"update": _labelled("machine checkpoint", np.ones((machines, 1)) * updates)}
 
 
+def _of_one_temperature(machines, seeds):
+    """Thermodynamics and couplings of machines of one temperature each."""
+    found = {}
+    for name, axis, size in (("thermodynamics", "quantity", 6), ("coupling", "cluster", 5)):
+        exact = np.outer(np.linspace(0.5, 0.3, machines), 1 / np.arange(1, size + 1))
+        found[f"{name}_exact"] = _labelled(f"machine {axis}", exact)
+        found[f"{name}_mean"] = _labelled(f"machine {axis}", 0.9 * exact)
+        found[f"{name}_mean_error"] = _labelled(f"machine {axis}", 0.01 * exact if seeds > 1 else np.nan * exact)
+    return found
+
+
 def results(
     machines: Sequence[str] = ("V-64", "V-16", "H-64", "L-64"),
     seeds: int = 3,
@@ -310,6 +323,7 @@ def results(
     in_depth, labels = _weights_in_depth(weights, singular, length, true)
     variables |= in_depth
     variables |= _beyond_temperatures(machines, starts, iterations, length, converged=spread < 0.3, end=end)
+    variables |= _of_one_temperature(len(machines), seeds)
     variables |= {
         "usable_from": _labelled("thermometer", np.full(len(thermometers), finite[0])),
         "usable_to": _labelled("thermometer", np.full(len(thermometers), finite[-1])),
@@ -328,6 +342,7 @@ def results(
             "machine": list(machines),
             "machine_type": ("machine", kinds),
             "hidden_units": ("machine", hidden),
+            "training_temperature": ("machine", 1.8 + 0.4 * np.arange(len(machines))),
             "recipe": ("machine", [json.dumps({"machine.hidden": n, "temperatures": [0.0, np.inf]}) for n in hidden]),
             "artifact": (("machine", "seed"), [[f"{m}, seed {s}" for s in range(seeds)] for m in machines]),
             "seed": np.arange(seeds),
@@ -343,6 +358,8 @@ def results(
             "compared": sorted({0, 1, iterations - 1}),
             "feature": ["energy", "abs_magnetization", "joint"],
             "rule": ["majority", "decimation"],
+            "quantity": list(against_model.QUANTITIES),
+            "cluster": list(against_model.CLUSTERS),
             "side": [4 * length, 2 * length, length],
             "blocked_temperature": [1.8, T_C, 3.0],
         },

@@ -59,6 +59,7 @@ SCIENCE = (
     "training",
     "flow",
     "relaxation",
+    "one_temperature",
     "thermometer",
     "spectrum",
     "convergence",

@@ -28,7 +28,12 @@ SPEC = parse(
         "seeds": 2,
         "lattice": {"length": 4},
         "sampling": {"temperatures": [0.0, 2.0, 4.0, float("inf")], "draws": 50},
-        "types": {"V": {"also_hidden": [4]}, "R": {"weights": "gaussian"}, "M": {"data": "mean-field"}},
+        "types": {
+            "V": {"also_hidden": [4]},
+            "R": {"weights": "gaussian"},
+            "M": {"data": "mean-field"},
+            "warm": {"split": "temperature", "temperatures": [2.0]},
+        },
         "training": {"epochs": 2, "batch": 20},
         "flow": {"chains": 20, "iterations": 8, "starts": ["cold", 2.0], "along_training": True},
         "thermometer": {"draws": 100, "batch": 50},

@@ -126,7 +126,7 @@ def test_toml_gives_the_spec_back(temperatures, infinite, hidden, scale, biases,
         ),
         (
             {"types": {"V": {"minimm": 1.0}}},
-            "section types.V has minimum, maximum, temperatures, data, weights, also_hidden; did you mean types.V.mini",
+            "section types.V has minimum, maximum, temperatures, data, weights, also_hidden, split; did you mean",
         ),
         ({"modle": {}}, "modle = {} is not allowed: there is no such field; a spec has name, seed, seeds, model"),
     ],

@@ -142,7 +142,7 @@ def test_every_kind_states_what_its_data_hold(tiny_run):
     for step in graph(TINY):
         settings = json.loads(to_json(step.settings))
         assert expected_of(step.kind, settings).fault(tiny_run[step.name]) is None, step.name
-    others = {"control", "learner", "renormalization", "equilibrium", "stability"}
+    others = {"control", "learner", "renormalization", "equilibrium", "stability", "thermodynamics", "couplings"}
     assert set(KINDS) == {step.kind for step in graph(TINY)} | others
 
 
@@ -176,6 +176,38 @@ def test_results_put_each_reading_in_its_place(tiny_run):
     singular = results["singular_value"].sel(machine="V-4", seed=1).values
     np.testing.assert_array_equal(singular[:4], tiny_run["spectrum V-4 seed 1"]["singular_value"])
     assert np.isnan(singular[4:]).all()
+
+
+def test_a_type_that_is_split_has_a_machine_of_each_temperature(compute_all):
+    types = {"V": TypeSettings(split="temperature", temperatures=(2.0, 2.5)), "H": TypeSettings(minimum=6.0)}
+    flow = dataclasses.replace(TINY.flow, starts=("hot",), along_training=False)
+    spec = dataclasses.replace(TINY, seeds=1, types=types, flow=flow)
+    made = compute_all(spec)
+    for step in graph(spec):
+        assert expected_of(step.kind, json.loads(to_json(step.settings))).fault(made[step.name]) is None, step.name
+    results = described(made["results"], RESULTS)
+    assert results["machine"].values.tolist() == ["V-8 at 2", "V-8 at 2.5", "H-8"]
+    assert results["machine_type"].values.tolist() == ["V", "V", "H"]
+    np.testing.assert_array_equal(results["training_temperature"], [2.0, 2.5, math.nan])
+    energy = results.sel(quantity="energy")
+    np.testing.assert_allclose(energy["thermodynamics_exact"][:2], exact.energy(rf.ising(rf.square(4)), [2.0, 2.5]))
+    assert np.isnan(energy["thermodynamics_mean"].sel(machine="H-8"))
+    bonds = results.sel(cluster="bond")
+    np.testing.assert_allclose(bonds["coupling_exact"][:2], [0.5, 0.4])
+    machine = rf.RBM.from_dataset(made["machine V-8 at 2 seed 0"])
+    mean = rf.effective_couplings(machine, [[0, 1]])
+    assert abs(bonds["coupling"][0, 0] - mean[0]) < 10 * bonds["coupling_scatter"][0, 0]
+    for name in ("thermodynamics", "couplings"):
+        assert figures.FIGURES[name](results).axes
+
+
+def test_a_split_type_learns_from_one_temperature_at_a_time():
+    one = dataclasses.replace(TINY, types={"V": TypeSettings(split="temperature")})
+    drawn = {step.name: step.settings["temperatures"] for step in graph(one) if step.kind == "machine"}
+    assert drawn["machine V-8 at inf seed 0"] == (math.inf,)
+    assert sum(step.kind == "thermodynamics" for step in graph(one)) == 3 * TINY.seeds
+    with pytest.raises(InvalidInput, match=r"training.batch = 61 .* at most 60"):
+        dataclasses.replace(one, training=dataclasses.replace(TINY.training, batch=61))
 
 
 def test_results_hold_the_weights_of_every_machine(tiny_run):
@@ -228,7 +260,8 @@ def test_flows_of_every_checkpoint_end_where_those_of_its_machine_do(tiny_run):
 
 def test_every_variable_of_the_results_and_of_a_study_is_declared(tiny_run):
     results = tiny_run["results"]
-    optional = {name for name in RESULTS if name.startswith("blocked_")} | {"rule", "side"}
+    others = ("blocked_", "thermodynamics", "coupling")
+    optional = {name for name in RESULTS if name.startswith(others)} | {"rule", "side", "quantity", "cluster"}
     assert set(results.variables) == set(RESULTS) - optional
     for dataset, declared in ((results, RESULTS), (study(machines_of(results)), STUDY)):
         for name, variable in dataset.variables.items():

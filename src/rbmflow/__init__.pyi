@@ -42,6 +42,7 @@ from .maps import (
 from .measurements import Measurements as Measurements, observe as observe
 from .model import Model as Model
 from .observables import Observable as Observable, observable as observable
+from .one_temperature import thermodynamics as thermodynamics
 from .rbm import RBM as RBM
 from .renormalization import (
     Operator as Operator,

@@ -16,6 +16,7 @@ type OptimiserName = Literal["sgd", "momentum", "adam"]
 type ScheduleName = Literal["constant", "linear", "cosine"]
 type HalvesName = Literal["sampled", "mean-hidden", "mean-field"]
 type OutputName = Literal["sampled", "rounded", "mean"]
+type SplitName = Literal["none", "temperature"]
 type ModelName = Literal["ising", "potts", "clock", "blume-capel"]
 type LatticeName = Literal["square", "chain", "triangular", "honeycomb", "kagome", "cubic", "hypercubic"]
 type MethodName = Literal[
@@ -310,6 +311,8 @@ class TypeSettings(Settings):
     of an extension."""
     also_hidden: tuple[int, ...] = checked((), Problems.wholes, 1, MOST_HIDDEN)
     """Further numbers of hidden units; one more machine of this type for each."""
+    split: SplitName = checked("none", Problems.one_of, get_args(SplitName.__value__))
+    """"temperature" makes one machine of each training temperature, and "none" one of all."""
 
     def compare(self, problems: Problems) -> None:
         """Note what does not fit."""

@@ -50,8 +50,8 @@ def needs(spec: Spec) -> dict[str, Need]:
     sites, grid = spec.lattice.sites, len(spec.sampling.temperatures)
     flow, training, blocks, neural = spec.flow, spec.training, spec.renormalization, spec.thermometer
     drawn = float(sites * grid * spec.sampling.draws)
-    learnt = max(len(spec.type_temperatures(name)) for name in spec.types) * spec.sampling.draws
-    hidden = max(max(spec.hidden_units(name)) for name in spec.types)
+    learnt = max(len(one.temperatures) for one in spec.variants) * spec.sampling.draws
+    hidden = max(one.hidden for one in spec.variants)
     updates = training.epochs * max(1, learnt // training.batch)
     rungs = training.rungs if training.estimator == "PTT" else 0
     weights = 4.0 * sites * hidden

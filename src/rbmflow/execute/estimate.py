@@ -48,10 +48,12 @@ EFFORTS = {
     "stability": Effort(12, 0, 400),
     "checkpoint_flow": Effort(0.93, 0.27, 0.39),
     "control": Effort(0, 0.1, 0),
+    "thermodynamics": Effort(1.5, 0.1, 2e5),
+    "couplings": Effort(0, 0.1, 1e5),
 }
 """Fitted to small runs at L = 4, 10, 20 and 32 by `benchmarks/estimate.py`."""
 
-BY_SIZE = ("machine", "learner", "likelihood", "spectrum", "flow", "checkpoint_flow")
+BY_SIZE = ("machine", "learner", "likelihood", "spectrum", "flow", "checkpoint_flow", "thermodynamics")
 """Kinds whose programs are compiled for each number of hidden units."""
 
 
@@ -94,7 +96,7 @@ def counts(spec: Spec) -> dict[str, float]:
     sampling, training, flow, neural = spec.sampling, spec.training, spec.flow, spec.thermometer
     sites, blocks = spec.lattice.sites, spec.renormalization
     drawn = sites * len(sampling.temperatures) * sampling.draws
-    sizes = [(len(spec.type_temperatures(name)), hidden) for name in spec.types for hidden in spec.hidden_units(name)]
+    sizes = [(len(one.temperatures), one.hidden) for one in spec.variants]
     hidden, passed = mean(hidden for _, hidden in sizes), mean(grid * hidden for grid, hidden in sizes)
     iterated, seen = flow.chains * flow.iterations * sites, neural.hidden * sites
     return {
@@ -109,6 +111,8 @@ def counts(spec: Spec) -> dict[str, float]:
         "control": sites * hidden,
         "likelihood": (training.checkpoints + 12) * hidden * sites,
         "spectrum": sites * hidden,
+        "thermodynamics": sites * hidden,
+        "couplings": sites * hidden,
         "flow": iterated * hidden,
         "checkpoint_flow": iterated * hidden * training.checkpoints,
         "reading": iterated * neural.hidden,
@@ -126,7 +130,7 @@ def modelled(points: Iterable[tuple[Spec, Sequence[Step]]]) -> dict[Step, float]
     seconds: dict[Step, float] = {}
     compiled = set[tuple[str, int, int]]()
     for spec, steps in points:
-        units, sizes = counts(spec), {hidden for name in spec.types for hidden in spec.hidden_units(name)}
+        units, sizes = counts(spec), {one.hidden for one in spec.variants}
         for step in steps:
             if step in seconds:
                 continue

@@ -1,6 +1,6 @@
 """Specs: everything a run is determined by, from TOML and back to TOML."""
 
-from rbmflow.spec.contents import Spec
+from rbmflow.spec.contents import Spec, Variant
 from rbmflow.spec.parsing import Field, fields, parse, settings_from, to_toml
 from rbmflow.spec.study import Study, StudyNumber
 from rbmflow.spec.sweep import Point, Sweep, load_sweep, parse_sweep
@@ -13,6 +13,7 @@ __all__ = [
     "Study",
     "StudyNumber",
     "Sweep",
+    "Variant",
     "fields",
     "load",
     "load_sweep",

@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 from rbmflow._checks import Problems, find_temperature
 from rbmflow.settings import (
@@ -27,6 +28,24 @@ _NAME_ALLOWED = "must be 1 to 60 letters, digits, - or _"
 
 MOST_MACHINES = 100_000
 """Machines that one run may train; more is taken for a slip."""
+
+
+class Variant(NamedTuple):
+    """What the machines of a type are, those of all seeds."""
+
+    type: str
+    """Name of the type."""
+    temperatures: tuple[float, ...]
+    """Training temperatures in J/k_B."""
+    hidden: int
+    """Hidden units."""
+    at: str
+    """What is told of the temperature in names, nothing unless the type is split by it."""
+
+    @property
+    def label(self) -> str:
+        """Name for people."""
+        return f"{self.type}-{self.hidden}{self.at}"
 
 
 @dataclass(frozen=True)
@@ -77,15 +96,19 @@ class Spec:
 
     def _compare(self, problems: Problems) -> None:
         """Note where one section does not fit another."""
-        trained = sum(len(self.hidden_units(name)) for name in self.types) or 1
+        trained = len(self.variants) or 1
         most = max(1, MOST_MACHINES // trained)
         allowed = f"it must be at most {most}, so that a run trains no more than {MOST_MACHINES} machines"
         problems.unless(self.seeds <= most, "seeds", self.seeds, allowed)
         grid = self.sampling.temperatures
         keep_one = f"it must keep at least one of sampling.temperatures, from {grid[0]:g} to {grid[-1]:g}"
-        sizes = {name: self.sampling.draws * len(self.type_temperatures(name)) for name in self.types}
         for name, kind in self.types.items():
-            problems.unless(sizes[name] > 0, f"types.{name}", asdict(kind), keep_one)
+            own = self.type_temperatures(name)
+            problems.unless(len(own) > 0, f"types.{name}", asdict(kind), keep_one)
+            apart = kind.split == "none" or len({f"{t:g}" for t in own}) == len(own)
+            problems.unless(
+                apart, f"types.{name}.temperatures", own, "six digits must tell them apart where it is split"
+            )
         for index, start in enumerate(self.flow.starts):
             known = isinstance(start, str) or find_temperature(start, grid) is not None
             allowed = "a start that is a number must be one of sampling.temperatures"
@@ -96,7 +119,8 @@ class Spec:
         problems.unless(exact, "sampling.method", self.sampling.method, small)
         self._compare_model(problems)
         self._compare_training(problems)
-        name, size = min(sizes.items(), key=lambda row: row[1] or math.inf, default=("", 0))
+        sizes = ((one.type, self.sampling.draws * len(one.temperatures)) for one in self.variants)
+        name, size = min(sizes, key=lambda row: row[1] or math.inf, default=("", 0))
         left = size - round(size * self.training.held_out)
         fits = self.training.batch <= left or size == 0
         kept = ", less those held out" if left < size else ""
@@ -174,3 +198,13 @@ class Spec:
     def hidden_units(self, name: str) -> tuple[int, ...]:
         """Numbers of hidden units of this type's machines, the main one first and none twice."""
         return tuple(dict.fromkeys((self.machine.hidden, *self.types[name].also_hidden)))
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """All machines but for their seeds, in the order of types, temperatures and numbers of hidden units."""
+        found = []
+        for name, kind in self.types.items():
+            grid = self.type_temperatures(name)
+            grids = {"": grid} if kind.split == "none" else {f" at {t:g}": (t,) for t in grid}
+            found += [Variant(name, own, size, at) for at, own in grids.items() for size in self.hidden_units(name)]
+        return tuple(found)

@@ -1,7 +1,12 @@
 """The weights of a machine, in units -1/+1, taken apart: W W^T, singular vectors, and what the flow makes of them."""
 
 from rbmflow.spectrum.decomposition import Spectrum as Spectrum, decompose as decompose
-from rbmflow.spectrum.effective_couplings import effective_couplings as effective_couplings
+from rbmflow.spectrum.generalized_ising import (
+    CLUSTERS as CLUSTERS,
+    clusters as clusters,
+    couplings_of as couplings_of,
+    effective_couplings as effective_couplings,
+)
 from rbmflow.spectrum.linear import (
     Growth as Growth,
     half_step_correlators as half_step_correlators,

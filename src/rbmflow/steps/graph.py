@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from rbmflow.steps.kinds.calibration_step import calibration
 from rbmflow.steps.kinds.checkpoint_flow_step import checkpoint_flow
 from rbmflow.steps.kinds.control_step import control
 from rbmflow.steps.kinds.correlation_step import correlation
+from rbmflow.steps.kinds.couplings_step import couplings
 from rbmflow.steps.kinds.draws_step import UNSEEN, draws
 from rbmflow.steps.kinds.equilibrium_step import equilibrium
 from rbmflow.steps.kinds.flow_step import flow
@@ -23,11 +25,12 @@ from rbmflow.steps.kinds.renormalization_step import renormalization
 from rbmflow.steps.kinds.results_step import results
 from rbmflow.steps.kinds.spectrum_step import spectrum
 from rbmflow.steps.kinds.stability_step import stability
+from rbmflow.steps.kinds.thermodynamics_step import thermodynamics
 from rbmflow.steps.kinds.thermometer_step import thermometer
 from rbmflow.store import Step
 
 if TYPE_CHECKING:
-    from rbmflow.spec import Spec
+    from rbmflow.spec import Spec, Variant
 
 
 def graph(spec: Spec) -> tuple[Step, ...]:
@@ -36,8 +39,9 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     Draws (a type with data of its own has its own), the neural thermometer, equilibrium draws if a curve is not known
     exactly, the check of all thermometers, two-point functions, a mixture null for each type, for every machine (type,
     size, seed) its training, the control that stands in for it if its type is one, of an RBM on the square a spectrum,
-    and its likelihood if it was trained on configurations of which formulas tell everything, one flow a start and
-    one reading a flow, block spins, and the stability matrix of these.
+    its likelihood if it was trained on configurations of which formulas tell everything, thermodynamics and couplings
+    if these were of one temperature, one flow a start and one reading a flow, block spins, and the stability matrix of
+    these.
     """
     instruments, read_by = _instruments(spec), _read_by(spec)
     check = calibration.of(spec, "thermometer check", *instruments, **read_by)
@@ -46,24 +50,23 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     if not spec.square_ising:
         gathered += instruments[1:]  # They tell the maximum of the specific heat.
     machines: dict[tuple[str, ...], dict[str, Any]] = {}
-    for name, kind in spec.types.items():
-        data, mixture = _data_of(kind), spec.type_temperatures(name)
-        expected = null.of(spec, f"mixture null {name}", *instruments, mixture=mixture, **data, **read_by)
-        learnt = _draws_of_type(spec, name, drawn)
+    for one in spec.variants:
+        data, read = _data_of(spec.types[one.type]), {"mixture": one.temperatures, **read_by}
+        expected = null.of(spec, f"mixture null {one.type}{one.at}", *instruments, **read, **data)
+        learnt = _draws_of_type(spec, one.type, drawn)
         steps += [expected, learnt]
-        for hidden in spec.hidden_units(name):
-            gathered.append(expected)
-            artifacts = []
-            for seed in range(spec.seeds):
-                branch = _machine_branch(spec, name, hidden, seed, learnt, instruments)
-                steps += branch
-                # Configurations are shown for the first seed only, so only its flows are read again.
-                gathered += [step for step in branch if step.kind != "flow" or seed == 0]
-                artifacts.append(next(step.parents[0].hash for step in branch if step.kind == "flow"))
-            # A machine is its artifacts: types that share one have one row, with both names.
-            row = machines.setdefault(tuple(artifacts), {"null": expected.hash, "artifacts": artifacts})
-            for key, own in (("type", name), ("label", f"{name}-{hidden}")):
-                row[key] = f"{row[key]} = {own}" if key in row else own
+        gathered.append(expected)
+        artifacts = []
+        for seed in range(spec.seeds):
+            branch = _machine_branch(spec, one, seed, learnt, instruments)
+            steps += branch
+            # Configurations are shown for the first seed only, so only its flows are read again.
+            gathered += [step for step in branch if step.kind != "flow" or seed == 0]
+            artifacts.append(next(step.parents[0].hash for step in branch if step.kind == "flow"))
+        # A machine is its artifacts: types that share one have one row, with both names.
+        row = machines.setdefault(tuple(artifacts), {"null": expected.hash, "artifacts": artifacts})
+        for key, own in (("type", one.type), ("label", one.label)):
+            row[key] = f"{row[key]} = {own}" if key in row else own
     if spec.renormalization.length:
         classes = spec.sampling.temperatures
         steps.append(renormalization.of(spec, "block spins", *instruments, classes=classes, **read_by))
@@ -80,15 +83,12 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     return (*once.values(), whole)
 
 
-def _machine_branch(
-    spec: Spec, name: str, hidden: int, seed: int, drawn: Step, instruments: tuple[Step, ...]
-) -> list[Step]:
+def _machine_branch(spec: Spec, variant: Variant, seed: int, drawn: Step, instruments: tuple[Step, ...]) -> list[Step]:
     """Training and what is measured of it, and flow and reading for every start, of one machine."""
-    label, grid = f"{name}-{hidden} seed {seed}", spec.type_temperatures(name)
-    about = replace(spec.machine, hidden=hidden)
-    learning = {"temperatures": grid, "machine": about, "replica": seed}
+    label, about = f"{variant.label} seed {seed}", replace(spec.machine, hidden=variant.hidden)
+    learning = {"temperatures": variant.temperatures, "machine": about, "replica": seed}
     if about.kind == "rbm":
-        branch = _rbm_branch(spec, name, label, learning, drawn)
+        branch = _rbm_branch(spec, variant, label, learning, drawn)
         one = next(step for step in reversed(branch) if step.kind in ("machine", "control"))
     else:
         recipe = _source_of(RECIPES, spec.training.estimator)
@@ -104,9 +104,9 @@ def _machine_branch(
     return branch
 
 
-def _rbm_branch(spec: Spec, name: str, label: str, learning: dict[str, Any], drawn: Step) -> list[Step]:
-    """Training, spectrum and likelihood of one RBM, or of the control that stands in its place."""
-    kind, grid, about = spec.types[name], learning["temperatures"], learning["machine"]
+def _rbm_branch(spec: Spec, variant: Variant, label: str, learning: dict[str, Any], drawn: Step) -> list[Step]:
+    """Training and what is measured of the weights of one RBM, or of the control that stands in its place."""
+    kind, grid, about = spec.types[variant.type], variant.temperatures, learning["machine"]
     trained = kind.weights == "trained"
     recipe = _source_of(RECIPES, spec.training.estimator)
     branch = [one := machine.of(spec, f"machine {label}", drawn, **learning, **recipe)]
@@ -115,15 +115,27 @@ def _rbm_branch(spec: Spec, name: str, label: str, learning: dict[str, Any], dra
         branch.append(one := control.of(spec, f"{kind.weights} weights {label}", one, **own))
     if spec.taken_apart:
         two_points = correlation.of(spec, "two-point functions", draws.of(spec, "draws"))
-        mixture = correlation.of(spec, f"two-point functions {name}", drawn, temperatures=grid, **_data_of(kind))
+        called = f"two-point functions {variant.type}{variant.at}"
+        mixture = correlation.of(spec, called, drawn, temperatures=grid, **_data_of(kind))
         taken = spectrum.of(spec, f"spectrum {label}", one, two_points, mixture, drawn, temperatures=grid)
         branch += [two_points, mixture, taken]
-    if trained and kind.data == "ising" and spec.square_ising:
-        unseen = _unseen_draws(spec, name)
-        branch += [unseen, likelihood.of(spec, f"likelihood {label}", one, unseen, mixture=grid)]
+    if trained and kind.data == "ising":
+        branch += _against_model(spec, variant, label, one)
     if trained and spec.flow.along_training:
         asked = spec.flow.differing("along_training", "halves", "keep")
         branch.append(checkpoint_flow.of(spec, f"flows of checkpoints {label}", one, flow=asked))
+    return branch
+
+
+def _against_model(spec: Spec, variant: Variant, label: str, one: Step) -> list[Step]:
+    """Likelihood of a machine, and of one of a single temperature what it has in place of its model there."""
+    unseen, grid, branch = _unseen_draws(spec, variant.type), variant.temperatures, []
+    if spec.square_ising:
+        branch = [unseen, likelihood.of(spec, f"likelihood {label}", one, unseen, mixture=grid)]
+    if len(grid) == 1 and 0 < grid[0] < math.inf:
+        at = {"temperature": grid[0]}
+        branch += [unseen, thermodynamics.of(spec, f"thermodynamics {label}", one, unseen, *branch[1:], **at)]
+        branch += [couplings.of(spec, f"couplings {label}", one, **at)] if spec.model.kind == "ising" else []
     return branch
 
 

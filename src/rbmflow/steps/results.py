@@ -49,6 +49,7 @@ def gather(task: Task) -> xr.Dataset:
         "machine": [machine["label"] for machine in machines],
         "machine_type": ("machine", [machine["type"] for machine in machines]),
         "hidden_units": ("machine", [recipe["machine.hidden"] for recipe in recipes]),
+        "training_temperature": ("machine", [_only(recipe["temperatures"]) for recipe in recipes]),
         "recipe": ("machine", [json.dumps(recipe) for recipe in recipes]),
         "artifact": (("machine", "seed"), hashes),
         "seed": np.arange(len(hashes[0])),
@@ -76,6 +77,8 @@ def gather(task: Task) -> xr.Dataset:
         _of_all(found, "machine", hashes, ["reconstruction", "weight_norm"]),
         weights,
         _likelihood(_of_all(found, "likelihood", hashes)),
+        _one_temperature(_of_all(found, "thermodynamics", hashes), "thermodynamics", "thermodynamics_error"),
+        _one_temperature(_of_all(found, "couplings", hashes), "coupling"),
         _along_training(_of_all(found, "checkpoint_flow", hashes), starts),
         _examples(task.model.lattice, [[found["flow", row[0], start] for start in starts] for row in hashes]),
         _references(task, found),
@@ -109,7 +112,7 @@ def _whose(step: Step) -> tuple[str, ...]:
             return step.kind, step.parents[0].hash, start_label(step.settings["start"])
         case "reading":
             return step.kind, *_whose(step.parents[0])[1:]
-        case "spectrum" | "likelihood" | "checkpoint_flow":
+        case "spectrum" | "likelihood" | "checkpoint_flow" | "thermodynamics" | "couplings":
             return step.kind, step.parents[0].hash
         case "machine" | "control" | "null":
             return step.kind, step.hash
@@ -117,6 +120,10 @@ def _whose(step: Step) -> tuple[str, ...]:
             return "machine", step.hash
         case _:
             return (step.kind,)
+
+
+def _only(temperatures: Sequence[float]) -> float:
+    return temperatures[0] if len(temperatures) == 1 else np.nan
 
 
 def _recipe(machine: Step) -> dict[str, Any]:
@@ -249,6 +256,16 @@ def _likelihood(every: xr.Dataset | None) -> xr.Dataset:
     # The updates of all checkpoints stand with the weights.
     left = every.drop_vars(["checkpoint_update", "ising_divergence", "drift_energy", "drift_energy_error"])
     return left.assign(labelled(averages))
+
+
+def _one_temperature(every: xr.Dataset | None, *sources: str) -> xr.Dataset:
+    """What machines of one temperature have in place of their model there, with the mean over seeds."""
+    if every is None:
+        return xr.Dataset()
+    name, join = sources[0], mean_and_joined_error if len(sources) > 1 else mean_and_error
+    exact = {f"{name}_exact": every[f"{name}_exact"].isel(seed=0)}
+    told = _over_seeds(every, name, join, *sources, error="mean_error") | exact
+    return every.assign(labelled(told, every.coords))
 
 
 def _examples(lattice: Lattice, flows: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:

@@ -6,6 +6,8 @@ from jaxtyping import Float64, Int
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Numbers, numbers_of
+from rbmflow.lattice import Lattice
+from rbmflow.model import Model
 from rbmflow.rbm import RBM, machine_of
 
 BEYOND = 20.0
@@ -16,6 +18,15 @@ LAST_NODE = 26.0
 
 AT_ONCE = 2**22
 """Numbers of nodes and clusters held in memory."""
+
+CLUSTERS = {
+    "field": "field of a site",
+    "bond": "coupling on a bond",
+    "other pairs": "coupling of a pair without a bond",
+    "corner": "three-body coupling of the corner of a plaquette",
+    "plaquette": "four-body coupling of a plaquette",
+}
+"""Clusters whose couplings are told of every machine, see `clusters`."""
 
 
 def effective_couplings(machine: RBM, sites: Numbers) -> Float64[np.ndarray, "*cluster"]:
@@ -117,3 +128,28 @@ def _of_hidden_unit(
             inner = inner * tangents[:, site]
         found[start : start + some] = outer @ inner
     return found
+
+
+def clusters(lattice: Lattice) -> dict[str, Int[np.ndarray, "cluster site"]]:
+    """Sites of all clusters of each sort of `CLUSTERS`; a lattice with one axis or a basis has no plaquettes here."""
+    zero, last = (
+        (0,) * len(lattice.cells),
+        [(0,) * (len(lattice.cells) - 2) + step for step in ((0, 1), (1, 0), (1, 1))],
+    )
+    basis = [() if lattice.basis == 1 else (site,) for site in range(lattice.basis)]
+    ends = [lattice.translates(zero + basis[b.start], b.displacement + basis[b.end]) for b in lattice.bonds]
+    bonds = np.unique(np.sort(np.concatenate(ends), axis=1), axis=0)
+    pairs = np.stack(np.triu_indices(lattice.sites, 1), axis=1)
+    apart = np.isin(pairs @ [lattice.sites, 1], bonds @ [lattice.sites, 1], invert=True)
+    found = {"field": np.arange(lattice.sites)[:, None], "bond": bonds, "other pairs": pairs[apart]}
+    if lattice.basis == 1 and len(lattice.cells) > 1:
+        found |= {"corner": lattice.translates(zero, *last[:2]), "plaquette": lattice.translates(zero, *last)}
+    return {name: sites for name, sites in found.items() if len(sites)}
+
+
+def couplings_of(model: Model, temperature: float) -> dict[str, float]:
+    """Means over the same clusters of the couplings of an Ising model at a temperature; NaN of other models."""
+    strengths, lattice = model.couplings or (float("nan"),) * model.lattice.kinds, model.lattice
+    bonds = sum(strengths[bond.kind] for bond in lattice.bonds) * lattice.sites / lattice.basis
+    mean = bonds / len(clusters(lattice)["bond"])  # Both bonds count where a pair has two.
+    return dict.fromkeys(CLUSTERS, 0.0) | {"field": model.field / temperature, "bond": mean / temperature}

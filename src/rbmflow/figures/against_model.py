@@ -1,0 +1,85 @@
+"""Figures of machines of one temperature each: what they have in place of their model, against the temperature."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from rbmflow.figures import marks, panels, style
+from rbmflow.figures.along_training import MACHINE_LINES
+from rbmflow.figures.plot import figure
+
+SECTION = "Machines of one temperature"
+
+QUANTITIES = {
+    "energy": "energy $E$",
+    "abs_magnetization": "$|m|$",
+    "specific_heat": "specific heat $C$",
+    "susceptibility": r"susceptibility $\chi$ of $|m|$",
+    "entropy": r"entropy $s$, $\ln Z + \langle F \rangle$",
+    "pseudo_entropy": "entropy $s$, pseudo-likelihood",
+}
+
+CLUSTERS = {
+    "field": "field",
+    "bond": "pairs on a bond",
+    "other pairs": "other pairs",
+    "corner": "three sites of a plaquette",
+    "plaquette": "plaquettes",
+}
+
+
+@figure(
+    section=SECTION,
+    padded=1,
+    by="run",
+    needs="thermodynamics_mean thermodynamics_mean_error thermodynamics_exact training_temperature",
+    caption="Per site, from chains of each machine, against the one temperature that it has learnt; the entropy by the "
+    "partition function and by the pseudo-likelihood, which is never above it. Error bars: {bar}. Black: the model, "
+    "exact. Look at the specific heat and at the entropy, which few hidden units miss.",
+)
+def thermodynamics(results: xr.Dataset) -> Figure:
+    """Thermodynamics of machines of one temperature each, against the exact one of the model."""
+    return _against_exact(results, "thermodynamics", "quantity", QUANTITIES)
+
+
+@figure(
+    section=SECTION,
+    padded=1,
+    by="run",
+    needs="coupling_mean coupling_mean_error coupling_exact training_temperature",
+    caption="Mean effective couplings of each machine over all clusters of a sort, in units of k_B T, against the one "
+    "temperature that it has learnt. {seed_bars} Black: the model, 1/T on a bond and nothing elsewhere. Look "
+    "how far bonds are below it, and what other pairs and larger clusters have in their place.",
+)
+def couplings(results: xr.Dataset) -> Figure:
+    """Effective couplings of machines of one temperature each, against those of the model."""
+    return _against_exact(results, "coupling", "cluster", CLUSTERS)
+
+
+def _against_exact(results: xr.Dataset, name: str, axis: str, titles: Mapping[str, str]) -> Figure:
+    """A panel an entry of the axis, with a line for each type and number of hidden units."""
+    across = 1 if style.in_column() else 3
+    rows = -(-len(titles) // across)
+    xlabel = "training temperature $(J/k_B)$"
+    drawn, grid = panels.panel_grid([""] * across, [""] * rows, xlabel, 0.6 + 2.1 * rows, sharey=False)
+    several = results.isel(machine=np.argsort(results["training_temperature"].values, kind="stable"))
+    told = (several[one].values for one in ("machine_type", "hidden_units"))
+    names, cells = [f"{kind}-{size}" for kind, size in zip(*told, strict=True)], grid.ravel()
+    for axes, (entry, title) in zip(cells, titles.items(), strict=False):
+        here = several.sel({axis: entry})
+        x, exact = here["training_temperature"].values, here[f"{name}_exact"].values
+        axes.plot(x, exact, color=style.INK, linewidth=1.0, label="exact")
+        for number, group in enumerate(dict.fromkeys(names)):
+            own = np.array([one == group for one in names])
+            colour, _ = MACHINE_LINES[1 + number % (len(MACHINE_LINES) - 1)]
+            mean, error = (here[one].values[own] for one in (f"{name}_mean", f"{name}_mean_error"))
+            marked = {"color": colour, "marker": style.MARKERS[number % len(style.MARKERS)], "markersize": 3}
+            axes.errorbar(x[own], mean, np.nan_to_num(error), linewidth=0.6, label=marks.plain(group), **marked)
+        axes.set_ylabel(title)
+        marks.say_empty(axes, here[f"{name}_mean"].values)
+    for axes in cells[len(titles) :]:
+        axes.remove()
+    panels.label_legend(drawn, cells[0], 1 + len(set(names)))
+    return drawn
