@@ -260,8 +260,9 @@ def test_flows_of_every_checkpoint_end_where_those_of_its_machine_do(tiny_run):
 
 def test_every_variable_of_the_results_and_of_a_study_is_declared(tiny_run):
     results = tiny_run["results"]
-    others = ("blocked_", "thermodynamics", "coupling")
-    optional = {name for name in RESULTS if name.startswith(others)} | {"rule", "side", "quantity", "cluster"}
+    others = ("blocked_", "stability_", "thermodynamics", "coupling")
+    optional = {name for name in RESULTS if name.startswith(others)}
+    optional |= {"rule", "side", "sector", "rank", "quantity", "cluster"}
     assert set(results.variables) == set(RESULTS) - optional
     for dataset, declared in ((results, RESULTS), (study(machines_of(results)), STUDY)):
         for name, variable in dataset.variables.items():
