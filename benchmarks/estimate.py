@@ -48,6 +48,8 @@ SPECS = {
     "tiny": ALONE.format(name="tiny", length=4, hidden=16, draws=250, chains=100),
     "l20": ALONE.format(name="l20", length=20, hidden=200, draws=200, chains=300),
     "l32": ALONE.format(name="l32", length=32, hidden=400, draws=100, chains=200),
+    "l64": ALONE.format(name="l64", length=64, hidden=64, draws=20, chains=50),
+    "l128": ALONE.format(name="l128", length=128, hidden=32, draws=20, chains=20),
     "quick": spec.to_toml(spec.load("quick")),
     "nulls": spec.to_toml(spec.load("nulls", {"seeds": "1"})),
 }

@@ -34,7 +34,7 @@ def fakes(monkeypatch, tmp_path):
         monkeypatch.setitem(sys.modules, f"rbmflow.{name}", module)
         monkeypatch.setattr(rbmflow, name, module, raising=False)
     # Other processes would import the real steps.
-    for module in ("running", "pages", "publishing"):
+    for module in ("running", "planning", "pages", "publishing"):
         monkeypatch.setattr(f"rbmflow.cli.{module}.default_workers", lambda: 1)
     monkeypatch.setenv("FAKE_TRACE", str(tmp_path / "trace"))
     monkeypatch.chdir(tmp_path)
@@ -786,6 +786,7 @@ def test_a_sweep_is_reported_on_while_it_lacks_points(call, monkeypatch):
     assert code == 0
     assert "2 of 4 points are there" in out
     assert out.count("missing: 3 steps are left") == 2
+    assert out.count("to T_c?") == 1
     rows = json.loads(call("show", page.parent.name, "--json")[1])["points"]
     assert ["numbers" in row for row in rows] == [True, True, False, False]
     monkeypatch.delenv("FAKE_FAIL")

@@ -260,6 +260,27 @@ def test_a_bad_file_of_a_cluster_is_one_sentence(tmp_path, monkeypatch, capsys, 
     assert [path.name for path in tmp_path.iterdir()] == ["cluster.toml"]
 
 
+def test_a_plan_tells_jobs_and_core_hours_without_slurm(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cluster.toml").write_text("group_minutes = 0.5\njobs = 4")
+    seconds = {"machine": 10.0, "flow": 60.0}
+    monkeypatch.setattr(
+        "rbmflow.execute.estimate.modelled",
+        lambda points: {step: seconds.get(step.kind, 1.0) for _, steps in points for step in steps},
+    )
+    monkeypatch.setattr("rbmflow.steps.graph", fake_science.graph)
+    assert main(["plan", "quick", "--seeds", "6", "--slurm", "cluster.toml"]) == 0
+    told = capsys.readouterr().out
+    rows = {row[0]: row[1:] for row in (line.replace("│", "").split() for line in told.splitlines()) if len(row) == 6}
+    # Three machines are one group of half a minute; a flow is one of its own.
+    assert rows["machine"] == ["6", "0", "6", "2", "0.02"]
+    assert rows["flow"] == ["6", "0", "6", "6", "0.10"]
+    assert rows["all"] == ["14", "0", "14", "10", "0.12"]
+    # The draws, the longest of the groups of machines, six flows by four jobs at a time, the results.
+    assert "estimate: 2 min where no job waits in the queue" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["cluster.toml"]
+
+
 def test_a_machine_without_slurm_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -165,6 +165,8 @@ def test_a_dataset_read_back_from_disk_tells_the_same(results, tmp_path):
     run = synthetic_results.run()
     assert report.summary(read, run) == report.summary(results, run)
     assert report.ends_table(read) == report.ends_table(results)
+    stars = [[machine, *row] for machine, start, *row in report.ends_table(results)[1] if start == "T*"]
+    assert report.rest_table(results) == (["machine", *report.ends_table(results)[0][2:]], stars)
     assert explorer_data(read) == explorer_data(results)
 
 

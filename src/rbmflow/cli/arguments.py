@@ -151,8 +151,8 @@ _WITH = _argument(
 )
 _HASH = _argument("hash", metavar="HASH", help="hash of the step in steps.jsonl of its run, or its beginning")
 _WORKERS = _argument("--workers", type=int, metavar="N", help="processes at a time (default: one a core)")
-_SLURM = _argument("--slurm", metavar="FILE", help="have jobs of the cluster described in FILE do it")
-_DASK = _argument("--dask", metavar="ADDRESS", help="have the workers of the dask scheduler there do it")
+_SLURM = _argument("--slurm", metavar="FILE", help="by jobs of the Slurm cluster described in FILE")
+_DASK = _argument("--dask", metavar="ADDRESS", help="by the workers of the dask scheduler there")
 _SECONDS = _argument("--step-seconds", type=float, default=inf, metavar="S", help="kill a step that takes longer")
 _MEMORY = _argument("--step-memory", type=_bytes, default=inf, metavar="BYTES", help="kill one that takes more: 800M")
 _RECORD = _argument("--record", action="store_true", help="write the run down, so that `rbmflow step` finds it")
@@ -179,7 +179,7 @@ _COMMANDS: dict[str, tuple[str, str, tuple[_Argument, ...]]] = {
         "compute what a spec asks for, as far as it is not there yet, and write its report",
         (_SPEC, *_COMPUTING),
     ),
-    "plan": ("running.plan", "tell what `run` would compute, and write nothing", (_SPEC, _WITH, _RECORD)),
+    "plan": ("planning.plan", "tell what `run` would compute, and write nothing", (_SPEC, _WITH, _SLURM, _RECORD)),
     "step": ("running.step", "compute one step of a recorded run here; its parents must be there", (_HASH, _WITH)),
     "status": ("standing.status", "tell how runs stand, what is being computed and what failed", (_WATCH, _EVERY)),
     "show": ("showing.show", "print the numbers of a run", (_RUN, _WITH, _JSON)),

@@ -1,4 +1,4 @@
-"""Commands that compute, or tell what would be: `rbmflow run`, `plan`, `step`."""
+"""Commands that compute: `rbmflow run` and `step`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import itertools
 import math
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-
-from rich.table import Column, Table
 
 from rbmflow import execute
 from rbmflow._checks import InvalidInput, Problem, Problems, plain
@@ -22,19 +19,15 @@ from rbmflow._registry import load_files
 from rbmflow.cli.fitting import default_workers, refuse_what_does_not_fit
 from rbmflow.cli.points import bring, noted, numbers_of
 from rbmflow.cli.showing import print_ends, print_points
-from rbmflow.cli.telling import console
-from rbmflow.execute import estimate, manifest, recording
+from rbmflow.execute import manifest, recording
 from rbmflow.runs import points_of
-from rbmflow.store import Damaged, Step, Store, ancestry
+from rbmflow.store import Step, Store, ancestry
 
 if TYPE_CHECKING:
     from rbmflow.spec import Sweep
 
 _MOST_NAMES = 20
-"""Steps that `plan` calls by name."""
-
-_RUNS_OF_PACE = 3
-"""Latest runs that tell how fast this machine is."""
+"""Missing parents that are called by name."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -132,69 +125,6 @@ def refuse_equal(sweep: Sweep, graphs: Sequence[Sequence[Step]]) -> None:
         known = first.setdefault(frozenset(steps[-1].parents), point.spec.name)
         allowed = f"its results are those of {known}: no two points of a sweep may have the same"
         Problems.only(known == point.spec.name, "sweep", point.spec.name, allowed)
-
-
-def plan(arguments: argparse.Namespace) -> int:
-    """Tell what `run` would compute, and whether it fits this machine."""
-    sweep, graphs, steps = asked(arguments)
-    store = Store(arguments.store)
-    # From one look at the folders: most steps of a large plan are missing.
-    known = {found.hash for found in (*store.artifacts(), *store.running())}
-    states = {step: store.state(step) if step.hash in known else "missing" for step in steps}
-    wanted = execute.missing(steps, lambda step: states[step] == "done")
-    there = [step for step in steps if states[step] == "done"]
-    counts = [Counter(step.kind for step in some) for some in (steps, there, wanted)]
-    table = Table("step", *(Column(header, justify="right") for header in ("all", "there", "to compute")))
-    for kind in counts[0]:
-        table.add_row(kind, *(str(count[kind]) for count in counts))
-    table.add_section()
-    table.add_row("all", *(str(count.total()) for count in counts))
-    console().print(table)
-    if not sweep.single:
-        print(f"sweep of {len(sweep.points)} points; steps that they share are computed once")
-    if wanted:
-        pace = pace_of(store)
-        print(f"estimate: {told_cost(wanted, sweep, graphs, store, pace)}")
-        print(f"  by the work in the settings, at {pace:.2g} times the seconds of the machine that was measured")
-    for step in wanted[:_MOST_NAMES]:
-        print(f"to compute: {step.name}{' (under way)' if states[step] == 'running' else ''}")
-    if len(wanted) > _MOST_NAMES:
-        print(f"and {len(wanted) - _MOST_NAMES} more")
-    try:
-        refuse_what_does_not_fit(sweep, graphs, store)
-    except InvalidInput as refused:
-        print(plain(f"warning: this machine is too small: {refused}"))
-    if arguments.record:
-        store.prepare()
-        record = recording.begin(sweep, graphs, store, datetime.now(UTC))
-        print(plain(store.run_folder(record["run"]) / manifest.FILE))
-    return 0
-
-
-def told_cost(wanted: Sequence[Step], sweep: Sweep, graphs: Sequence[Sequence[Step]], store: Store, pace: float) -> str:
-    """Say what the steps to be computed will take by their work, at the pace of the latest runs here."""
-    workers, costs = default_workers(), estimate.costs((step.kind for step in wanted), store)
-    specs = (point.spec for point in sweep.points)
-    seconds = {step: pace * each for step, each in estimate.modelled(zip(specs, graphs, strict=True)).items()}
-    took = estimate.told_duration(estimate.makespan(wanted, seconds, workers))
-    size = estimate.told_size(sum(costs[step.kind].size for step in wanted))
-    return f"{took} on {workers} worker{'s' if workers > 1 else ''}, {size} of disk"
-
-
-def pace_of(store: Store) -> float:
-    """How many times as long as on the machine that was measured the steps of the latest finished runs took here."""
-    from rbmflow import spec, steps
-
-    took = told = 0.0
-    finished = [record for record in store.runs() if recording.finished(record) and "spec_toml" in record]
-    for record in finished[-_RUNS_OF_PACE:]:
-        with contextlib.suppress(InvalidInput):  # It may name what only a file of its own knows.
-            one = spec.parse(spec.parse_toml(record["spec_toml"]))
-            for step, seconds in estimate.modelled([(one, steps.graph(one))]).items():
-                with contextlib.suppress(Damaged, KeyError):
-                    took += estimate.computing_seconds(store.provenance(step))
-                    told += seconds
-    return took / told if told else 1.0
 
 
 def step(arguments: argparse.Namespace) -> int:

@@ -72,16 +72,21 @@ def _show_sweep(record: dict[str, Any], store: Store, as_json: bool) -> None:
 
 
 def print_points(record: dict[str, Any], points: Sequence[Standing]) -> None:
-    """Print where the flows of each point of a sweep ended, and what is missing."""
+    """Print the table of a sweep, a line a machine of each point: the swept fields, T*, whether flows go to T_c."""
     from rbmflow import report
+    from rbmflow.steps import answer_of
 
+    header, rows = ["machine"], []
     for point in points:
-        values = ", ".join(f"{field} = {value}" for field, value in point.values.items())
-        print(plain(f"{point.record['run']} ({values})"))
+        place = list(map(str, point.values.values()))
         if point.results is None:
-            print(f"  missing: {point.left} steps are left")
-        else:
-            header, rows = report.ends_table(point.results)
-            console().print(_table(header, *rows))
+            rows.append([*place, f"missing: {point.left} steps are left"])
+            continue
+        header, machines = report.rest_table(point.results)
+        # The first sentence asks whether the flows go to T_c, and answers.
+        answer = answer_of(point.results)[:1] or [""]
+        rows += [[*place, *machine, answer[0].rpartition("? ")[2]] for machine in machines]
+    print("T* of every machine (J/k_B), by thermometer, and whether the flows go to T_c")
+    console().print(_table([*points[0].values, *header, "to T_c?"], *rows))
     there = sum(point.results is not None for point in points)
     print(f"{record['run']}: {there} of {len(points)} points are there")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from rbmflow._checks import Problems, plain
-from rbmflow.cli.running import asked, pace_of, run_of, told_cost
+from rbmflow.cli.planning import pace_of, seconds_of, told_cost
+from rbmflow.cli.running import asked, run_of
 from rbmflow.cli.telling import cell, console
 from rbmflow.runs import opened
 from rbmflow.spec import Study, toml_files
@@ -31,7 +32,7 @@ def studies(arguments: argparse.Namespace) -> int:
     for name, study in toml_files.studies().items():
         sweep, graphs, steps = asked(argparse.Namespace(spec=name, files=[], overrides={}))
         left = [step for step in steps if step.hash not in published]
-        cost = told_cost(left, sweep, graphs, store, pace) if left else "nothing, it is there"
+        cost = told_cost(left, seconds_of(sweep, graphs, pace), store) if left else "nothing, it is there"
         print(f"{name}: {_told(study)}")
         for claim in study.claims:
             print(f"  claim: {words[claim]} ({claim})")

@@ -5,7 +5,7 @@ from rbmflow.report.illustrations import Drawing, draw_all, plots_of, sayings
 from rbmflow.report.paper_numbers import numbers_table
 from rbmflow.report.summary import flags, summary
 from rbmflow.report.sweep_page import sweep_table, write_sweep
-from rbmflow.report.tables import ends_table
+from rbmflow.report.tables import ends_table, rest_table
 from rbmflow.report.typesetting import latex
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "numbers_table",
     "plots_of",
     "render",
+    "rest_table",
     "sayings",
     "summary",
     "sweep_table",

@@ -56,12 +56,21 @@ def ends_table(results: xr.Dataset) -> Table:
     """
     header, ends = _flows_table(results, ("end_temperature", "end_error"), with_error)
     starts, rows = results.sizes["start"], []
-    for row, (name, here) in enumerate(_by_machine(results)):
-        nulls = ("-" if math.isnan(null) else f"{null:.3f}" for null in here["null_temperature"].values)
-        stars = (_star(here.isel(thermometer=place)) for place in range(here.sizes["thermometer"]))
+    for row, (name, *stars) in enumerate(rest_table(results)[1]):
+        found = results["null_temperature"].isel(machine=row).values
+        nulls = ("-" if math.isnan(null) else f"{null:.3f}" for null in found)
         rows += ends[row * starts : (row + 1) * starts]
         rows += [[name, CLOSING_ROWS[0], *nulls], [name, CLOSING_ROWS[1], *stars]]
     return header, rows
+
+
+def rest_table(results: xr.Dataset) -> Table:
+    """Return T* of every machine by thermometer, in J/k_B, or why there is none."""
+    rows = [
+        [name, *(_star(here.isel(thermometer=place)) for place in range(here.sizes["thermometer"]))]
+        for name, here in _by_machine(results)
+    ]
+    return ["machine", *(HEADINGS.get(name, name) for name in names(results, "thermometer"))], rows
 
 
 def _star(here: xr.Dataset) -> str:
