@@ -70,12 +70,8 @@ def _unfit(model: Model, steps: tuple[Step, ...]) -> str:
     """What keeps the machines of a run from being iterated by a page, if anything does."""
     if model.states != (-1, 1) or model.couplings is None or model.ground_states != model.states:
         return "it has starts of ferromagnetic Ising models without a field alone"
-    halves = {asked(step.settings, FlowSettings).halves for step in steps if step.kind == "flow"}
-    return (
-        ""
-        if halves == {"sampled"}
-        else f"it samples both layers, and the flows of this run are {' and '.join(sorted(halves))}"
-    )
+    halves = next(asked(step.settings, FlowSettings).halves for step in steps if step.kind == "flow")
+    return "" if halves == "sampled" else f"it samples both layers, and the flows of this run are {halves}"
 
 
 def live_machines(model: Model, machines: Mapping[str, RBM], equilibrium: Equilibrium) -> xr.Dataset:
