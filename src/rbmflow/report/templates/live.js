@@ -42,6 +42,7 @@
     earlier = earlier.filter((one) => one.machine === machine.value).slice(-EARLIER);
     flow = { from, machine: machine.value, readings: [], kept: [], until: 0, spins: from.spins };
     rest();
+    at("now").textContent = from.spins ? "painted" : named(from.temperature);
     at("sentence").setAttribute("aria-busy", "true");
     const question = { begin: { ...from, machine: Number(machine.value), seed: ++runs } };
     if (busy) wanted = question; else post(question);
@@ -218,7 +219,6 @@
 
   function fromSlider() {
     const temperature = Number(start.value) >= hot ? Infinity : Number(start.value);
-    at("now").textContent = named(temperature);
     start.setAttribute("aria-valuetext", named(temperature));
     begin({ temperature }, AT_ONCE);
   }
