@@ -19,31 +19,34 @@ WORDS = {"holds": "Yes.", "fails": "No.", "depends": "It depends on the machine.
 
 
 def answer(results: xr.Dataset) -> list[str]:
-    """Whether the flows of a run go to T_c, by the verdict on `V-to-Tc`, then a sentence on each machine of the model.
+    """Whether the flows of a run go to T_c by the verdict on `V-to-Tc`, how sure that is, and where its machines are.
 
     A machine at rest is told by T* and its distance from T_c in errors, any other by T(E) at the end of its flows, and
-    by T* of its stationary law where that is known; last how sure that is. Empty where no machine was trained on
-    configurations of the model.
+    by T* of its stationary law where that is known. Empty where no machine was trained on configurations of the
+    model.
     """
     machines = [machine for machine in distinct(machines_of(results)) if machine.is_ising]
     if not machines:
         return []
     if math.isnan(machines[0].critical):
-        return ["No T_c of this model is known.", *map(_where, machines)]
+        unknown = ["No T_c of this model is known.", "How sure: without it nothing is decided."]
+        return [*unknown, *map(_where, machines)]
     verdict = next(row for row in verdicts(results) if row.id == QUESTION)
     word = WORDS.get(verdict.verdict, "Not asked of these machines.")
     first = f"Do the flows go to T_c = {machines[0].critical:.4f}? {word}"
-    return [first, *map(_where, machines), *_how_sure(verdict, machines[0])]
+    return [first, _how_sure(verdict, machines[0]), *map(_where, machines)]
 
 
-def _how_sure(verdict: Verdict, machine: Machine) -> list[str]:
-    """What the answer rests on, as a sentence; none if it was not asked."""
+def _how_sure(verdict: Verdict, machine: Machine) -> str:
+    """What the answer rests on."""
+    if not verdict.judgements:
+        return "How sure: the rule is one for machines of T = 0 to 6 at L = 6 and more, of which none is here."
     sides: dict[Side, str] = {"supports": "for it", "contradicts": "against it", "open": "undecided"}
     found = [(few([row.of for row in verdict.of(side)]), word) for side, word in sides.items()]
     told = ", ".join(f"{word} {names}" for names, word in found if names)
     of = f"errors are those of {machine.seeds} seed{'s' * (machine.seeds > 1)} and {machine.effort[2]} chains"
     wrongly = f"a report decides wrongly by chance in {100 * SIGNIFICANCE:.2g} % of cases"
-    return [f"How sure: T* within {WINDOW} of T_c counts; {told}; {wrongly}; {of}."] if told else []
+    return f"How sure: T* within {WINDOW} of T_c counts; {told}; {wrongly}; {of}."
 
 
 def _where(machine: Machine) -> str:

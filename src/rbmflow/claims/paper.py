@@ -52,7 +52,9 @@ def v_to_tc(machines: Sequence[Machine]) -> list[Judgement]:
     return each(at_infinite_size(paper_machines(machines)), end_at("critical_temperature", WINDOW))
 
 
-@about_neural(id="V-to-Tc-neural", words="The same, as its own thermometer sees it", source=PAPER)
+@about_neural(
+    id="V-to-Tc-neural", words="The flow of such a machine goes to T_c, as its own thermometer sees it", source=PAPER
+)
 def v_to_tc_neural(machines: Sequence[Machine]) -> list[Judgement]:
     """Class of the largest averaged probability at the last iteration, all starts. Supports: it is 2.25 or 2.5 from
     every start. Contradicts: it is another class from every start.
@@ -252,7 +254,7 @@ def spectrum_of_v(machines: Sequence[Machine]) -> list[Judgement]:
     return each(paper_machines(machines), rule)
 
 
-@about_weights(id="spectrum-H", words="Those of H are flat", figure="spectra")
+@about_weights(id="spectrum-H", words="The eigenvalues of H's W Wᵀ are flat", figure="spectra")
 def spectrum_of_h(machines: Sequence[Machine]) -> list[Judgement]:
     """Participation ratio of the eigenvalues, over that of a random W of the same shape. Supports: at least 0.8.
     Contradicts: below 0.5.

@@ -19,6 +19,40 @@ MOMENTS = {
 
 
 @figure(
+    section="lead",
+    needs="temperature_mean temperature_error null_temperature critical_temperature",
+    of=lambda results: results.sel(thermometer="energy"),
+    narrow=True,
+    caption="T(E) is the temperature at which the model has the mean energy of {chains} chains. {band} Solid line T_c, "
+    "dotted the training mixture (what a perfect machine gives). Every panel has a range of its own; a triangle is a "
+    "reading beyond it.",
+)
+def energy_temperature(results: xr.Dataset) -> Figure:
+    """T(E) along the flow of every machine, beside T_c."""
+    drawn, cells = panels.machine_panels(results, (0.6, 2.0), "iteration", narrow=(2, 1.45), sharey=False)
+    for axes, here in cells:
+        axes.set_title(marks.machine_title(here))
+        lines = {marks.T_C: float(here["critical_temperature"]), "mixture": float(here["null_temperature"])}
+        ends = here["temperature_mean"].isel(iteration=-1).values
+        shown = np.array([*lines.values(), *ends])
+        shown = shown[np.isfinite(shown)] if np.isfinite(shown).any() else np.zeros(1)
+        margin = max(np.ptp(shown), 0.5)
+        axes.set_ylim(shown.min() - 0.3 * margin, shown.max() + 0.4 * margin)
+        panels.flow_lines(axes, here, "temperature")
+        for (name, value), look in zip(lines.items(), (marks.CRITICAL, marks.NULL), strict=True):
+            axes.axhline(value, **look)
+            below = bool(value < np.nanmean(ends))
+            told = f"{name} = {value:.3f}" if name == marks.T_C else name
+            place = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "ha": "right"}
+            if np.isfinite(value):  # away from where the flows end
+                axes.annotate(told, (1.0, value), (0, -3 if below else 2.5), va="top" if below else "bottom", **place)
+        marks.say_empty(axes, here["temperature_mean"].values)
+    cells[0][0].set_ylabel("$T(E)$ $(J/k_B)$")
+    panels.start_legend(drawn, results)
+    return drawn
+
+
+@figure(
     section="temperatures",
     needs="temperature_mean temperature_error null_temperature critical_temperature specific_heat_peak_temperature",
     caption="Temperature read by each thermometer from {chains} chains, against the iteration of the flow. {band} "

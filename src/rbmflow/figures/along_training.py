@@ -162,6 +162,6 @@ def study_training_time(study: xr.Dataset) -> Figure:
         axes.plot(update, inside, ".", color=style.NEUTRAL, markersize=4)
         marks.say_empty(axes, end)
         panels.update_axis(axes, ticks=axes is cells[0][0])
-        axes.set_title("\n".join(textwrap.wrap(axes.get_title(loc="left"), 30)), fontsize=7)
+        axes.set_title("\n".join(textwrap.wrap(axes.get_title(loc="left"), 30)), fontsize=7.5)
     drawn.supxlabel("gradient updates", fontsize=8)
     return drawn

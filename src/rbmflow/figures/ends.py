@@ -158,12 +158,12 @@ def study_excess(study: xr.Dataset) -> Figure:
         errors = [float(np.nan_to_num(here[f"{what}_error"])) for what in ("excess", "energy_from_mixture")]
         axes.errorbar(x, y, errors[1], errors[0], color=style.NEUTRAL, marker="o", markerfacecolor=face, markersize=4.5)
         shown.append((x, f"{row + 1}  {name}"))
-        axes.annotate(str(row + 1), (x, y), (4, 3), textcoords="offset points", fontsize=7, color=style.INK)
+        axes.annotate(str(row + 1), (x, y), (4, 3), textcoords="offset points", fontsize=7.5, color=style.INK)
     if shown:
         # A machine within the error of a perfect one may come out below 0.
         axes.set_xscale("log" if min(x for x, _ in shown) > 0 else "symlog")
         handles = [Line2D([], [], linestyle="none", label=text) for _, text in shown]
-        drawn.legend(handles=handles, loc=panels.beside(), handlelength=0, handletextpad=0, fontsize=7)
+        drawn.legend(handles=handles, loc=panels.beside(), handlelength=0, handletextpad=0, fontsize=7.5)
     marks.say_empty(axes, study["excess"].values)
     return drawn
 
@@ -196,7 +196,7 @@ def study_law(study: xr.Dataset) -> Figure:
         looks = {"color": colour, "linestyle": dashes, "linewidth": 0.9, "marker": "o", "markersize": 2.5}
         axes.errorbar(x[there], y[there], y_error[there], x_error[there], **looks, label=f"{row + 1}  {name}")
         axes.plot(x[there][-1], y[there][-1], "o", color=colour, markersize=6)
-        axes.annotate(str(row + 1), (x[there][-1], y[there][-1]), (4, 4), textcoords="offset points", fontsize=7)
+        axes.annotate(str(row + 1), (x[there][-1], y[there][-1]), (4, 4), textcoords="offset points", fontsize=7.5)
     for mixture in np.unique(np.round(study["mixture_temperature"].values, 3)):
         axes.axhline(mixture, xmax=0.03, color=style.INK, linewidth=1.2, linestyle=(0, (1, 1.2)))
     # Untrained machines are at infinite temperature, which would push everything else together.
@@ -207,7 +207,7 @@ def study_law(study: xr.Dataset) -> Figure:
     marks.say_empty(axes, study[LAW[1]].values)
     axes.set_xscale("log")
     if axes.get_legend_handles_labels()[0]:
-        drawn.legend(loc=panels.beside(), fontsize=7)
+        drawn.legend(loc=panels.beside(), fontsize=7.5)
     return drawn
 
 
@@ -248,7 +248,7 @@ def study_candidates(study: xr.Dataset) -> Figure:
         axes.set_xscale("log")
         axes.set_ylim(-1.5, 2.0)
         marks.say_empty(axes, away)
-    grid[0, 0].legend(fontsize=7)
+    grid[0, 0].legend(fontsize=7.5)
     drawn.colorbar(shades, ax=grid[0].tolist(), label="$T(E)$ of the mixture $(J/k_B)$")
     return drawn
 

@@ -63,7 +63,7 @@ def _weights(images: NDArray[np.float64], names: Sequence[str], titles: NDArray,
             axes.text(x, y - 0.04, str(titles[place]), fontsize=7.5)
         else:
             middle = y + 0.5 * images.shape[2] / images.shape[3]
-            axes.text(x + 0.5, middle, otherwise, ha="center", va="center", color=style.FAINT, fontsize=7)
+            axes.text(x + 0.5, middle, otherwise, ha="center", va="center", color=style.FAINT, fontsize=7.5)
     return drawn
 
 

@@ -1,5 +1,6 @@
 """Axes that know temperatures: reference lines with labels, infinity, readings outside the range."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
+from rbmflow._format import made_of
 from rbmflow.figures.style import FAINT, INK, Look
 
 CRITICAL = {"color": INK, "linewidth": 0.8, "linestyle": "-", "zorder": 1.5}
@@ -32,6 +34,12 @@ def thermometer_title(results: xr.Dataset, name: str) -> str:
     if name in THERMOMETERS or "thermometer_label" not in results:
         return THERMOMETERS.get(name, plain(name))
     return plain(f"{name}, T({results['thermometer_label'].sel(thermometer=name).item()})")
+
+
+def machine_title(here: xr.Dataset) -> str:
+    """Return the name of a machine with what it has learnt from, where its recipe is known."""
+    name = plain(str(here["machine"].values))
+    return f"{name}: {made_of(json.loads(str(here['recipe'].values)))}" if "recipe" in here.coords else name
 
 
 def thermometer_titles(results: xr.Dataset) -> list[str]:
@@ -103,7 +111,7 @@ def side_labels(axes: Axes, values: dict[str, float], along: str = "y", gap: flo
             line, text = (line[1], [1.0, 1.045]), (placed, 1.06)
         axes.plot(*line, transform=axes.transAxes, color=FAINT, linewidth=0.5, clip_on=False)
         ha, va = ("left", "center") if along == "y" else ("center", "bottom")
-        axes.text(*text, name, transform=axes.transAxes, fontsize=7, color=INK, ha=ha, va=va)
+        axes.text(*text, name, transform=axes.transAxes, fontsize=7.5, color=INK, ha=ha, va=va)
 
 
 def draw_readings(axes: Axes, x: ArrayLike, mean: ArrayLike, error: ArrayLike, look: Look) -> None:

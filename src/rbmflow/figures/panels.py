@@ -101,16 +101,20 @@ def machine_panels(
     ylabel: str = "",
     most: int = 4,
     *,
+    narrow: tuple[int, float] | None = None,
     width: float = WIDTH,
     pad: float | None = None,
     **shared: Any,
 ) -> tuple[Figure, list[tuple[Axes, xr.Dataset]]]:
     """One panel a machine, `most` in a row, its title so many points above; spare places of the last row stay free.
 
-    `height` is that of the figure and of each row beside it.
+    `height` is that of the figure and of each row beside it; `narrow` is how many stand in a row of a column of a
+    journal, where there is usually one, and how high that is.
     """
     machines = by_machine(results)
-    columns = 1 if in_column() else min(len(machines), most)
+    if narrow and in_column():
+        most, height = narrow[0], (height[0], narrow[1])
+    columns = 1 if in_column() and not narrow else min(len(machines), most)
     rows = -(-len(machines) // columns)
     options: dict[str, Any] = {"sharex": True, "sharey": True, **shared}
     figure, grid = panel_grid([""] * columns, [ylabel] * rows, "", height[0] + height[1] * rows, width, **options)
@@ -163,7 +167,7 @@ def start_handles(results: xr.Dataset, *, markers: bool) -> list[Line2D]:
 def start_legend(figure: Figure, results: xr.Dataset, *, markers: bool = False) -> None:
     """Write the names of the starts above a figure."""
     handles = start_handles(results, markers=markers)
-    figure.legend(handles=handles, loc="outside upper center", ncols=legend_columns(len(handles)))
+    figure.legend(handles=handles, loc="outside upper left", ncols=legend_columns(len(handles)))
 
 
 def legend_columns(names: int, most: int = 8) -> int:
@@ -186,7 +190,7 @@ def iteration_legend(figure: Figure, iterations: Sequence[int]) -> None:
     handles = [Line2D([], [], color=shade, linewidth=1.8) for shade in tints(GREY, len(iterations))]
     names = [f"iteration {iterations[0]}", *map(str, iterations[1:])]
     columns = 4 if in_column() else len(names)
-    figure.legend(handles, names, loc="outside upper center", ncols=columns, columnspacing=1.2)
+    figure.legend(handles, names, loc="outside upper left", ncols=columns, columnspacing=1.2)
 
 
 def update_axis(axes: Axes, *, ticks: bool = True) -> None:

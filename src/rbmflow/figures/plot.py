@@ -53,6 +53,8 @@ class Plot:
         `rbmflow.runs.side_by_side`), or a `record`.
     panel
         Width and height in inches of a figure of a single panel; its drawing takes the data and the axes.
+    narrow
+        Whether a page shows it with `width="column"` on a phone.
 
     Raises
     ------
@@ -72,6 +74,7 @@ class Plot:
     of: Callable[[xr.Dataset], xr.Dataset] | None = None
     page: str = "run"
     panel: tuple[float, float] | None = None
+    narrow: bool = False
 
     def __post_init__(self):
         update_wrapper(self, self.draw)
@@ -165,7 +168,7 @@ def figure(
     needs
         Names of variables, in one text or as a tuple.
     further
-        `by`, `padded`, `of`, `page` and `panel` of `Plot`, where they differ from the usual.
+        `by`, `padded`, `of`, `page`, `panel` and `narrow` of `Plot`, where they differ from the usual.
 
     Raises
     ------

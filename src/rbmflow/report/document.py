@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from rbmflow.report import tables
 from rbmflow.report.explorer import explorer_data
 from rbmflow.report.illustrations import Drawing, draw_all, plots_of, sayings
 from rbmflow.report.live import live_data
-from rbmflow.report.page import TEMPLATES, page
+from rbmflow.report.page import TEMPLATES, packed, page
 from rbmflow.report.summary import flags
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from rbmflow.figures import Plot
 
 SECTIONS = (
-    *("summary", "temperatures", "manifold", "probabilities", "energy", "correlations", "training-time"),
+    *("lead", "summary", "temperatures", "manifold", "probabilities", "energy", "correlations", "training-time"),
     *("renormalization", "examples", "product", "spectrum", "vectors", "projections", "hidden", "growth"),
     *("along-training", "training", "thermometers"),
 )
@@ -99,7 +100,7 @@ def render(
     run = {**dict.fromkeys(RUN_FIELDS), **run}
     not_live = [] if live is None else live.attrs.get("left_out", [])
     carried = live_data(live, results) if live else None
-    scripts = ["explorer.js", "live.js"] if carried else ["explorer.js"]
+    scripts = ["saving.js", "explorer.js", *(["live.js"] if carried else [])]
     return page(
         "report.html.j2",
         "\n".join((TEMPLATES / name).read_text("utf-8") for name in scripts),
@@ -129,7 +130,7 @@ def render(
         left_out=[*left_out, *not_live],
         live=carried,
         live_left_out=not_live,
-        explorer=explorer_data(results),
+        explorer=packed(json.dumps(explorer_data(results), allow_nan=False)),
     )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import gc
-import gzip
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from rbmflow.report.page import identifier
+from rbmflow.report.page import identifier, packed
 
 if TYPE_CHECKING:
     from rbmflow.figures import Plot
@@ -39,6 +37,8 @@ class Drawing:
     data: str | None
     """Address that holds the compressed CSV, or None where it would be too long."""
     rows: int
+    narrow: str = ""
+    """The same for a phone."""
 
 
 def sayings(results: xr.Dataset) -> dict[str, str]:
@@ -112,9 +112,11 @@ def _drawings(plot: Plot, data: xr.Dataset, words: Mapping[str, str]) -> list[Dr
             caption = f"Machine {entry}: {caption}" if counted[stem] == 1 else f"Machine {entry}, as above."
         caption = re.sub(r"\{(\w+)\}", lambda word, told=told: str(told.get(word[1], word[0])), caption).strip()
         table = plot.table(part)
-        csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
-        address = "data:application/gzip;base64," + base64.b64encode(gzip.compress(csv, mtime=0)).decode()
+        csv = table.to_csv(index=False, float_format="%.5g", lineterminator="\n")
+        address = f"data:application/gzip;base64,{packed(csv)}"
         link = address if len(address) <= LARGEST_LINK else None
-        svg = to_svg(plot(part), name, f"{plot.shows} {entry}".strip())
-        found.append(Drawing(name, plot.name, plot.section, plot.shows, svg, caption, link, len(table)))
+        shows = f"{plot.shows} {entry}".strip()
+        svg = to_svg(plot(part), name, shows)
+        narrow = to_svg(plot(part, width="column"), f"{name} narrow", shows) if plot.narrow else ""
+        found.append(Drawing(name, plot.name, plot.section, plot.shows, svg, caption, link, len(table), narrow))
     return found

@@ -1,14 +1,21 @@
 """What all pages have in common: templates, ids, what a page may load, and how numbers and captions are set."""
 
+from __future__ import annotations
+
 import base64
+import gzip
 import math
 import re
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import markupsafe
+
+if TYPE_CHECKING:
+    from rbmflow.claims import Verdict
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -24,6 +31,7 @@ def page(template: str, script: str = "", **content: Any) -> str:
     )
     environment.filters |= {
         "identifier": identifier,
+        "side_by_side": side_by_side,
         "typeset": typeset,
         "duration": lambda seconds: duration(seconds).replace(" ", "\N{NO-BREAK SPACE}"),
     }
@@ -51,6 +59,32 @@ def typeset(text: str) -> markupsafe.Markup:
     'T<sub>c</sub> &lt; C<sub>max</sub> of end_temperature'
     """
     return markupsafe.Markup(re.sub(r"\b([^\W\d_])_(\w+)", r"\1<sub>\2</sub>", str(markupsafe.escape(text))))
+
+
+def side_by_side(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+    """Those that were tested, each with those that exclude it or that it excludes, in their order."""
+    groups: list[list[Verdict]] = []
+    for verdict in verdicts:
+        if verdict.judgements:
+            near = [
+                group for group in groups for one in group if one.id in verdict.excludes or verdict.id in one.excludes
+            ]
+            if near:
+                near[0].append(verdict)
+            else:
+                groups.append([verdict])
+    return groups
+
+
+def packed(text: str) -> str:
+    """A text as a page holds it where it is long: by gzip, in base64; `unpacked` of the script reads it.
+
+    Examples
+    --------
+    >>> len(packed("0.25," * 1000))
+    64
+    """
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def content_policy(script: str = "") -> str:

@@ -1,9 +1,11 @@
-(() => {
+(async () => {
   "use strict";
   const at = (id) => document.getElementById("explorer" + (id ? "-" + id : ""));
-  const data = JSON.parse(at("data").textContent);
+  if (!globalThis.DecompressionStream) return;
+  const data = await unpacked(at("data").textContent).json();
   const machine = at("machine"), classifier = at("classifier"), slider = at("iteration"), play = at("play");
-  const plot = at("plot"), left = 56, right = 890, upper = 30, lower = 262;
+  const plot = at("plot"), left = 56, upper = 30, lower = 262;
+  let right = 890;
   const end = Math.max(data.top, ...data.positions);
   const x = (t) => left + ((right - left) * (t + 0.02 * end)) / (1.04 * end);
 
@@ -42,9 +44,10 @@
     const y = (p) => lower - ((lower - upper) * p * data.unit) / most;
     const curve = (values) => values.map((p, i) => [x(data.positions[i]), y(p)]);
     plot.replaceChildren();
+    plot.setAttribute("viewBox", `0 0 ${right + 30} 310`);
     drawAxes(most);
     element("path", { d: path(curve(data.null[m][c])), fill: "none", stroke: "#222", "stroke-width": 1.4, "stroke-dasharray": "1.5 3" });
-    label(right + 4, y(data.null[m][c].at(-1)) + 4, "mixture", "end");
+    label(right, y(data.null[m][c].at(-1)) - 6, "mixture", "end");
     data.starts.forEach((start, s) => {
       const mean = data.probability[m][c][s][t], error = data.error[m][c][s][t].map((e) => e || 0);
       const band = [...curve(mean.map((p, i) => p + error[i])), ...curve(mean.map((p, i) => p - error[i])).reverse()];
@@ -78,6 +81,8 @@
   }
 
   function draw() {
+    // As wide as the page has room, so that letters keep their size.
+    right = Math.max(plot.clientWidth, 300) - 30;
     const t = Number(slider.value);
     at("now").textContent = "iteration " + data.iterations[t];
     drawProbabilities(Number(machine.value), Number(classifier.value), t);
@@ -100,7 +105,7 @@
     if (timer !== null) return stop();
     if (Number(slider.value) === Number(slider.max)) slider.value = 0;
     play.textContent = "pause";
-    timer = setInterval(() => {
+    timer = setInterval(async () => {
       slider.value = Number(slider.value) + 1;
       draw();
       if (Number(slider.value) === Number(slider.max)) stop();
@@ -124,5 +129,6 @@
   at("csv").href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
   at("still").hidden = true;
   at().hidden = false;
+  addEventListener("resize", draw);
   draw();
 })();
