@@ -679,6 +679,31 @@ def test_a_sweep_is_published_with_its_points(call, tmp_path):
     assert f"{record['run']}: 2 of 2 points are there" in out
 
 
+def test_a_shell_completes_commands_fields_and_names(call, tmp_path):
+    script, rest = tmp_path / "completion.sh", 'COMPREPLY=(); _shtab_rbmflow; echo "${COMPREPLY[*]}"'
+    (tmp_path / "rbmflow-store" / "runs" / "quick-0123456789").mkdir(parents=True)
+    (tmp_path / "own.toml").touch()
+    script.write_text(call("completion", "bash")[1])
+    expected = {
+        "rbmflow publ": "publish",
+        "rbmflow store g": "gc",
+        "rbmflow run qu": "quick",
+        "rbmflow run ow": "own.toml",
+        "rbmflow run --machine.hid": "--machine.hidden",
+        "rbmflow show qu": "quick-0123456789",
+        "rbmflow replicate 2006": "2006.10176",
+        "rbmflow report --format s": "svg",
+    }
+    typed = "".join(f"COMP_WORDS=({line}); COMP_CWORD={len(line.split()) - 1}; {rest}\n" for line in expected)
+    bash = subprocess.run(["bash", "-c", f"source {script}\n{typed}"], capture_output=True, text=True, check=True)
+    assert dict(zip(expected, bash.stdout.splitlines(), strict=True)) == expected
+    for shell in ("zsh", "tcsh"):
+        assert "publish" in call("completion", shell)[1]
+    code, _, err = call("completion", "fish")
+    assert code == 2
+    assert "invalid choice: 'fish'" in err
+
+
 def test_overrides_are_told_from_options():
     words = ["run", "mine.toml", "--machine.hidden", "-3", "--store=./a.b", "--flow.starts=[1.0]", "--name", "x"]
     overrides = {"machine.hidden": "-3", "flow.starts": "[1.0]", "name": "x"}

@@ -95,6 +95,10 @@ def test_points_of_a_sweep_are_one_dataset_on_the_axes_of_its_fields():
     np.testing.assert_array_equal(at.transpose("spec.seed", ...)[1], two[1]["fixed_point"][0])
     drawn = figures.FIGURES["swept_temperatures"](whole)
     assert [axes.get_xlabel() for axes in drawn.axes] == ["machine.hidden", "spec.seed"]
+    poorer = two[0].drop_dims("checkpoint").assign_coords(recipe=("machine", ["{}"]))
+    kinds = side_by_side([{"machine.kind": "rbm"}, {"machine.kind": "vae"}], [two[0], poorer])
+    assert kinds["recipe"].sel({"machine.kind": "vae"}).values.tolist() == ["{}"]
+    assert kinds["weight_measure_mean"].sel({"machine.kind": "vae"}).isnull().all()
     loose = side_by_side(values[:3], [two[0], two[0], two[1]])
     assert loose["machine.hidden"].dims == ("point",)
     assert loose["machine.hidden"].attrs["long_name"].startswith("Hidden units")

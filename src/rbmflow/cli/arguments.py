@@ -34,7 +34,7 @@ def _answer(words: list[str]) -> int:
         overrides = {}
         if words and words[0] in _WITH_FIELDS:
             words, overrides = split_overrides(words)
-        arguments = _parser().parse_args(words or ["--help"], argparse.Namespace(overrides=overrides))
+        arguments = command_parser().parse_args(words or ["--help"], argparse.Namespace(overrides=overrides))
         module, _, function = arguments.answer.partition(".")
         code = getattr(import_module(f"rbmflow.cli.{module}"), function)(arguments)
         sys.stdout.flush()
@@ -167,6 +167,7 @@ _WIDTH = _argument("--width", choices=("page", "column"), default="page", help="
 _NAMED = _argument("spec", metavar="NAME", help="name of a shipped spec")
 _PAPER = _argument("paper", nargs="?", metavar="ARXIV", help="arXiv number of the paper, such as 2006.10176")
 _LIST = _argument("--list", action="store_true", help="list the papers that there are studies of")
+_SHELL = _argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell")
 _DELETE = _argument("--delete", action="store_true", help="take it away")
 _OLDER = _argument("--older-than", type=float, default=1.0, metavar="DAYS", help="leave younger (default: %(default)g)")
 
@@ -206,6 +207,7 @@ _COMMANDS: dict[str, tuple[str, str, tuple[_Argument, ...]]] = {
     "store ls": ("storing.ls", "list how much there is of each kind, or every artifact of one", (_KIND,)),
     "store verify": ("storing.verify", "check the checksums of everything and name what is damaged", ()),
     "store gc": ("storing.gc", "name what no run needs", (_DELETE, _OLDER)),
+    "completion": ("completing.completion", "print what makes a shell complete commands and names", (_SHELL,)),
     "doctor": ("installation.doctor", "check this installation against known numbers", ()),
     "cite": ("installation.cite", "print BibTeX entries of this package and of the work it starts from", ()),
 }
@@ -215,7 +217,8 @@ _WITH_FIELDS = [name for name, (_, _, arguments) in _COMMANDS.items() if _SPEC i
 """Commands on whose line fields of a spec can be given."""
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
     top = _Parser("rbmflow", description="A laboratory for RBM flows on lattice spin models.", allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"rbmflow {__version__}", help="print it and exit")
     groups = {"": top.add_subparsers(required=True, metavar="COMMAND")}

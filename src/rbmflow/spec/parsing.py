@@ -6,6 +6,7 @@ import difflib
 import functools
 import inspect
 import itertools
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from types import UnionType
@@ -186,11 +187,9 @@ def fields(of: type = Spec, prefix: str = "") -> tuple[Field, ...]:
 
 
 def _fields(of: type, prefix: str) -> Iterator[Field]:
-    [definition] = ast.parse(inspect.getsource(of)).body
-    assert isinstance(definition, ast.ClassDef)
     meanings = {
         ast.unparse(field.target): " ".join(ast.literal_eval(told.value).split())
-        for field, told in itertools.pairwise(definition.body)
+        for field, told in itertools.pairwise(_classes(of.__module__)[of.__name__].body)
         if isinstance(field, ast.AnnAssign) and isinstance(told, ast.Expr)
     }
     for one in dataclasses.fields(of):
@@ -204,6 +203,13 @@ def _fields(of: type, prefix: str) -> Iterator[Field]:
             if one.default is not dataclasses.MISSING:
                 default = _one_line_toml(one.default)
             yield Field(prefix + one.name, default, meanings[one.name])
+
+
+@functools.cache
+def _classes(module: str) -> dict[str, ast.ClassDef]:
+    """Definitions of the classes of a module, which is parsed once: `inspect` does so for each of them."""
+    body = ast.parse(inspect.getsource(sys.modules[module])).body
+    return {node.name: node for node in body if isinstance(node, ast.ClassDef)}
 
 
 def _one_line_toml(value: Any) -> str:
