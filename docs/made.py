@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rbmflow._variables import RESULTS, STUDY
 from rbmflow.claims import CLAIMS
+from rbmflow.claims.declaration import TABLES
 from rbmflow.figures import FIGURES
 from rbmflow.report.summary import END
 from rbmflow.spectrum import MEASURES
@@ -49,9 +50,7 @@ def measures():
     return table(("name", "meaning"), [(f"`{name}`", meaning) for name, meaning in (MEASURES | FINAL_MEASURES).items()])
 
 
-PAGES = {
-    f"claims-{name}": lambda name=name: claims(name) for name in ("paper", "dispute", "candidates", "universality")
-}
+PAGES = {f"claims-{name}": lambda name=name: claims(name) for name in TABLES}
 PAGES |= {"figures": figures, "ends": of_ends, "measures": measures}
 PAGES |= {"results": lambda: variables(RESULTS), "study": lambda: variables(STUDY)}
 

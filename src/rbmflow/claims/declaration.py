@@ -78,9 +78,12 @@ class Claim:
         return (*told, "", "")[:3]  # pyright: ignore[reportReturnType]
 
 
+TABLES = ("paper", "dispute", "candidates", "universality", "at_temperature")
+"""Modules with the claims of this package."""
+
 CLAIMS: Registry[Claim] = Registry(
     "claim",
-    (*(f"rbmflow.claims.{name}" for name in ("paper", "dispute", "candidates", "universality")), "rbmflow.claims"),
+    (*(f"rbmflow.claims.{name}" for name in TABLES), "rbmflow.claims"),
 )
 """Every claim by its id, those of this package in the order of the documentation, then those that others register."""
 

@@ -1,0 +1,134 @@
+"""Claims on machines that have learnt one temperature each, and on what is read from them."""
+
+import math
+from collections.abc import Sequence
+
+from rbmflow.claims.declaration import claim
+from rbmflow.claims.judgement import Judgement, Measured, Side, within
+from rbmflow.claims.machines import Machine
+from rbmflow.claims.rules import each
+
+ENERGY, HEAT = 0.02, 0.1
+"""Parts of the exact value within which a machine has the energy, or the order, and the specific heat."""
+
+COUPLING = 0.1
+"""Part of 1/T within which a coupling is that of the model, or nothing."""
+
+ENTROPY = 0.02
+"""Window of the entropy per site, in k_B; ln 2 is all that there is."""
+
+AROUND = 0.1
+"""Part of T_c that a temperature may be away from it where machines of few hidden units are judged."""
+
+
+def _deviation(machine: Machine, name: str, **at: str) -> Measured:
+    """Difference of a mean to its exact value, in parts of that value where it is not zero."""
+    found, exact = machine.measured(f"{name}_mean", **at), machine.number(f"{name}_exact", **at)
+    scale = abs(exact) or 1.0
+    return Measured((found.value - exact) / scale, found.error / scale, found.freedom)
+
+
+def _whole(machines: Sequence[Machine]) -> list[Machine]:
+    """Machines of one temperature of the Ising model on the square, with as many hidden units as spins or more."""
+    return [m for m in machines if m.is_ising and len(m.temperatures) == 1 and m.hidden >= m.length**2 and _known(m)]
+
+
+def _known(machine: Machine) -> bool:
+    return math.isfinite(machine.number("thermodynamics_mean", quantity="energy"))
+
+
+def _all(sides: Sequence[Side]) -> Side:
+    """Refuted by one, supported by all."""
+    return next((one for one in ("contradicts", "open") if one in sides), "supports")
+
+
+@claim(
+    id="one-temperature",
+    words="A machine that has learnt one temperature, with as many hidden units as spins, has the energy, the order "
+    "and the specific heat of the model there",
+    source="1606.02718",
+    needs=("thermodynamics_mean", "thermodynamics_exact"),
+    figure="thermodynamics",
+)
+def one_temperature(machines: Sequence[Machine]) -> list[Judgement]:
+    """E and abs m of its own chains within 2 % of the exact ones, and C within 10 %, N_h of at least N. Supports: all
+    three. Contradicts: one of them is outside by more than its error.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        asked = {"energy": ENERGY, "abs_magnetization": ENERGY, "specific_heat": HEAT}
+        found = {name: _deviation(machine, "thermodynamics", quantity=name) for name in asked}
+        told = ", ".join(f"{sign} {100 * one.value:+.1f} %" for sign, one in zip("EmC", found.values(), strict=True))
+        return _all([within(found[name], 0.0, window) for name, window in asked.items()]), told
+
+    return each(_whole(machines), rule)
+
+
+@claim(
+    id="few-hidden-units",
+    words="Near T_c a machine with few hidden units has the right order and far too high an energy",
+    source="1606.02718",
+    needs=("thermodynamics_mean", "thermodynamics_exact"),
+    figure="thermodynamics",
+)
+def few_hidden_units(machines: Sequence[Machine]) -> list[Judgement]:
+    """Machines of one temperature within 10 % of T_c, N_h of at most N / 4. Supports: abs m within 5 % of the exact
+    one, and E above the exact one by more than 2 % and its error. Contradicts: abs m outside by more than its error, or
+    E above by less than 2 % by more than its error.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        # The deviation is in parts of |E|, and a higher energy has a positive one.
+        energy, order = (_deviation(machine, "thermodynamics", quantity=q) for q in ("energy", "abs_magnetization"))
+        over = energy.value - ENERGY
+        high: Side = "open" if not abs(over) > energy.margin else "supports" if over > 0 else "contradicts"
+        told = f"E {100 * energy.value:+.1f} %, abs m {100 * order.value:+.1f} %"
+        return _all([high, within(order, 0.0, 0.05)]), told
+
+    few = [m for m in machines if m.is_ising and len(m.temperatures) == 1 and 4 * m.hidden <= m.length**2 and _known(m)]
+    return each([m for m in few if abs(m.temperatures[0] / m.critical - 1) <= AROUND], rule)
+
+
+@claim(
+    id="couplings-in-weights",
+    words="The weights of a machine of one temperature hold the couplings of the model: 1/T between neighbours, and "
+    "nothing elsewhere",
+    source="1810.11503, 2309.02292",
+    needs=("coupling_mean", "thermodynamics_mean"),
+    figure="couplings",
+)
+def couplings_in_weights(machines: Sequence[Machine]) -> list[Judgement]:
+    """Mean effective couplings of bonds, other pairs, corners and plaquettes, N_h of at least N. Supports: that of
+    bonds is within 10 % of 1/T, and the others are within 10 % of 1/T of nothing. Contradicts: one is outside by more
+    than its error.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        unit, sides, told = 1 / machine.temperatures[0], [], []
+        for cluster in ("bond", "other pairs", "corner", "plaquette"):
+            found, exact = machine.measured("coupling_mean", cluster=cluster), unit * (cluster == "bond")
+            sides.append(within(found, exact, COUPLING * unit))
+            told.append(f"{cluster} {found}")
+        return _all(sides), f"{', '.join(told)} beside 1/T = {unit:.3f}"
+
+    return each(_whole(machines), rule)
+
+
+@claim(
+    id="pseudo-entropy",
+    words="The pseudo-likelihood that a machine is trained by tells the entropy of the model",
+    source="2210.06203",
+    needs=("thermodynamics_mean", "thermodynamics_exact"),
+    figure="thermodynamics",
+)
+def pseudo_entropy(machines: Sequence[Machine]) -> list[Judgement]:
+    """Entropy per site by the pseudo-likelihood of its own configurations, N_h of at least N; beside it that by ln Z
+    and the visible energy. Supports: within 0.02 of the exact one. Contradicts: outside that by more than its error.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        found, sums = (machine.measured("thermodynamics_mean", quantity=q) for q in ("pseudo_entropy", "entropy"))
+        exact = machine.number("thermodynamics_exact", quantity="entropy")
+        return within(found, exact, ENTROPY), f"s {found} beside {exact:.3f}, by ln Z {sums}"
+
+    return each(_whole(machines), rule)
