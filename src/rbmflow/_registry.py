@@ -1,8 +1,8 @@
 """Registries: things that a spec may name, those of this package and those that others add.
 
-A name is looked up and nothing else: no text of a spec is imported, evaluated or used as a path. Code comes in through
-two doors that a person opens: an installed package with an entry point of the group `rbmflow.extensions`, and a file
-that is handed over by `--with`. In a notebook the things are passed as Python values.
+A name is looked up and nothing else: no text of a spec is imported or evaluated, nor used as a path of code. Code comes
+in through two doors that a person opens: an installed package with an entry point of the group `rbmflow.extensions`,
+and a file that is handed over by `--with`. In a notebook the things are passed as Python values.
 """
 
 import hashlib

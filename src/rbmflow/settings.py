@@ -14,6 +14,7 @@ type CodeName = Literal["one-hot", "clock", "labels"]
 type EstimatorName = str
 type OptimiserName = Literal["sgd", "momentum", "adam"]
 type ScheduleName = Literal["constant", "linear", "cosine"]
+type OriginName = Literal["new", "file"]
 type HalvesName = Literal["sampled", "mean-hidden", "mean-field"]
 type OutputName = Literal["sampled", "rounded", "mean"]
 type SplitName = Literal["none", "temperature"]
@@ -304,8 +305,18 @@ class TypeSettings(Settings):
     temperatures: tuple[float, ...] = ()
     """Training temperatures, if they are not those of `sampling.temperatures` between minimum and maximum."""
     data: str = checked("ising", Problems.one_of, SOURCES)
-    """Training configurations: "ising", "mean-field", independent spins with the Curie-Weiss magnetization, or a data
-    source of an extension."""
+    """Training configurations: "ising", "mean-field", independent spins with the Curie-Weiss magnetization, "file", or
+    a data source of an extension."""
+    data_file: str = ""
+    """Path of the configurations of data = "file", which must have these temperatures, as `Draws.read` takes it."""
+    machine: OriginName = checked("new", Problems.one_of, get_args(OriginName.__value__))
+    """"new" is made and trained here; "file" was trained elsewhere, on the configurations that this type says."""
+    machine_files: tuple[str, ...] = ()
+    """Paths of machine = "file", one for each of the seeds, as `RBM.read` takes them."""
+    machine_units: str = ""
+    """Units of machine = "file", "-1/+1" or "0/1", which nothing else can tell: those of PyTorch are mostly 0/1."""
+    machine_axes: str = ""
+    """"visible, hidden" or "hidden, visible", where neither biases nor format tell of machine = "file"."""
     weights: str = "trained"
     """"initial" is the machine before training, "gaussian" has random weights of the trained one's norm; or a control
     of an extension."""
@@ -325,6 +336,24 @@ class TypeSettings(Settings):
             problems.unless(window, "temperatures", self.temperatures, allowed)
         if self.weights != "trained":
             problems.one_of("weights", self.weights, ("trained", *CONTROLS))
+        self._compare_files(problems)
+
+    def _compare_files(self, problems: Problems) -> None:
+        """Note what files need, and what is said of a file where there is none."""
+        told = 'it must be a path where data = "file", and be left out elsewhere'
+        problems.unless((self.data == "file") == bool(self.data_file), "data_file", self.data_file, told)
+        read = self.machine == "file"
+        told = 'there must be a path for each seed where machine = "file", and none elsewhere'
+        problems.unless(read == bool(self.machine_files), "machine_files", self.machine_files, told)
+        units = get_args(UnitsName.__value__) if read else ("",)
+        told = 'it must be "-1/+1" or "0/1" where machine = "file", and be left out elsewhere'
+        problems.unless(self.machine_units in units, "machine_units", self.machine_units, told)
+        axes = ("", "visible, hidden", "hidden, visible") if read else ("",)
+        told = 'it must be "visible, hidden" or "hidden, visible", and be left out where machine = "new"'
+        problems.unless(self.machine_axes in axes, "machine_axes", self.machine_axes, told)
+        own = not read or (self.also_hidden, self.split, self.weights != "initial") == ((), "none", True)
+        told = "a machine of a file is one, and nobody knows its weights before training"
+        problems.unless(own, "also_hidden, split, weights", (self.also_hidden, self.split, self.weights), told)
 
     def chosen(self, grid: tuple[float, ...]) -> tuple[float, ...]:
         """Training temperatures in J/k_B, those of the grid unless the type has its own.

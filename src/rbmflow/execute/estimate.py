@@ -50,6 +50,7 @@ EFFORTS = {
     "control": Effort(0, 0.1, 0),
     "thermodynamics": Effort(1.5, 0.1, 2e5),
     "couplings": Effort(0, 0.1, 1e5),
+    "given": Effort(0, 1, 0),
 }
 """Fitted to small runs at L = 4, 10, 20 and 32 by `benchmarks/estimate.py`."""
 
@@ -109,6 +110,7 @@ def counts(spec: Spec) -> dict[str, float]:
         "machine": training.epochs * passed * sampling.draws * sites * (1 + training.steps),
         "learner": training.epochs * passed * sampling.draws * (sites + hidden) * spec.machine.width / hidden,
         "control": sites * hidden,
+        "given": sites * hidden,
         "likelihood": (training.checkpoints + 12) * hidden * sites,
         "spectrum": sites * hidden,
         "thermodynamics": sites * hidden,

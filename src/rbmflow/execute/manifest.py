@@ -26,6 +26,7 @@ def write(steps: Iterable[Step], folder: Path) -> None:
     rows = (
         {"hash": step.hash, "kind": step.kind, "name": step.name, "version": step.version}
         | {"settings": step.settings, "parents": [parent.hash for parent in step.parents]}
+        | ({"files": dict(step.files)} if step.files else {})
         for step in dict.fromkeys(steps)
     )
     write_text(folder / FILE, "".join(f"{json.dumps(row)}\n" for row in rows))
@@ -57,7 +58,7 @@ def _steps(rows: Iterable[ManifestRow]) -> dict[str, Step]:
         if missing := [parent for parent in row["parents"] if parent not in known]:
             raise ValueError(f"{missing[0]} does not stand before {row['hash']}, whose parent it is")
         parents = tuple(known[parent] for parent in row["parents"])
-        step = Step(row["kind"], row["name"], row["settings"], parents, row["version"])
+        step = Step(row["kind"], row["name"], row["settings"], parents, row["version"], row.get("files", {}))
         if step.hash != row["hash"]:
             raise ValueError(f"the line of {row['hash']} was changed")
         known[step.hash] = step

@@ -109,6 +109,10 @@ class Spec:
             problems.unless(
                 apart, f"types.{name}.temperatures", own, "six digits must tell them apart where it is split"
             )
+            files = kind.machine_files
+            told = f"there must be a file for each of the {self.seeds} seeds, all different and each an RBM"
+            fits = len(set(files)) == len(files) == self.seeds and self.machine.kind == "rbm"
+            problems.unless(not files or fits, f"types.{name}.machine_files", files, told)
         for index, start in enumerate(self.flow.starts):
             known = isinstance(start, str) or find_temperature(start, grid) is not None
             allowed = "a start that is a number must be one of sampling.temperatures"
@@ -119,7 +123,8 @@ class Spec:
         problems.unless(exact, "sampling.method", self.sampling.method, small)
         self._compare_model(problems)
         self._compare_training(problems)
-        sizes = ((one.type, self.sampling.draws * len(one.temperatures)) for one in self.variants)
+        trained_here = [one for one in self.variants if self.types[one.type].machine == "new"]
+        sizes = ((one.type, self.sampling.draws * len(one.temperatures)) for one in trained_here)
         name, size = min(sizes, key=lambda row: row[1] or math.inf, default=("", 0))
         left = size - round(size * self.training.held_out)
         fits = self.training.batch <= left or size == 0

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rbmflow._registry import Registry
-from rbmflow.settings import CONTROLS, MACHINES, OBSERVABLES, RECIPES, SOURCES, THERMOMETERS, TypeSettings, start_label
+from rbmflow.settings import CONTROLS, MACHINES, OBSERVABLES, RECIPES, SOURCES, THERMOMETERS, start_label
+from rbmflow.steps.given_files import given_data, given_machines
 from rbmflow.steps.kinds.calibration_step import calibration
 from rbmflow.steps.kinds.checkpoint_flow_step import checkpoint_flow
 from rbmflow.steps.kinds.control_step import control
@@ -16,6 +17,7 @@ from rbmflow.steps.kinds.couplings_step import couplings
 from rbmflow.steps.kinds.draws_step import UNSEEN, draws
 from rbmflow.steps.kinds.equilibrium_step import equilibrium
 from rbmflow.steps.kinds.flow_step import flow
+from rbmflow.steps.kinds.given_step import given
 from rbmflow.steps.kinds.learner_step import learner
 from rbmflow.steps.kinds.likelihood_step import likelihood
 from rbmflow.steps.kinds.machine_step import machine
@@ -51,14 +53,16 @@ def graph(spec: Spec) -> tuple[Step, ...]:
         gathered += instruments[1:]  # They tell the maximum of the specific heat.
     machines: dict[tuple[str, ...], dict[str, Any]] = {}
     for one in spec.variants:
-        data, read = _data_of(spec.types[one.type]), {"mixture": one.temperatures, **read_by}
+        files = given_machines(spec, one.type)
+        one = one._replace(hidden=files[0]["machine"].hidden) if files else one
+        data, read = _data_of(spec, one.type), {"mixture": one.temperatures, **read_by}
         expected = null.of(spec, f"mixture null {one.type}{one.at}", *instruments, **read, **data)
         learnt = _draws_of_type(spec, one.type, drawn)
         steps += [expected, learnt]
         gathered.append(expected)
         artifacts = []
         for seed in range(spec.seeds):
-            branch = _machine_branch(spec, one, seed, learnt, instruments)
+            branch = _machine_branch(spec, one, seed, learnt, instruments, *files[seed : seed + 1])
             steps += branch
             # Configurations are shown for the first seed only, so only its flows are read again.
             gathered += [step for step in branch if step.kind != "flow" or seed == 0]
@@ -83,13 +87,20 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     return (*once.values(), whole)
 
 
-def _machine_branch(spec: Spec, variant: Variant, seed: int, drawn: Step, instruments: tuple[Step, ...]) -> list[Step]:
+def _machine_branch(
+    spec: Spec, variant: Variant, seed: int, drawn: Step, instruments: tuple[Step, ...], *of_file: dict[str, Any]
+) -> list[Step]:
     """Training and what is measured of it, and flow and reading for every start, of one machine."""
     label, about = f"{variant.label} seed {seed}", replace(spec.machine, hidden=variant.hidden)
     learning = {"temperatures": variant.temperatures, "machine": about, "replica": seed}
     if about.kind == "rbm":
-        branch = _rbm_branch(spec, variant, label, learning, drawn)
-        one = next(step for step in reversed(branch) if step.kind in ("machine", "control"))
+        if of_file:
+            first = given.of(spec, f"given machine {label}", drawn, temperatures=variant.temperatures, **of_file[0])
+        else:
+            recipe = _source_of(RECIPES, spec.training.estimator)
+            first = machine.of(spec, f"machine {label}", drawn, **learning, **recipe)
+        branch = _rbm_branch(spec, variant, label, first, drawn)
+        one = next(step for step in reversed(branch) if step.kind in ("machine", "given", "control"))
     else:
         recipe = _source_of(RECIPES, spec.training.estimator)
         own = {**_source_of(MACHINES, about.kind), **({"recipe_source": recipe["source"]} if recipe else {})}
@@ -104,24 +115,22 @@ def _machine_branch(spec: Spec, variant: Variant, seed: int, drawn: Step, instru
     return branch
 
 
-def _rbm_branch(spec: Spec, variant: Variant, label: str, learning: dict[str, Any], drawn: Step) -> list[Step]:
-    """Training and what is measured of the weights of one RBM, or of the control that stands in its place."""
-    kind, grid, about = spec.types[variant.type], variant.temperatures, learning["machine"]
-    trained = kind.weights == "trained"
-    recipe = _source_of(RECIPES, spec.training.estimator)
-    branch = [one := machine.of(spec, f"machine {label}", drawn, **learning, **recipe)]
+def _rbm_branch(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step) -> list[Step]:
+    """One RBM, or the control that stands in its place, and what is measured of its weights."""
+    kind, grid = spec.types[variant.type], variant.temperatures
+    trained, branch = kind.weights == "trained", [one]
     if not trained:
-        own = {"machine": about, "weights": kind.weights, **_source_of(CONTROLS, kind.weights)}
+        own = {"machine": one.settings["machine"], "weights": kind.weights, **_source_of(CONTROLS, kind.weights)}
         branch.append(one := control.of(spec, f"{kind.weights} weights {label}", one, **own))
     if spec.taken_apart:
         two_points = correlation.of(spec, "two-point functions", draws.of(spec, "draws"))
         called = f"two-point functions {variant.type}{variant.at}"
-        mixture = correlation.of(spec, called, drawn, temperatures=grid, **_data_of(kind))
+        mixture = correlation.of(spec, called, drawn, temperatures=grid, **_data_of(spec, variant.type))
         taken = spectrum.of(spec, f"spectrum {label}", one, two_points, mixture, drawn, temperatures=grid)
         branch += [two_points, mixture, taken]
     if trained and kind.data == "ising":
         branch += _against_model(spec, variant, label, one)
-    if trained and spec.flow.along_training:
+    if trained and spec.flow.along_training and kind.machine == "new":
         asked = spec.flow.differing("along_training", "halves", "keep")
         branch.append(checkpoint_flow.of(spec, f"flows of checkpoints {label}", one, flow=asked))
     return branch
@@ -145,7 +154,7 @@ def _draws_of_type(spec: Spec, name: str, drawn: Step) -> Step:
     if kind.data == "ising" and set(temperatures) <= set(spec.sampling.temperatures):
         return drawn
     sampling = replace(spec.sampling, temperatures=temperatures)
-    return draws.of(spec, f"draws {name}", sampling=sampling, **_data_of(kind))
+    return draws.of(spec, f"draws {name}", sampling=sampling, **_data_of(spec, name))
 
 
 def _unseen_draws(spec: Spec, name: str) -> Step:
@@ -164,9 +173,10 @@ def _instruments(spec: Spec) -> tuple[Step, ...]:
     return neural, equilibrium.of(spec, "equilibrium draws", observables=names, **_sources_of(names))
 
 
-def _data_of(kind: TypeSettings) -> dict[str, str]:
+def _data_of(spec: Spec, name: str) -> dict[str, Any]:
     """What has to be said of the data of a type: nothing, if they are the usual ones."""
-    return {} if kind.data == "ising" else {"data": kind.data, **_source_of(SOURCES, kind.data)}
+    kind = spec.types[name].data
+    return {} if kind == "ising" else {"data": kind, **_source_of(SOURCES, kind), **given_data(spec, name)}
 
 
 def _read_by(spec: Spec) -> dict[str, Any]:
@@ -182,7 +192,7 @@ def _sources_of(names: tuple[str, ...]) -> dict[str, dict[str, str]]:
     return {"sources": known} if known else {}
 
 
-def _source_of(registry: Registry[Any], name: str) -> dict[str, str]:
+def _source_of(registry: Registry[Any], name: str) -> dict[str, Any]:
     """The hash of the file that registers a thing of an extension."""
     source = registry.source(name)
     return {} if source is None else {"source": source}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -9,7 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rbmflow._checks import Problems
+from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._registry import Registry
 from rbmflow.settings import LatticeSettings, ModelSettings, Settings
 from rbmflow.store import Step
@@ -69,12 +70,28 @@ class Task:
         Problems.only(source == planned, field, name, told)
         return found
 
+    def file(self, field: str) -> str:
+        """Path of the file that a setting names by its hash; refused if its content is another by now."""
+        path = self.step.files.get(self.settings[field], "")
+        told = "it must be the file of the spec, with the content that it had when the run was planned"
+        Problems.only(content_hash(path) == self.settings[field], field, path, told)
+        return path
+
     @property
     def model(self) -> Model:
         """Spin model."""
         from rbmflow.spin_models import from_settings
 
         return from_settings(*system(self.settings))
+
+
+def content_hash(path: str) -> str:
+    """SHA-256 of the content of a file; `InvalidInput` if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InvalidInput(Problem("path", path, f"it must be a file that can be read ({error.strerror})")) from error
 
 
 def asked[T: Settings](settings: Mapping[str, Any], of: type[T]) -> T:
@@ -125,13 +142,13 @@ class Kind:
     apart: str | None = None
     """The setting in which steps of one `group` differ."""
 
-    def of(self, spec: Spec, name: str, *parents: Step, **own: Any) -> Step:
+    def of(self, spec: Spec, name: str, *parents: Step, files: Mapping[str, str] | None = None, **own: Any) -> Step:
         """A step of a run under a name for people: its settings are what it takes of the spec, and those given."""
         settings = {path.rpartition(".")[2]: attrgetter(path)(spec) for path in self.takes.split()} | own
         plain = {name: value.differing() if isinstance(value, Settings) else value for name, value in settings.items()}
         if "model" in plain:
             plain["model"] = _system_of(spec)
-        return Step(self.compute.__name__, name, plain, parents, self.version)
+        return Step(self.compute.__name__, name, plain, parents, self.version, files or {})
 
     def expected(self, settings: Mapping[str, Any]) -> Expected:
         """What the data of a step with these settings must hold."""

@@ -61,7 +61,7 @@ def gather(task: Task) -> xr.Dataset:
     if any(whose[0] == "spectrum" for whose in found):
         weights = weights_of_all(
             [[found["spectrum", one] for one in row] for row in hashes],
-            [found[steps[row[0]].kind, row[0]] for row in hashes],
+            [found[_whose(steps[row[0]])] for row in hashes],
         )
     else:  # Of maps and lattices whose weights are not taken apart, the updates alone.
         updates = _of_all(found, "machine", hashes, ["update"])
@@ -84,7 +84,8 @@ def gather(task: Task) -> xr.Dataset:
         _references(task, found),
         *(data for whose, data in found.items() if whose in (("renormalization",), ("stability",))),
     ]
-    dataset = xr.merge(parts, join="outer", compat="no_conflicts", combine_attrs="drop").assign_coords(coordinates)
+    there = [part for part in parts if part is not None]
+    dataset = xr.merge(there, join="outer", compat="no_conflicts", combine_attrs="drop").assign_coords(coordinates)
     dataset = dataset.drop_vars(["visible", "visible_other"], errors="ignore")
     task.flags.extend(_flags(task, dataset))
     return described(dataset.assign_attrs(title="RBM flows", **_words(task)), RESULTS)
@@ -116,7 +117,7 @@ def _whose(step: Step) -> tuple[str, ...]:
             return step.kind, step.parents[0].hash
         case "machine" | "control" | "null":
             return step.kind, step.hash
-        case "learner":
+        case "learner" | "given":
             return "machine", step.hash
         case _:
             return (step.kind,)
@@ -138,9 +139,11 @@ def _recipe(machine: Step) -> dict[str, Any]:
         "lattice": lattice,
         "sampling": SamplingSettings(**draws["sampling"]),
         "machine": MachineSettings(**machine.settings["machine"]),
-        "training": TrainingSettings(**machine.settings["training"]),
+        "training": TrainingSettings(**machine.settings.get("training", {})),
     }
     known = {f"{part}.{name}": value for part, asked in parts.items() for name, value in asdict(asked).items()}
+    if machine.kind == "given":  # How it was trained is not known.
+        known |= {name: None for name in known if name.startswith("training.")}
     own = {"temperatures": [float(t) for t in machine.settings["temperatures"]], "data": draws.get("data", "ising")}
     return {"seed": machine.settings["seed"], **known, **own, "weights": weights}
 
@@ -157,7 +160,8 @@ def _unflatten(dataset: xr.Dataset, dims: tuple[str, ...], shape: tuple[int, ...
 
 def _of_all(found: Found, kind: str, hashes: list[list[str]], names: list[str] | None = None) -> xr.Dataset | None:
     """Data of a kind of step that not every machine has, with the axes machine and seed; NaN for those without."""
-    had = {whose[1]: data[names] if names else data for whose, data in found.items() if whose[0] == kind}
+    of_kind = {whose[1]: data for whose, data in found.items() if whose[0] == kind}
+    had = {one: data[names] if names else data for one, data in of_kind.items() if set(names or ()) <= set(data)}
     if not had:
         return None
     nothing = xr.full_like(next(iter(had.values())).astype(float), np.nan)

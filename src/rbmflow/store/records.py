@@ -123,6 +123,7 @@ class ManifestRow(_Record):
     version: int
     settings: dict[str, Any]
     parents: list[_Hash]
+    files: NotRequired[dict[_Hash, str]]
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ class Step:
     parents: tuple[Step, ...] = field(default=(), repr=False)
     version: int = 1
     """Number of the step's code; a change of it makes the step anew."""
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Paths of the files that the settings name by their SHA-256, by that; not hashed."""
     hash: str = field(init=False)
 
     def __post_init__(self):

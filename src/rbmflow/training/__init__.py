@@ -14,6 +14,7 @@ from rbmflow.training.history import (
     History as History,
     held_out as held_out,
     pseudo_likelihood as pseudo_likelihood,
+    read_checkpoints as read_checkpoints,
 )
 from rbmflow.training.loss import (
     ELBO as ELBO,

@@ -26,6 +26,7 @@ def draws(task: Task) -> Any:
     from rbmflow.data_sources import drawn
 
     sampling, source = task.asked(SamplingSettings), task.named(SOURCES, "data", "ising")
-    found = drawn(source, task.key, task.model, sampling, progress=task.progress)
+    further = {"path": task.file("data_file")} if "data_file" in task.settings else {}
+    found = drawn(source, task.key, task.model, sampling, progress=task.progress, **further)
     task.flag("sampling", *found.flags)
     return found.to_dataset()

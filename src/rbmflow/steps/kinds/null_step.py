@@ -40,7 +40,11 @@ def null(task: Task) -> dict[str, Any]:
         spins = draws.spins.reshape(1, -1, *draws.spins.shape[2:])
     else:
         source = task.named(SOURCES, "data")
-        draws = drawn(source, task.key, model, SamplingSettings(tuple(kept), count))
+        further = {"path": task.file("data_file")} if "data_file" in task.settings else {}
+        draws = drawn(source, task.key, model, SamplingSettings(tuple(kept), count), **further)
+        if further:
+            told = "the training configurations are those of a file, and nothing tells how independent they are"
+            task.flag("data", f"{told}: {draws.method}")
         spins = draws.spins.reshape(1, -1, *draws.spins.shape[2:])
         values = known.read_spins(spins)[0][0]
         energy, abs_magnetization = (float(one.mean()) for one in per_site(model, draws.spins))
