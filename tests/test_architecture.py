@@ -38,6 +38,7 @@ SCIENCE = (
     "critical",
     "correlations",
     "measurements",
+    "scaling",
     "observables",
     "two_sample",
     "exact",

@@ -320,6 +320,40 @@ def write_lattices(store, run, folder):
     write_tables(tables, folder)
 
 
+def write_swendsen(store, run, folder):
+    """The figures and tables of the study of block spins: every step of every model by itself."""
+    records = [store.read_run(point["run"]) for point in run["points"]]
+    found = [results_of(store, record) for record in records]
+    rows = []
+    for one in found:
+        called = f"{one.attrs['model']}, {one.attrs['lattice'].partition(' ')[0]}"
+        save(figures.stability(one), folder, called.lower().replace(", ", "-").replace(" ", "-"))
+        for step in range(one.sizes["blocked_to"]):
+            here = one.isel(blocked_to=step)
+            told = [
+                with_error(*(float(here[f"stability_{name}"].sel(sector=sector, rank=rank)) for name in pair))
+                for sector in ("even", "odd")
+                for pair, rank in (
+                    (("eigenvalue", "eigenvalue_error"), 1),
+                    (("exponent", "exponent_error"), 1),
+                    (("exponent", "exponent_error"), 2),
+                )
+            ]
+            side = int(here["blocked_to"])
+            known = [f"{float(here['stability_known'].sel(sector=sector)):.4g}" for sector in ("even", "odd")]
+            rows.append([called, f"{2 * side} to {side}", *told[:2], known[0], told[2], *told[3:5], known[1], told[5]])
+    header = (
+        *("model, lattice", "step", "even eigenvalue", "y_T", "known", "next even y"),
+        *("odd eigenvalue", "y_h", "known", "next odd y"),
+    )
+    tables = {
+        "exponents": table(header, rows),
+        "verdicts": verdict_table([row for row in verdicts_of(*found) if row.id == "block-spin-exponents"], folder),
+        "provenance": provenance(records, store),
+    }
+    write_tables(tables, folder)
+
+
 def write_recipes(store, run, folder):
     """Figures and tables of a study of recipes; its machines side by side stand beside them as netCDF."""
     records = [store.read_run(point["run"]) for point in run["points"]]
@@ -378,6 +412,7 @@ WRITERS = {
     "veiga-vicente": write_veiga_vicente,
     "good": write_good,
     "lattices": write_lattices,
+    "swendsen": write_swendsen,
     "recipes": write_recipes,
     "candidates": write_recipes,
 }

@@ -23,6 +23,7 @@ from rbmflow.spectrum.modes import (
     marchenko_pastur_edges as marchenko_pastur_edges,
     participation as participation,
     projections as projections,
+    receptive_correlators as receptive_correlators,
     resemblance as resemblance,
     shells as shells,
     translation_average as translation_average,

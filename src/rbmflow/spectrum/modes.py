@@ -142,6 +142,38 @@ def field_correlators(machine: RBM, spins: Configurations) -> Float[np.ndarray, 
     return total / len(rows)
 
 
+def receptive_correlators(machine: RBM, spins: Configurations) -> Float[np.ndarray, "hidden *lattice"]:
+    r"""Correlators of each hidden unit with the spins around its receptive field, by displacement.
+
+    .. math:: C_j(r) = \mathrm{sgn}(W_{c_j j})\, \langle v_{c_j + r}\, h_j \rangle, \qquad
+        c_j = \mathrm{argmax}_i |W_{ij}|
+
+    Of block spins this is localised at the block, and decays as the two-point function of the spins. A machine that
+    knows no lattice, or has several sites in a cell or several numbers a site, is refused.
+    E. de Mello Koch, R. de Mello Koch, L. Cheng, arXiv:1906.05212.
+
+    Examples
+    --------
+    >>> import rbmflow as rf
+    >>> model = rf.ising(rf.square(4))
+    >>> draws = rf.sample(0, model, temperatures=[2.0, 3.0], draws=100)
+    >>> machine, _ = rf.train(0, draws, hidden=3, epochs=1)
+    >>> receptive_correlators(machine, draws).shape
+    (3, 4, 4)
+    """
+    own = machine_of(machine).in_units("-1/+1")
+    shape = own.shape or ()
+    fits = math.prod(shape) == len(own.weights) > 1
+    Problems.only(fits, "shape", own.shape, "the machine must know the lattice of its visible units, one number a site")
+    weights, correlators = np.asarray(own.weights), field_correlators(machine, spins)
+    centres = np.argmax(np.abs(weights), axis=0)
+    signs = np.sign(weights[centres, np.arange(weights.shape[1])])
+    places = np.stack(np.unravel_index(centres, shape), axis=-1)
+    axes = tuple(range(len(shape)))
+    rows = zip(places, (correlators * signs).T.reshape(-1, *shape), strict=True)
+    return np.stack([np.roll(one, tuple(-place), axes) for place, one in rows])
+
+
 def translation_average(vectors: Numbers, *shape: int) -> Float[np.ndarray, "*lattice"]:
     r"""Mean of the trace of the blocks of W W^T over all pairs of sites at one displacement on the torus.
 
