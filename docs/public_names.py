@@ -20,8 +20,8 @@ GROUPS = {
         MapFailed FlowEnds end_of_flows convergence""",
     "Likelihood and relaxation": """LogPartition excess_nats log_partition log_probability machine_mean
         trajectory_log_partition likelihood relaxation enumeration""",
-    "Observables": """Observable observable OBSERVABLES Measurements observe TwoPoint two_point scaling_dimension ScalingDimension observables measurements
-        correlations scaling two_sample""",
+    "Observables": """Observable observable OBSERVABLES Measurements observe TwoPoint two_point scaling_dimension
+        ScalingDimension observables measurements correlations scaling two_sample""",
     "Thermometers and equilibrium": "Thermometer NeuralThermometer Reading train_thermometer thermometer equilibrium",
     "Exact numbers": "exact exact.infinite",
     "Renormalization group": "operators Operator stability Stability renormalization",
