@@ -15,6 +15,7 @@ import xarray as xr
 from rbmflow import figures
 from rbmflow.claims import CLAIMS, Claim, Judgement, Machine, Measured, answer, study, verdicts
 from rbmflow.claims.judgement import SIGNIFICANCE, equality
+from rbmflow.cli import main
 from rbmflow.convergence import DOUBTS
 
 GRID = tuple(0.25 * step for step in range(25))
@@ -583,3 +584,20 @@ def test_the_answer_of_a_run_is_made_from_the_rules():
     assert told(made(5.0, temperatures=GRID[16:]))[0].endswith("? Not asked of these machines.")
     assert told(made(2.27, critical=math.nan))[0] == "No T_c of this model is known."
     assert told(made(2.27, data="mean-field")) == []
+
+
+def test_the_rules_travel_with_the_package(capsys):
+    def told(*words):
+        code = main(["claims", *words])
+        return code, capsys.readouterr().out
+
+    code, text = told("--json")
+    rules = {row["id"]: row for row in json.loads(text)}
+    assert code == 0
+    assert rules.keys() == CLAIMS.keys()
+    assert all(row["measured"] and row["supports"] and row["source"] for row in rules.values())
+    _, text = told("V-to-Tc")
+    assert rules["V-to-Tc"]["contradicts"] in text
+    assert "**The window**" in text
+    assert "V-to-Tc" in told()[1]
+    assert told("nothing") == (2, "")

@@ -46,15 +46,29 @@ def results():
 def page(results):
     verdicts = [
         Verdict(
-            "to-it", "The end is T_c", "p", "at it", "open", (Judgement("V-9", "open", "T* = 2.3"),), ("flow_ends",)
+            "to-it",
+            "The end is T_c",
+            "p",
+            ("read", "at it", "not so"),
+            "open",
+            (Judgement("V-9", "open", "T* = 2.3"),),
+            ("flow_ends",),
         ),
-        Verdict("beside", "Flows are slow", "p", "slow", "holds", (Judgement("V-9", "supports", "10"),), ()),
-        Verdict("unasked", "Something else", "p", "it is", "not tested", (), ()),
+        Verdict(
+            "beside",
+            "Flows are slow",
+            "p",
+            ("read", "slow", "not so"),
+            "holds",
+            (Judgement("V-9", "supports", "10"),),
+            (),
+        ),
+        Verdict("unasked", "Something else", "p", ("read", "it is", "not so"), "not tested", (), ()),
         Verdict(
             "from-it",
             "The end is elsewhere",
             "p",
-            "not at it",
+            ("read", "not at it", "not so"),
             "depends",
             (Judgement("V-9", "supports", "T* = 3"), Judgement("V-16", "contradicts", "T* = 2.27")),
             (),
@@ -216,7 +230,7 @@ def test_labels_of_strangers_make_no_markup_and_no_script_runs_but_ours(results,
     evil = '"><script>alert(1)</script>'
     labels = {name: [f"{evil}{name} {n}" for n in range(results.sizes[name])] for name in ("machine", "classifier")}
     foreign = results.assign_coords({name: (name, values) for name, values in labels.items()})
-    verdict = Verdict(evil, evil, evil, evil, evil, (Judgement(evil, "open", evil),), (evil,), evil)
+    verdict = Verdict(evil, evil, evil, (evil,) * 3, evil, (Judgement(evil, "open", evil),), (evil,), evil)
     monkeypatch.setattr("rbmflow.figures.to_svg", lambda *_: "<svg/>")
     plots = [FIGURES["class_probabilities"], FIGURES["configurations"], FIGURES["training_curves"]]
     page = report.render(foreign, synthetic_results.run() | {"run": evil, "name": evil}, [verdict], plots)

@@ -76,8 +76,8 @@ def test_a_paper_is_replicated_with_its_numbers_beside_ours(capsys, monkeypatch,
     }
     study = spec.Study(("H-to-hot", "V-to-Tc"), "not run yet", "1234.56789", "A. B.", numbers)
     judgements = tuple(Judgement(f"V-{n}", "contradicts", f"T* = {n}") for n in range(6))
-    verdicts = [Verdict("V-to-Tc", "It goes to T_c", "", "", "fails", judgements, ())]
-    verdicts.append(Verdict("H-to-hot", "It gets hot", "", "", "not tested", (), ()))
+    verdicts = [Verdict("V-to-Tc", "It goes to T_c", "", ("",) * 3, "fails", judgements, ())]
+    verdicts.append(Verdict("H-to-hot", "It gets hot", "", ("",) * 3, "not tested", (), ()))
     run = SimpleNamespace(results=results, verdicts=verdicts)
     monkeypatch.setattr("rbmflow.spec.toml_files.studies", lambda: {"quick": study})
     monkeypatch.setattr("rbmflow.cli.studying.run_of", lambda arguments: (0, {"run": arguments.spec}))

@@ -67,7 +67,7 @@ class Claim:
             LEVEL.reset(before)
         figures = (self.figure,) if isinstance(self.figure, str) else tuple(self.figure)
         return Verdict(
-            self.id, self.words, self.source, self.in_full[1], verdict, found, figures, note, level, self.excludes
+            self.id, self.words, self.source, self.in_full, verdict, found, figures, note, level, self.excludes
         )
 
     @property

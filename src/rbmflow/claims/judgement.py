@@ -41,7 +41,8 @@ class Verdict:
     id: str
     words: str
     source: str
-    rule: str
+    rule: tuple[str, str, str]
+    """What is measured, what supports the claim, and what contradicts it."""
     verdict: str
     """`holds`, `fails`, `depends`, `open` or `not tested`."""
     judgements: tuple[Judgement, ...]

@@ -166,6 +166,7 @@ _LATEX = _argument("--latex", metavar="DIR", help="write its tables for LaTeX, a
 _WIDTH = _argument("--width", choices=("page", "column"), default="page", help="a column of a journal is 8.6 cm")
 _NAMED = _argument("spec", metavar="NAME", help="name of a shipped spec")
 _PAPER = _argument("paper", nargs="?", metavar="ARXIV", help="arXiv number of the paper, such as 2006.10176")
+_CLAIM = _argument("claim", nargs="?", metavar="ID", help="id of one, told in full")
 _LIST = _argument("--list", action="store_true", help="list the papers that there are studies of")
 _SHELL = _argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell")
 _DELETE = _argument("--delete", action="store_true", help="take it away")
@@ -203,6 +204,7 @@ _COMMANDS: dict[str, tuple[str, str, tuple[_Argument, ...]]] = {
         "run the shipped study of a paper, and hold its numbers and claims against what comes out",
         (_PAPER, _LIST, *_COMPUTING),
     ),
+    "claims": ("statements.claims", "print the rules behind the verdicts", (_CLAIM, _WITH, _JSON)),
     "store": ("", "list, verify and clean artifacts", ()),
     "store ls": ("storing.ls", "list how much there is of each kind, or every artifact of one", (_KIND,)),
     "store verify": ("storing.verify", "check the checksums of everything and name what is damaged", ()),

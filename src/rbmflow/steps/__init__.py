@@ -11,16 +11,17 @@ from rbmflow.steps.graph import graph
 from rbmflow.steps.kind import compute, compute_together, group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import xarray as xr
 
-    from rbmflow.claims import Verdict
+    from rbmflow.claims import Claim, Verdict
     from rbmflow.steps.checkup import Check
     from rbmflow.store import Step
 
 __all__ = [
     "answer_of",
+    "claims",
     "compute",
     "compute_together",
     "doctor",
@@ -46,6 +47,13 @@ def answer_of(results: xr.Dataset) -> list[str]:
     from rbmflow.claims import answer
 
     return answer(results)
+
+
+def claims() -> Mapping[str, Claim]:
+    """Every claim by its id, with its rule."""
+    from rbmflow.claims import CLAIMS
+
+    return CLAIMS
 
 
 def verdicts_of(*results: xr.Dataset) -> list[Verdict]:
