@@ -31,28 +31,38 @@ class Effort(NamedTuple):
 
 
 EFFORTS = {
-    "draws": Effort(0, 1.5, 4.9e02),
-    "thermometer": Effort(0, 5.6, 0.15),
-    "equilibrium": Effort(0.82, 0, 59),
-    "calibration": Effort(1.6, 0, 1.8),
-    "correlation": Effort(0.52, 0, 0),
-    "null": Effort(0, 0.62, 0.86),
-    "machine": Effort(2.7, 0.2, 0.11),
-    "learner": Effort(2.7, 0.2, 0.11),
-    "spectrum": Effort(1.3, 0.12, 8.8e03),
-    "likelihood": Effort(4, 3.6, 1.6e04),
-    "flow": Effort(0.93, 0.27, 0.39),
-    "reading": Effort(0.15, 0.17, 0.48),
-    "results": Effort(0.43, 0, 8.4e07),
-    "renormalization": Effort(7.9, 0, 0),
-    "stability": Effort(12, 0, 400),
-    "checkpoint_flow": Effort(0.93, 0.27, 0.39),
+    "draws": Effort(1.5, 0.1, 250),
+    "thermometer": Effort(2, 1.9, 0.12),
+    "equilibrium": Effort(0.26, 0.22, 140),
+    "calibration": Effort(0.4, 0.6, 1.0),
+    "correlation": Effort(0.1, 0.03, 7),
+    "null": Effort(0.3, 0.5, 0.08),
+    "machine": Effort(1.2, 0.42, 0.042),
+    "learner": Effort(0.3, 0.5, 0.35),
+    "spectrum": Effort(0.42, 0.15, 1.3e4),
+    "likelihood": Effort(1, 0.5, 3.1e3),
+    "flow": Effort(0.22, 0.1, 0.4),
+    "reading": Effort(0.12, 0.26, 0.18),
+    "results": Effort(0.24, 0.1, 6e7),
+    "renormalization": Effort(2.2, 0, 0),
+    "stability": Effort(4.5, 0, 230),
+    "checkpoint_flow": Effort(0.22, 0.1, 0.4),
     "control": Effort(0, 0.1, 0),
     "thermodynamics": Effort(1.5, 0.1, 2e5),
     "couplings": Effort(0, 0.1, 1e5),
     "given": Effort(0, 1, 0),
 }
-"""Fitted to small runs at L = 4, 10, 20 and 32 by `benchmarks/estimate.py`."""
+"""Fitted by `benchmarks/estimate.py` to runs of up to two thousand steps at L = 4 to 10, and rounded; the rates of
+draws and of calibration are those of L = 64 and 128."""
+
+_UNIT = 50
+"""Products of a weight and a state that take as long as one unit does to be drawn."""
+
+_DRAWN_EXACTLY = 1024
+"""Most sites for which draws take no time worth counting; larger lattices are drawn by Markov chains."""
+
+_ALL_STATES = 16
+"""Most sites for which a likelihood goes through all configurations, 1/75 of what it does with draws for each."""
 
 BY_SIZE = ("machine", "learner", "likelihood", "spectrum", "flow", "checkpoint_flow", "thermodynamics")
 """Kinds whose programs are compiled for each number of hidden units."""
@@ -98,25 +108,36 @@ def counts(spec: Spec) -> dict[str, float]:
     sites, blocks = spec.lattice.sites, spec.renormalization
     drawn = sites * len(sampling.temperatures) * sampling.draws
     sizes = [(len(one.temperatures), one.hidden) for one in spec.variants]
-    hidden, passed = mean(hidden for _, hidden in sizes), mean(grid * hidden for grid, hidden in sizes)
+    hidden, shown = mean(hidden for _, hidden in sizes), training.epochs * sampling.draws
     iterated, seen = flow.chains * flow.iterations * sites, neural.hidden * sites
+
+    def gibbs_step(size: int) -> float:
+        """Work of one Gibbs step."""
+        return sites * size + _UNIT * (sites + size)
+
+    def summed(size: int) -> float:
+        """Work of all configurations, where they are gone through."""
+        return 2**sites * size / 75 if sites <= _ALL_STATES else 0.0
+
+    passed, gibbs = mean(grid * gibbs_step(size) for grid, size in sizes), mean(gibbs_step(size) for _, size in sizes)
+    judged = gibbs + mean(summed(size) for _, size in sizes)
     return {
-        "draws": drawn,
+        "draws": drawn if sites > _DRAWN_EXACTLY else 0,
         "correlation": drawn,
         "thermometer": neural.epochs * neural.draws * len(sampling.temperatures) * seen,
         "equilibrium": spec.reading.draws * len(sampling.temperatures) * sites,
         "calibration": len(sampling.temperatures) * sampling.draws * seen,
         "null": iterated * neural.hidden,
-        "machine": training.epochs * passed * sampling.draws * sites * (1 + training.steps),
-        "learner": training.epochs * passed * sampling.draws * (sites + hidden) * spec.machine.width / hidden,
+        "machine": shown * passed * (1 + training.steps),
+        "learner": shown * mean(grid for grid, _ in sizes) * (sites + hidden) * spec.machine.width,
         "control": sites * hidden,
         "given": sites * hidden,
-        "likelihood": (training.checkpoints + 12) * hidden * sites,
+        "likelihood": (training.checkpoints + 12) * judged,
         "spectrum": sites * hidden,
         "thermodynamics": sites * hidden,
         "couplings": sites * hidden,
-        "flow": iterated * hidden,
-        "checkpoint_flow": iterated * hidden * training.checkpoints,
+        "flow": flow.chains * flow.iterations * gibbs,
+        "checkpoint_flow": flow.chains * flow.iterations * gibbs * training.checkpoints,
         "reading": iterated * neural.hidden,
         "renormalization": blocks.length**2 * len(blocks.temperatures) * blocks.draws,
         "stability": spec.stability.length ** len(spec.lattice.sides) * spec.stability.runs * spec.stability.draws,
