@@ -19,7 +19,7 @@ GROUPS = {
     "Flows": """Flow iterate Map Gibbs Autoencoder VAE Stack BlockSpins host machine train_map train_stack Loss
         MapFailed FlowEnds end_of_flows convergence""",
     "Likelihood and relaxation": """LogPartition excess_nats log_partition log_probability machine_mean
-        trajectory_log_partition likelihood relaxation enumeration""",
+        trajectory_log_partition thermodynamics likelihood relaxation enumeration""",
     "Observables": """Observable observable OBSERVABLES Measurements observe TwoPoint two_point scaling_dimension
         ScalingDimension observables measurements correlations scaling two_sample""",
     "Thermometers and equilibrium": "Thermometer NeuralThermometer Reading train_thermometer thermometer equilibrium",

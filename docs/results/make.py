@@ -406,6 +406,28 @@ def results_of(store, run):
     return store.read(Address(last["kind"], last["hash"]))
 
 
+def write_one_temperature(store, run, folder):
+    """Figures and tables of a study of machines of one temperature each, against the model there."""
+    results = results_of(store, run)
+    by_temperature = results.isel(machine=np.lexsort((results["hidden_units"], results["training_temperature"])))
+    tables = {"verdicts": verdict_table(verdicts_of(results), folder), "provenance": provenance([run], store)}
+    for name, variable, axis in (
+        ("thermodynamics", "thermodynamics", "quantity"),
+        ("couplings", "coupling", "cluster"),
+    ):
+        save(getattr(figures, name)(results), folder, name)
+        rows = []
+        for place, machine in enumerate(by_temperature["machine"].values):
+            here = by_temperature.isel(machine=place)
+            cells = (here[f"{variable}_{one}"].values for one in ("mean", "mean_error", "exact"))
+            told = (f"{with_error(mean, error)} / {exact:.3f}" for mean, error, exact in zip(*cells, strict=True))
+            rows.append([machine, *told])
+        header = ("machine", *(str(name).replace("_", " ") for name in results[axis].values))
+        tables[name] = table(header, rows)
+    tables["likelihood"] = table(*likelihood_table(by_temperature))
+    write_tables(tables, folder)
+
+
 WRITERS = {
     "paper": write_paper,
     "fixed-point": write_fixed_point,
@@ -414,6 +436,7 @@ WRITERS = {
     "lattices": write_lattices,
     "swendsen": write_swendsen,
     "recipes": write_recipes,
+    **dict.fromkeys(("torlai-melko", "cossu-decelle", "gu-zhang"), write_one_temperature),
     "candidates": write_recipes,
 }
 

@@ -39,7 +39,7 @@ def _known(machine: Machine) -> bool:
 
 def _all(sides: Sequence[Side]) -> Side:
     """Refuted by one, supported by all."""
-    return next((one for one in ("contradicts", "open") if one in sides), "supports")
+    return "contradicts" if "contradicts" in sides else "open" if "open" in sides else "supports"
 
 
 @claim(
@@ -51,8 +51,8 @@ def _all(sides: Sequence[Side]) -> Side:
     figure="thermodynamics",
 )
 def one_temperature(machines: Sequence[Machine]) -> list[Judgement]:
-    """E and abs m of its own chains within 2 % of the exact ones, and C within 10 %, N_h of at least N. Supports: all
-    three. Contradicts: one of them is outside by more than its error.
+    """E, abs m and C of its own chains, N_h of at least N. Supports: E and abs m are within 2 % of the exact ones, and
+    C within 10 %. Contradicts: one of them is outside by more than its error.
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:

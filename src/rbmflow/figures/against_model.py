@@ -70,7 +70,7 @@ def _against_exact(results: xr.Dataset, name: str, axis: str, titles: Mapping[st
     for axes, (entry, title) in zip(cells, titles.items(), strict=False):
         here = several.sel({axis: entry})
         x, exact = here["training_temperature"].values, here[f"{name}_exact"].values
-        axes.plot(x, exact, color=style.INK, linewidth=1.0, label="exact")
+        axes.plot(x, exact, ".-", color=style.INK, linewidth=1.0, label="exact")
         for number, group in enumerate(dict.fromkeys(names)):
             own = np.array([one == group for one in names])
             colour, _ = MACHINE_LINES[1 + number % (len(MACHINE_LINES) - 1)]
