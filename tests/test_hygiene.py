@@ -200,9 +200,9 @@ def test_what_programs_are_told_of_a_parcel(store, tmp_path):
     assert entities["ro-crate-metadata.json"]["conformsTo"] == {"@id": "https://w3id.org/ro/crate/1.1"}
     root, action = entities["./"], entities["#run"]
     assert (root["identifier"], root["description"], root["license"]) == (RUN, "found", {"@id": "LICENSE"})
-    assert entities[root["author"][0]["@id"]]["name"] == "A. B."
+    assert entities[root["author"]["@id"]]["name"] == "A. B."
     assert {part["@id"] for part in root["hasPart"]} == {entity["@id"] for entity in files}
-    assert action["object"] == [{"@id": "spec.toml"}]
+    assert action["object"] == {"@id": "spec.toml"}
     data = f"machine/a_machine-{MACHINE.hash[:8]}.nc"
     assert {"@id": data} in action["result"]
     assert entities[data]["encodingFormat"] == "application/netcdf"

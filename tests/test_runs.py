@@ -3,6 +3,8 @@
 import io
 import re
 
+import equinox as eqx
+import jax
 import matplotlib
 import numpy as np
 import pytest
@@ -18,6 +20,8 @@ from rbmflow._checks import InvalidInput
 from rbmflow._files import to_json
 from rbmflow.execute import manifest
 from rbmflow.runs import side_by_side
+from rbmflow.settings import MachineSettings
+from rbmflow.steps.restoring import at_rest, untrained
 from rbmflow.store import Step, Store
 
 MODEL = rf.ising(rf.square(4))
@@ -83,6 +87,20 @@ def test_a_run_has_its_machines_flows_and_draws(run, records, monkeypatch):
             call()
     with pytest.raises(InvalidInput, match="the runs are"):
         rf.open("other", store.path)
+
+
+def test_a_run_of_another_map_has_it(run, monkeypatch):
+    store = run[0]
+    settings, key = MachineSettings(kind="autoencoder", hidden=4), jax.random.key(1)
+    made = untrained(key, MODEL, settings, None)
+    kept = at_rest(made, key, settings, None)
+    monkeypatch.setattr(Store, "read", lambda self, step: kept)
+    opened = rf.open("some", store.path)
+    opened.record["spec_toml"] = 'name = "some"\n[lattice]\nlength = 4\n'
+    assert eqx.tree_equal(opened.machine("V-4"), made)
+    kept["leaf_0"] = kept["leaf_0"] + np.nan
+    with pytest.raises(InvalidInput, match="its training must not have diverged"):
+        opened.machine("V-4")
 
 
 def test_points_of_a_sweep_are_one_dataset_on_the_axes_of_its_fields():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rbmflow.claims import Verdict
     from rbmflow.dataset import Draws
     from rbmflow.flow import Flow
+    from rbmflow.maps import Map
     from rbmflow.rbm import RBM
     from rbmflow.spec import Point
     from rbmflow.training import History
@@ -195,11 +196,20 @@ class Run(_Opened):
 
         return Draws.from_dataset(self._read("draws"))
 
-    def machine(self, name: str, seed: int = 0) -> RBM:
-        """A machine by its name in the results, such as "V-64", and the number of its training."""
+    def machine(self, name: str, seed: int = 0) -> RBM | Map:
+        """A machine, or another map, by its name in the results, such as "V-64", and the number of its training."""
         from rbmflow.rbm import RBM
+        from rbmflow.spec import parse, parse_toml
+        from rbmflow.spin_models import from_settings
+        from rbmflow.steps.restoring import restored
 
-        return RBM.from_dataset(self._of_machine(name, seed))
+        found = self._of_machine(name, seed)
+        if "made" not in found.attrs:
+            return RBM.from_dataset(found)
+        spec = parse(parse_toml(self.record["spec_toml"]))
+        trained, diverged = restored(found, from_settings(spec.model, spec.lattice), spec.flow.halves)
+        Problems.only(not diverged, "machine", name, "its training must not have diverged")
+        return trained
 
     def history(self, name: str, seed: int = 0) -> History:
         """What was seen along the training of a machine."""
@@ -244,9 +254,9 @@ class Run(_Opened):
         try:
             return self.store.read(step)
         except Damaged as damage:
-            gone = "it is not, and `rbmflow run` computes it; `rbmflow publish --flows` puts flows into a zip"
+            gone = "`rbmflow run` computes it, and `rbmflow publish --flows` puts flows into a zip"
             reason = gone if self.store.state(step) == "missing" else damage.reason
-            allowed = f"it must be in the store or the zip: {reason}"
+            allowed = f"it must be in the store or the zip ({reason})"
             raise InvalidInput(Problem(told, self.name, allowed)) from damage
 
 

@@ -53,7 +53,7 @@ def metadata(record: Mapping[str, Any], files: Sequence[Listed], about: str, aut
         "name": f"{record['run']}: a run of rbmflow",
         "identifier": record["run"],
         "description": about,
-        "datePublished": ended.isoformat(),
+        "datePublished": ended.isoformat(timespec="seconds"),
         "license": {"@id": "LICENSE"},
         "author": _these(people),
         "conformsTo": {"@id": _PROCESS},
@@ -75,8 +75,8 @@ def metadata(record: Mapping[str, Any], files: Sequence[Listed], about: str, aut
         "instrument": {"@id": "#rbmflow"},
         "agent": _these(people),
         "startTime": record["started"],
-        "endTime": ended.isoformat(),
-        "object": specs,
+        "endTime": ended.isoformat(timespec="seconds"),
+        "object": _these(specs),
         "result": made,
     }
     descriptor = {"@id": FILE, "@type": "CreativeWork", "conformsTo": {"@id": _CRATE}, "about": {"@id": "./"}}
@@ -86,8 +86,10 @@ def metadata(record: Mapping[str, Any], files: Sequence[Listed], about: str, aut
     return to_json({"@context": [f"{_CRATE}/context", terms], "@graph": graph}).encode()
 
 
-def _these(entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{"@id": entity["@id"]} for entity in entities]
+def _these(entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | dict[str, Any]:
+    """References to entities; to one alone without a list, as the specification would have it."""
+    found = [{"@id": entity["@id"]} for entity in entities]
+    return found[0] if len(found) == 1 else found
 
 
 def _file(one: Listed) -> dict[str, Any]:
