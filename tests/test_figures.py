@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import xml.etree.ElementTree as ET
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -243,8 +245,27 @@ def test_every_figure_can_be_listed_and_none_is_hidden_by_a_module(results):
 
 
 def test_drawing_leaves_the_settings_of_the_caller_alone(results):
-    import matplotlib
-
     before = dict(matplotlib.rcParams)
     figures.to_svg(figures.spectra(results))
     assert dict(matplotlib.rcParams) == before
+
+
+def test_a_short_svg_has_every_curve_of_the_long_one(results):
+    drawn = figures.training_curves(results)
+    whole = io.StringIO()
+    with matplotlib.rc_context(figures.style.STYLE):
+        drawn.savefig(whole, format="svg", dpi=200)
+    short = figures.to_svg(drawn, "a")
+    assert len(short) < 0.7 * len(whole.getvalue())
+    number = r"-?(?:\d+\.?\d*|\.\d+)"
+    curves = [
+        [
+            np.reshape([float(n) for n in re.findall(number, path)], (-1, 2))
+            for path in re.findall(r' d="([MmLl\s\d.-]+)"', svg)
+        ]
+        for svg in (whole.getvalue(), short)
+    ]
+    long, relative = ([path for path in paths if len(path) > 30] for paths in curves)
+    assert len(long) == len(relative) > 6
+    for expected, steps in zip(long, relative, strict=True):
+        np.testing.assert_allclose(steps.cumsum(axis=0), expected, atol=0.0551)

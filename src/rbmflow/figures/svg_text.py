@@ -120,7 +120,7 @@ def _write_shorter(element: Element) -> None:
 
 
 def _relative(path: str) -> str:
-    """A path whose points are told from the ones before, to a hundredth of a point: finer than any screen.
+    """A path whose points are told from the ones before, to a hundredth of a point; a long curve to a tenth.
 
     Examples
     --------
@@ -128,11 +128,12 @@ def _relative(path: str) -> str:
     'm10 20l.5 0 .5-.75z'
     """
     at, begin, text, last = (0, 0), (0, 0), "", ""
+    grain = 10 if path.count("L") > 30 else 1
     for command, numbers in re.findall(r"([A-Za-z])([^A-Za-z]*)", path):
         if command == "z":
             at, text, last = begin, text + "z", "z"
             continue
-        to = [_hundredths(number) for number in numbers.split()]
+        to = [grain * round(_hundredths(number) / grain) for number in numbers.split()]
         letter = command.lower()
         text += letter if letter != last or letter == "m" else ""
         for place, number in enumerate(to):

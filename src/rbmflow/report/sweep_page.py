@@ -96,7 +96,7 @@ def write_sweep(
             drawn, left_out = drawn + of_these[0], left_out + of_these[1]
     written = page(
         "sweep.html.j2",
-        (TEMPLATES / "sweep.js").read_text("utf-8"),
+        "\n".join((TEMPLATES / name).read_text("utf-8") for name in ("saving.js", "sweep.js")),
         run=record,
         points=points,
         there=[point for point in points if point["summary"]],

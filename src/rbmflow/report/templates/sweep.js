@@ -1,4 +1,3 @@
-"use strict";
 // The table of a sweep: a click on a heading sorts its points by that column, text in the field keeps those that have it.
 for (const table of document.querySelectorAll("table.sweep")) {
   const blocks = [...table.tBodies];
