@@ -68,7 +68,7 @@ SCIENCE = (
     "diagnostics",
 )
 PRESENTATION = ("figures", "report")
-ORCHESTRATION = ("spec", "store", "steps", "execute", "runs", "cli", "__main__")
+ORCHESTRATION = ("spec", "store", "steps", "execute", "runs", "cli", "trial", "__main__")
 SCIENCE_LIBRARIES = {"jax", "jaxtyping", "numpy", "scipy", "equinox", "optax", "xarray"}
 
 
@@ -89,6 +89,7 @@ def allowed_inside(room: str) -> set[str]:
         "steps": vocabulary | set(SCIENCE) | {"spec", "store"},
         "execute": {"_checks", "_files", "_registry", "settings", "spec", "store"},
         "runs": vocabulary | set(SCIENCE) | {"figures", "spec", "store", "steps", "execute"},
+        "trial": vocabulary | set(SCIENCE) | {"spec", "store", "steps", "execute", "runs", "cli"},
         "__main__": {"cli"},
         "cli": {"_checks", "_files", "_registry", "figures", "report", "spec", "store", "steps", "execute", "runs"},
     }[room]

@@ -89,6 +89,7 @@ from .training import (
     train_map as train_map,
     train_stack as train_stack,
 )
+from .trial import judge as judge
 from .units import Units as Units
 
 __version__: str

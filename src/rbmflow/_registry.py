@@ -71,6 +71,10 @@ class Registry[T](Mapping[str, T]):
         self._entries[name] = _Entry(thing, place, source)
         return thing
 
+    def remove(self, name: str) -> None:
+        """Take a thing out again."""
+        self._entries.pop(name, None)
+
     def __getitem__(self, name: str) -> T:
         return self._entry(name).thing
 

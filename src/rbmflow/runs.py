@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import os
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -188,6 +189,23 @@ class Run(_Opened):
 
     def _gathered(self) -> xr.Dataset:
         return results_of(self.record, self.store)
+
+    @property
+    def page(self) -> Path:
+        """Path of its report."""
+        return self.store.run_folder(self.name) / "report.html"
+
+    @functools.cached_property
+    def answer(self) -> list[str]:
+        """Whether its flows go to T_c and where its machines are, in sentences."""
+        from rbmflow.claims import answer
+
+        return answer(self.results)
+
+    def _repr_html_(self) -> str:
+        told = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in self.answer)
+        page = html.escape(str(self.page))
+        return f'<ul>{told}</ul>{super()._repr_html_()}<p>Report: <a href="{page}">{page}</a></p>'
 
     @functools.cached_property
     def draws(self) -> Draws:

@@ -1,18 +1,20 @@
 """The spin models that there are by name, each a function that returns a table."""
 
+import contextlib
+import itertools
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float64
 
 from rbmflow import lattice as lattices
-from rbmflow._checks import Problems
+from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import numbers_of
 from rbmflow.lattice import Lattice, square
 from rbmflow.model import LARGEST_ENERGY, Model
-from rbmflow.settings import LatticeSettings, ModelSettings
+from rbmflow.settings import LatticeName, LatticeSettings, ModelSettings
 
 
 def ising(lattice: Lattice, field: float = 0.0, couplings: float | Sequence[float] = 1.0) -> Model:
@@ -128,6 +130,23 @@ def from_settings(model: ModelSettings, lattice: LatticeSettings) -> Model:
         case "blume-capel":
             return blume_capel(torus, model.crystal_field)
     return ising(torus, model.field, model.couplings or 1.0)
+
+
+def settings_of(model: Model) -> tuple[ModelSettings, LatticeSettings]:
+    """The names by which a spec has a model, found by comparing tables; `InvalidInput` if it has none."""
+    cells, q = model.lattice.cells, len(model.states)
+    alike = len(set(cells)) == 1
+    couplings = model.couplings or ()
+    asked = [{"kind": "ising", "field": model.field, "couplings": () if set(couplings) <= {1.0} else couplings}]
+    asked += [{"kind": "potts", "q": q}, {"kind": "clock", "q": q}]
+    asked += [{"kind": "blume-capel", "crystal_field": model.site[-1]}]
+    for kind, one in itertools.product(get_args(LatticeName.__value__), asked):
+        with contextlib.suppress(InvalidInput):
+            own = () if alike and kind != "hypercubic" else cells
+            lattice = LatticeSettings(kind, cells=own) if own else LatticeSettings(kind, cells[0])
+            if from_settings(found := ModelSettings(**one), lattice) == model:
+                return found, lattice
+    raise InvalidInput(Problem("model", repr(model), "it must be one that a spec can name, such as ising(square(10))"))
 
 
 def _torus(lattice: LatticeSettings) -> Lattice:

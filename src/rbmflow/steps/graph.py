@@ -142,7 +142,7 @@ def _against_model(spec: Spec, variant: Variant, label: str, one: Step) -> list[
     if spec.square_ising:
         branch = [unseen, likelihood.of(spec, f"likelihood {label}", one, unseen, mixture=grid)]
     if len(grid) == 1 and 0 < grid[0] < math.inf:
-        at = {"temperature": grid[0]}
+        at: dict[str, Any] = {"temperature": grid[0]}
         branch += [unseen, thermodynamics.of(spec, f"thermodynamics {label}", one, unseen, *branch[1:], **at)]
         branch += [couplings.of(spec, f"couplings {label}", one, **at)] if spec.model.kind == "ising" else []
     return branch
