@@ -26,7 +26,7 @@ GROUPS = {
     "Exact numbers": "exact exact.infinite",
     "Renormalization group": "operators Operator stability Stability renormalization",
     "Weights": "Spectrum decompose effective_couplings spectrum.modes spectrum.linear spectrum.measures",
-    "Runs, figures and claims": "open Run runs figure figures claim verdicts Judgement claims",
+    "Runs, figures and claims": "open Run judge runs figure figures claim verdicts Judgement claims",
 }
 """Names of `rbmflow`, and modules with all that they define beyond these; what is in no group comes last."""
 
