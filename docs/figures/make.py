@@ -3,18 +3,16 @@
 import sys
 from pathlib import Path
 
-import matplotlib
-
 from rbmflow import figures
-from rbmflow.figures.style import STYLE_FILE
 from rbmflow.store import Address, Store
 
 store = Store(sys.argv[1])
 run = store.find_run(sys.argv[2] if len(sys.argv) > 2 else "quick")
 last = run["steps"][-1]
 results = store.read(Address(last["kind"], last["hash"]))
-for name in ("temperature_flow", "flow_ends", "spectra", "weight_products", "leading_vectors"):
+for name in ("energy_temperature", "temperature_flow"):
     path = Path(__file__).parent / f"{name}.svg"
-    with matplotlib.rc_context(fname=STYLE_FILE):
-        getattr(figures, name)(results).savefig(path, facecolor="white", metadata={"Date": None})
+    drawn = figures.FIGURES[name](results)
+    drawn.set_facecolor("white")  # Where they are shown may be dark.
+    path.write_text(figures.to_svg(drawn, name), encoding="utf-8")
     print(f"{path} {path.stat().st_size / 1000:.0f} kB")
