@@ -96,6 +96,6 @@ def test_a_model_that_no_spec_can_name_is_refused(tmp_path):
 @pytest.mark.slow
 def test_a_function_that_fails_says_at_which_iteration(tmp_path, monkeypatch):
     monkeypatch.setattr(trial, "write_page", lambda record, store: None)
+    flow = FlowSettings(chains=3, iterations=8)
     with pytest.raises(InvalidInput, match="at iteration 1 it returned 0"):
-        flow = FlowSettings(chains=3, iterations=8)
         rf.judge(lambda generator, spins: 0 * spins, MODEL, store=tmp_path, flow=flow, **SMALL)
