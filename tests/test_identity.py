@@ -314,10 +314,13 @@ def test_flags_that_move_bits_are_refused_or_told(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false --xla_cpu_enable_fast_math=false")
     monkeypatch.setenv("JAX_DEFAULT_MATMUL_PRECISION", "bfloat16")
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    monkeypatch.setenv("TF_VAR_password", "secret")  # Terraform's
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=2")
     told = about_here()["own_flags"]
     assert told["XLA_FLAGS"] == "--xla_cpu_enable_fast_math=false"
     assert told["JAX_DEFAULT_MATMUL_PRECISION"] == "bfloat16"
-    assert "JAX_PLATFORMS" not in told
+    assert told["TF_XLA_FLAGS"] == "--tf_xla_auto_jit=2"
+    assert not {"JAX_PLATFORMS", "TF_VAR_password"} & set(told)
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
     with pytest.raises(InvalidInput, match="fast mathematics"):
         about_here()
