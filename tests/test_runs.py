@@ -180,3 +180,25 @@ def test_tables_for_latex_hold_the_cells_of_the_report_once_each():
     keys = re.findall(r"\\csname rbmflow:([a-z0-9:-]+)\\endcsname{", texts["numbers.tex"])
     assert len(keys) == len(set(keys)) > len(rows)
     assert not re.search(r"(?<!\\)[%&#_]", "".join(texts["ends.tex"].split("&")))
+
+
+def test_tables_for_latex_compile():
+    """What pdflatex stops at: a brace that is not closed, rows of other lengths, signs that it does not have."""
+    results = synthetic_results.results(machines=("V-16",), length=4, iterations=11)
+    results = results.assign_coords(machine=["α_x & y%"])
+    for name, text in report.latex(results).items():
+        assert text.isascii()
+        plain = re.sub(r"\\[{}\\]", "", text)
+        assert plain.count("{") == plain.count("}")
+        if name == "numbers.tex":
+            continue
+        columns = re.match(r"\\begin{tabular}{([lr]+)}\n\\toprule\n", text)
+        assert columns
+        assert [line for line in text.splitlines() if line.endswith("rule")] == [
+            r"\toprule",
+            r"\midrule",
+            r"\bottomrule",
+        ]
+        rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+        assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(columns[1]) - 1}
+    assert r"$\alpha$" in report.latex(results)["ends.tex"]

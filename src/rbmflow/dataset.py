@@ -170,7 +170,7 @@ class Draws(Record, Shown):
 
         Examples
         --------
-        >>> import numpy as np, tempfile
+        >>> import numpy as np, rbmflow as rf, tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     np.save(folder + "/mine.npy", np.random.default_rng(0).integers(0, 2, (5, 16)))
         ...     draws = Draws.read(folder + "/mine.npy", rf.ising(rf.square(4)), temperatures=2.0)

@@ -1,5 +1,7 @@
 r"""The tables of a run for LaTeX: one file a table, for `booktabs`, and one macro a number, so that nobody retypes."""
 
+import unicodedata
+
 import xarray as xr
 
 from rbmflow.report import tables
@@ -18,7 +20,14 @@ _SPECIAL |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
 
 def _plain(text: str) -> str:
     """Text as LaTeX sets it, for labels may hold anything."""
-    return "".join(_SPECIAL.get(sign, sign) for sign in text)
+    return "".join(_SPECIAL.get(sign) or _greek(sign) for sign in text)
+
+
+def _greek(sign: str) -> str:
+    """A Greek letter as a formula, which text of LaTeX does not have; anything else as it is."""
+    kind, _, name = unicodedata.name(sign, "").rpartition(" LETTER ")
+    cases = {"GREEK SMALL": name.lower(), "GREEK CAPITAL": name.capitalize()}
+    return f"$\\{cases[kind]}$" if kind in cases else sign
 
 
 def latex(results: xr.Dataset) -> dict[str, str]:
