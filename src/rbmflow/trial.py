@@ -165,7 +165,7 @@ def _compute(steps: Sequence[Step], store: Store, workers: int) -> set[Step]:
     def tell(event: Event) -> None:
         if event.what == "done" and event.step is not None:
             computed.add(event.step)
-            told(len(computed) / len(steps))
+        told(min(0.99, (len(computed) + event.fraction) / len(steps)))
 
     run([step for step in steps if step not in here], store, workers, tell, name=None)
     perform = Perform(str(store.path), Science("rbmflow.steps"))
