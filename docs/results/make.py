@@ -91,7 +91,7 @@ def verdict_table(verdicts, folder):
         (
             f"`{row.id}`",
             f"{row.words} ({row.source})" if row.source else row.words,
-            row.rule,
+            row.rule[1],
             f"**{row.verdict}**{figure_link(row, folder)}",
             told(row),
         )

@@ -12,6 +12,9 @@ from rbmflow.figures.plot import figure
 
 SECTION = "Machines of one temperature"
 
+NOTHING = 1e-6
+"""Couplings below this are rounding, as odd ones of a machine without biases are, and drawn as nothing."""
+
 QUANTITIES = {
     "energy": "energy $E$",
     "abs_magnetization": "$|m|$",
@@ -78,8 +81,12 @@ def _against_exact(results: xr.Dataset, name: str, axis: str, titles: Mapping[st
             marked = {"color": colour, "marker": style.MARKERS[number % len(style.MARKERS)], "markersize": 3}
             axes.errorbar(x[own], mean, np.nan_to_num(error), linewidth=0.6, label=marks.plain(group), **marked)
         axes.set_ylabel(title)
+        if np.nanmax(np.abs([*exact, *here[f"{name}_mean"].values])) < NOTHING:
+            axes.set_ylim(-0.1, 0.1)
         marks.say_empty(axes, here[f"{name}_mean"].values)
-    for axes in cells[len(titles) :]:
-        axes.remove()
+    for place in range(len(titles), cells.size):
+        cells[place - across].tick_params(labelbottom=True)
+        cells[place - across].set_xlabel(xlabel)
+        cells[place].remove()
     panels.label_legend(drawn, cells[0], 1 + len(set(names)))
     return drawn
