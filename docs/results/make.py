@@ -406,15 +406,19 @@ def results_of(store, run):
     return store.read(Address(last["kind"], last["hash"]))
 
 
+OF_ONE_TEMPERATURE = {"thermodynamics": ("thermodynamics", "quantity"), "couplings": ("coupling", "cluster")}
+"""Variable and axis of each figure of machines of one temperature."""
+
+
 def write_one_temperature(store, run, folder):
     """Figures and tables of a study of machines of one temperature each, against the model there."""
     results = results_of(store, run)
     by_temperature = results.isel(machine=np.lexsort((results["hidden_units"], results["training_temperature"])))
-    tables = {"verdicts": verdict_table(verdicts_of(results), folder), "provenance": provenance([run], store)}
-    for name, variable, axis in (
-        ("thermodynamics", "thermodynamics", "quantity"),
-        ("couplings", "coupling", "cluster"),
-    ):
+    left_out = {"cossu-decelle": "thermodynamics", "gu-zhang": "couplings"}.get(folder.name)
+    tables = {}
+    for name, (variable, axis) in OF_ONE_TEMPERATURE.items():
+        if name == left_out:
+            continue
         save(getattr(figures, name)(results), folder, name)
         rows = []
         for place, machine in enumerate(by_temperature["machine"].values):
@@ -424,7 +428,11 @@ def write_one_temperature(store, run, folder):
             rows.append([machine, *told])
         header = ("machine", *(str(name).replace("_", " ") for name in results[axis].values))
         tables[name] = table(header, rows)
-    tables["likelihood"] = table(*likelihood_table(by_temperature))
+    tables |= {
+        "likelihood": table(*likelihood_table(by_temperature)),
+        "verdicts": verdict_table(verdicts_of(results), folder),
+        "provenance": provenance([run], store),
+    }
     write_tables(tables, folder)
 
 
