@@ -35,8 +35,9 @@ def figures():
 
 def variables(declared):
     """Every variable of a dataset: axes, units, name and meaning."""
-    rows = [(f"`{name}`", " ".join(one.dims), one.units, one.long_name, one.meaning) for name, one in declared.items()]
-    return table(("variable", "axes", "units", "name", "meaning"), rows)
+    told = {name: "; ".join(filter(None, (one.long_name, one.meaning))) for name, one in declared.items()}
+    rows = [(f"`{name}`", " ".join(one.dims), one.units, told[name]) for name, one in declared.items()]
+    return table(("variable", "axes", "units", "what it is"), rows)
 
 
 def of_ends():

@@ -30,12 +30,8 @@ GROUPS = {
 }
 """Names of `rbmflow`, and modules with all that they define beyond these; what is in no group comes last."""
 
-HEAD = """# API
-
-{count} names, each on its own page with its source and the pages that use it. Those of `rbmflow` itself are meant for
-everyday use, those of its modules for what goes deeper. `import rbmflow as rf`.
-
-"""
+HEAD = """{count} names, each on its own page with its source and the pages that use it. Those of ``rbmflow`` itself are
+meant for everyday use (``import rbmflow as rf``), those of its modules for what goes deeper."""
 
 
 def thing_of(word):
@@ -44,39 +40,54 @@ def thing_of(word):
 
 
 def members(module, known):
-    """Public functions, classes and values of a module that are defined there or below it, with their full names."""
+    """Names of public functions, classes and values of a module that are defined there or below it."""
     names = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
     for name in names:
         thing = getattr(module, name)
         here = str(getattr(thing, "__module__", "")).startswith(module.__name__)
         if here and callable(thing) and not any(thing is one for one in known):
-            yield f"{module.__name__}.{name}"
+            yield name
 
 
-def summary(names):
-    """A table of names, each of which gets a page."""
-    lines = [".. autosummary::", "   :toctree: .", "   :nosignatures:", "", *(f"   {name}" for name in names)]
-    return "\n".join(["```{eval-rst}", *lines, "```", ""])
+def summary(names, *options):
+    """A table of names, each of which gets a page by the option `toctree`."""
+    return "\n   ".join([".. autosummary::", *options, ":nosignatures:\n", *names]) + "\n\n"
+
+
+def save(name, text):
+    """Write a page, and leave one that has not changed, which need not be built anew."""
+    page, text = PLACE / f"{name}.rst", f"{text.rstrip()}\n"
+    if not page.exists() or page.read_text("utf-8") != text:
+        page.write_text(text, encoding="utf-8")
+
+
+def headed(title, line, text):
+    """A heading of reStructuredText and what stands below it."""
+    return f"{title}\n{line * len(title)}\n\n{text}\n\n"
 
 
 def write():
-    """Write the index."""
+    """Write the index, and the page of every module."""
+    PLACE.mkdir(exist_ok=True)
     known = [getattr(rbmflow, name) for name in rbmflow.__all__]
     listed = {title: words.split() for title, words in GROUPS.items()}
     if further := sorted(set(rbmflow.__all__) - {word for words in listed.values() for word in words}):
         listed["Further names"] = further
-    parts, count = [], 0
+    parts, pages, count = [], [], 0
     for title, words in listed.items():
-        modules = [word for word in words if isinstance(thing_of(word), ModuleType)]
-        names = [f"rbmflow.{word}" for word in words if word not in modules]
-        parts += [f"## {title}\n", *([summary(names)] if names else [])]
-        count += len(names)
-        for module in modules:
-            found = list(members(thing_of(module), known))
-            known += [getattr(thing_of(module), name.rpartition(".")[2]) for name in found]
-            parts.append(summary([f"rbmflow.{module}", *found]))
+        parts.append(headed(title, "-", ""))
+        modules = {f"rbmflow.{word}": thing_of(word) for word in words if isinstance(thing_of(word), ModuleType)}
+        if names := [f"rbmflow.{word}" for word in words if f"rbmflow.{word}" not in modules]:
+            parts.append(summary(names, ":toctree: ."))
+        for name, module in modules.items():
+            found = list(members(module, known))
+            known += [getattr(module, member) for member in found]
+            told = headed(name, "=", f".. automodule:: {name}")
+            save(name, told + (summary(found, ":toctree: .") if found else ""))
             count += len(found)
-    PLACE.mkdir(exist_ok=True)
-    page, text = PLACE / "index.md", HEAD.format(count=count) + "\n".join(parts)
-    if not page.exists() or page.read_text("utf-8") != text:  # Pages that have not changed are not built anew.
-        page.write_text(text, encoding="utf-8")
+        if modules:
+            parts.append(summary(modules))
+        pages += modules
+        count += len(names)
+    contents = "\n   ".join([".. toctree::", ":hidden:\n", *pages])
+    save("index", headed("API", "=", HEAD.format(count=count)) + "".join(parts) + contents)
