@@ -43,6 +43,9 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
+nb_execution_in_temp = True
+nb_merge_streams = True
+nb_output_stderr = "remove"
 # Code of these pages links to the names that it uses, and the page of each name tells where it is used.
 codeautolink_concat_default = True
 codeautolink_custom_blocks = {"Python": None}

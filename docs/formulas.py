@@ -23,7 +23,7 @@ def block(self, node):
     """Write a formula on its own; rows are aligned at `&`."""
     text = node.astext()
     rows = rf"\begin{{aligned}}{text}\end{{aligned}}" if r"\\" in text else text
-    self.body.append(f'<div class="math">{mathml(rows, "block")}</div>')
+    self.body.append(f'<div class="formula">{mathml(rows, "block")}</div>')
     raise nodes.SkipNode
 
 
