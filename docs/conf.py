@@ -9,7 +9,7 @@ import made
 import public_names
 
 made.write()
-public_names.write()
+places = public_names.write()
 
 project = "rbmflow"
 author = "The rbmflow developers"
@@ -27,6 +27,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_templates", "made", "results/*/*.md", "gallery/*.ipynb", "gallery/*.py"]
 templates_path = ["_templates"]
+autosummary_context = {"places": places}
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
 html_title = "rbmflow"

@@ -67,13 +67,13 @@ def headed(title, line, text):
 
 
 def write():
-    """Write the index, and the page of every module."""
+    """Write the index, and the page of every module; return by its name where a class is defined, as code is traced."""
     PLACE.mkdir(exist_ok=True)
     known = [getattr(rbmflow, name) for name in rbmflow.__all__]
     listed = {title: words.split() for title, words in GROUPS.items()}
     if further := sorted(set(rbmflow.__all__) - {word for words in listed.values() for word in words}):
         listed["Further names"] = further
-    parts, pages, count = [], [], 0
+    parts, pages, things = [], [], {}
     for title, words in listed.items():
         parts.append(headed(title, "-", ""))
         modules = {f"rbmflow.{word}": thing_of(word) for word in words if isinstance(thing_of(word), ModuleType)}
@@ -84,10 +84,12 @@ def write():
             known += [getattr(module, member) for member in found]
             told = headed(name, "=", f".. automodule:: {name}")
             save(name, told + (summary(found, ":toctree: .") if found else ""))
-            count += len(found)
+            things |= {f"{name}.{member}": getattr(module, member) for member in found}
         if modules:
             parts.append(summary(modules))
         pages += modules
-        count += len(names)
+        things |= {name: thing_of(name.removeprefix("rbmflow.")) for name in names}
     contents = "\n   ".join([".. toctree::", ":hidden:\n", *pages])
-    save("index", headed("API", "=", HEAD.format(count=count)) + "".join(parts) + contents)
+    save("index", headed("API", "=", HEAD.format(count=len(things))) + "".join(parts) + contents)
+    classes = {name: thing for name, thing in things.items() if isinstance(thing, type)}
+    return {name: f"{thing.__module__}.{thing.__qualname__}" for name, thing in classes.items()}
