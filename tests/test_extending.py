@@ -216,7 +216,7 @@ def test_a_faulty_file_is_one_sentence_and_nothing_is_written(tiny, tmp_path, ca
 def test_names_that_nothing_is_registered_under_are_told_with_those_there_are(tiny, capsys):
     code, out, err = call(capsys, "plan", "tiny.toml")
     assert (code, out) == (2, "")
-    assert "types.S.data = 'shuffled' is not allowed: it must be one of ising, mean-field" in err
+    assert "types.S.data = 'shuffled' is not allowed: it must be one of file, ising, mean-field" in err
     assert "types.P.weights = 'permuted' is not allowed: it must be one of trained, gaussian, initial" in err
     assert "training.estimator = 'mean-field CD' is not allowed: it must be one of " in err
 

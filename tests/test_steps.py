@@ -142,7 +142,16 @@ def test_every_kind_states_what_its_data_hold(tiny_run):
     for step in graph(TINY):
         settings = json.loads(to_json(step.settings))
         assert expected_of(step.kind, settings).fault(tiny_run[step.name]) is None, step.name
-    others = {"control", "learner", "renormalization", "equilibrium", "stability", "thermodynamics", "couplings"}
+    others = {
+        "control",
+        "given",
+        "learner",
+        "renormalization",
+        "equilibrium",
+        "stability",
+        "thermodynamics",
+        "couplings",
+    }
     assert set(KINDS) == {step.kind for step in graph(TINY)} | others
 
 
