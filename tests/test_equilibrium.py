@@ -302,3 +302,12 @@ def test_correlated_draws_count_as_their_effective_number():
     assert of[1].ess.tolist() == [50.0] * 3
     means = [equilibrium.reweighted(one).mean(MAGNETIZATION, 2.3)[0] for one in of]
     assert means[0] == pytest.approx(float(means[1]), rel=1e-6)
+
+
+def test_an_observable_is_told_by_its_name_too():
+    four = rf.equilibrium.exact(rf.ising(rf.square(4)))
+    for name in ("energy", "magnetization"):
+        assert four.mean(name, 2.0) == four.mean(rf.OBSERVABLES[name], 2.0)
+        assert four.curve(name) is four.curve(rf.OBSERVABLES[name])
+    with pytest.raises(InvalidInput, match=r"observable = 'heat' .*energy"):
+        four.mean("heat", 2.0)

@@ -63,7 +63,7 @@ def enumerated(model: Model) -> Equilibrium:
     --------
     >>> import rbmflow as rf
     >>> tiny = rf.equilibrium.enumerated(rf.ising(rf.square(4), field=0.5))
-    >>> mean, error = tiny.mean(rf.OBSERVABLES["magnetization"], 2.5)
+    >>> mean, error = tiny.mean("magnetization", 2.5)
     >>> round(float(mean), 6), float(error)
     (0.89698, 0.0)
     """

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Float64
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from rbmflow._checks import InvalidInput, Problem
+from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import Configurations, Numbers, numbers_of, temperatures_of
 from rbmflow.critical import temperature_scale
 from rbmflow.equilibrium.curve import KNOTS, Curve, couplings
@@ -25,6 +25,7 @@ from rbmflow.exact._temperature import heat, inverse_temperature
 from rbmflow.exact.energy_levels import boltzmann
 from rbmflow.model import Model, no_square_ising
 from rbmflow.observables import ENERGY, Observable
+from rbmflow.settings import OBSERVABLES
 
 LEVELS_AT_ONCE = 2**22
 """Probabilities of levels times temperatures held in memory."""
@@ -92,12 +93,13 @@ class Equilibrium(abc.ABC):
         energy, log_count, _ = self.levels()
         return boltzmann(energy, log_count, inverse_temperature(temperature))
 
-    def parts(self, observable: Observable, temperature: Numbers) -> Float64[np.ndarray, "part *batch"]:
+    def parts(self, observable: Observable | str, temperature: Numbers) -> Float64[np.ndarray, "part *batch"]:
         """Means of the number of an observable, or of the two numbers of a ratio, at temperatures."""
-        return self._means(observable, temperature)[0]
+        return self._means(self.check(observable), temperature)[0]
 
-    def mean(self, observable: Observable, temperature: Numbers) -> tuple[np.ndarray, np.ndarray]:
+    def mean(self, observable: Observable | str, temperature: Numbers) -> tuple[np.ndarray, np.ndarray]:
         """Mean of an observable and its standard error, 0 of what is exact; both NaN where draws do not tell them."""
+        observable = self.check(observable)
         with np.errstate(divide="ignore", invalid="ignore"):
             means = [one[0] / one[1] if len(one) == 2 else one[0] for one in self._means(observable, temperature)]
             error = np.sqrt(len(means) - 2) * np.std(means[1:], axis=0) if means[1:] else np.zeros_like(means[0])
@@ -106,7 +108,6 @@ class Equilibrium(abc.ABC):
 
     def _means(self, observable: Observable, temperature: Numbers) -> list[Float64[np.ndarray, "part *batch"]]:
         """Means of the parts, and those of the copies of the jackknife."""
-        self.check(observable)
         coupling = inverse_temperature(temperature)
         every = [self.levels(observable, copy) for copy in range(1 + self.copies)]
         some = max(1, LEVELS_AT_ONCE // every[0].energy.size)
@@ -119,16 +120,21 @@ class Equilibrium(abc.ABC):
                 means[:, start : start + some] = one.parts @ weight.T
         return [means.reshape(-1, *coupling.shape) for means in found]
 
-    def check(self, observable: Observable) -> None:
-        """Refuse an observable that is not known here, in a sentence."""
-        if not self.knows(observable):
-            told = f"its mean is not known for {self.model} from {self}"
-            raise InvalidInput(Problem("observable", observable.name, told))
+    def check(self, observable: Observable | str) -> Observable:
+        """The observable, or that of a name, refused in a sentence where it is not known."""
+        found = OBSERVABLES[observable] if isinstance(observable, str) else observable
+        Problems.only(
+            isinstance(found, Observable), "observable", found, "it must be an observable, or the name of one"
+        )
+        Problems.only(
+            self.knows(found), "observable", found.name, f"its mean is not known for {self.model} from {self}"
+        )
+        return found
 
-    def curve(self, observable: Observable) -> Curve:
+    def curve(self, observable: Observable | str) -> Curve:
         """The mean of an observable against temperature, which is made once."""
+        observable = self.check(observable)
         if observable not in self._curves:
-            self.check(observable)
             self._curves[observable] = self._curve(observable)
         return self._curves[observable]
 
@@ -140,7 +146,7 @@ class Equilibrium(abc.ABC):
             temperature = np.concatenate([[0.0], 1 / k[::-1]])
         return Curve(temperature, *self.mean(observable, temperature))
 
-    def mixture(self, observable: Observable, temperatures: Numbers) -> float:
+    def mixture(self, observable: Observable | str, temperatures: Numbers) -> float:
         """The observable of the equal mixture of what the model is at several temperatures.
 
         A perfectly trained machine that samples its training set at equilibrium draws from it: what its thermometers
@@ -150,8 +156,8 @@ class Equilibrium(abc.ABC):
         --------
         >>> import numpy as np, rbmflow as rf
         >>> ten = rf.equilibrium.exact(rf.ising(rf.square(10)))
-        >>> energy = ten.mixture(rf.OBSERVABLES["energy"], np.arange(25) / 4)
-        >>> round(energy, 4), round(float(ten.curve(rf.OBSERVABLES["energy"]).temperature_of(np.array(energy))), 3)
+        >>> energy = ten.mixture("energy", np.arange(25) / 4)
+        >>> round(energy, 4), round(float(ten.curve("energy").temperature_of(np.array(energy))), 3)
         (-1.119, 2.562)
         """
         parts = self.parts(observable, temperatures_of(temperatures)).mean(axis=1)

@@ -17,7 +17,7 @@ from rbmflow._doors import Configurations, Numbers
 from rbmflow._shown import Shown
 from rbmflow.equilibrium import Curve, Equilibrium
 from rbmflow.model import Model
-from rbmflow.observables import OBSERVABLES, Observable, average
+from rbmflow.observables import Observable, average
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -122,13 +122,9 @@ class Thermometer(Shown):
     equilibrium: Equilibrium
 
     def __init__(self, observable: Observable | str, equilibrium: Equilibrium):
-        problems = Problems()
-        problems.kind("equilibrium", equilibrium, Equilibrium, "equilibrium, such as rbmflow.equilibrium.exact(model)")
-        named = OBSERVABLES[observable] if isinstance(observable, str) else observable
-        problems.kind("observable", named, Observable, "observable, or the name of one")
-        problems.done()
-        equilibrium.check(named)
-        object.__setattr__(self, "observable", named)
+        told = "it must be an equilibrium, such as rbmflow.equilibrium.exact(model)"
+        Problems.only(isinstance(equilibrium, Equilibrium), "equilibrium", equilibrium, told)
+        object.__setattr__(self, "observable", equilibrium.check(observable))
         object.__setattr__(self, "equilibrium", equilibrium)
 
     def __repr__(self) -> str:
