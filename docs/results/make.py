@@ -110,15 +110,14 @@ def provenance(records, store):
     about = [store.provenance(Address(row["kind"], row["hash"])) for row in steps.values()]
     spec = tomllib.loads(records[0]["spec_toml"])
     seconds = sum(one["seconds"] for one in about)
+    trained = any(row["kind"] in ("machine", "learner") for row in steps.values())
+    seeds = f", {spec.get('seeds', 3)} independent trainings of each machine" if trained else ""
     versions = ", ".join(f"{name} {version}" for name, version in about[-1]["versions"].items())
     revisions = ", ".join(sorted({str(one["revision"]) for one in about}))
     return table(
         ("what", ""),
         [
-            (
-                "root seed, seeds",
-                f"{spec.get('seed', 0)}, {spec.get('seeds', 3)} independent trainings of each machine",
-            ),
+            ("root seed, seeds" if seeds else "root seed", f"{spec.get('seed', 0)}{seeds}"),
             ("steps", str(len(about))),
             ("computing time", f"{duration(seconds)} of one core"),
             ("started", min(one["started"] for one in about)[:16].replace("T", " ") + " UTC"),
