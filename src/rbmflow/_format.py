@@ -14,13 +14,13 @@ def with_error(value: float, error: float) -> str:
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     if not math.isfinite(error):
-        return f"{value:.3f}({'n/a' if math.isnan(error) else 'inf'})"
+        return f"{value:z.3f}({'n/a' if math.isnan(error) else 'inf'})"
     if error < 5e-7:
-        return f"{value:.3f}(0)"
+        return f"{value:z.3f}(0)"
     decimals = max(0, 1 - int(f"{error:.1e}".split("e")[1]))
     if decimals <= 1:
-        return f"{value:.{decimals}f}({error:.{decimals}f})"
-    return f"{value:.{decimals}f}({round(error * 10**decimals)})"
+        return f"{value:z.{decimals}f}({error:.{decimals}f})"
+    return f"{value:z.{decimals}f}({round(error * 10**decimals)})"
 
 
 def stretches(temperatures: Iterable[float]) -> str:
