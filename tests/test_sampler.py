@@ -291,6 +291,13 @@ class Jumping(Frozen):
         return state + 32 * every, jnp.asarray((noise + jump).astype(np.uint32))
 
 
+@pytest.mark.parametrize("field", [0.1, 0.3])
+def test_a_frozen_phase_is_drawn_at_once(field):
+    """Draws that are all alike are uncorrelated, whatever rounding makes of their mean."""
+    chains = rf.sample(jax.random.key(0), rf.ising(rf.square(10), field), temperatures=0.25, draws=500).chains[0]
+    assert chains.flags == () and chains.ess == 500 and chains.discarded < 1000
+
+
 def test_broken_promises_are_flagged(monkeypatch):
     monkeypatch.setattr(chains, "LONGEST", 1000)
     report = chains.run(jax.random.key(0), Frozen.model, Frozen(), 2.0, 100, 1.0, lambda _: None)

@@ -168,10 +168,11 @@ def _drift(series: Float[np.ndarray, "replica time"]) -> float:
 
 
 def _correlation(draws: Float[np.ndarray, "draw replica"]) -> float:
-    """Autocorrelation of successive draws, averaged over replicas."""
+    """Autocorrelation of successive draws, averaged over replicas; 0 of a constant."""
+    if len(draws) < 2 or np.ptp(draws) == 0:
+        return 0.0
     deviation = draws - draws.mean()
-    variance = (deviation**2).mean()
-    return float((deviation[1:] * deviation[:-1]).mean() / variance) if len(draws) > 1 and variance > 0 else 0.0
+    return float((deviation[1:] * deviation[:-1]).mean() / (deviation**2).mean())
 
 
 def _excess(series: Float[np.ndarray, "2 draw replica"], errors: float) -> float:
