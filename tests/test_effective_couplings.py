@@ -76,3 +76,10 @@ def test_weights_that_are_not_finite_have_no_couplings_and_potts_machines_are_re
     one_hot = rf.Units("one-hot", (0, 1, 2), np.eye(3))
     with pytest.raises(InvalidInput, match="two states"):
         rf.effective_couplings(rf.RBM(np.zeros((12, 2)), np.zeros(12), np.zeros(2), one_hot), [[0, 1]])
+
+
+def test_weights_beyond_any_that_were_learnt_have_no_couplings():
+    """The sum would take more memory than there is."""
+    for weight in (1e6, 1e30):
+        machine = rf.RBM.from_weights([[weight], [weight], [0.0]], np.zeros(3), None, units="-1/+1")
+        assert np.isnan(rf.effective_couplings(machine, [[0, 1]])).all()

@@ -62,3 +62,12 @@ def test_a_temperature_that_nothing_can_be_learnt_at_is_refused():
     start = rf.hot(0, MODEL, 4)
     with pytest.raises(InvalidInput, match="temperature = 0"):
         thermodynamics(0, exact_machine(MODEL, T), MODEL, start, 0.0)
+
+
+@pytest.mark.usefixtures("as_people_call")
+def test_one_chain_tells_no_error_and_is_refused():
+    machine = exact_machine(MODEL, T)
+    with pytest.raises(InvalidInput, match=r"chains of start = 1 .* two at least"):
+        thermodynamics(0, machine, MODEL, rf.hot(0, MODEL, 1), T)
+    with pytest.raises(InvalidInput, match=r"partition = 1\.0"):
+        thermodynamics(0, machine, MODEL, rf.hot(0, MODEL, 4), T, partition=1.0)

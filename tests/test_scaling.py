@@ -90,3 +90,31 @@ def test_fits_that_cannot_be_are_refused(given, told):
     asked = {"spins": rf.hot(0, model, 100), "window": (1, 4)} | given
     with pytest.raises(InvalidInput, match=told):
         rf.scaling_dimension(model, **asked)
+
+
+@pytest.mark.usefixtures("as_people_call")
+@pytest.mark.parametrize(
+    ("spins", "window", "more", "told"),
+    [
+        (np.ones((50, 8, 8)), (1, 3), {}, "too much alike"),
+        (None, (1, 4), {"correction": 1e9}, "correction = 1000000000.0 .* no constant"),
+        (None, (1, 4), {"correction": 1e-12}, "correction = 1e-12 .* no constant"),
+        (None, None, {}, "window = None"),
+        (None, (1, 50), {}, r"window = \(1, 50\)"),
+    ],
+)
+def test_fits_that_have_no_answer_are_refused(spins, window, more, told):
+    """None of them is a singular matrix, a warning, or a number without an error."""
+    model = rf.ising(rf.square(8))
+    given = rf.sample(0, model, 2.3, 200).spins[0] if spins is None else spins
+    with pytest.raises(InvalidInput, match=told):
+        rf.scaling_dimension(model, given, window, **more)
+    few = np.tile(rf.sample(0, model, 2.3, 2).spins[0], (25, 1, 1))
+    with pytest.raises(InvalidInput, match="too much alike"):
+        rf.scaling_dimension(model, few, (1, 3))
+
+
+def test_a_covariance_needs_five_groups_for_each_distance():
+    model = rf.ising(rf.chain(100))
+    with pytest.raises(InvalidInput, match="up to 50 and at most 40"):
+        rf.scaling_dimension(model, rf.hot(0, model, 300), (1, 45))

@@ -142,6 +142,7 @@ def test_block_spins_as_a_map_of_any_model(model):
     )
 
 
+@pytest.mark.usefixtures("as_people_call")
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -152,6 +153,16 @@ def test_block_spins_as_a_map_of_any_model(model):
         ({"rule": lambda key, model, spins: np.zeros((20, 4, 4))}, "what the rule returns"),
         ({"runs": []}, "there must be at least one run"),
         ({"runs": [np.ones((20, 4, 4))]}, "runs"),
+        ({"runs": None}, "runs = 'NoneType' .* one entry for each run"),
+        ({"runs": rf.Draws(np.ones((2, 20, 8, 8)), (1.0, 2.0))}, "runs = 'Draws' .* one entry for each run"),
+        ({"runs": [np.ones((1, 8, 8))]}, "on so few cells or in so few draws"),
+        ({"rule": None}, "it must be a function of key, model and configurations"),
+        ({"rule": 3}, "it must be a function of key, model and configurations"),
+        ({"chosen": 3}, "chosen = 3 .* it must hold operators"),
+        ({"chosen": ()}, "it must hold operators"),
+        ({"chosen": ["pair 1"]}, "it must hold operators"),
+        ({"chosen": rf.operators(rf.cubic(4))}, "sets of pair 1 .* a lattice of 2 axes with 1 sites a cell"),
+        ({"chosen": rf.operators(rf.honeycomb(4))}, "sets of pair 1 .* a lattice of 2 axes with 1 sites a cell"),
     ],
 )
 def test_what_cannot_be_is_refused(given, told):
@@ -159,6 +170,21 @@ def test_what_cannot_be_is_refused(given, told):
     runs = given.pop("runs", [rf.hot(0, model, 20)])
     with pytest.raises(InvalidInput, match=told):
         stability(0, model, runs, **given)
+
+
+@pytest.mark.usefixtures("as_people_call")
+@pytest.mark.parametrize("sets", [(), 3, "xy", ((),), (((0.5, (0, 0)),),), [[[0, [0, 0]]], [[0, [0, 0]], [0, [0, 1]]]]])
+def test_sets_that_are_no_operator_are_refused(sets):
+    with pytest.raises(InvalidInput, match=r"sets = .* sets of as many sites each"):
+        rf.Operator("mine", sets)
+
+
+@pytest.mark.usefixtures("as_people_call")
+def test_operators_may_be_of_one_sector_and_written_in_lists():
+    model, spin = rf.ising(rf.square(8)), rf.Operator("spin", [[[0, [0, 0]]]])
+    found = stability(0, model, [rf.hot(seed, model, 50) for seed in range(2)], chosen=[spin])
+    assert found.even.value.shape == (1, 0)
+    assert repr(found).startswith("Stability(to (4, 4): y_h ")
 
 
 SPEC = {

@@ -16,6 +16,12 @@ from rbmflow.model import Model, model_of
 
 SPINS_AT_ONCE = 2**22
 
+FLATTEST = 1e7
+"""Condition of the terms of a fit up to which they are told apart."""
+
+DEPENDENT = 1e-9
+"""Eigenvalue of the correlations of distances below which one depends on the others."""
+
 GROUPS = 200
 """Most groups of configurations that the jackknife leaves out, one at a time."""
 
@@ -106,7 +112,7 @@ def scaling_dimension(
     spins
         Independent configurations [n, lattice ...], at least five for each distance.
     window
-        First and last distance r in cells.
+        First and last distance r in cells, of at most 40.
     of
         "spin", the vectors of the states, or "energy", that of the bonds of a cell.
     correction
@@ -115,8 +121,9 @@ def scaling_dimension(
     Raises
     ------
     InvalidInput
-        If the window is not within half the shortest side or holds too few distances, if configurations are too few,
-        or if G is not above zero in it.
+        If the window is not within half the shortest side or holds too few distances or too many, if configurations
+        are too few or too much alike for a covariance, if G is not above zero in the window, or if the power is so
+        small or large that its term is told from no other.
 
     References
     ----------
@@ -137,10 +144,10 @@ def scaling_dimension(
     products = axis_correlations(model, spins, of)
     count, half = products.shape[0], products.shape[1] - 1
     rows = problems.wholes("window", window, 1, half)
-    parameters = 2 + (correction is not None)
-    told = f"it must be the first and the last of at least {parameters} distances, up to {half}"
-    fits = len(rows) == 2 and rows[1] - rows[0] + 1 >= parameters
-    problems.unless(fits, "window", window, told)
+    parameters, most = 2 + (correction is not None), GROUPS // 5
+    told = f"it must be the first and the last of at least {parameters} distances, up to {half} and at most {most}"
+    fits = len(rows) == 2 and parameters <= rows[1] - rows[0] + 1 <= most
+    problems.unless(fits or not rows, "window", window, told)
     if correction is not None:
         problems.positive("correction", correction)
     problems.done()
@@ -149,8 +156,12 @@ def scaling_dimension(
     Problems.only(count >= 5 * distance.size, "configurations", count, least)
     curves = _left_out(products[:, distance])
     Problems.only(bool((curves > 0).all()), "window", window, "the two-point function must be above zero in all of it")
-    powers = [] if correction is None else [distance**correction]
+    with np.errstate(over="ignore"):
+        powers = [] if correction is None else [distance.astype(float) ** float(correction)]
     design = np.stack([np.ones(distance.size), -2 * np.log(distance), *powers], axis=1)
+    apart = np.isfinite(design).all() and np.linalg.cond(design / np.abs(design).max(axis=0)) < FLATTEST
+    told = "the power must be such that its term is no constant and no logarithm in this window"
+    Problems.only(bool(apart), "correction", correction, told)
     return _fit(distance, curves, design)
 
 
@@ -170,6 +181,10 @@ def _fit(
     (count, size), logarithms = (curves.shape[0] - 1, curves.shape[1]), np.log(curves)
     away = logarithms[1:] - logarithms[1:].mean(axis=0)
     covariance = (count - 1) / count * away.T @ away
+    size_of = np.sqrt(np.diag(covariance))
+    scatter = size_of.min() > 0 and np.linalg.eigvalsh(covariance / np.outer(size_of, size_of))[0] > DEPENDENT
+    told = "the two-point functions of these configurations must scatter independently; they are too much alike"
+    Problems.only(bool(scatter), "configurations", f"in {count} groups", told)
     # The inverse of a covariance from so many groups is too large by this factor (Hartlap et al.).
     inverse = np.linalg.inv(covariance) * (count - size - 2) / (count - 1)
     of_parameters = np.linalg.inv(design.T @ inverse @ design)

@@ -12,6 +12,7 @@ are and turn odd ones.
 
 import functools
 import itertools
+import operator
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, Int8
 
-from rbmflow._checks import Problems
+from rbmflow._checks import Problems, listed
 from rbmflow.lattice import Lattice
 from rbmflow.model import Model
 
@@ -47,6 +48,11 @@ class Operator:
     sets
         The sets of sites of a cell, each site a number in the basis and a displacement in cells.
 
+    Raises
+    ------
+    InvalidInput
+        If there is no name, or there are no such sets of as many sites each.
+
     Examples
     --------
     The bonds of a square lattice:
@@ -58,10 +64,42 @@ class Operator:
     name: str
     sets: tuple[tuple[Place, ...], ...]
 
+    def __post_init__(self):
+        sets, problems = _as_sets(self.sets), Problems()
+        problems.unless(isinstance(self.name, str) and bool(self.name), "name", self.name, "it must be a text")
+        alike = len({len(one) for one in sets}) == 1 and len({len(cell) for one in sets for _, cell in one}) == 1
+        told = "it must hold sets of as many sites each, as (((0, (0, 0)), (0, (0, 1))),) does"
+        problems.unless(alike, "sets", self.sets, told)
+        problems.done()
+        object.__setattr__(self, "sets", sets)
+
     @property
     def odd(self) -> bool:
         """Whether its products have an odd number of sites."""
         return bool(len(self.sets[0]) % 2)
+
+
+def _as_sets(given: Any) -> tuple[tuple[Place, ...], ...]:
+    """Sets of sites as tuples, so that they can be told apart; none of what has another form."""
+    try:
+        return tuple(
+            tuple((operator.index(site), tuple(map(operator.index, cell))) for site, cell in places) for places in given
+        )
+    except (TypeError, ValueError):
+        return ()
+
+
+def require_operators(given: Any, lattice: Lattice) -> tuple[Operator, ...]:
+    """Operators of a lattice in a list; what has other sites, or is no operator, is refused."""
+    rows = listed(given)
+    known = bool(rows) and all(isinstance(one, Operator) for one in rows)
+    Problems.only(known, "chosen", given, "it must hold operators, such as operators(lattice) returns")
+    for one in rows or ():
+        places = [place for places in one.sets for place in places]
+        fits = all(0 <= site < lattice.basis and len(cell) == len(lattice.cells) for site, cell in places)
+        told = f"its sites must be of a lattice of {len(lattice.cells)} axes with {lattice.basis} sites a cell"
+        Problems.only(fits, f"sets of {one.name}", one.sets, told)
+    return rows or ()
 
 
 def operators(lattice: Lattice, pairs: int = 5, fours: int = 2, threes: int = 3) -> tuple[Operator, ...]:
@@ -196,11 +234,11 @@ def sums_of(
             terms.append([scalar * one for one in at(places[left[0]])] if left else [scalar])
         return [functools.reduce(jnp.add, parts) / len(terms) for parts in zip(*terms, strict=True)]
 
-    def total(operator: Operator) -> Array:
-        sums = [[jnp.sum(part, cells) for part in product(places)] for places in operator.sets]
+    def total(one: Operator) -> Array:
+        sums = [[jnp.sum(part, cells) for part in product(places)] for places in one.sets]
         return jnp.stack([functools.reduce(jnp.add, parts) for parts in zip(*sums, strict=True)], axis=-1)
 
-    even, odd = ([total(operator) for operator in chosen if operator.odd is kind] for kind in (False, True))
+    even, odd = ([total(one) for one in chosen if one.odd is kind] for kind in (False, True))
     nothing = jnp.zeros((len(own), 0, len(columns)), jnp.float32)
     return (
         jnp.concatenate(even, axis=-1) if even else nothing[..., 0],

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import InvalidInput, Problem, Problems, listed
 from rbmflow._doors import AnyKey, Configurations, key_of
 from rbmflow._own_settings import own_settings
 from rbmflow._types import Array, Key
@@ -28,7 +28,7 @@ from rbmflow.lattice import Lattice
 from rbmflow.model import Model, model_of
 from rbmflow.random import fold_in, key_for
 from rbmflow.renormalization.block_spins import majority_rule
-from rbmflow.renormalization.operators import Operator, operators, sums_of
+from rbmflow.renormalization.operators import Operator, operators, require_operators, sums_of
 
 type Rule = Callable[[Key, Model, Array], Array]
 """A change of scale: key, model and configurations [n, lattice ...] to those on a lattice of fewer cells."""
@@ -76,13 +76,12 @@ class Stability(NamedTuple):
     """Of couplings that break it, as a field does: y_h comes first."""
 
     def __repr__(self) -> str:
+        sectors = [(name, one) for name, one in (("y_T", self.even), ("y_h", self.odd)) if one.value.size]
         told = [
-            f"{one.exponent[step, 0]:.3f}({one.exponent_error[step, 0]:.3f})"
+            ", ".join(f"{name} {one.exponent[step, 0]:.3f}({one.exponent_error[step, 0]:.3f})" for name, one in sectors)
             for step in range(len(self.scale))
-            for one in (self.even, self.odd)
         ]
-        steps = zip(self.cells, told[::2], told[1::2], strict=True)
-        return f"Stability({', '.join(f'to {cells}: y_T {even}, y_h {odd}' for cells, even, odd in steps)})"
+        return f"Stability({', '.join(f'to {cells}: {at}' for cells, at in zip(self.cells, told, strict=True))})"
 
 
 def blocks_of_two(key: Key, model: Model, spins: Array) -> Array:
@@ -125,8 +124,8 @@ def stability(
     Raises
     ------
     InvalidInput
-        If a rule returns what is no configuration of the model on fewer cells, or if operators depend on one another on
-        the smallest lattice.
+        If a rule returns what is no configuration of the model on fewer cells, if operators are of another lattice, or
+        if they depend on one another on the smallest lattice or in the configurations that there are.
 
     References
     ----------
@@ -144,11 +143,14 @@ def stability(
     key, model = key_of(key), model_of(model)
     problems = Problems()
     steps = problems.whole("steps", steps, 1)
-    rules = [rule] * steps if callable(rule) else list(rule)
+    rules = [rule] * steps if callable(rule) else list(listed(rule) or ())
     told = f"it must be a function of key, model and configurations, or {steps} of them"
     problems.unless(len(rules) == steps and all(map(callable, rules)), "rule", rule, told)
+    several = isinstance(runs, Iterable) and not isinstance(runs, str | bytes | dict)
+    told = "they must be configurations [draw, lattice ...] in a list, one entry for each run"
+    problems.unless(several, "runs", type(runs).__name__, told)
     problems.done()
-    table = operators(model.lattice) if chosen is None else tuple(chosen)
+    table = operators(model.lattice) if chosen is None else require_operators(chosen, model.lattice)
     stream = key_for(key, "stability")
     found = [
         covariances(fold_in(stream, number), model, np.asarray(model.own(run, "runs", axes=1)), rules, table)
@@ -233,7 +235,7 @@ def _jackknifed(runs: Sequence[Covariances], sector: int) -> Float64[np.ndarray,
     size[size == 0] = 1.0  # What is constant depends on nothing else, and its own eigenvalue is 0.
     correlations = inner.sum(axis=0) / np.outer(size, size)
     if size.size and np.linalg.eigvalsh(correlations)[0] < DEPENDENT * size.size:
-        told = "on so few cells they depend on one another; fewer steps, or fewer operators"
+        told = "they depend on one another on so few cells or in so few draws: fewer steps, fewer operators, more draws"
         raise InvalidInput(Problem("operators", f"{size.size} on {runs[0].cells}", told))
     count = len(runs)
     whole = moduli(np.full(count, 1 / count))

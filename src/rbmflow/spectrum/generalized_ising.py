@@ -16,6 +16,9 @@ BEYOND = 20.0
 LAST_NODE = 26.0
 """Where the integral ends: what is left is below exp(-40)."""
 
+STRONGEST = 1e4
+"""Fields on a hidden unit up to which the sum is done; those of machines that have learnt are below 100."""
+
 AT_ONCE = 2**22
 """Numbers of nodes and clusters held in memory."""
 
@@ -58,7 +61,8 @@ def effective_couplings(machine: RBM, sites: Numbers) -> Float64[np.ndarray, "*c
     Returns
     -------
     float64 [...]
-        J of every cluster, in units of k_B T; NaN of weights that are not finite.
+        J of every cluster, in units of k_B T; NaN of weights that are not finite, or so large that a hidden unit may
+        have a field beyond 10^4, as after a training that diverged.
 
     Raises
     ------
@@ -81,10 +85,10 @@ def effective_couplings(machine: RBM, sites: Numbers) -> Float64[np.ndarray, "*c
     two = own.units.two_valued
     Problems.only(two, "units of the machine", own.units.name, "a site must have two states and one number")
     clusters = _clusters(sites, own.sites)
-    if not own.finite:
-        return np.full(clusters.shape[:-1], np.nan)
     leaves = jax.tree.leaves(own.in_units("-1/+1"))
     weights, visible_bias, hidden_bias = (np.asarray(leaf, np.float64) for leaf in leaves)
+    if not own.finite or (np.abs(weights).sum(axis=0) + np.abs(hidden_bias)).max() > STRONGEST:
+        return np.full(clusters.shape[:-1], np.nan)
     rows = clusters.reshape(-1, clusters.shape[-1])
     found = visible_bias[rows[:, 0]] if rows.shape[1] == 1 else np.zeros(len(rows))
     for column, bias in zip(weights.T, hidden_bias, strict=True):
