@@ -231,7 +231,7 @@ def test_no_machine_counts_for_two_claims_that_exclude_each_other():
     ("doubts", "hot", "drift", "told"),
     [
         ({"apart"}, 2.4, 0.0, "cold and hot differ"),
-        ({"apart"}, 2.21, 0.0, "errors too large to tell"),
+        ({"apart"}, 2.21, 0.0, "no motion is seen, but the errors would hide it"),
         ({"drift"}, 2.2, 0.1, "still moving"),
         ({"one_sided"}, 2.2, 0.0, "starts on one side"),
         ({"range"}, math.inf, 0.0, "infinite readings"),
@@ -566,14 +566,14 @@ def test_the_answer_of_a_run_is_made_from_the_rules():
         )
 
     assert told(made(2.3)) == [
-        "Do the flows go to T_c = 2.2690? Yes.",
-        "How sure: T* within 0.125 of T_c counts; for it a; a report decides wrongly by chance in 0.27 % of cases; "
+        "Do the flows go to T_c = 2.2690? Yes: a does.",
+        "How sure: T* within 0.125 of T_c counts; a report decides wrongly by chance in 0.27 % of cases; "
         "errors are those of 5 seeds and 1000 chains.",
         "a (T = 0..6, 64 hidden) rests at T* = 2.300(10), 3 errors above T_c.",
     ]
     assert told(made(2.27))[2] == "a (T = 0..6, 64 hidden) rests at T* = 2.270(10), within three errors of T_c."
-    assert told(made(1.9))[0] == "Do the flows go to T_c = 2.2690? No."
-    assert told(made(1.9), made(2.27, hidden=36))[0].endswith("? It depends on the machine.")
+    assert told(made(1.9))[0] == "Do the flows go to T_c = 2.2690? No: a does not."
+    assert told(made(1.9), made(2.27, hidden=36))[0].endswith("? It depends on the machine: b does, a does not.")
     assert told(made(2.2, hot=2.4, doubts={"apart"}, law=(2.5, 0.01)))[::2] == [
         "Do the flows go to T_c = 2.2690? Not decided.",
         "a (T = 0..6, 64 hidden) has not converged: cold and hot differ, T(E) = 2.200(10) from cold, "
@@ -581,7 +581,10 @@ def test_the_answer_of_a_run_is_made_from_the_rules():
         "its stationary law has T* = 2.500(10), 23 errors above T_c.",
     ]
     assert told(made(2.27, seeds=1))[2].endswith("; one seed, which decides nothing.")
-    assert told(made(5.0, temperatures=GRID[16:]))[0].endswith("? Not asked of these machines.")
+    of_window = "? Not asked: the rule is for machines of T = 0 to 6, and none is here."
+    assert told(made(5.0, temperatures=GRID[16:]))[0].endswith(of_window)
+    small = made(2.3, length=4, peak=2.44)
+    assert told(small)[0].endswith("? Not asked: the rule is for L = 6 and more, and this is L = 4.")
     assert told(made(2.27, critical=math.nan))[0] == "No T_c of this model is known."
     assert told(made(2.27, data="mean-field")) == []
 

@@ -373,6 +373,19 @@ def test_status_tells_what_failed_and_how_to_go_on(call, monkeypatch):
     assert "ArithmeticError" not in call("status")[1]
 
 
+def test_nothing_is_left_of_a_run_whose_results_are_there(call):
+    """A zip of `publish` has part of the steps; a run that has its results computes none of the others."""
+    call("run", *SMALL)
+    store = Store("rbmflow-store")
+    [draws] = store.artifacts("draws")
+    shutil.rmtree(store.folder(draws))
+    assert "none, the results are there" in call("status")[1]
+    assert "Nobody works" not in call("status", "--watch")[1]
+    [results] = store.artifacts("results")
+    shutil.rmtree(store.folder(results))
+    assert "Nobody works on what is left" in call("status")[1]
+
+
 def test_status_of_a_sweep_is_one_row_with_its_rate(call):
     call("run", *SWEEP)
     out = call("status")[1]

@@ -204,3 +204,13 @@ def test_the_relaxation_time_is_that_of_the_difference_between_hot_and_cold():
     assert still.relaxation_time == still.iterations_needed == math.inf
     assert still.start_difference == 1.0
     assert math.isnan(end_of_flows(np.full((2, 1, 41), 2.0), np.full((2, 1, 41), 0.01)).relaxation_time)
+
+
+def test_of_one_machine_whose_chains_read_the_same_no_error_is_known():
+    """An error of zero would say that T* is exact; two machines that agree have measured that they do."""
+    relaxing = 2.3 + np.exp(-np.arange(41) / 3) * np.array([[-2.0], [2.0]])
+    alone, both = (end_of_flows(np.broadcast_to(relaxing, (n, 2, 41)), np.zeros((n, 2, 41))) for n in (1, 2))
+    assert alone.converged
+    assert alone.mean_end == pytest.approx(2.3)
+    assert np.isnan([alone.mean_end_error, alone.mean_end_chain_error, *alone.end_error, *alone.end_interval]).all()
+    assert both.mean_end_error == 0

@@ -6,6 +6,7 @@ import pytest
 import rbmflow as rf
 from rbmflow import trial
 from rbmflow._checks import InvalidInput
+from rbmflow.execute import ExecutionFailed
 from rbmflow.settings import MACHINES, FlowSettings, SamplingSettings, ThermometerSettings
 from rbmflow.spin_models import from_settings, settings_of
 
@@ -38,7 +39,7 @@ def test_a_function_of_numpy_rests_at_its_own_temperature(tmp_path, monkeypatch)
     assert not any(name.startswith("given") for name in MACHINES)
     again = rf.open("heat", tmp_path)
     assert again.results.identical(run.results)
-    assert again.flow("heat-64", "hot").spins.shape == (300, 4, 4)
+    assert again.flow("heat", "hot").spins.shape == (300, 4, 4)
 
 
 @pytest.mark.slow
@@ -97,5 +98,5 @@ def test_a_model_that_no_spec_can_name_is_refused(tmp_path):
 def test_a_function_that_fails_says_at_which_iteration(tmp_path, monkeypatch):
     monkeypatch.setattr(trial, "write_page", lambda record, store: None)
     flow = FlowSettings(chains=3, iterations=8)
-    with pytest.raises(InvalidInput, match="at iteration 1 it returned 0"):
+    with pytest.raises(ExecutionFailed, match=r"judged seed 0 cold: .*at iteration 1 it returned 0.* more build on"):
         rf.judge(lambda generator, spins: 0 * spins, MODEL, store=tmp_path, flow=flow, **SMALL)

@@ -176,9 +176,12 @@ def test_tables_for_latex_hold_the_cells_of_the_report_once_each():
     texts = report.latex(results)
     header, rows = report.ends_table(results)
     assert texts["ends.tex"].count(r"\\") == 1 + len(rows)
-    assert f"\\csname rbmflow:ends:v-16:cold:t-e\\endcsname{{{rows[0][header.index('T(E)')]}}}" in texts["numbers.tex"]
+    assert f"\\csname rbmflow:v-16:cold:energy\\endcsname{{{rows[0][header.index('T(E)')]}}}" in texts["numbers.tex"]
     keys = re.findall(r"\\csname rbmflow:([a-z0-9:-]+)\\endcsname{", texts["numbers.tex"])
     assert len(keys) == len(set(keys)) > len(rows)
+    assert {"v-16:star:energy", "v-16:mixture:bayes", "drift:v-16:hot:energy", "relaxation:v-16:energy"} <= set(keys)
+    assert "weights:first-share:v-16" in keys
+    assert max(map(len, keys)) < 40
     assert not re.search(r"(?<!\\)[%&#_]", "".join(texts["ends.tex"].split("&")))
 
 

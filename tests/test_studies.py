@@ -96,8 +96,11 @@ def test_a_paper_is_replicated_with_its_numbers_beside_ours(capsys, monkeypatch,
     assert lines.index("NOT TESTED: It gets hot (H-to-hot)") < lines.index("FAILS: It goes to T_c (V-to-Tc)")
     assert "  against: V-0: T* = 0" in lines
     assert "  against: 2 more" in lines
-    assert main(["replicate", "--list"]) == 0
-    assert capsys.readouterr().out == "1234.56789  quick: A. B.\n"
+    assert main(["replicate", "--list", "--store", str(tmp_path / "store")]) == 0
+    listed = [cell.strip() for cell in capsys.readouterr().out.splitlines()[3].split("│")[1:-1]]
+    assert listed[:2] == ["1234.56789", "A. B."]
+    assert listed[2].startswith("Trained on high temperatures only, ")
+    assert listed[3:] == ["quick", "nothing, it is there"] or re.match(r"\d+ (s|min) on ", listed[4])
     for words in (["1801.07172"], []):
         assert main(["replicate", *words]) == 2
         assert "it must be one of 1234.56789; `rbmflow studies` tells" in capsys.readouterr().err

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from rbmflow.settings import GIVEN
+
 
 def with_error(value: float, error: float) -> str:
     """Write a value with its error in parentheses, two digits of it: 2.412(15) is 2.412 ± 0.015."""
@@ -43,12 +45,22 @@ def made_of(recipe: Mapping[str, Any]) -> str:
     --------
     >>> made_of({"machine.hidden": 64, "temperatures": [4, 5, 6], "sampling.temperatures": [0, 2, 4, 5, 6]})
     'T = 4..6, 64 hidden'
+    >>> made_of({"machine.hidden": 64, "machine.kind": "given 1f0", "temperatures": [1], "sampling.temperatures": [1]})
+    "all T, a map of one's own"
     """
     weights, data, learnt = recipe.get("weights", "trained"), recipe.get("data", "ising"), recipe["temperatures"]
     every = learnt == recipe.get("sampling.temperatures")
     grid = "all T" if every else f"T = {stretches(learnt)}"
-    told = [grid if weights == "trained" else f"{weights} weights", f"{recipe['machine.hidden']} hidden"]
+    told = [grid if weights == "trained" else f"{weights} weights", _network(recipe)]
     return ", ".join(told if data == "ising" else [data, *told])
+
+
+def _network(recipe: Mapping[str, Any]) -> str:
+    """What a machine is: its hidden units, of an RBM; its kind; of what is judged a map of one's own."""
+    kind = recipe.get("machine.kind", "rbm")
+    if kind == "rbm":
+        return f"{recipe['machine.hidden']} hidden"
+    return "a map of one's own" if kind.startswith(GIVEN) else kind
 
 
 def why_moving(
@@ -66,5 +78,5 @@ def why_moving(
     if "drift" in doubts and any(abs(value) > errors * error for value, error in drifts):
         return "not converged: still moving"
     return "not converged: " + (
-        "errors too large to tell" if {"apart", "drift"} & set(doubts) else "starts on one side"
+        "no motion is seen, but the errors would hide it" if {"apart", "drift"} & set(doubts) else "starts on one side"
     )

@@ -40,7 +40,8 @@ class FlowEnds:
     end_interval : [start]
         Half width of its 95 % interval, by Student's t where the scatter of few seeds is the error.
     end_chain_error : [start]
-        What the finite number of chains alone gives; part of `end_error`.
+        What the finite number of chains alone gives; part of `end_error`. NaN of one seed whose chains all read the
+        same, of which no error is known.
     drift, drift_error : [start]
         Change from the quarter before to the last.
     start_difference
@@ -177,22 +178,28 @@ def end_of_flows(
         drift, drift_scatter = mean_and_error(last - before, 0)
     rest, gap = _unrest(before, last, end, chain)
     widest = int(np.nanargmax(np.abs(gap[0]))) if np.isfinite(gap[0]).any() else None
+    known, of_mean = (_unless_alone(noise, seeds) for noise in (chain, mean_chain))
     return FlowEnds(
         end_temperature=end,
-        end_error=np.hypot(np.fmax(scatter, chain), of_curve_at_end),
-        end_interval=_interval(scatter, chain, of_curve_at_end, seeds),
-        end_chain_error=chain,
+        end_error=np.hypot(np.fmax(scatter, known), of_curve_at_end),
+        end_interval=_interval(scatter, known, of_curve_at_end, seeds),
+        end_chain_error=known,
         drift=np.where(finite, drift, np.nan),
-        drift_error=np.fmax(drift_scatter, np.sqrt(2) * chain),
+        drift_error=np.fmax(drift_scatter, np.sqrt(2) * known),
         start_difference=float("nan") if widest is None else float(abs(gap[0][widest])),
         start_difference_error=float("nan") if widest is None else float(gap[1][widest]),
         **_relaxation(temperature, error, was_read, tolerance),
         mean_end=mean_end,
-        mean_end_error=float(np.hypot(np.fmax(mean_scatter, mean_chain), of_curve_at_end.mean())),
-        mean_end_chain_error=mean_chain,
+        mean_end_error=float(np.hypot(np.fmax(mean_scatter, of_mean), of_curve_at_end.mean())),
+        mean_end_chain_error=float(of_mean),
         doubts=_doubts(temperature[:, :, 0].mean(axis=0), end, chain, rest[2] < tolerance, gap[2] < tolerance),
         seeds=seeds,
     )
+
+
+def _unless_alone(noise: np.ndarray | float, seeds: int) -> np.ndarray:
+    """Chain errors, unknown of a single machine whose chains all read the same: that is no error of zero."""
+    return np.where((np.asarray(noise) > 0) | (seeds > 1), noise, np.nan)
 
 
 def quarters(readings: int) -> tuple[slice, slice]:

@@ -18,17 +18,25 @@ from rbmflow._files import make_folder, write_bytes
 from rbmflow._hdf5 import to_bytes
 from rbmflow._scan import watched
 from rbmflow.cli.pages import write_page
-from rbmflow.execute import Event, recording, run
+from rbmflow.execute import Event, ExecutionFailed, recording, run
 from rbmflow.execute.performing import Perform, Science
 from rbmflow.maps import Gibbs, MachineKind, Map, host, map_of
 from rbmflow.model import Model
 from rbmflow.rbm import RBM
 from rbmflow.runs import Run
-from rbmflow.settings import MACHINES, PAPER_GRID, MachineSettings, SamplingSettings, TrainingSettings, TypeSettings
+from rbmflow.settings import (
+    GIVEN,
+    MACHINES,
+    PAPER_GRID,
+    MachineSettings,
+    SamplingSettings,
+    TrainingSettings,
+    TypeSettings,
+)
 from rbmflow.spec import Spec
 from rbmflow.spin_models import settings_of
 from rbmflow.steps import graph
-from rbmflow.store import Step, Store
+from rbmflow.store import Step, Store, ancestry
 from rbmflow.units import units_named
 
 
@@ -73,7 +81,7 @@ def judge(
     InvalidInput
         If the machine does not fit the model, or a setting is not allowed.
     ExecutionFailed
-        If the map fails.
+        If the map fails: at which step, and what it says; what does not depend on it stays in the store.
 
     Examples
     --------
@@ -84,7 +92,7 @@ def judge(
     started, clock, there = datetime.now(UTC), time.perf_counter(), Store(Path(store))
     about, lattice = settings_of(model)
     machines = _machines_of(machine, model)
-    kind = f"given {uuid.uuid4().hex[:12]}"
+    kind = f"{GIVEN}{uuid.uuid4().hex[:12]}"
     there.prepare()
     own: dict[str, Any] = {"temperatures": temperatures_of(temperatures)}
     if all(isinstance(one, RBM) for one in machines):
@@ -171,7 +179,8 @@ def _compute(steps: Sequence[Step], store: Store, workers: int) -> set[Step]:
     perform = Perform(str(store.path), Science("rbmflow.steps"))
     for step in filter(here.__contains__, steps):
         [outcome] = perform([step])
-        Problems.only(outcome.what == "done", "machine", step.name, outcome.reason)
+        if outcome.what != "done":
+            raise ExecutionFailed([(step, outcome.reason)], sum(step in ancestry(one) for one in steps) - 1)
         computed.add(step)
         told(len(computed) / len(steps))
     told(1.0)

@@ -1,6 +1,7 @@
 """The answer of a run to the question of the house, whether flows go to T_c, in words made from the rules."""
 
 import math
+from collections.abc import Sequence
 
 import xarray as xr
 
@@ -8,14 +9,21 @@ from rbmflow._format import made_of
 from rbmflow.claims.judgement import SIGNIFICANCE, Measured, Side, Verdict, few
 from rbmflow.claims.judging import distinct, machines_of, verdicts
 from rbmflow.claims.machines import Machine
-from rbmflow.claims.rules import WINDOW
+from rbmflow.claims.rules import WINDOW, at_infinite_size, paper_machines
 from rbmflow.convergence import SIGMAS
 
 QUESTION = "V-to-Tc"
 """The claim that asks it."""
 
-WORDS = {"holds": "Yes.", "fails": "No.", "depends": "It depends on the machine.", "open": "Not decided."}
+WORDS = {"holds": "Yes", "fails": "No", "depends": "It depends on the machine", "open": "Not decided"}
 """What a verdict on it comes to; of a claim that was not tested nothing is said."""
+
+SIDES: dict[Side, tuple[str, str]] = {
+    "supports": ("does", "do"),
+    "contradicts": ("does not", "do not"),
+    "open": ("is undecided", "are undecided"),
+}
+"""What is said of one machine on each side, and of several."""
 
 
 def answer(results: xr.Dataset) -> list[str]:
@@ -32,21 +40,36 @@ def answer(results: xr.Dataset) -> list[str]:
         unknown = ["No T_c of this model is known.", "How sure: without it nothing is decided."]
         return [*unknown, *map(_where, machines)]
     verdict = next(row for row in verdicts(results) if row.id == QUESTION)
-    word = WORDS.get(verdict.verdict, "Not asked of these machines.")
+    word = _by_machine(verdict) if verdict.verdict in WORDS else _not_asked(machines)
     first = f"Do the flows go to T_c = {machines[0].critical:.4f}? {word}"
     return [first, _how_sure(verdict, machines[0]), *map(_where, machines)]
+
+
+def _by_machine(verdict: Verdict) -> str:
+    """What the verdict comes to, and which machines do so; none where all are undecided."""
+    told = []
+    for side, (one, several) in SIDES.items():
+        of = [row.of for row in verdict.of(side)]
+        told += [f"{few(of)} {one if len(of) == 1 else several}"] if of else []
+    decided = len(verdict.of("open")) < len(verdict.judgements)
+    return f"{WORDS[verdict.verdict]}{f': {", ".join(told)}' if decided else ''}."
+
+
+def _not_asked(machines: Sequence[Machine]) -> str:
+    """Why the rule has nothing to say."""
+    of_window = paper_machines(machines)
+    if of_window and not at_infinite_size(of_window):
+        return f"Not asked: the rule is for L = 6 and more, and this is L = {of_window[0].length}."
+    return "Not asked: the rule is for machines of T = 0 to 6, and none is here."
 
 
 def _how_sure(verdict: Verdict, machine: Machine) -> str:
     """What the answer rests on."""
     if not verdict.judgements:
-        return "How sure: the rule is one for machines of T = 0 to 6 at L = 6 and more, of which none is here."
-    sides: dict[Side, str] = {"supports": "for it", "contradicts": "against it", "open": "undecided"}
-    found = [(few([row.of for row in verdict.of(side)]), word) for side, word in sides.items()]
-    told = ", ".join(f"{word} {names}" for names, word in found if names)
+        return "How sure: nothing is decided; where the flows end is told below."
     of = f"errors are those of {machine.seeds} seed{'s' * (machine.seeds > 1)} and {machine.effort[2]} chains"
     wrongly = f"a report decides wrongly by chance in {100 * SIGNIFICANCE:.2g} % of cases"
-    return f"How sure: T* within {WINDOW} of T_c counts; {told}; {wrongly}; {of}."
+    return f"How sure: T* within {WINDOW} of T_c counts; {wrongly}; {of}."
 
 
 def _where(machine: Machine) -> str:

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -44,9 +44,23 @@ def print_ends(numbers: Numbers) -> None:
     for sentence in numbers["summary"]["answer"]:
         print(plain(sentence))
     print("Temperature at the end of the flows (J/k_B)")
-    console().print(_table(*numbers["ends"]))
+    console().print(_table(*_in_short(*numbers["ends"])))
     for flag in numbers["summary"]["flags"]:
         print(plain(f"flag: {flag.get('where', 'run')}: {flag['message']}"))
+
+
+def _in_short(header: list[str], *rows: list[str]) -> Iterator[list[str]]:
+    """The table of ends for a terminal: what a mixture is stands once, why a machine has no T* in the sentences."""
+    told = set[str]()
+    yield header
+    for machine, label, *cells in rows:
+        short = label.partition(" (")[0] if label in told else label
+        told.add(label)
+        yield [
+            machine,
+            short,
+            *(cell.partition(":")[0] if cell.startswith("not converged") else cell for cell in cells),
+        ]
 
 
 def _table(header: Sequence[str], *rows: Sequence[str]) -> Table:

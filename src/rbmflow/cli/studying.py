@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -27,18 +28,35 @@ def studies(arguments: argparse.Namespace) -> int:
     from rbmflow.steps import verdicts_of
 
     words = {verdict.id: verdict.words for verdict in verdicts_of()}
-    store = Store(arguments.store)
-    pace, published = pace_of(store), store.published()
-    for name, study in toml_files.studies().items():
-        sweep, graphs, steps = asked(argparse.Namespace(spec=name, files=[], overrides={}))
-        left = [step for step in steps if step.hash not in published]
-        cost = told_cost(left, seconds_of(sweep, graphs, pace), store) if left else "nothing, it is there"
+    for name, study, cost in _with_costs(Store(arguments.store)):
         print(f"{name}: {_told(study)}")
         for claim in study.claims:
             print(f"  claim: {words[claim]} ({claim})")
         print(f"  costs here: {cost}")
         print(f"  found: {study.found}")
     return 0
+
+
+def _with_costs(store: Store) -> Iterator[tuple[str, Study, str]]:
+    """Every shipped study by name, with what is left of it to be computed here."""
+    pace, published = pace_of(store), store.published()
+    for name, study in toml_files.studies().items():
+        sweep, graphs, steps = asked(argparse.Namespace(spec=name, files=[], overrides={}))
+        left = [step for step in steps if step.hash not in published]
+        yield name, study, told_cost(left, seconds_of(sweep, graphs, pace), store) if left else "nothing, it is there"
+
+
+def _list_papers(store: Store) -> None:
+    """Print a row for each paper that there is a study of: what it claims, and what its study costs here."""
+    from rbmflow.steps import verdicts_of
+
+    words = {verdict.id: verdict.words for verdict in verdicts_of()}
+    table = Table("paper", "by", "what it claims", "study", "costs here")
+    for name, study, cost in _with_costs(store):
+        if study.paper:
+            claims = "; ".join(words[claim] for claim in study.claims)
+            table.add_row(study.paper, cell(study.authors), cell(claims), name, cost)
+    console().print(table)
 
 
 def _told(study: Study) -> str:
@@ -49,8 +67,7 @@ def replicate(arguments: argparse.Namespace) -> int:
     """Run the study of a paper; print their numbers beside ours, and a verdict on each of its claims."""
     by_paper = {study.paper: name for name, study in toml_files.studies().items() if study.paper}
     if arguments.list:
-        for paper, name in by_paper.items():
-            print(f"{paper}  {name}: {toml_files.studies()[name].authors}")
+        _list_papers(Store(arguments.store))
         return 0
     paper = (arguments.paper or "").lower().removeprefix("arxiv:")
     told = f"it must be one of {', '.join(by_paper)}; `rbmflow studies` tells what they claim"

@@ -27,6 +27,9 @@ CONTROLS: Registry[Any] = Registry("control", ("rbmflow.controls",))
 MACHINES: Registry[Any] = Registry("machine", ("rbmflow.maps",), default="rbm")
 RECIPES: Registry[Any] = Registry("recipe", ("rbmflow.training",), default="CD")
 
+GIVEN = "given "
+"""How the kind of a map begins that came in as a value, and has no other name."""
+
 LARGEST_SUMMED_LAYER = 20
 """Units of the smaller layer of a machine whose states are summed exactly."""
 

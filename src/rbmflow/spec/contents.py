@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from rbmflow._checks import Problems, find_temperature
 from rbmflow.settings import (
+    GIVEN,
     LARGEST_ROW,
     LARGEST_SUMMED_LAYER,
     FlowSettings,
@@ -41,11 +42,13 @@ class Variant(NamedTuple):
     """Hidden units."""
     at: str
     """What is told of the temperature in names, nothing unless the type is split by it."""
+    sized: bool = True
+    """Whether its hidden units are told in names: a map that came in as a value has none that are known."""
 
     @property
     def label(self) -> str:
         """Name for people."""
-        return f"{self.type}-{self.hidden}{self.at}"
+        return f"{self.type}-{self.hidden}{self.at}" if self.sized else f"{self.type}{self.at}"
 
 
 @dataclass(frozen=True)
@@ -207,9 +210,10 @@ class Spec:
     @property
     def variants(self) -> tuple[Variant, ...]:
         """All machines but for their seeds, in the order of types, temperatures and numbers of hidden units."""
-        found = []
+        found, sized = [], not self.machine.kind.startswith(GIVEN)
         for name, kind in self.types.items():
             grid = self.type_temperatures(name)
             grids = {"": grid} if kind.split == "none" else {f" at {t:g}": (t,) for t in grid}
-            found += [Variant(name, own, size, at) for at, own in grids.items() for size in self.hidden_units(name)]
+            sizes = self.hidden_units(name)
+            found += [Variant(name, own, size, at, sized) for at, own in grids.items() for size in sizes]
         return tuple(found)
