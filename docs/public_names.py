@@ -11,8 +11,8 @@ PLACE = Path(__file__).parent / "api"
 GROUPS = {
     "Lattices and models": """Lattice chain square triangular honeycomb kagome cubic hypercubic Model ising potts clock
         blume_capel critical_temperature critical_exponents""",
-    "Configurations": """Draws sample sample_to cold hot thermal TransferMatrix TableHeatBath TableWolff Metropolis
-        HeatBath Wolff SwendsenWang data_source sampler.chains""",
+    "Configurations": """Draws sample sample_to cold hot thermal TransferMatrix TableTransferMatrix TableHeatBath
+        TableWolff Metropolis HeatBath Wolff SwendsenWang data_source sampler.chains""",
     "Machines and training": """RBM Units train train_ensemble recipe Estimator CD PCD PTT Exact History Interrupted
         control training.estimator training.cd training.pcd training.ptt training.summed training.fit training.history
         tempering""",

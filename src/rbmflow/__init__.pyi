@@ -56,6 +56,7 @@ from .sampler import (
     Metropolis as Metropolis,
     SwendsenWang as SwendsenWang,
     TableHeatBath as TableHeatBath,
+    TableTransferMatrix as TableTransferMatrix,
     TableWolff as TableWolff,
     TransferMatrix as TransferMatrix,
     Wolff as Wolff,

@@ -5,6 +5,7 @@ from rbmflow.sampler.cluster_update import SwendsenWang, Wolff
 from rbmflow.sampler.drawing import cold, hot, sample, thermal
 from rbmflow.sampler.single_spin import HeatBath, Metropolis
 from rbmflow.sampler.table_sweep import TableHeatBath
+from rbmflow.sampler.table_transfer_matrix import TableTransferMatrix
 from rbmflow.sampler.table_wolff import TableWolff
 from rbmflow.sampler.transfer_matrix import TransferMatrix
 
@@ -13,6 +14,7 @@ __all__ = [
     "Metropolis",
     "SwendsenWang",
     "TableHeatBath",
+    "TableTransferMatrix",
     "TableWolff",
     "TransferMatrix",
     "Wolff",

@@ -2,7 +2,8 @@
 
 Chains take the steps that `chains` says, for the autocorrelation time and the time of a step that their method expects:
 roughly, from measurements on sides of 10 to 128 and the correlation length. Independent exact draws are worth `WORTH`
-times as long, or `SHORT` seconds. T = 0 and T = infinity need no chain: ground states, and independent random spins.
+times as long, or `SHORT` seconds; those of `TableTransferMatrix` have to be asked for, so that other models
+keep their configurations. T = 0 and T = infinity need no chain: ground states, and independent random spins.
 """
 
 import math
@@ -11,14 +12,25 @@ from rbmflow._checks import InvalidInput, Problem
 from rbmflow.model import Model
 from rbmflow.sampler.chains import replicas_for
 from rbmflow.sampler.cluster_update import SwendsenWang, Wolff
-from rbmflow.sampler.method import POINTS, ChainMethod, Method
+from rbmflow.sampler.method import POINTS, ChainMethod, ExactMethod, Method
 from rbmflow.sampler.single_spin import HeatBath, Metropolis
 from rbmflow.sampler.table_sweep import TableHeatBath
+from rbmflow.sampler.table_transfer_matrix import TableTransferMatrix
 from rbmflow.sampler.table_wolff import TableWolff
 from rbmflow.sampler.transfer_matrix import TransferMatrix
 
 METHODS: dict[str, Method] = {
-    kind.name: kind() for kind in (TransferMatrix, Metropolis, HeatBath, SwendsenWang, Wolff, TableHeatBath, TableWolff)
+    kind.name: kind()
+    for kind in (
+        TransferMatrix,
+        TableTransferMatrix,
+        Metropolis,
+        HeatBath,
+        SwendsenWang,
+        Wolff,
+        TableHeatBath,
+        TableWolff,
+    )
 }
 WORTH = 1.5
 SHORT = 1.0
@@ -36,8 +48,8 @@ def seconds(method: Method, model: Model, temperature: float, draws: int) -> flo
     sites = model.lattice.sites
     if no_chain(temperature):
         return 1e-9 * sites * draws
-    if isinstance(method, TransferMatrix):
-        return method.seconds(model, draws)
+    if isinstance(method, ExactMethod):
+        return method.seconds(model, temperature, draws)
     assert isinstance(method, ChainMethod)
     tau, step = method.expected(model, temperature)
     replicas = replicas_for(draws, method.bundle)
@@ -55,7 +67,7 @@ def automatic(model: Model, temperature: float, draws: int = 1) -> tuple[Method,
         return able[0], "no chain is needed"
     times = {method: seconds(method, model, temperature, draws) for method in able}
     exact = next((method for method in able if isinstance(method, TransferMatrix)), None)
-    chain = min(set(able) - {exact}, key=lambda method: times[method])
+    chain = min((method for method in able if isinstance(method, ChainMethod)), key=lambda method: times[method])
     if exact is not None and times[exact] <= max(SHORT, WORTH * times[chain]):
         return exact, "exact and independent at this size"
     return chain, f"about {times[chain]:.2g} s, the least of {len(able)} methods"

@@ -17,8 +17,7 @@ from rbmflow.model import Model, model_of
 from rbmflow.random import fold_in, host_generator, key_for
 from rbmflow.sampler.chains import run
 from rbmflow.sampler.choice import method_for, no_chain
-from rbmflow.sampler.method import ChainMethod, Method
-from rbmflow.sampler.transfer_matrix import TransferMatrix
+from rbmflow.sampler.method import ChainMethod, ExactMethod, Method
 
 BLOCK_BYTES = 64_000_000
 """Most of a block of draws that needs no chain."""
@@ -66,7 +65,7 @@ def _independent(
         labels = np.array(model.states if temperature else model.ground_states, np.int8)
         drawn = shape if temperature else (draws, *np.ones(len(shape) - 1, int))
         return np.broadcast_to(labels[generator.integers(0, labels.size, drawn, np.int8)], shape).copy()
-    assert isinstance(method, TransferMatrix)
+    assert isinstance(method, ExactMethod)
     return method.draw(generator, model, temperature, draws)
 
 

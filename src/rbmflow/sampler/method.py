@@ -29,6 +29,20 @@ class Method:
         return no_square_ising(model)
 
 
+class ExactMethod(Method):
+    """A method that draws independent configurations."""
+
+    def seconds(self, model: Model, temperature: float, draws: int) -> float:
+        """Rough CPU time of draws at one temperature."""
+        raise NotImplementedError
+
+    def draw(
+        self, generator: np.random.Generator, model: Model, temperature: float, draws: int
+    ) -> Int8[np.ndarray, "draw *lattice"]:
+        """Independent configurations at one temperature in J/k_B, neither 0 nor infinity."""
+        raise NotImplementedError
+
+
 class ChainMethod(Method):
     """A method that moves Markov chains."""
 

@@ -8,7 +8,7 @@ import numpy as np
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow.lattice import square
 from rbmflow.model import Model
-from rbmflow.sampler.method import Method
+from rbmflow.sampler.method import ExactMethod
 from rbmflow.settings import LONGEST_EXACT_ROW
 from rbmflow.spin_models import ising
 
@@ -19,7 +19,7 @@ KEPT = 32
 
 
 @dataclass(frozen=True)
-class TransferMatrix(Method):
+class TransferMatrix(ExactMethod):
     r"""Draw whole configurations from the Boltzmann distribution, without a Markov chain.
 
     The partition function is a trace over row states, :math:`Z = \mathrm{Tr}\, M^{L_y}`. The first row is drawn from
@@ -53,7 +53,7 @@ class TransferMatrix(Method):
             return f"the exact sampler needs a side of at most {LONGEST_EXACT_ROW}"
         return None
 
-    def seconds(self, model: Model, draws: int) -> float:
+    def seconds(self, model: Model, temperature: float, draws: int) -> float:
         """Rough CPU time of draws at one temperature."""
         row, rows = sorted(model.lattice.shape)
         # One class of first rows has 4 row of them, about; beyond one block of tables they are made twice.

@@ -17,7 +17,15 @@ type SplitName = Literal["none", "temperature"]
 type ModelName = Literal["ising", "potts", "clock", "blume-capel"]
 type LatticeName = Literal["square", "chain", "triangular", "honeycomb", "kagome", "cubic", "hypercubic"]
 type MethodName = Literal[
-    "auto", "transfer-matrix", "metropolis", "heat-bath", "swendsen-wang", "wolff", "table-heat-bath", "table-wolff"
+    "auto",
+    "transfer-matrix",
+    "table-transfer-matrix",
+    "metropolis",
+    "heat-bath",
+    "swendsen-wang",
+    "wolff",
+    "table-heat-bath",
+    "table-wolff",
 ]
 
 # What a spec may name: what types learn from, what thermometers read, what is trained and how, what stands in for it.

@@ -121,7 +121,7 @@ class Spec:
             allowed = "a start that is a number must be one of sampling.temperatures"
             problems.unless(known, f"flow.starts[{index}]", start, allowed)
         row = len(self.model.states) ** (self.lattice.sites // max(self.lattice.sides))
-        exact = self.sampling.method != "transfer-matrix" or row <= LARGEST_ROW
+        exact = "transfer-matrix" not in self.sampling.method or row <= LARGEST_ROW
         small = f"the exact sampler needs lattice.length of at most 12, or a row of at most {LARGEST_ROW} states"
         problems.unless(exact, "sampling.method", self.sampling.method, small)
         self._compare_model(problems)

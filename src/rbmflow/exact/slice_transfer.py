@@ -1,0 +1,137 @@
+r"""The transfer matrix of any model on any lattice, slice by slice along its longest side.
+
+.. math:: Z = \mathrm{Tr}\, M^L, \qquad
+    M_{ab} = \exp\Bigl(-\tfrac1T \bigl(\textstyle\sum_{\text{between}} \text{pair}[a_i, b_j]
+    + \sum_{\text{within}} \text{pair}[b_i, b_j] + \sum_i \text{site}[b_i]\bigr)\Bigr)
+
+with a and b the states of two slices that follow one another. Bonds may lead to the next slice but not beyond.
+
+References
+----------
+H. A. Kramers, G. H. Wannier, Phys. Rev. 60, 252 (1941), doi:10.1103/PhysRev.60.252.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from rbmflow._checks import InvalidInput, Problem
+from rbmflow.model import Model
+from rbmflow.settings import LARGEST_ROW
+
+DEEPEST = 600.0
+"""Largest difference of the energies of two slices in units of T: e^-745 is 0 in double precision."""
+
+
+@dataclass(frozen=True, eq=False)
+class SliceTransfer:
+    """Energies of a slice and of two that follow one another, for every state of them."""
+
+    sites: Int[np.ndarray, "slice site"]
+    """Site numbers of the lattice, slice by slice."""
+    places: Int[np.ndarray, "state site"]
+    """Places of the labels of a slice in each of its states."""
+    energies: Float64[np.ndarray, "state state"]
+    """Energy of the bonds from the one to the other, and of the other alone; the least is 0."""
+    least: float
+    """What was taken off."""
+    coldest: float
+    """Lowest temperature, in J/k_B, at which no weight is 0 in double precision."""
+
+    def weights(self, temperature: float) -> Float64[np.ndarray, "state state"]:
+        """M at a temperature in J/k_B, times exp(least / T).
+
+        Raises
+        ------
+        InvalidInput
+            If the temperature is so low that weights are 0 in double precision.
+        """
+        if not temperature >= self.coldest:
+            told = f"it must be at least {self.coldest:.3g}, or weights of this model are 0 in double precision"
+            raise InvalidInput(Problem("temperature", temperature, told))
+        return np.exp(-self.energies / temperature)
+
+    def log_partition(self, temperature: float) -> float:
+        """Logarithm ln Z of the partition function at a temperature in J/k_B, see `weights`."""
+        scale, loops = diagonal(self.weights(temperature), len(self.sites))
+        return float(np.log(loops.sum())) + scale - len(self.sites) * self.least / temperature
+
+
+def diagonal(weights: Float64[np.ndarray, "state state"], power: int) -> tuple[float, Float64[np.ndarray, " state"]]:
+    """Diagonal of a power, at least 2, of a matrix without negative numbers, after ln of a factor left out."""
+    half, scale = _power(weights, power // 2)
+    other = half @ weights if power % 2 else half
+    return 2 * scale, np.einsum("ab,ba->a", half, other)
+
+
+def _power(matrix: Float64[np.ndarray, "state state"], power: int) -> tuple[np.ndarray, float]:
+    """A power over its largest number, and ln of that."""
+    if power == 1:
+        return matrix, 0.0
+    half, scale = _power(matrix, power // 2)
+    raised, scale = half @ half, 2 * scale
+    if power % 2:
+        raised = raised @ matrix
+    largest = raised.max()
+    return raised / largest, scale + math.log(largest)
+
+
+def no_slices(model: Model) -> str | None:
+    """Why a model has no such matrix, or None if it has."""
+    axis, states = _axis(model), _states(model)
+    if any(abs(bond.displacement[axis]) > 1 for bond in model.lattice.bonds):
+        return "the transfer matrix needs bonds that lead no further than to the next slice"
+    if states > LARGEST_ROW:
+        return f"the transfer matrix needs a slice of at most {LARGEST_ROW} states, and this one has {states}"
+    return None
+
+
+@functools.lru_cache(maxsize=2)
+def slice_transfer(model: Model) -> SliceTransfer:
+    """The energies of a model's slices.
+
+    Raises
+    ------
+    InvalidInput
+        If bonds lead beyond the next slice, or a slice has more than 4096 states.
+    """
+    reason = no_slices(model)
+    if reason is not None:
+        raise InvalidInput(Problem("model", model, reason))
+    lattice, axis, q = model.lattice, _axis(model), len(model.states)
+    sites = np.moveaxis(np.arange(lattice.sites).reshape(*lattice.cells, lattice.basis), axis, 0)
+    sites = sites.reshape(lattice.cells[axis], -1)
+    within = sites.shape[1]
+    places = np.arange(q**within)[:, None] // q ** np.arange(within) % q
+    alone = np.array(model.site)[places].sum(axis=1)
+    between = np.zeros((len(places), len(places)))
+    one_slice = np.arange(within).reshape(*lattice.cells[:axis], 1, *lattice.cells[axis + 1 :], lattice.basis)
+    for bond in lattice.bonds:
+        back = [-step for step in bond.displacement]
+        here = one_slice[..., bond.start].ravel()
+        there = np.roll(one_slice[..., bond.end], back, range(len(back))).ravel()
+        pair, step = np.array(model.pair[bond.kind]), bond.displacement[axis]
+        for one, other in zip(here, there, strict=True):
+            if step == 0:
+                alone += pair[places[:, one], places[:, other]]
+            else:
+                first, second = (one, other) if step == 1 else (other, one)
+                between += pair[places[:, first][:, None], places[:, second]]
+    between += alone
+    least = float(between.min())
+    between -= least
+    low, high = model.energy_bounds
+    return SliceTransfer(sites, places, between, least, (high - low) * within / DEEPEST)
+
+
+def _axis(model: Model) -> int:
+    """The longest side."""
+    return int(np.argmax(model.lattice.cells))
+
+
+def _states(model: Model) -> int:
+    """States of a slice, as a whole number of any size."""
+    return len(model.states) ** (model.lattice.sites // max(model.lattice.cells))
