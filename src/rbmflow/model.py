@@ -201,9 +201,21 @@ class Model:
         numbers, energies = self.terms(spins)
         return (np.asarray(numbers) @ energies).round(9)
 
+    def order_of(self, occupied: Numbers) -> Float64[np.ndarray, "*batch"]:
+        """Length of the sum of vectors, or the sum if they have one component, for numbers of sites in each state.
+
+        In double precision: configurations that a symmetry makes of one another have the same number.
+        """
+        total = np.asarray(occupied, np.float64) @ np.array(self.vectors)
+        return (total[..., 0] if total.shape[-1] == 1 else np.linalg.norm(total, axis=-1)).round(9)
+
+    def occupied(self, spins: Configurations) -> Int[Array, "*batch state"]:
+        """Numbers of sites in each state."""
+        return _occupied(self, jnp.asarray(self.own(spins)))
+
     def total_order(self, spins: Configurations) -> Float[Array, "*batch component"]:
         """Sum of the vectors of all sites of each configuration."""
-        return _occupied(self, jnp.asarray(self.own(spins))).astype(jnp.float32) @ np.array(self.vectors, np.float32)
+        return self.occupied(spins).astype(jnp.float32) @ np.array(self.vectors, np.float32)
 
     def total_magnetization(self, spins: Configurations) -> Int[Array, "*batch"] | Float[Array, "*batch"]:
         """Sum of the vectors: an int32 where these are the labels, as of spins; of several components its length."""

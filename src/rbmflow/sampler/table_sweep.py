@@ -184,9 +184,8 @@ class TableSweep(ColourSweep):
 
     def observe(self, planes: Int8[Array | np.ndarray, "row point replica"]) -> Float[np.ndarray, "2 n"]:
         """Energy per site, and magnetization, of several components its length."""
-        energy, occupied = (np.asarray(sums, np.float64) / len(planes) for sums in _sums(self, planes))
-        order = np.array(self.model.vectors).T @ occupied
-        return np.stack([energy, order[0] if len(order) == 1 else np.linalg.norm(order, axis=0)])
+        energy, occupied = _sums(self, planes)
+        return np.stack([np.asarray(energy, np.float64), self.model.order_of(occupied.T)]) / len(planes)
 
 
 @jax.jit

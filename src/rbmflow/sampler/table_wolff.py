@@ -136,7 +136,8 @@ class TableClusters(Kernel):
     def observe(self, planes: Int8[Array | np.ndarray, "site ..."]) -> Float[np.ndarray, "2 n"]:
         """Energy per site, and magnetization, of several components its length."""
         spins = self.spins(planes)
-        return np.stack([np.asarray(of(spins), np.float64) for of in (self.model.energy, self.model.magnetization)])
+        order = self.model.order_of(self.model.occupied(spins))
+        return np.stack([self.model.exact_energy(spins), order]) / self.model.lattice.sites
 
 
 @dataclass(frozen=True)
