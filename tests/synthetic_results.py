@@ -182,7 +182,27 @@ def _beyond_temperatures(machines, starts, iterations, length, converged, end):
         variables[f"stability_{name}_error"] = _labelled("sector blocked_to rank", 0 * values + 0.01)
     variables["stability_known"] = _labelled("sector", [1.0, 1.875])
     variables["stability_runs"] = _labelled("", 8)
-    return variables | _along_training(len(machines), len(starts))
+    return variables | _along_training(len(machines), len(starts)) | _scale_invariance(flow, length)
+
+
+def _scale_invariance(flow, length):
+    """Dimensions at the start and the end of the flows, and decays of correlators."""
+    machines, starts, _ = flow
+    known = np.broadcast_to([0.125, 1.0], (machines, starts, 2, 2))
+    apart = np.arange(length // 2 + 1)
+    curve = known[..., None] * (1.0 + apart) ** (-2 * known[..., None])
+    distance = np.sqrt(sorted({y * y + x * x for y in range(length // 2 + 1) for x in range(y + 1)}))
+    decay = np.broadcast_to(1.3 * np.exp(-distance / 5), (machines, distance.size))
+    found = {"scaling_known": _labelled("field", known[0, 0, 0]), "block_side": _labelled("machine", [2.0] * machines)}
+    for name, axes, values in (
+        ("scaling_dimension_mean", "machine start fitted field", known),
+        ("axis_correlation_mean", "machine start fitted field separation", curve),
+        ("hidden_decay_mean", "machine displacement", decay),
+    ):
+        found |= {name: _labelled(axes, values), f"{name}_error": _labelled(axes, 0.01 + 0 * values)}
+    found |= {f"{name}_decay_mean": _labelled("machine displacement", decay) for name in ("block", "site")}
+    coordinates = {"fitted": [0, flow[2] - 1], "field": ["spin", "energy"], "separation": apart}
+    return found | {name: ((name,), values) for name, values in coordinates.items()}
 
 
 def _along_training(machines, starts):

@@ -41,7 +41,16 @@ SPEC = parse(
         "stability": {"length": 16, "steps": 2},
     }
 )
-"""A spec with every kind of step."""
+"""A spec with every kind of step but those of scale invariance."""
+
+SCALED = parse(
+    {
+        "name": "scaled",
+        "lattice": {"length": 8},
+        "scaling": {"spin_window": [1, 4], "energy_window": [1, 3]},
+    }
+)
+"""A spec with those, for which the other lattice is too small."""
 
 SECTIONS = {entry.name: type(getattr(SPEC, entry.name)) for entry in dataclasses.fields(Spec) if entry.name != "types"}
 SECTIONS = {name: kind for name, kind in SECTIONS.items() if dataclasses.is_dataclass(kind)}
@@ -57,10 +66,11 @@ def test_a_new_field_with_a_default_has_nothing_recomputed(section):
     class Wider(SECTIONS[section]):
         later: float = 0.5
 
-    before = getattr(SPEC, section)
+    spec = SCALED if section == "scaling" else SPEC
+    before = getattr(spec, section)
     given = {entry.name: getattr(before, entry.name) for entry in dataclasses.fields(before)}
-    assert hashes(dataclasses.replace(SPEC, **{section: Wider(**given)})) == hashes(SPEC)
-    assert hashes(dataclasses.replace(SPEC, **{section: Wider(**given, later=0.25)})) != hashes(SPEC)
+    assert hashes(dataclasses.replace(spec, **{section: Wider(**given)})) == hashes(spec)
+    assert hashes(dataclasses.replace(spec, **{section: Wider(**given, later=0.25)})) != hashes(spec)
 
 
 @pytest.mark.parametrize("kind", [*SECTIONS.values(), TypeSettings], ids=lambda kind: kind.__name__)
@@ -145,7 +155,7 @@ def test_golden_defaults_change_only_with_the_version_of_what_it_is_a_setting_of
 
     After a version was raised or settings got new fields, RBMFLOW_RENEW_GOLDEN=1 has the new table written.
     """
-    steps = graph(SPEC) + graph(parse({"name": "coders", "machine": {"kind": "autoencoder"}}))
+    steps = graph(SPEC) + graph(SCALED) + graph(parse({"name": "coders", "machine": {"kind": "autoencoder"}}))
     # All settings of equilibrium draws stand in their steps; a given machine is that of a file.
     assert {step.kind for step in steps} == set(KINDS) - {"equilibrium", "given"}
     now = {}

@@ -1,12 +1,21 @@
 """Scaling dimensions against closed forms: exact two-point functions, Gaussian fields, and Ising models at T_c."""
 
+import json
+
 import numpy as np
 import pytest
+import xarray as xr
 
 import rbmflow as rf
 from rbmflow._checks import InvalidInput
+from rbmflow.claims import CLAIMS, Machine
+from rbmflow.renormalization import block_machine, majority_rule
 from rbmflow.scaling import _fit, axis_correlations, bond_energies
-from rbmflow.spectrum import receptive_correlators
+from rbmflow.spec import parse
+from rbmflow.spectrum import displacement_classes, receptive_correlators
+from rbmflow.steps import graph
+from rbmflow.steps.kind import compute
+from rbmflow.store.expected import expected_of
 
 
 def test_products_along_the_axes_by_hand():
@@ -57,10 +66,11 @@ def test_ising_spins_at_t_c_have_their_dimensions():
 
 
 def test_hidden_units_that_see_a_block_have_one_map():
-    weights = np.zeros((6, 6, 3, 3))
-    for y, x in np.ndindex(6, 6):
-        weights[y, x, y // 2, x // 2] = (-1) ** (x // 2) * (1.0 + 1e-6 * (y % 2 + x % 2 == 0))
-    machine = rf.RBM.from_weights(weights.reshape(36, 9), np.zeros(36), np.zeros(9), units="-1/+1", shape=(6, 6))
+    blocks = block_machine(rf.ising(rf.square(6)))
+    signs = (-1.0) ** np.arange(9)
+    machine = rf.RBM.from_weights(
+        np.array(blocks.weights) / 50 * signs, np.zeros(36), np.zeros(9), units="-1/+1", shape=(6, 6)
+    )
     maps = receptive_correlators(machine, rf.hot(0, rf.ising(rf.square(6)), 40_000))
     assert maps.shape == (9, 6, 6)
     # One free spin times the tanh of the sum of it and three others.
@@ -118,3 +128,136 @@ def test_a_covariance_needs_five_groups_for_each_distance():
     model = rf.ising(rf.chain(100))
     with pytest.raises(InvalidInput, match="up to 50 and at most 40"):
         rf.scaling_dimension(model, rf.hot(0, model, 300), (1, 45))
+
+
+SPEC = {
+    "name": "scale",
+    "seeds": 2,
+    "lattice": {"length": 8},
+    "types": {"V": {}},
+    "machine": {"hidden": 16},
+    "sampling": {"temperatures": [1.0, 2.269185314213022, 4.0], "draws": 50},
+    "flow": {"starts": ["cold", 2.269185314213022], "iterations": 2, "chains": 400, "keep": [0, 2]},
+    "thermometer": {"epochs": 1, "draws": 50, "batch": 50, "hidden": 4},
+    "scaling": {"spin_window": [1, 4], "energy_window": [1, 3], "draws": 2000},
+}
+
+
+def test_the_dimensions_of_a_run(tmp_path):
+    """Of a map that learns nothing, from ground states and from exact configurations at T_c."""
+    made, spec = {}, parse(SPEC | {"machine": {"kind": "block spins"}, "seeds": 1})
+    for step in graph(spec):
+        made[step.hash] = compute(step, tuple(made[one.hash] for one in step.parents), tmp_path, lambda _: None)
+        if step.kind == "scaling":
+            assert expected_of(step.kind, step.settings).fault(made[step.hash]) is None
+    results = made[graph(spec)[-1].hash]
+    assert results["scaling_known"].values.tolist() == [0.125, 1.0]
+    here = results.isel(machine=0).sel(start="T = 2.26919", fitted=0, field="spin")
+    # So small a lattice is off by a little.
+    assert abs(float(here["scaling_dimension_mean"]) - 1 / 8) < 5 * float(here["scaling_dimension_mean_error"]) + 0.03
+    curve, error = (here[f"axis_correlation_{name}"].values for name in ("mean", "mean_error"))
+    exact = rf.exact.two_point(rf.ising(rf.square(8)), [2.269185314213022])[0, :5, 0]
+    assert curve[0] == pytest.approx(1)
+    assert (np.abs(curve[1:] - exact[1:]) < 5 * error[1:]).all()
+    # Ground states have nothing to fit.
+    assert np.isnan(results["scaling_dimension"].sel(start="cold", fitted=0)).all()
+
+
+def test_the_step_of_correlators(tmp_path):
+    model = rf.ising(rf.square(8))
+    step = next(step for step in graph(parse(SPEC)) if step.kind == "correlators")
+    data = compute(step, (block_machine(model).to_dataset(),), tmp_path, lambda _: None)
+    assert expected_of(step.kind, step.settings).fault(data) is None
+    assert float(data["block_side"]) == 2.0
+    np.testing.assert_array_equal(data["hidden_decay"], data["block_decay"])
+    classes, two_point = displacement_classes(8, 8), rf.exact.two_point(model, [2.269185314213022])[0]
+    exact = classes.average(two_point)
+    np.testing.assert_allclose(data["site_decay"], exact / exact[1], atol=0.05)
+    # Nearest neighbours of one of four: half of them are in the block.
+    assert 1.0 < float(data["block_decay"][0]) < float(data["site_decay"][0]) - 0.1
+    other = compute(step, (block_machine(model, 4).to_dataset(),), tmp_path, lambda _: None)
+    assert np.isnan(other["block_decay"]).any() == (other["block_side"] != 4)
+
+
+def test_a_machine_that_is_block_spins_has_their_correlators():
+    """Hidden means of the machine are means of the majority rule, ties drawn at random."""
+    model = rf.ising(rf.square(4))
+    spins = rf.thermal(0, model, 2.3, 4000)
+    machine = block_machine(model)
+    blocks = np.mean([majority_rule(key, spins) for key in range(60)], axis=0).reshape(4000, 4)
+    np.testing.assert_allclose(np.tanh(machine.hidden_fields(np.asarray(spins).reshape(4000, 16))), blocks, atol=0.65)
+    same = np.asarray(spins).reshape(4000, 16).T @ blocks / 4000
+    own = receptive_correlators(machine, spins)
+    assert abs(own[0, 0, 0] - same[0, 0]) < 5 * 0.002
+    with pytest.raises(InvalidInput, match="block = 3"):
+        block_machine(model, 3)
+    with pytest.raises(InvalidInput, match="states of the model"):
+        block_machine(rf.potts(rf.square(4), 3))
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ({"scaling": {"spin_window": [1, 3], "energy_window": [1, 3]}}, "spin_window = .* at least 4 distances"),
+        ({"scaling": {"spin_window": [1, 4]}}, "energy_window = .* there if spin_window is"),
+        ({"scaling": {"spin_window": [2, 5], "energy_window": [1, 3]}}, "scaling.spin_window = .* end at 4, half"),
+        ({"flow": {"starts": ["hot"], "chains": 19}}, "flow.chains = 19 .* at least 20, five for each"),
+        ({"model": {"field": 0.1}}, "scaling.spin_window = .* T_c of this model"),
+    ],
+)
+def test_specs_that_ask_for_fits_that_cannot_be(section, told):
+    with pytest.raises(InvalidInput, match=told):
+        parse(SPEC | section)
+
+
+def machine_of(spread=0.001, weights="trained", **values):
+    """A made-up machine of five seeds with dimensions at the start at T_c and at the end, and decays."""
+    recipe = {"weights": weights, "temperatures": [1.0, 4.0]}
+    starts, decay = ["cold", "T = 2.26919"], np.array([1.4, 1.0, 0.9, 0.8])
+    told = {"ends": (0.125, 1.0), "exact": (0.125, 1.0), "hidden": decay} | values
+    dimensions = np.array([[(np.nan, np.nan), told["ends"]], [told["exact"], told["ends"]]])
+    seeds = spread * np.arange(-2, 3)[:, None] * np.array([1.0, 0, 1, -1])
+    results = xr.Dataset(
+        {
+            "scaling_dimension_mean": (("start", "fitted", "field"), dimensions),
+            "scaling_dimension_mean_error": (("start", "fitted", "field"), 0 * dimensions + spread),
+            "scaling_known": ("field", [0.125, 1.0]),
+            "critical_temperature": 2.269185314213022,
+            "hidden_decay": (("seed", "displacement"), told["hidden"] + seeds),
+            "block_decay": (("seed", "displacement"), np.tile([1.2, 1.0, 0.9, 0.8], (5, 1))),
+            "block_side": 2.0,
+            "recipe": json.dumps(recipe),
+        },
+        {"start": starts, "fitted": [0, 40], "field": ["spin", "energy"], "seed": range(5)},
+    )
+    return Machine("V-16", results.assign_coords(distance=("displacement", [0.0, 1.0, 1.4, 2.0])))
+
+
+@pytest.mark.parametrize(
+    ("machine", "verdict"),
+    [
+        (machine_of(), "holds"),
+        (machine_of(ends=(0.05, 1.0)), "fails"),
+        (machine_of(ends=(0.125, 1.9)), "fails"),
+        (machine_of(ends=(0.09, 1.0)), "open"),
+        (machine_of(ends=(0.05, 1.0), exact=(0.2, 1.0)), "open"),
+        (machine_of(ends=(np.nan, np.nan)), "open"),
+        (machine_of(weights="gaussian"), "not tested"),
+    ],
+)
+def test_dimensions_are_judged_at_the_end_from_every_start(machine, verdict):
+    assert CLAIMS["flow-dimensions"]([machine]).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("machine", "verdict"),
+    [
+        (machine_of(hidden=np.array([1.25, 1.0, 0.9, 0.85])), "holds"),
+        (machine_of(), "fails"),
+        (machine_of(hidden=np.array([1.02, 1.0, 1.0, 0.99])), "fails"),
+        (machine_of(hidden=np.array([1.29, 1.0, 0.9, 0.8]), spread=0.02), "open"),
+        (machine_of(weights="initial"), "not tested"),
+    ],
+)
+def test_correlators_are_judged_against_block_spins(machine, verdict):
+    assert CLAIMS["hidden-correlators"]([machine]).verdict == verdict

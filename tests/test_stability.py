@@ -11,7 +11,7 @@ import xarray as xr
 import rbmflow as rf
 from rbmflow._checks import InvalidInput
 from rbmflow.claims import CLAIMS, Machine
-from rbmflow.renormalization import decimate, majority_rule, operators, stability
+from rbmflow.renormalization import block_machine, decimate, majority_rule, operators, stability
 from rbmflow.renormalization.operators import sums_of, vectors_of
 from rbmflow.spec import parse
 from rbmflow.steps import graph
@@ -113,10 +113,7 @@ def test_a_layer_that_is_block_spins_gives_what_block_spins_give():
     """Hidden units that hold one block each, of nine sites, so that there are no ties."""
     model = rf.ising(rf.square(9))
     runs = [rf.sample(seed, model, 2.4, 500).spins[0] for seed in range(2)]
-    weights = np.zeros((9, 9, 3, 3))
-    for y, x in np.ndindex(9, 9):
-        weights[y, x, y // 3, x // 3] = 50
-    machine = rf.RBM.from_weights(weights.reshape(81, 9), np.zeros(81), np.zeros(9), units="-1/+1")
+    machine = block_machine(model, 3)
 
     def layer(key, model, spins):
         fields = machine.hidden_fields(np.asarray(spins, np.float32).reshape(len(spins), -1))

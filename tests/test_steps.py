@@ -151,6 +151,8 @@ def test_every_kind_states_what_its_data_hold(tiny_run):
         "stability",
         "thermodynamics",
         "couplings",
+        "scaling",
+        "correlators",
     }
     assert set(KINDS) == {step.kind for step in graph(TINY)} | others
 
@@ -267,11 +269,14 @@ def test_flows_of_every_checkpoint_end_where_those_of_its_machine_do(tiny_run):
     assert (np.abs(untrained) < 5 * np.sqrt(2 / 16 / 50)).all()
 
 
+OF_SCALING = ("scaling_", "axis_", "hidden_decay", "block_", "site_")
+
+
 def test_every_variable_of_the_results_and_of_a_study_is_declared(tiny_run):
     results = tiny_run["results"]
-    others = ("blocked_", "stability_", "thermodynamics", "coupling")
+    others = ("blocked_", "stability_", "thermodynamics", "coupling", *OF_SCALING)
     optional = {name for name in RESULTS if name.startswith(others)}
-    optional |= {"rule", "side", "sector", "rank", "quantity", "cluster"}
+    optional |= {"rule", "side", "sector", "rank", "quantity", "cluster", "field", "fitted", "separation"}
     assert set(results.variables) == set(RESULTS) - optional
     for dataset, declared in ((results, RESULTS), (study(machines_of(results)), STUDY)):
         for name, variable in dataset.variables.items():

@@ -275,14 +275,3 @@ def in_field(machines: Sequence[Machine]) -> list[Judgement]:
     """
     at_peak = end_at("specific_heat_peak_temperature", NARROW, SIGMAS)
     return each([m for m in machines if m.recipe.get("model.field") and m.data == "ising"], at_peak)
-
-
-@claim(
-    id="hidden-correlators",
-    words="Correlators of visible and hidden spins look like those of the RG",
-    source="1906.05212, 2002.02664",
-    figure="receptive_fields",
-)
-def hidden_correlators(machines: Sequence[Machine]) -> list[Judgement]:
-    """-. Supports: shown in the report without a rule: "look like" has none."""
-    return []

@@ -50,6 +50,8 @@ EFFORTS = {
     "control": Effort(0, 0.1, 0),
     "thermodynamics": Effort(1.5, 0.1, 2e5),
     "couplings": Effort(0, 0.1, 1e5),
+    "scaling": Effort(1.5, 0.1, 45),
+    "correlators": Effort(1.5, 0.1, 250),
     "given": Effort(0, 1, 0),
 }
 """Fitted by `benchmarks/estimate.py` to runs of up to two thousand steps at L = 4 to 10, and rounded; the rates of
@@ -136,6 +138,8 @@ def counts(spec: Spec) -> dict[str, float]:
         "spectrum": sites * hidden,
         "thermodynamics": sites * hidden,
         "couplings": sites * hidden,
+        "scaling": flow.chains * len(flow.kept(sites)) * sites,
+        "correlators": spec.scaling.draws * sites,
         "flow": flow.chains * flow.iterations * gibbs,
         "checkpoint_flow": flow.chains * flow.iterations * gibbs * training.checkpoints,
         "reading": iterated * neural.hidden,

@@ -1,6 +1,12 @@
 """The renormalization group (RG) on configurations and on couplings, to hold the RBM flow against."""
 
-from rbmflow.renormalization.block_spins import decimate, decimated_coupling, majority_rule, migdal_kadanoff_coupling
+from rbmflow.renormalization.block_spins import (
+    block_machine,
+    decimate,
+    decimated_coupling,
+    majority_rule,
+    migdal_kadanoff_coupling,
+)
 from rbmflow.renormalization.operators import Operator, operators
 from rbmflow.renormalization.stability_matrix import Rule, Stability, stability
 
@@ -8,6 +14,7 @@ __all__ = [
     "Operator",
     "Rule",
     "Stability",
+    "block_machine",
     "decimate",
     "decimated_coupling",
     "majority_rule",

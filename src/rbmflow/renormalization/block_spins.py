@@ -1,5 +1,7 @@
 """Block spins, and the couplings of models that block spins change by a formula."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from rbmflow._doors import AnyKey, Configurations, Numbers, key_of, numbers_of, 
 from rbmflow._own_settings import own_settings
 from rbmflow._types import Array
 from rbmflow.model import Model, model_of
+from rbmflow.rbm import RBM
 
 
 def _blocks(spins: Configurations, block: int, model: Model | None) -> Int8[Array, "*outer inner"]:
@@ -73,6 +76,29 @@ def majority_rule(key: AnyKey, spins: Configurations, block: int = 2, model: Mod
 def decimate(spins: Configurations, block: int = 2, model: Model | None = None) -> Int8[Array, "..."]:
     """Decimation: keep one spin of every block, int8 [..., y / block, x / block], as `majority_rule`."""
     return _blocks(spins, block, model)[..., 0]
+
+
+def block_machine(model: Model, block: int = 2) -> RBM:
+    r"""Machine of Ising spins whose hidden units are the block spins of `majority_rule`, ties at random.
+
+    .. math:: W_{iB} = 50\; \text{if}\; i \in B, \text{else}\; 0
+
+    It is the positive control of what is measured of hidden units; blocks of one cell are the spins themselves.
+    Refused are blocks that do not divide all sides, several sites in a cell, and spins of other labels.
+    """
+    own = model_of(model)
+    cells = own.lattice.cells
+    problems = Problems()
+    side = problems.whole("block", block, 1)
+    problems.unless(own.lattice.basis == 1, "lattice", own.lattice, "a cell must be one site")
+    problems.unless(own.states == (-1, 1), "states of the model", own.states, "they must be -1 and +1")
+    divided = all(length % side == 0 for length in cells)
+    problems.unless(divided, "block", block, f"it must divide all sides of {tuple(cells)}")
+    problems.done()
+    blocks = tuple(length // side for length in cells)
+    of_site = np.ravel_multi_index(tuple(np.indices(cells) // side), blocks).ravel()
+    weights = 50.0 * np.eye(math.prod(blocks))[of_site]
+    return RBM.from_weights(weights, None, None, units="-1/+1", axes="visible, hidden", shape=own.lattice.shape)
 
 
 def decimated_coupling(coupling: Numbers) -> np.ndarray:

@@ -119,6 +119,39 @@ class StabilitySettings(Settings):
         return tuple(self.length // 2**step for step in range(1, self.steps + 1))
 
 
+@dataclass(frozen=True)
+class ScalingSettings(Settings):
+    """Scale invariance: dimensions of spin and energy along the flows, and correlators of hidden units at T_c."""
+
+    spin_window: tuple[int, ...] = ()
+    """First and last distance, in cells, of fits to the two-point function of the spins; nothing is fitted without."""
+    energy_window: tuple[int, ...] = ()
+    """The same of the energy; there are both or none."""
+    draws: int = checked(4000, Problems.whole, 100)
+    """Configurations at T_c over which the correlators of hidden units are means."""
+
+    @property
+    def asked_for(self) -> bool:
+        """Whether anything is measured."""
+        return bool(self.spin_window)
+
+    def compare(self, problems: Problems) -> None:
+        """Note what does not fit."""
+        for name, least in FEWEST_DISTANCES.items():
+            window = getattr(self, f"{name}_window")
+            rows = problems.wholes(f"{name}_window", window, 1)
+            fits = not rows or (len(rows) == 2 and rows[1] - rows[0] + 1 >= least)
+            told = f"it must be the first and the last of at least {least} distances"
+            problems.unless(fits, f"{name}_window", window, told)
+        if not problems.found:
+            both = bool(self.spin_window) == bool(self.energy_window)
+            problems.unless(both, "energy_window", self.energy_window, "it must be there if spin_window is, else not")
+
+
+FEWEST_DISTANCES = {"spin": 4, "energy": 3}
+"""Distances of a fit, by what it is of: one more than it has parameters, so that it can be tested."""
+
+
 CLASSIFIERS = ("neural", "bayes")
 """Thermometers that give every configuration probabilities of the temperatures."""
 

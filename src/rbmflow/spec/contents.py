@@ -17,6 +17,7 @@ from rbmflow.settings import (
     ReadingSettings,
     RenormalizationSettings,
     SamplingSettings,
+    ScalingSettings,
     StabilitySettings,
     ThermometerSettings,
     TrainingSettings,
@@ -85,6 +86,8 @@ class Spec:
     """Block-spin transformations, read by the same thermometers."""
     stability: StabilitySettings = field(default_factory=StabilitySettings)
     """Eigenvalues of block spins at T_c."""
+    scaling: ScalingSettings = field(default_factory=ScalingSettings)
+    """Scale invariance of flows and of hidden units."""
 
     def __post_init__(self):
         problems = Problems()
@@ -153,6 +156,7 @@ class Spec:
         if self.stability.length and not self._has_critical:
             told = "T_c of this model on this lattice is not known, so it must be 0"
             problems.unless(False, "stability.length", self.stability.length, told)
+        self._compare_scaling(problems)
         if self.square_ising:
             return
         alone = "this is done for the Ising model with J = 1 and no field on the square lattice alone"
@@ -160,6 +164,20 @@ class Spec:
         problems.unless(not self.flow.along_training, "flow.along_training", True, alone)
         for name, kind in self.types.items():
             problems.unless(kind.data != "mean-field", f"types.{name}.data", kind.data, alone)
+
+    def _compare_scaling(self, problems: Problems) -> None:
+        """Note where scaling dimensions cannot be fitted."""
+        if not self.scaling.asked_for:
+            return
+        told = "T_c of this model on this lattice is not known, so there must be none"
+        problems.unless(self._has_critical, "scaling.spin_window", self.scaling.spin_window, told)
+        half = min(self.lattice.sides) // 2
+        for name in ("spin", "energy"):
+            first, last = window = getattr(self.scaling, f"{name}_window")
+            problems.unless(last <= half, f"scaling.{name}_window", window, f"it must end at {half}, half a side")
+            least = 5 * (last - first + 1)
+            told = f"it must be at least {least}, five for each distance of scaling.{name}_window"
+            problems.unless(self.flow.chains >= least, "flow.chains", self.flow.chains, told)
 
     @property
     def taken_apart(self) -> bool:

@@ -13,6 +13,7 @@ from rbmflow.steps.kinds.calibration_step import calibration
 from rbmflow.steps.kinds.checkpoint_flow_step import checkpoint_flow
 from rbmflow.steps.kinds.control_step import control
 from rbmflow.steps.kinds.correlation_step import correlation
+from rbmflow.steps.kinds.correlators_step import correlators
 from rbmflow.steps.kinds.couplings_step import couplings
 from rbmflow.steps.kinds.draws_step import UNSEEN, draws
 from rbmflow.steps.kinds.equilibrium_step import equilibrium
@@ -25,6 +26,7 @@ from rbmflow.steps.kinds.null_step import null
 from rbmflow.steps.kinds.reading_step import reading
 from rbmflow.steps.kinds.renormalization_step import renormalization
 from rbmflow.steps.kinds.results_step import results
+from rbmflow.steps.kinds.scaling_step import scaling
 from rbmflow.steps.kinds.spectrum_step import spectrum
 from rbmflow.steps.kinds.stability_step import stability
 from rbmflow.steps.kinds.thermodynamics_step import thermodynamics
@@ -43,7 +45,7 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     size, seed) its training, the control that stands in for it if its type is one, of an RBM on the square a spectrum,
     its likelihood if it was trained on configurations of which formulas tell everything, thermodynamics and couplings
     if these were of one temperature, one flow a start and one reading a flow, block spins, and the stability matrix of
-    these.
+    these; if asked for, the scaling dimensions of every flow and the correlators of hidden units.
     """
     instruments, read_by = _instruments(spec), _read_by(spec)
     check = calibration.of(spec, "thermometer check", *instruments, **read_by)
@@ -112,6 +114,9 @@ def _machine_branch(
         of_start, asked = f"{label} {start_label(start)}", named.differing("along_training", "starts")
         branch.append(flowed := flow.of(spec, f"flow {of_start}", one, start=start, flow=asked))
         branch.append(reading.of(spec, f"reading {of_start}", flowed, *instruments, **_read_by(spec)))
+        if spec.scaling.asked_for:
+            windows = spec.scaling.differing("draws")
+            branch.append(scaling.of(spec, f"scaling dimensions {of_start}", flowed, scaling=windows))
     return branch
 
 
@@ -128,6 +133,9 @@ def _rbm_branch(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step
         mixture = correlation.of(spec, called, drawn, temperatures=grid, **_data_of(spec, variant.type))
         taken = spectrum.of(spec, f"spectrum {label}", one, two_points, mixture, drawn, temperatures=grid)
         branch += [two_points, mixture, taken]
+        if spec.scaling.asked_for:
+            drawn_at_critical = spec.scaling.differing("spin_window", "energy_window")
+            branch.append(correlators.of(spec, f"correlators {label}", one, scaling=drawn_at_critical))
     if trained and kind.data == "ising":
         branch += _against_model(spec, variant, label, one)
     if trained and spec.flow.along_training and kind.machine == "new":

@@ -80,6 +80,8 @@ def gather(task: Task) -> xr.Dataset:
         _one_temperature(_of_all(found, "thermodynamics", hashes), "thermodynamics", "thermodynamics_error"),
         _one_temperature(_of_all(found, "couplings", hashes), "coupling"),
         _along_training(_of_all(found, "checkpoint_flow", hashes), starts),
+        _scaling(found, hashes, starts),
+        _correlators(_of_all(found, "correlators", hashes)),
         _examples(task.model.lattice, [[found["flow", row[0], start] for start in starts] for row in hashes]),
         _references(task, found),
         *(data for whose, data in found.items() if whose in (("renormalization",), ("stability",))),
@@ -111,9 +113,9 @@ def _whose(step: Step) -> tuple[str, ...]:
     match step.kind:
         case "flow":
             return step.kind, step.parents[0].hash, start_label(step.settings["start"])
-        case "reading":
+        case "reading" | "scaling":
             return step.kind, *_whose(step.parents[0])[1:]
-        case "spectrum" | "likelihood" | "checkpoint_flow" | "thermodynamics" | "couplings":
+        case "spectrum" | "likelihood" | "checkpoint_flow" | "thermodynamics" | "couplings" | "correlators":
             return step.kind, step.parents[0].hash
         case "machine" | "control" | "null":
             return step.kind, step.hash
@@ -270,6 +272,32 @@ def _one_temperature(every: xr.Dataset | None, *sources: str) -> xr.Dataset:
     exact = {f"{name}_exact": every[f"{name}_exact"].isel(seed=0)}
     told = _over_seeds(every, name, join, *sources, error="mean_error") | exact
     return every.assign(labelled(told, every.coords))
+
+
+def _scaling(found: Found, hashes: list[list[str]], starts: Sequence[str]) -> xr.Dataset:
+    """Scaling dimensions and two-point functions along the flows, with their means over seeds."""
+    if not any(whose[0] == "scaling" for whose in found):
+        return xr.Dataset()
+    every = [found["scaling", one, start] for row in hashes for one in row for start in starts]
+    fits = _unflatten(
+        xr.concat(every, "flat"), ("machine", "seed", "start"), (len(hashes), len(hashes[0]), len(starts))
+    )
+    told = {}
+    for name in ("scaling_dimension", "axis_correlation"):
+        told |= _over_seeds(fits, name, mean_and_joined_error, name, f"{name}_error", error="mean_error")
+    known = {"scaling_known": every[0]["scaling_known"]}
+    kept = fits.drop_vars(["axis_correlation", "axis_correlation_error", "scaling_known"])
+    return kept.assign(labelled(told | known, fits.coords))
+
+
+def _correlators(every: xr.Dataset | None) -> xr.Dataset:
+    """How correlators of hidden units, of block spins and of single spins decay, with their means over seeds."""
+    if every is None:
+        return xr.Dataset()
+    told = {}
+    for name in ("hidden_decay", "block_decay", "site_decay"):
+        told |= _over_seeds(every, name, mean_and_error, error="mean_error")
+    return every.assign(labelled(told)).assign(block_side=every["block_side"].isel(seed=0))
 
 
 def _examples(lattice: Lattice, flows: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:
