@@ -119,7 +119,7 @@ def flow_dimensions(machines: Sequence[Machine]) -> list[Judgement]:
         first, last = (int(machine.results["fitted"].values[end]) for end in (0, -1))
         starts = [str(start) for start in machine.results["start"].values]
         exact = [start for start in starts if start == f"T = {machine.critical:g}"]
-        ends = {start: _dimensions(machine, start, last) for start in starts}
+        ends: dict[str, tuple[Side, str]] = {start: _dimensions(machine, start, last) for start in starts}
         told = ", ".join(f"{start} {numbers}" for start, (_, numbers) in ends.items())
         if not any(_dimensions(machine, start, first)[0] == "supports" for start in exact):
             return "open", f"{told}; exact configurations at T_c were not started from, or do not pass"
