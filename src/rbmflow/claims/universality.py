@@ -123,7 +123,7 @@ def flow_dimensions(machines: Sequence[Machine]) -> list[Judgement]:
         told = ", ".join(f"{start} {numbers}" for start, (_, numbers) in ends.items())
         if not any(_dimensions(machine, start, first)[0] == "supports" for start in exact):
             return "open", f"{told}; exact configurations at T_c were not started from, or do not pass"
-        sides = {side for side, _ in ends.values()}
+        sides: set[Side] = {side for side, _ in ends.values()}
         return next(iter(sides)) if len(sides) == 1 else "open", told
 
     around = [m for m in machines if m.temperatures[0] <= m.critical <= m.temperatures[-1]]
