@@ -587,6 +587,12 @@ def test_the_answer_of_a_run_is_made_from_the_rules():
     assert told(small)[0].endswith("? Not asked: the rule is for L = 6 and more, and this is L = 4.")
     assert told(made(2.27, critical=math.nan))[0] == "No T_c of this model is known."
     assert told(made(2.27, data="mean-field")) == []
+    assert told(made(2.27, data="file"))[::2] == [
+        "Do the flows go to T_c = 2.2690? Not asked of machines of other configurations.",
+        "a (file, T = 0..6, 64 hidden) rests at T* = 2.270(10), within three errors of T_c.",
+    ]
+    both = told(made(1.9), made(2.27, data="file"))
+    assert (both[0], len(both)) == ("Do the flows go to T_c = 2.2690? No.", 4)
 
 
 def test_the_rules_travel_with_the_package(capsys):
@@ -604,3 +610,5 @@ def test_the_rules_travel_with_the_package(capsys):
     assert "**The window**" in text
     assert "V-to-Tc" in told()[1]
     assert told("nothing") == (2, "")
+    assert main(["claims", "v-to-tc"]) == 2
+    assert capsys.readouterr().err.endswith("; did you mean V-to-Tc?\n")

@@ -57,7 +57,7 @@ FREE = rf.RBM.from_weights(np.zeros((9, 2)), np.zeros(9), None, units="-1/+1")
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (lambda: rf.effective_couplings(FREE, [[0, 9]]), "sites = 9.0"),
+        (lambda: rf.effective_couplings(FREE, [[0, 9]]), "sites = 9 "),
         (lambda: rf.effective_couplings(FREE, [[3, 3]]), "no site may be twice in a cluster"),
         (lambda: rf.effective_couplings(FREE, [[0.5, 1]]), "whole numbers"),
         (lambda: rf.effective_couplings(FREE, np.zeros((4, 0))), "every cluster must have a site"),
@@ -83,3 +83,12 @@ def test_weights_beyond_any_that_were_learnt_have_no_couplings():
     for weight in (1e6, 1e30):
         machine = rf.RBM.from_weights([[weight], [weight], [0.0]], np.zeros(3), None, units="-1/+1")
         assert np.isnan(rf.effective_couplings(machine, [[0, 1]])).all()
+
+
+@pytest.mark.parametrize(
+    ("sites", "told"), [([[0, 9]], "sites = 9 "), ([[1, 1]], r"sites = \[\[1, 1\]\]"), ([[0.5, 1]], "0.5")]
+)
+def test_numbers_of_sites_are_told_as_they_were_given(sites, told):
+    machine = rf.RBM.from_weights([[1.0], [1.0], [0.0]], np.zeros(3), None, units="-1/+1")
+    with pytest.raises(InvalidInput, match=told):
+        rf.effective_couplings(machine, sites)

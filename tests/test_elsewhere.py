@@ -16,6 +16,8 @@ import xarray as xr
 import rbmflow as rf
 from rbmflow._arrays import named_arrays
 from rbmflow._checks import InvalidInput
+from rbmflow.settings import LatticeSettings, MachineSettings, ModelSettings
+from rbmflow.steps.kinds.given_step import machine_in
 
 SHAPE = (3, 3)
 RNG = np.random.default_rng(5)
@@ -130,7 +132,7 @@ def test_a_square_machine_is_turned_by_its_format_or_its_reader_is_asked(tmp_pat
         ({"fc.weight": WEIGHTS.T, "fc.bias": HIDDEN}, r"arrays of the machine = \['bias'\] .* may be biases"),
         ({"W": WEIGHTS, "b": VISIBLE}, r"arrays of the machine = \['b'\]"),
         ({"W": WEIGHTS, "vb": VISIBLE, "bv": VISIBLE}, "one alone may be a bias"),
-        ({"one.W": WEIGHTS, "other.W": WEIGHTS}, "part = None .* one of the machines of the file, one, other"),
+        ({"one.W": WEIGHTS, "other.W": WEIGHTS}, "part = None .* one of one, other, the machines of the file"),
         ({}, "no arrays"),
     ],
 )
@@ -141,7 +143,7 @@ def test_machines_that_cannot_be_read_in_one_way(arrays, message):
 
 @pytest.mark.usefixtures("as_people_call")
 def test_units_must_be_said():
-    with pytest.raises(TypeError, match="units"):
+    with pytest.raises(InvalidInput, match=r"units = None .* must be given"):
         rf.RBM.read(Module())
     with pytest.raises(InvalidInput, match="path of a file, a state dict"):
         rf.RBM.read(7, **UNITS)
@@ -259,3 +261,68 @@ def test_of_several_arrays_one_must_be_called_spins(tmp_path):
     np.savez(tmp_path / "mine.npz", train=SPINS, test=SPINS, T=AT)
     with pytest.raises(InvalidInput, match=r"called spins if there are others .* \(train \[2, 30, 4, 4\], test"):
         rf.Draws.read(tmp_path / "mine.npz", MODEL)
+
+
+@pytest.mark.usefixtures("as_people_call")
+def test_units_are_asked_for_in_a_sentence_and_taken_from_a_file_that_tells_them(tmp_path):
+    """A machine in other units reads as another temperature."""
+    table = {"W": WEIGHTS, "v_bias": VISIBLE, "h_bias": HIDDEN}
+    for call in (lambda: rf.RBM.read(table), lambda: rf.RBM.from_weights(WEIGHTS, VISIBLE, HIDDEN)):
+        with pytest.raises(InvalidInput, match=r"units = None .* must be given.* QuCumber are 0/1"):
+            call()
+    known = rf.RBM.from_weights(WEIGHTS, VISIBLE, HIDDEN, **UNITS)
+    known.save(tmp_path / "own.nc")
+    assert rf.RBM.read(tmp_path / "own.nc") == known
+    with pytest.raises(InvalidInput, match=r"units = '-1/.1' .* the file says that they are 0/1"):
+        rf.RBM.read(tmp_path / "own.nc", units="-1/+1")
+    with pytest.raises(InvalidInput, match=r"machine = 'RBM' .* already"):
+        rf.RBM.read(known, units="-1/+1")
+    with pytest.raises(InvalidInput, match=r"part = 'a' .* there is one machine, which has no name"):
+        rf.RBM.read(table, part="a", **UNITS)
+
+
+def test_hidden_units_are_those_that_a_file_tells(tmp_path):
+    """Of a model with several states the visible units alone were told, and hidden ones taken for -1/+1."""
+    settings = MachineSettings(3, units="0/1")
+    machine = rf.RBM.random(0, 9, settings, (0, 1, 2))
+    machine.save(tmp_path / "own.nc")
+    assert rf.RBM.read(tmp_path / "own.nc", units=machine.units) == machine
+    model, lattice = ModelSettings("potts", q=3), LatticeSettings(length=3)
+    assert np.array_equal(machine_in(str(tmp_path / "own.nc"), settings, "", model, lattice).weights, machine.weights)
+    with pytest.raises(InvalidInput, match="the file says that they are 0/1"):
+        machine_in(str(tmp_path / "own.nc"), MachineSettings(3, units="-1/+1"), "", model, lattice)
+
+
+def test_an_archive_of_other_things_has_no_arrays(tmp_path):
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("a.txt", "text")
+    for call in (lambda path: rf.RBM.read(path, **UNITS), rf.Draws.read):
+        with pytest.raises(InvalidInput, match=r"no arrays|one array of configurations"):
+            call(tmp_path / "other.zip")
+
+
+@pytest.mark.parametrize("text", ["junk\n", "s1,s2,s3\n", "# nothing\n", "one two three\n"])
+def test_a_table_without_rows_is_refused_without_a_warning(tmp_path, text, recwarn):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(InvalidInput, match="must have rows of numbers"):
+        rf.Draws.read(tmp_path / "a.csv", temperatures=2.0)
+    assert not recwarn.list
+
+
+def test_a_row_with_a_number_that_is_none_is_no_header(tmp_path):
+    """It was left out, and the rest was read."""
+    (tmp_path / "a.csv").write_text("1,nan,-1,1\n" + "1,1,-1,1\n" * 3)
+    assert named_arrays(tmp_path / "a.csv")[""].shape == (4, 4)
+    with pytest.raises(InvalidInput, match="spins = nan"):
+        rf.Draws.read(tmp_path / "a.csv", rf.ising(rf.square(2)), temperatures=2.0)
+
+
+def test_temperatures_of_a_file_are_not_overridden(tmp_path):
+    model = rf.ising(rf.square(2))
+    draws = rf.Draws(np.ones((2, 3, 2, 2)), (1.0, 2.0))
+    draws.save(tmp_path / "draws.nc")
+    np.savez(tmp_path / "draws.npz", spins=draws.spins, T=[1.0, 2.0])
+    for name in ("draws.nc", "draws.npz"):
+        assert rf.Draws.read(tmp_path / name, model, [1.0, 2.0]).temperatures == (1.0, 2.0)
+        with pytest.raises(InvalidInput, match=r"temperatures = \[1.0, 3.0\] .* its own, \[1.0, 2.0\]"):
+            rf.Draws.read(tmp_path / name, model, [1.0, 3.0])

@@ -92,8 +92,8 @@ def test_configurations_of_a_file_are_those_that_are_in_it(folder):
     assert np.array_equal(draws.spins, 2 * content.reshape(3, 40, 4, 4).astype(np.int8)[:, :30] - 1)
     assert draws.method == "given (0/1 read as -1/+1)"
     more = dataclasses.replace(spec, sampling=dataclasses.replace(spec.sampling, draws=41))
-    with pytest.raises(InvalidInput, match=r"sampling.draws = 41 .* data.npz has 40 configurations"):
-        computed(more, {"draws"}, folder)
+    with pytest.raises(InvalidInput, match=r"types.mine.data_file = .* sampling.draws = 41 .* has 40 configurations"):
+        graph(more)
 
 
 def test_files_are_known_by_their_content_and_not_by_their_names(folder):
@@ -130,9 +130,16 @@ def test_a_file_that_changes_after_the_plan_is_refused(folder):
         ({"weights": "initial"}, "nobody knows its weights before training"),
         ({"data": "file"}, "it must be a path where data = .file."),
         ({"data": "file", "data_file": "none.npy"}, r"types.mine.data_file = 'none.npy'.*No such file"),
+        ({"data": "file", "data_file": "junk.npz"}, r"types.mine.data_file = 'junk.npz' .* the table must have rows"),
+        ({"data": "file", "data_file": "mine.npz"}, r"types.mine.data_file = 'mine.npz' .* temperatures"),
+        (
+            {"data": "file", "data_file": "data.npz", "temperatures": (2.0, 3.0)},
+            r"types.mine.data_file = 'data.npz' .* temperatures = \[3.0\] .* some of \[2.0, 2.5, 6.0\]",
+        ),
     ],
 )
 def test_files_that_cannot_be_used_are_one_sentence_of_their_field(folder, changes, message):
+    (folder / "junk.npz").write_text("no archive\n")
     with pytest.raises(InvalidInput, match=message):
         graph(spec_of(**{"machine_files": ("mine.npz",), **OF_FILE, **changes}))
 
@@ -141,6 +148,15 @@ def test_a_missing_file_ends_the_command_with_2_and_leaves_nothing(folder, capsy
     (folder / "spec.toml").write_text(to_toml(spec_of(machine_files=("none.pt",), **OF_FILE)))
     assert main(["run", "spec.toml", "--store", "store", "--workers", "1"]) == 2
     assert "types.mine.machine_files = 'none.pt' is not allowed" in capsys.readouterr().err
+    assert not (folder / "store").exists()
+
+
+def test_configurations_that_do_not_fit_end_the_command_with_2_and_leave_nothing(folder, capsys):
+    """They are looked at before the store is made."""
+    (folder / "spec.toml").write_text(to_toml(spec_of(data="file", data_file="data.npz", temperatures=(2.0, 3.0))))
+    for command in ("plan", "run"):
+        assert main([command, "spec.toml", "--store", "store"]) == 2
+        assert "types.mine.data_file = 'data.npz' is not allowed" in capsys.readouterr().err
     assert not (folder / "store").exists()
 
 

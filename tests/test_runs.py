@@ -98,6 +98,11 @@ def test_a_run_of_another_map_has_it(run, monkeypatch):
     opened = rf.open("some", store.path)
     opened.record["spec_toml"] = 'name = "some"\n[lattice]\nlength = 4\n'
     assert eqx.tree_equal(opened.machine("V-4"), made)
+    epochs = {"reconstruction": ("epoch", np.array([0.5, 0.2])), "weight_norm": ("epoch", np.array([0.1, 0.3]))}
+    monkeypatch.setattr(Store, "read", lambda self, step: kept.assign(epochs))
+    seen = opened.history("V-4")
+    np.testing.assert_allclose((seen.reconstruction, seen.weight_norm), [[0.5, 0.2], [0.1, 0.3]])
+    monkeypatch.setattr(Store, "read", lambda self, step: kept)
     kept["leaf_0"] = kept["leaf_0"] + np.nan
     with pytest.raises(InvalidInput, match="its training must not have diverged"):
         opened.machine("V-4")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -104,7 +105,8 @@ def _of_zip(path: FileName) -> dict[str, np.ndarray]:
             Problems.only(isinstance(content, Mapping), "path", str(path), "it must hold a state dict")
             return dict(flattened(content))
     with np.load(path, allow_pickle=False) as archive:
-        return dict(archive.items())
+        # What is no .npy in it comes as bytes.
+        return {name: array for name, array in archive.items() if isinstance(array, np.ndarray)}
 
 
 def _of_table(path: FileName) -> dict[str, np.ndarray]:
@@ -112,11 +114,23 @@ def _of_table(path: FileName) -> dict[str, np.ndarray]:
         head = file.readline()
     between = next((sign for sign in ",;\t" if sign in head), None)
     names = [name.strip(' "\n') for name in head.lstrip("#").split(between)]
-    numbers = all(re.fullmatch(r"[-+]?[\d.]+([eE][-+]?\d+)?", name) for name in names)
-    table = np.loadtxt(path, delimiter=between, skiprows=0 if numbers else 1, ndmin=2, encoding="utf-8-sig")
+    numbers = all(map(_is_number, names))
+    with warnings.catch_warnings():  # Of a table without rows it warns, and that is told below.
+        warnings.simplefilter("ignore", UserWarning)
+        table = np.loadtxt(path, delimiter=between, skiprows=0 if numbers else 1, ndmin=2, encoding="utf-8-sig")
+    Problems.only(table.size > 0, "path", str(path), "the table must have rows of numbers")
     if numbers:
         return {"": table}
     Problems.only(len(names) == table.shape[1], "header", len(names), f"it must name {table.shape[1]} columns")
     many = [bool(_NUMBERED.fullmatch(name)) for name in names]
     alone = {name: table[:, at] for at, name in enumerate(names) if not many[at]}
     return alone | {"rows": table[:, np.flatnonzero(many)]}
+
+
+def _is_number(text: str) -> bool:
+    """Whether a cell of a table is a number, as nan and inf are."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,5 +1,6 @@
 """Bad input said in one sentence a problem: the field, the value, what is allowed."""
 
+import difflib
 import itertools
 import math
 from collections.abc import Collection, Iterable, Sequence
@@ -32,6 +33,24 @@ def _told(value: object) -> str:
         return _shortened(repr(value), _LONGEST_VALUE)
     except (ValueError, RecursionError):  # A number of thousands of digits, or a list in a list in a list ...
         return f"({type(value).__name__} too large to be repeated)"
+
+
+def one_of(given: object, names: Iterable[object], further: str = "") -> str:
+    """Say what a name may be, and which one may have been meant.
+
+    Examples
+    --------
+    >>> one_of("isng", ("ising", "potts"))
+    'it must be one of ising, potts; did you mean ising?'
+    """
+    called = [str(name) for name in names]
+    return f"it must be one of {', '.join(called)}{further}{meant(given, called)}"
+
+
+def meant(given: object, names: Iterable[str], before: str = "") -> str:
+    """Ask for the name that is closest to one that is not there; nothing where none is close."""
+    near = difflib.get_close_matches(given, list(names), n=1) if isinstance(given, str) else []
+    return f"; did you mean {before}{near[0]}?" if near else ""
 
 
 def same_temperature(first: float, second: float) -> bool:
@@ -161,7 +180,7 @@ class Problems:
     def one_of(self, name: str, value: object, names: Collection[str]) -> None:
         """Note a problem unless `value` is one of the names; they are listed only then, since a registry must look."""
         if not (isinstance(value, str) and value in names):
-            self.unless(False, name, value, f"it must be one of {', '.join(names)}")
+            self.unless(False, name, value, one_of(value, names))
 
     def true_or_false(self, name: str, value: object) -> None:
         """Note a problem unless `value` is a truth value."""

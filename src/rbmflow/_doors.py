@@ -99,7 +99,8 @@ def numbers_of(
 
     The axes are sizes, and names where any size will do; "..." in front stands for any further ones.
     """
-    values = np.asarray(_numbers(list(given) if isinstance(given, Iterator) else given, name), np.float64)
+    own = np.asarray(_numbers(list(given) if isinstance(given, Iterator) else given, name))
+    values = own.astype(np.float64)
     if axes is not None:
         wanted = axes[1:] if axes[:1] == ("...",) else axes
         shape = values.shape[values.ndim - len(wanted) :] if wanted is not axes else values.shape
@@ -111,7 +112,8 @@ def numbers_of(
     if not inside.all():
         limits = (("least", lowest), ("most", highest))
         bounds = " and ".join(f"at {word} {bound:g}" for word, bound in limits if np.isfinite(bound))
-        raise InvalidInput(Problem(name, values[~inside].flat[0].item(), f"every number must be {bounds or 'no NaN'}"))
+        # As it was given: the number of a site is no decimal.
+        raise InvalidInput(Problem(name, own[~inside].flat[0].item(), f"every number must be {bounds or 'no NaN'}"))
     return values
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import InvalidInput, Problem, Problems, one_of
 
 GROUP = "rbmflow.extensions"
 """Group of the entry points that name modules whose import registers things."""
@@ -94,7 +94,7 @@ class Registry[T](Mapping[str, T]):
     def _entry(self, name: str) -> _Entry:
         found = self._entries if name in self._entries else self._found()
         if name not in found:
-            raise InvalidInput(Problem(self.noun, name, f"it must be one of {', '.join(found)}"))
+            raise InvalidInput(Problem(self.noun, name, one_of(name, found)))
         return found[name]
 
     def _found(self) -> dict[str, _Entry]:

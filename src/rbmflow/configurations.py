@@ -37,14 +37,18 @@ def configurations_of(
 ) -> tuple[Shaped[np.ndarray, "temperature draw *lattice"], np.ndarray, str]:
     """Configurations of a file at increasing temperatures, and how they were read; see `Draws.read`."""
     arrays = named_arrays(path)
-    spins, own = _one_of(arrays, _SPINS, 2), None if temperatures is not None else _one_of(arrays, _TEMPERATURES, 0)
+    spins, own = _one_of(arrays, _SPINS, 2), _one_of(arrays, _TEMPERATURES, 0)
     listed = ", ".join(f"{name or 'one array'} {list(array.shape)}" for name, array in arrays.items())
     told = f"it must hold one array of configurations, called spins if there are others of two axes or more ({listed})"
     Problems.only(spins is not None, "path", str(path), told)
     given = own if temperatures is None else temperatures
-    told = f"they must be given as temperatures=, as the file has no array of that name ({listed})"
+    told = f"they must be given as temperatures=, as the file has no array of that name, or several ({listed})"
     Problems.only(given is not None, "temperatures", None, told)
     known = np.atleast_1d(numbers_of(given, "temperatures")).ravel()
+    if own is not None and temperatures is not None:
+        there = np.unique(numbers_of(own, "temperatures")).tolist()
+        told = f"the file has its own, {there}: leave temperatures= out, or take them out of the file"
+        Problems.only(there == np.unique(known).tolist(), "temperatures", known.tolist(), told)
     array, method = labels_of(np.asarray(spins), states)
     if shape is None:
         told = "it must be [temperature, draw, y, x] where no model tells the lattice: pass model="

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rbmflow._arrays import bare_name, flattened, named_arrays
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import InvalidInput, Problem, Problems, one_of
 
 _WEIGHTS = ("w", "weight", "weights", "weightmatrix", "components")
 _VISIBLE = ("visiblebias", "vbias", "biasvisible", "bvisible", "biasv", "bv", "vb", "interceptvisible", "a")
@@ -34,6 +34,8 @@ class Parameters(NamedTuple):
     """Which way round the weights are, where the format has it fixed."""
     units: str | None
     """Name of its units, where the file tells them."""
+    hidden_units: str | None
+    """Name of those of its hidden units, where the file tells them apart."""
 
     @property
     def biases(self) -> int:
@@ -63,7 +65,8 @@ def parameters_of(given: Any, part: str | None) -> Parameters:
     Problems.only(told in (None, *_KINDS), "kind of machine", told, f"it must be {' or '.join(_KINDS)}")
     own = arrays.get("units_of_both_layers", arrays.get("units"))
     axes = "visible, hidden" if own is not None else "hidden, visible" if group.startswith("rbm_am") else found.axes
-    return found._replace(axes=axes, units=_KINDS.get(told or "", None if own is None else str(own)))
+    units, hidden = _KINDS.get(told or "", None if own is None else str(own)), arrays.get("hidden_units")
+    return found._replace(axes=axes, units=units, hidden_units=None if hidden is None else str(hidden))
 
 
 def _attributes(given: Any) -> Mapping[str, Any]:
@@ -90,7 +93,7 @@ def _parameters(arrays: Mapping[str, np.ndarray]) -> Parameters | None:
     _refuse_unread(arrays, arrays[weights[0]], [*biases[0], *biases[1]])
     axes = {"components": "hidden, visible", "weightmatrix": "visible, hidden"}.get(weights[0])
     one, other = (arrays[found[0]].ravel() if found else None for found in biases)
-    return Parameters(arrays[weights[0]], one, other, axes, None)
+    return Parameters(arrays[weights[0]], one, other, axes, None, None)
 
 
 def _refuse_unread(arrays: Mapping[str, np.ndarray], weights: np.ndarray, read: list[str]) -> None:
@@ -109,8 +112,8 @@ def _chosen(machines: Mapping[str, Parameters], part: str | None) -> str:
         part = max(numbers, key=lambda name: numbers[name])
     elif part is None:
         part = "rbm_am" if "rbm_am" in whole else next(iter(whole)) if len(whole) == 1 else None
-    listed = ", ".join(sorted(whole, key=lambda name: (numbers.get(name, 0), name)))
-    Problems.only(part in whole, "part", part, f"it must be one of the machines of the file, {listed}")
+    told = one_of(part, sorted(whole, key=lambda name: (numbers.get(name, 0), name)), ", the machines of the file")
+    Problems.only(part in whole, "part", part, told if any(whole) else "there is one machine, which has no name")
     return whole[str(part)]
 
 

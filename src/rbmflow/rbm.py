@@ -13,7 +13,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from rbmflow._checks import Problems
+from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, Numbers, key_of, numbers_of
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of
 from rbmflow._shown import Shown
@@ -153,7 +153,7 @@ class RBM(Record, Shown):
         visible_bias: Numbers,
         hidden_bias: Numbers,
         *,
-        units: UnitsName | Units,
+        units: UnitsName | Units | None = None,
         axes: AxesName | None = None,
         shape: tuple[int, ...] | None = None,
     ) -> RBM:
@@ -169,7 +169,8 @@ class RBM(Record, Shown):
         visible_bias, hidden_bias : [visible], [hidden]
             b and c; None for a machine that has none.
         units
-            Name of the values of both layers, or the `Units` of the visible one, with hidden units -1/+1.
+            Name of the values of both layers, or the `Units` of the visible one, with hidden units -1/+1. They must be
+            given.
         shape
             Shape of its lattice, such as (10, 10); configurations of others are refused then. Where biases leave it
             open, it tells which way round the weights are.
@@ -186,6 +187,9 @@ class RBM(Record, Shown):
         >>> RBM.from_weights(np.zeros((4, 9)), np.zeros(9), np.zeros(4), units="0/1").weights.shape
         (9, 4)
         """
+        told = "they must be given, '-1/+1' or '0/1': those of PyTorch, scikit-learn and QuCumber are 0/1"
+        if units is None:
+            raise InvalidInput(Problem("units", None, told))
         of_units = units if isinstance(units, Units) else units_named(units)
         known = get_args(AxesName.__value__)
         says = f"it must say {' or '.join(map(repr, known))}"
@@ -210,7 +214,7 @@ class RBM(Record, Shown):
         cls,
         given: Any,
         *,
-        units: UnitsName | Units,
+        units: UnitsName | Units | None = None,
         axes: AxesName | None = None,
         shape: tuple[int, ...] | None = None,
         part: str | None = None,
@@ -224,8 +228,8 @@ class RBM(Record, Shown):
             of rbms or any other; a state dict, a module of PyTorch, scikit-learn's `BernoulliRBM`, or whatever has its
             weights and biases as attributes. They are found by the names that are usual.
         units, axes, shape
-            As of `from_weights`. A file that tells its units must have the same, and of square weights the shape or
-            the format decides which way round they are where `axes` does not.
+            As of `from_weights`. A file that tells its units must have the same, or they may be left out; and of square
+            weights the shape or the format decides which way round they are where `axes` does not.
         part
             Which machine of a file of several: "update_20" of a file of rbms, of which the last whole one is read.
 
@@ -240,11 +244,19 @@ class RBM(Record, Shown):
         >>> rf.RBM.read({"W": np.zeros((4, 9)), "v_bias": np.zeros(9), "h_bias": np.zeros(4)}, units="0/1").sites
         9
         """
+        told = "it is one of this package already: RBM.load reads its file, and in_units changes its units"
+        Problems.only(not isinstance(given, RBM), "machine", "RBM", told)
         found = parameters_of(given, part)
         name = units.name if isinstance(units, Units) else units
-        Problems.only(found.units in (None, name), "units", name, f"the file says that they are {found.units}")
+        Problems.only(
+            found.units in (None, name) or name is None, "units", name, f"the file says that they are {found.units}"
+        )
         known: Any = axes or found.axes
-        return cls.from_weights(*found[:3], units=units, axes=known, shape=shape)
+        of_units: Any = found.units if units is None else units
+        machine = cls.from_weights(*found[:3], units=of_units, axes=known, shape=shape)
+        if found.hidden_units is None:
+            return machine
+        return of_arrays(jax.tree.leaves(machine), machine.units, shape, units_named(found.hidden_units))
 
     def require_lattice(self, name: str, shape: tuple[int, ...] | None) -> None:
         """Refuse what belongs to another lattice than the machine; None stands for rows, which tell of none."""

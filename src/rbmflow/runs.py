@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import InvalidInput, Problem, Problems, one_of
 from rbmflow.execute import manifest, recording
 from rbmflow.settings import start_label
 from rbmflow.store import Address, Damaged, Step, Store, ancestry, parcels
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rbmflow.maps import Map
     from rbmflow.rbm import RBM
     from rbmflow.spec import Point
-    from rbmflow.training import History
+    from rbmflow.training import Epochs, History
 
 
 def results_of(record: dict[str, Any], store: Store) -> xr.Dataset:
@@ -229,11 +229,20 @@ class Run(_Opened):
         Problems.only(not diverged, "machine", name, "its training must not have diverged")
         return trained
 
-    def history(self, name: str, seed: int = 0) -> History:
-        """What was seen along the training of a machine."""
-        from rbmflow.training import History
+    def history(self, name: str, seed: int = 0) -> History | Epochs:
+        """What was seen along the training of a machine; of a map that is no RBM its epochs alone, see `train_map`."""
+        import jax
+        import numpy as np
 
-        return History.from_dataset(self._of_machine(name, seed))
+        from rbmflow.training import Epochs, History
+
+        found = self._of_machine(name, seed)
+        if "made" not in found.attrs:
+            return History.from_dataset(found)
+        # The largest weight is told of RBMs alone.
+        norm = found["weight_norm"].values
+        rows = found["reconstruction"].values, norm, np.full_like(norm, np.nan)
+        return Epochs(*(jax.device_put(row.astype(np.float32)) for row in rows))
 
     def flow(self, name: str, start: str | float = "cold", seed: int = 0) -> Flow:
         """The flow of a machine from one of the starts of the run, at the iterations whose configurations were kept."""
@@ -256,8 +265,7 @@ class Run(_Opened):
         """Hash of a machine; types that share one share their machines, each under its own name."""
         rows = self._steps[self.record["steps"][-1]["hash"]].settings["machines"]
         found = [row["artifacts"] for row in rows if name in (row["label"], *row["label"].split(" = "))]
-        known = ", ".join(row["label"] for row in rows)
-        Problems.only(bool(found), "machine", name, f"it must be one of {known}")
+        Problems.only(bool(found), "machine", name, one_of(name, (row["label"] for row in rows)))
         count = len(found[0])
         Problems.only(seed in range(count), "seed", seed, f"it must be a whole number from 0 to {count - 1}")
         return found[0][seed]

@@ -30,10 +30,16 @@ def answer(results: xr.Dataset) -> list[str]:
     """Whether the flows of a run go to T_c by the verdict on `V-to-Tc`, how sure that is, and where its machines are.
 
     A machine at rest is told by T* and its distance from T_c in errors, any other by T(E) at the end of its flows, and
-    by T* of its stationary law where that is known. Empty where no machine was trained on configurations of the
-    model.
+    by T* of its stationary law where that is known. Machines that have learnt from a file, or another source from
+    outside, are told with the others, and decide nothing. Empty where no machine was trained on either.
     """
-    machines = [machine for machine in distinct(machines_of(results)) if machine.is_ising]
+    every = distinct(machines_of(results))
+    machines = [machine for machine in every if machine.is_ising]
+    others = [machine for machine in every if machine.is_from_outside and machine.is_of_square_ising]
+    if not machines and others:
+        where = f"Do the flows go to T_c = {others[0].critical:.4f}? Not asked of machines of other configurations."
+        sure = "How sure: rules judge machines of configurations that were drawn here; where these are has its error."
+        return [where, sure, *map(_where, others)]
     if not machines:
         return []
     if math.isnan(machines[0].critical):
@@ -42,7 +48,7 @@ def answer(results: xr.Dataset) -> list[str]:
     verdict = next(row for row in verdicts(results) if row.id == QUESTION)
     word = _by_machine(verdict) if verdict.verdict in WORDS else _not_asked(machines)
     first = f"Do the flows go to T_c = {machines[0].critical:.4f}? {word}"
-    return [first, _how_sure(verdict, machines[0]), *map(_where, machines)]
+    return [first, _how_sure(verdict, machines[0]), *map(_where, (*machines, *others))]
 
 
 def _by_machine(verdict: Verdict) -> str:

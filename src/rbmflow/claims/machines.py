@@ -120,6 +120,11 @@ class Machine:
         return self.data == "mean-field" or (self.data == "ising" and set(self.temperatures) == {0.0, math.inf})
 
     @property
+    def is_from_outside(self) -> bool:
+        """Whether it has learnt from configurations of a file or of a source that is none of this package."""
+        return self.recipe["weights"] == "trained" and self.data not in ("ising", "mean-field")
+
+    @property
     def is_ising(self) -> bool:
         """Whether it was trained on configurations of the Ising model with J = 1 and no field on the square."""
         return self.data == "ising" and not self.is_topology_free and self.is_of_square_ising

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,7 +12,7 @@ from operator import methodcaller
 from typing import NoReturn
 
 from rbmflow import __version__
-from rbmflow._checks import InvalidInput, Problem, plain
+from rbmflow._checks import InvalidInput, Problem, meant, plain
 from rbmflow._registry import forget_files, loaded_files
 from rbmflow.cli import standard_streams
 
@@ -86,7 +87,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and exit with 2."""
-        self.exit(2, f"{plain(message[:_LONGEST_MESSAGE])}; `{self.prog} --help` tells what there is\n")
+        wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        near = meant(wrong[1], re.findall(r"[\w-]+", wrong[2])) if wrong else ""
+        self.exit(2, f"{plain(message[:_LONGEST_MESSAGE])}{near}; `{self.prog} --help` tells what there is\n")
 
     def format_help(self) -> str:
         """Help on the options, then on the fields."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from rbmflow._checks import Problems, plain
+from rbmflow._checks import Problems, one_of, plain
 from rbmflow.cli.planning import pace_of, seconds_of, told_cost
 from rbmflow.cli.running import asked, run_of
 from rbmflow.cli.telling import cell, console
@@ -70,7 +70,7 @@ def replicate(arguments: argparse.Namespace) -> int:
         _list_papers(Store(arguments.store))
         return 0
     paper = (arguments.paper or "").lower().removeprefix("arxiv:")
-    told = f"it must be one of {', '.join(by_paper)}; `rbmflow studies` tells what they claim"
+    told = one_of(arguments.paper, by_paper, "; `rbmflow studies` tells what they claim")
     Problems.only(paper in by_paper, "paper", arguments.paper, told)
     arguments.spec = by_paper[paper]
     code, record = run_of(arguments)

@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rbmflow._checks import InvalidInput, Problem, Problems, listed
+from rbmflow._checks import InvalidInput, Problem, Problems, listed, one_of
 from rbmflow._registry import FIGURES
 from rbmflow.figures import panels, style
 
@@ -150,7 +150,7 @@ class Plot:
             there = results[axis].values.tolist() if axis in results.coords else []
             for name in wanted:
                 if name not in there:
-                    raise InvalidInput(Problem(axis, name, f"it must be one of {', '.join(map(str, there))}"))
+                    raise InvalidInput(Problem(axis, name, one_of(name, there)))
             # By rows: two machines may have one name.
             results = results.isel({axis: [row for name in wanted for row, one in enumerate(there) if one == name]})
         return self.of(results) if self.of else results

@@ -2,7 +2,6 @@
 
 import ast
 import dataclasses
-import difflib
 import functools
 import inspect
 import itertools
@@ -14,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tomli_w
 
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import InvalidInput, Problem, Problems, meant
 from rbmflow.spec.contents import Spec
 from rbmflow.spec.grids import expanded
 
@@ -154,10 +153,8 @@ def _kinds(of: type) -> dict[str, Any]:
 
 def _unknown(name: str, names: list[str], prefix: str, called: str) -> str:
     """Say which fields the section of an unknown field has, and which one may have been meant."""
-    near = difflib.get_close_matches(name, names, n=1)
     where = f"section {prefix.removesuffix('.')}" if prefix else called
-    meant = f"; did you mean {prefix}{near[0]}?" if near else ""
-    return f"there is no such field; {where} has {', '.join(names)}{meant}"
+    return f"there is no such field; {where} has {', '.join(names)}{meant(name, names, prefix)}"
 
 
 def to_toml(spec: Spec) -> str:

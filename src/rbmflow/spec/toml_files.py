@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import InvalidInput, Problem, Problems, one_of
 from rbmflow.spec.contents import Spec
 from rbmflow.spec.parsing import parse, settings_from
 from rbmflow.spec.study import Study
@@ -28,7 +28,7 @@ def read(source: str | Path, overrides: Mapping[str, str] | None = None) -> dict
     as a TOML value, or taken as it stands where it is none.
     """
     path = _shipped_folder() / f"{source}.toml" if str(source) in shipped() else Path(source)
-    data = read_toml(path, "spec", source, f"it must be one of {', '.join(shipped())} or the path of a TOML file")
+    data = read_toml(path, "spec", source, one_of(source, shipped(), " or the path of a TOML file"))
     _study(data)
     for field, text in (overrides or {}).items():
         data = placed(data, field, _value(text))
@@ -79,7 +79,7 @@ def studies() -> dict[str, Study]:
 
 def shipped_text(name: str) -> str:
     """The text of one of them; `InvalidInput` if there is none of that name."""
-    Problems.only(name in shipped(), "spec", name, f"it must be one of {', '.join(shipped())}")
+    Problems.only(name in shipped(), "spec", name, one_of(name, shipped()))
     return (_shipped_folder() / f"{name}.toml").read_text("utf-8")
 
 

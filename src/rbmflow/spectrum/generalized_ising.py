@@ -99,10 +99,11 @@ def effective_couplings(machine: RBM, sites: Numbers) -> Float64[np.ndarray, "*c
 def _clusters(given: Numbers, count: int) -> Int[np.ndarray, "*cluster site"]:
     """Site numbers, looked at."""
     values = numbers_of(given, "sites", ("...", "site"), lowest=0, highest=count - 1)
-    told = values.tolist() if values.size < 8 else f"an array of shape {values.shape}"
     numbers, problems = values.astype(np.int64), Problems()
+    whole = bool((numbers == values).all())
+    told = (numbers if whole else values).tolist() if values.size < 8 else f"an array of shape {values.shape}"
     problems.unless(values.size > 0, "sites", told, "every cluster must have a site")
-    problems.unless(bool((numbers == values).all()), "sites", told, "they must be whole numbers")
+    problems.unless(whole, "sites", told, "they must be whole numbers")
     ordered = np.sort(numbers, axis=-1)
     apart = bool((np.diff(ordered, axis=-1) > 0).all())
     problems.unless(apart, "sites", told, "no site may be twice in a cluster")

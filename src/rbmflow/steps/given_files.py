@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow.settings import LatticeSettings, ModelSettings
 from rbmflow.steps.kind import content_hash
 from rbmflow.steps.kinds.given_step import machine_in
 
@@ -36,7 +38,24 @@ def given_data(spec: Spec, name: str) -> dict[str, Any]:
         return {}
     with _naming(f"types.{name}.data_file", path):
         sha256 = content_hash(path)
+        _look_at(path, sha256, spec.model, spec.lattice, spec.type_temperatures(name), spec.sampling.draws)
     return {"data_file": sha256, "files": {sha256: path}}
+
+
+@functools.cache
+def _look_at(
+    path: str,
+    sha256: str,
+    model: ModelSettings,
+    lattice: LatticeSettings,
+    temperatures: tuple[float, ...],
+    draws: int,
+) -> None:
+    """Refuse configurations that the step could not use, once for each content, which many machines may share."""
+    from rbmflow.data_sources.file import first_of
+    from rbmflow.spin_models import from_settings
+
+    first_of(path, from_settings(model, lattice), temperatures, draws)
 
 
 @contextmanager

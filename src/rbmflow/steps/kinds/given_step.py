@@ -22,12 +22,16 @@ def machine_in(path: str, about: MachineSettings, axes: str, model: ModelSetting
     """The machine of a file, whose units, code and axes are told."""
     import jax
 
+    from rbmflow._checks import Problems
+    from rbmflow.elsewhere import parameters_of
     from rbmflow.rbm import RBM, of_arrays
     from rbmflow.units import units_named
 
     visible = units_named(about.units, model.states, about.code)
     known: Any = axes or None
     read = RBM.read(path, units=visible, axes=known, shape=lattice.shape)
+    own = parameters_of(path, None).hidden_units
+    Problems.only(own in (None, about.units), "hidden units", about.units, f"the file says that they are {own}")
     return of_arrays(jax.tree.leaves(read), visible, lattice.shape, units_named(about.units))
 
 
