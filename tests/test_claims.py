@@ -592,7 +592,7 @@ def test_the_answer_of_a_run_is_made_from_the_rules():
         "a (file, T = 0..6, 64 hidden) rests at T* = 2.270(10), within three errors of T_c.",
     ]
     both = told(made(1.9), made(2.27, data="file"))
-    assert (both[0], len(both)) == ("Do the flows go to T_c = 2.2690? No.", 4)
+    assert (both[0], len(both)) == ("Do the flows go to T_c = 2.2690? No: a does not.", 4)
 
 
 def test_the_rules_travel_with_the_package(capsys):
