@@ -204,3 +204,17 @@ def test_a_scheduler_that_cannot_be_had_is_one_sentence(tmp_path, monkeypatch, c
     assert sentence in told
     assert "Traceback" not in told
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["junk", "", "{}", "[1]", '{"address": 3}', '{"address": "nowhere"}', None])
+def test_what_is_no_address_and_no_scheduler_file_is_refused_at_once(tmp_path, monkeypatch, capfd, content):
+    """A client of it could be neither connected nor closed: it said so after 20 seconds, in a traceback."""
+    monkeypatch.chdir(tmp_path)
+    for given in ("nohost", "http://host:1", "foo://host:1", "tcp://", "tcp://host:99999", ""):
+        if content is not None:
+            (tmp_path / (given := "scheduler")).write_text(content)
+        with pytest.raises(InvalidInput, match="it must be the address"):
+            execute.connect_dask(given)
+    assert main(["run", "quick", "--store", "store", "--dask", given]) == 2
+    assert capfd.readouterr().err.startswith(f"dask = '{given}' is not allowed")
+    assert not (tmp_path / "store").exists()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import json
 import logging
+import re
 import uuid
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ from rbmflow.store import Step
 
 if TYPE_CHECKING:
     from distributed import Client
+
+_ALLOWED = "it must be the address, such as tcp://host:8786, or the scheduler file, of a dask"
+
+_ADDRESS = re.compile(r"(?:(?:tcp|tls|ucx|ws|wss)://)?(?:[\w.-]+|\[[\da-fA-F:.%\w]+\]):(\d{1,5})")
 
 _PATIENCE = 10
 """Seconds that a scheduler may take to answer."""
@@ -34,13 +39,32 @@ def connect_dask(where: str) -> Client:
     Problems.only(installed, "dask", where, "dask must be installed: pip install rbmflow[dask]")
     from distributed import Client
 
+    address = _address_in(where)
+
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # What befalls the client is told in a sentence.
-    connect = partial(Client, scheduler_file=where) if Path(where).is_file() else partial(Client, where)
     try:
-        return connect(timeout=_PATIENCE, set_as_default=False)
+        # Of a scheduler file the client takes more than the address.
+        named: dict[str, Any] = {"address": where} if address == where else {"scheduler_file": where}
+        return Client(**named, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        allowed = "it must be the address, such as tcp://host:8786, or the scheduler file, of a dask that answers"
-        raise InvalidInput(Problem("dask", where, allowed)) from error
+        told = "" if address == where else f", and {address} does not"
+        raise InvalidInput(Problem("dask", where, f"{_ALLOWED} that answers{told}")) from error
+
+
+def _address_in(where: str) -> str:
+    """The address that was given, or that of a scheduler file; what is neither is refused.
+
+    A client that is given anything else tries for ever, and cannot be closed.
+    """
+    address, path = where, Path(where)
+    if path.is_file():
+        try:
+            address = json.loads(path.read_text("utf-8"))["address"]
+        except (OSError, ValueError, TypeError, KeyError):
+            address = ""
+    found = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
+    Problems.only(found is not None and 0 < int(found[1]) < 2**16, "dask", where, _ALLOWED)
+    return address
 
 
 def is_dask(workers: Executor) -> bool:
