@@ -112,6 +112,16 @@ def _weights_in_depth(weights, singular, length, temperature):
             "machine final_measure", np.full((machines, last), 0.02 if seeds > 1 else np.nan)
         ),
     }
+    leading = np.repeat(singular[:, :, None, :6], 6, 2) * np.geomspace(0.01, 1, 6)[:, None]
+    leading = np.pad(leading, [(0, 0)] * 3 + [(0, 6 - leading.shape[-1])], constant_values=np.nan)
+    waves = 3.0 * np.ones((machines, seeds, 1)) * np.arange(1, modes + 1)
+    for name in ("checkpoint_singular_value", "predicted_singular_value"):
+        variables[name] = _labelled("machine seed checkpoint leading", leading)
+    for name in ("appearance", "appearance_predicted"):
+        variables[name] = _labelled("machine seed wave", waves)
+    variables["growing_waves"] = _labelled("machine", np.full(machines, 9.0))
+    for name in ("appeared_waves", "order_of_appearance"):
+        variables[name] = _labelled("machine seed", np.ones((machines, seeds)))
     coordinates = {
         "distance": ("displacement", distance),
         "wavenumber": ("shell", wave),

@@ -11,6 +11,7 @@ from rbmflow import exact, sampler
 from rbmflow._checks import InvalidInput
 from rbmflow.lattice import square
 from rbmflow.rbm import RBM, MachineSettings
+from rbmflow.settings import TrainingSettings
 from rbmflow.spectrum import (
     MEASURES,
     Spectrum,
@@ -20,6 +21,7 @@ from rbmflow.spectrum import (
     field_correlators,
     fourier_power,
     half_step_correlators,
+    learning_cascade,
     marchenko_pastur_edges,
     mean_field_jacobian,
     mean_field_map,
@@ -32,6 +34,7 @@ from rbmflow.spectrum import (
     translation_average,
 )
 from rbmflow.spin_models import ising
+from rbmflow.training import train
 from rbmflow.units import PLUS_MINUS
 
 
@@ -267,3 +270,41 @@ def test_correlators_against_a_sum_over_states():
     given = weight / weight.sum(axis=1, keepdims=True)
     expected = np.einsum("si,st,tj->ij", visible, given, hidden) / len(visible)
     np.testing.assert_allclose(field_correlators(machine, visible), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("units", "faster"), [("-1/+1", 1), ("0/1", 16)])
+def test_learning_follows_linear_theory_until_a_wave_saturates(units, faster):
+    """At L = 6 and T = 3.5 nine waves have c > 1: 5.911, 4 x 2.059, 4 x 1.248."""
+    model, temperature = ising(square(6)), [3.5]
+    draws = sampler.sample(0, model, temperature, 4000)
+    settings = {"epochs": 150, "batch": 2000, "learning_rate": 0.05 * faster, "checkpoints": 30}
+    if units == "0/1":
+        settings |= {"epochs": 12, "centred": True}
+    machine = {"hidden": 32, "initial_scale": 0.003 * faster**0.5, "units": units, "biases": units == "0/1"}
+    _, history = train(1, draws, **settings, **machine)
+    found = learning_cascade(history, exact.two_point(model, temperature)[0], TrainingSettings(**settings))
+    np.testing.assert_allclose(found.eigenvalue[:9], [5.911, *[2.059] * 4, *[1.248] * 4], atol=1e-3)
+    assert found.grows.sum() == 9
+    early = found.predicted_amplitude[:, 0] < 0.3
+    assert early.sum() > 5
+    np.testing.assert_allclose(found.amplitude[early, :5], found.predicted_amplitude[early, :5], rtol=0.1)
+    rates = 1 + 0.05 * (found.eigenvalue - 1)
+    np.testing.assert_allclose(found.predicted_amplitude[5], rates ** found.update[5] * found.amplitude[0], rtol=1e-6)
+    if units == "-1/+1":
+        assert set(np.argsort(-found.amplitude[-1])[:9]) == set(range(9))
+        assert found.amplitude[-1, :9].min() > 3 * found.amplitude[-1, 9:].max()
+        assert found.order > 0.9
+        delay = found.time[:5] / found.predicted_time[:5]  # A wave that saturates holds up all others.
+        assert delay.min() > 1
+        assert delay.max() < 1.5
+
+
+def test_linear_theory_refuses_what_it_does_not_hold_for():
+    model = ising(square(4))
+    _, history = train(1, sampler.sample(0, model, [2.0], 20), hidden=2, epochs=1, batch=10, checkpoints=2)
+    two_point = exact.two_point(model, [2.0])[0]
+    with pytest.raises(InvalidInput, match="optimiser"):
+        learning_cascade(history, two_point, TrainingSettings(optimiser="adam"))
+    with pytest.raises(InvalidInput, match="two_point"):
+        learning_cascade(history, two_point[:2], TrainingSettings())
+    assert np.isnan(learning_cascade(history, two_point).predicted_time).all()

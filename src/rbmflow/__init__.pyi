@@ -68,7 +68,13 @@ from .sampler import (
 from .sampler.on_disk import sample_to as sample_to
 from .scaling import ScalingDimension as ScalingDimension, scaling_dimension as scaling_dimension
 from .settings import OBSERVABLES as OBSERVABLES
-from .spectrum import Spectrum as Spectrum, decompose as decompose, effective_couplings as effective_couplings
+from .spectrum import (
+    Cascade as Cascade,
+    Spectrum as Spectrum,
+    decompose as decompose,
+    effective_couplings as effective_couplings,
+    learning_cascade as learning_cascade,
+)
 from .spin_models import blume_capel as blume_capel, clock as clock, ising as ising, potts as potts
 from .thermometer import (
     NeuralThermometer as NeuralThermometer,

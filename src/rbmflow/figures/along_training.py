@@ -81,6 +81,65 @@ def weights_along_training(results: xr.Dataset) -> Figure:
 
 
 @figure(
+    section="cascade",
+    padded=1,
+    needs="checkpoint_singular_value predicted_singular_value appearance appearance_predicted data_eigenvalue "
+    "growing_waves appeared_waves order_of_appearance update",
+    caption="Which waves of the data are learnt, and when. Above: the six largest singular values of W at the "
+    "checkpoints (symbols, mean over {n}), and those that linear theory makes of the untrained weights (lines): every "
+    "wave with an eigenvalue c of the covariance of the data above 1 grows as (1 + η(c − 1))ᵗ, the others decay. "
+    "Below: the update at which the amplitude of each wave goes beyond 1, where the machine itself orders in it, "
+    "against its eigenvalue: grey symbols measured, one for each wave and seed, black lines predicted. Right of the "
+    "upright line waves should grow; the numbers are those of waves with c > 1 and of waves that have appeared by the "
+    "end, and the rank correlation of eigenvalue and earliness. The theory ends where the first wave saturates. It "
+    "has no lines where a step is not in proportion to the gradient, as with Adam. Look how far the symbols keep to "
+    "the lines, and whether waves left of the upright line appear.",
+)
+def learning_cascade(results: xr.Dataset) -> Figure:
+    """Singular values along the training and the updates at which waves appear, against linear theory."""
+    names = ("singular value", "update of appearance")
+    drawn, columns = panels.machine_columns(results, names, "", 5.2, 2.4, sharex=False, sharey=False)
+    for (upper, lower), here in columns:
+        _draw_singular_values(upper, here)
+        _draw_appearance(lower, here)
+    return drawn
+
+
+def _draw_singular_values(axes: Axes, here: xr.Dataset) -> None:
+    order = ("leading", "checkpoint", "seed")
+    measured, theory = (here[f"{name}_singular_value"].transpose(*order).values for name in ("checkpoint", "predicted"))
+    update, mean = here["update"].values, measured.mean(axis=-1)
+    axes.set_yscale("log")
+    there = mean[np.isfinite(mean) & (mean > 0)]
+    if there.size:
+        axes.set_ylim(there.min() / 2, there.max() * 3)
+    for shade, values, line in zip(style.tints(style.NEUTRAL, len(mean))[::-1], mean, theory, strict=True):
+        axes.plot(update, values, ".", color=shade, markersize=5)
+        axes.plot(update, line, color=shade, linewidth=0.7)
+    axes.axhline(1.0, color=style.INK, linewidth=0.6, linestyle=(0, (1, 1.6)))
+    axes.set_xlabel("gradient updates")
+    marks.say_empty(axes, mean)
+    panels.update_axis(axes)
+
+
+def _draw_appearance(axes: Axes, here: xr.Dataset) -> None:
+    eigenvalue = here["data_eigenvalue"].values
+    measured, theory = (here[name].transpose("wave", "seed").values for name in ("appearance", "appearance_predicted"))
+    eigenvalue = eigenvalue[: len(measured)]
+    axes.plot(np.repeat(eigenvalue, measured.shape[1]), measured.ravel(), ".", color=style.NEUTRAL, markersize=4)
+    axes.plot(eigenvalue, theory.mean(axis=1), "_", color=style.INK, markersize=9, markeredgewidth=1.2)
+    axes.set_xscale("log")
+    axes.set_yscale("symlog", linthresh=1.0)
+    axes.set_ylim(0, 1.5 * max(float(here["update"].max()), 1.0))
+    axes.axvline(1.0, color=style.INK, linewidth=0.6, linestyle=(0, (1, 1.6)))
+    axes.set_xlabel("eigenvalue $c$ of the data")
+    order, appeared = float(here["order_of_appearance"].mean()), float(here["appeared_waves"].mean())
+    told = f"c > 1: {float(here['growing_waves']):g}   appeared: {appeared:g}"
+    axes.set_title(told + ("" if np.isnan(order) else f"   order {order:.2f}"), fontsize=7.5, loc="left")
+    marks.say_empty(axes, measured, theory)
+
+
+@figure(
     section="training-time",
     padded=1,
     needs="checkpoint_end_temperature checkpoint_end_error checkpoint_end_chain_error checkpoint_converged "

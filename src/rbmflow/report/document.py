@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SECTIONS = (
     *("lead", "summary", "temperatures", "manifold", "probabilities", "energy", "correlations", "training-time"),
     *("renormalization", "examples", "product", "spectrum", "vectors", "projections", "hidden", "growth"),
-    *("along-training", "training", "thermometers"),
+    *("cascade", "along-training", "training", "thermometers"),
 )
 """Ids of the sections that have a place of their own; any other is a new section at the end, under its own title."""
 

@@ -1,5 +1,6 @@
 """The weights of a machine, in units -1/+1, taken apart: W W^T, singular vectors, and what the flow makes of them."""
 
+from rbmflow.spectrum.cascade import Cascade as Cascade, learning_cascade as learning_cascade
 from rbmflow.spectrum.decomposition import Spectrum as Spectrum, decompose as decompose
 from rbmflow.spectrum.generalized_ising import (
     CLUSTERS as CLUSTERS,

@@ -10,6 +10,7 @@ from rbmflow._registry import Registry
 from rbmflow.settings import CONTROLS, MACHINES, OBSERVABLES, RECIPES, SOURCES, THERMOMETERS, start_label
 from rbmflow.steps.given_files import given_data, given_machines
 from rbmflow.steps.kinds.calibration_step import calibration
+from rbmflow.steps.kinds.cascade_step import cascade
 from rbmflow.steps.kinds.checkpoint_flow_step import checkpoint_flow
 from rbmflow.steps.kinds.control_step import control
 from rbmflow.steps.kinds.correlation_step import correlation
@@ -42,10 +43,11 @@ def graph(spec: Spec) -> tuple[Step, ...]:
 
     Draws (a type with data of its own has its own), the neural thermometer, equilibrium draws if a curve is not known
     exactly, the check of all thermometers, two-point functions, a mixture null for each type, for every machine (type,
-    size, seed) its training, the control that stands in for it if its type is one, of an RBM on the square a spectrum,
-    its likelihood if it was trained on configurations of which formulas tell everything, thermodynamics and couplings
-    if these were of one temperature, one flow a start and one reading a flow, block spins, and the stability matrix of
-    these; if asked for, the scaling dimensions of every flow and the correlators of hidden units.
+    size, seed) its training, the control that stands in for it if its type is one, of an RBM on the square a spectrum
+    and the cascade of waves that it learnt, its likelihood if it was trained on configurations of which formulas tell
+    everything, thermodynamics and couplings if these were of one temperature, one flow a start and one reading a flow,
+    block spins, and the stability matrix of these; if asked for, the scaling dimensions of every flow and the
+    correlators of hidden units.
     """
     instruments, read_by = _instruments(spec), _read_by(spec)
     check = calibration.of(spec, "thermometer check", *instruments, **read_by)
@@ -133,6 +135,8 @@ def _rbm_branch(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step
         mixture = correlation.of(spec, called, drawn, temperatures=grid, **_data_of(spec, variant.type))
         taken = spectrum.of(spec, f"spectrum {label}", one, two_points, mixture, drawn, temperatures=grid)
         branch += [two_points, mixture, taken]
+        if trained and kind.machine == "new":
+            branch.append(cascade.of(spec, f"cascade {label}", one, mixture))
         if spec.scaling.asked_for:
             drawn_at_critical = spec.scaling.differing("spin_window", "energy_window")
             branch.append(correlators.of(spec, f"correlators {label}", one, scaling=drawn_at_critical))

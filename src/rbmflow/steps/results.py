@@ -76,6 +76,7 @@ def gather(task: Task) -> xr.Dataset:
         _off_manifold(read),
         _of_all(found, "machine", hashes, ["reconstruction", "weight_norm"]),
         weights,
+        _one_of_seeds(_of_all(found, "cascade", hashes), "growing_waves"),
         _likelihood(_of_all(found, "likelihood", hashes)),
         _one_temperature(_of_all(found, "thermodynamics", hashes), "thermodynamics", "thermodynamics_error"),
         _one_temperature(_of_all(found, "couplings", hashes), "coupling"),
@@ -115,7 +116,7 @@ def _whose(step: Step) -> tuple[str, ...]:
             return step.kind, step.parents[0].hash, start_label(step.settings["start"])
         case "reading" | "scaling":
             return step.kind, *_whose(step.parents[0])[1:]
-        case "spectrum" | "likelihood" | "checkpoint_flow" | "thermodynamics" | "couplings" | "correlators":
+        case "spectrum" | "cascade" | "likelihood" | "checkpoint_flow" | "thermodynamics" | "couplings" | "correlators":
             return step.kind, step.parents[0].hash
         case "machine" | "control" | "null":
             return step.kind, step.hash
@@ -169,6 +170,11 @@ def _of_all(found: Found, kind: str, hashes: list[list[str]], names: list[str] |
     nothing = xr.full_like(next(iter(had.values())).astype(float), np.nan)
     whole = xr.concat([had.get(one, nothing) for row in hashes for one in row], "flat", join="outer")
     return _unflatten(whole, ("machine", "seed"), (len(hashes), len(hashes[0])))
+
+
+def _one_of_seeds(every: xr.Dataset | None, *names: str) -> xr.Dataset | None:
+    """The same data, of which these are of what all seeds have learnt from, and have no axis of seeds."""
+    return every and every.assign({name: every[name].isel(seed=0) for name in names})
 
 
 def _over_seeds(

@@ -8,11 +8,9 @@ import xarray as xr
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.rbm import RBM
 from rbmflow.spectrum import MEASURES, Spectrum, covariance_eigenvalues, displacement_classes
+from rbmflow.steps.kinds.cascade_step import LEADING
 from rbmflow.steps.kinds.results_step import MOST_PAIRED
 from rbmflow.steps.kinds.spectrum_step import FINAL_MEASURES
-
-LEADING = 6
-"""Modes, and hidden units, that are shown one by one."""
 
 OF_SEEDS = (
     *("singular_value", "predicted_gain", "gain", "gain_error", "growth_sampled", "growth_mean_field"),

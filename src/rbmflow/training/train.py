@@ -42,11 +42,7 @@ def optimiser_of(settings: TrainingSettings, updates: int) -> optax.GradientTran
     :math:`\eta \lambda W` an update. D. P. Kingma, J. Ba, ICLR 2015, arXiv:1412.6980 (adam); I. Loshchilov, F. Hutter,
     ICLR 2019, arXiv:1711.05101 (its decoupled weight decay).
     """
-    rate: optax.ScalarOrSchedule = settings.learning_rate
-    if settings.schedule == "linear":
-        rate = optax.linear_schedule(settings.learning_rate, 0.0, updates)
-    elif settings.schedule == "cosine":
-        rate = optax.cosine_decay_schedule(settings.learning_rate, updates)
+    rate = rate_of(settings, updates)
     if settings.optimiser == "adam":
         return optax.adamw(rate, weight_decay=settings.weight_decay, mask=_weights_only)
     # After the momentum, which would multiply the decay by 1 / (1 - momentum).
@@ -56,6 +52,15 @@ def optimiser_of(settings: TrainingSettings, updates: int) -> optax.GradientTran
         decay if settings.weight_decay else optax.identity(),
         optax.scale_by_learning_rate(rate),
     )
+
+
+def rate_of(settings: TrainingSettings, updates: int) -> optax.ScalarOrSchedule:
+    """Learning rate that the settings name, or its course over a training of so many updates."""
+    if settings.schedule == "linear":
+        return optax.linear_schedule(settings.learning_rate, 0.0, updates)
+    if settings.schedule == "cosine":
+        return optax.cosine_decay_schedule(settings.learning_rate, updates)
+    return settings.learning_rate
 
 
 def _weights_only[M](machine: M) -> M:
