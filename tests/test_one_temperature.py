@@ -1,11 +1,15 @@
 """Thermodynamics of machines of one temperature, against a machine that is the model."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 
 import rbmflow as rf
 from rbmflow._checks import InvalidInput
+from rbmflow.claims import CLAIMS, Machine
 from rbmflow.one_temperature import thermodynamics, thermodynamics_of
 from rbmflow.spectrum import clusters, couplings_of, effective_couplings
 
@@ -71,3 +75,50 @@ def test_one_chain_tells_no_error_and_is_refused():
         thermodynamics(0, machine, MODEL, rf.hot(0, MODEL, 1), T)
     with pytest.raises(InvalidInput, match=r"partition = 1\.0"):
         thermodynamics(0, machine, MODEL, rf.hot(0, MODEL, 4), T, partition=1.0)
+
+
+GRID = (1.6, 1.8, 2.0, 2.2, 2.4, 2.6, 2.8, 3.0)
+
+
+def machines_with(indicator, seeds=3, temperatures=GRID):
+    """Machines whose largest eigenvalue is a function of the temperature, its share the same, other numbers level."""
+    made = []
+    for temperature in temperatures:
+        noise = 0.001 * np.arange(seeds)[:, None] * np.ones((1, 3))
+        values = np.array([indicator(temperature), indicator(temperature), indicator(temperature)]) + noise
+        recipe = {"weights": "trained", "data": "ising", "temperatures": [temperature]}
+        recipe |= {"machine.hidden": 36, "lattice.length": 6}
+        results = xr.Dataset(
+            {
+                "weight_final": (("seed", "final_measure"), values),
+                "thermodynamics_mean": ("quantity", [-1.5]),
+                "specific_heat_peak_temperature": 2.4,
+                "update": ("checkpoint", [0, 100]),
+                "recipe": json.dumps(recipe),
+            },
+            {"final_measure": ["largest_eigenvalue", "first_share", "effective_modes"], "quantity": ["energy"]},
+        )
+        made.append(Machine(f"T-36 at {temperature:g}", results.assign_coords(seed=range(seeds))))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("machines", "verdict", "told"),
+    [
+        (machines_with(lambda t: -((t - 2.43) ** 2)), "holds", "largest at 2.43"),
+        (machines_with(lambda t: (t - 2.37) ** 2), "holds", "smallest at 2.37"),
+        (machines_with(lambda t: np.tanh((2.3 - t) / 0.1)), "holds", "steepest at 2.30"),
+        (machines_with(lambda t: 1 / t), "fails", "steepest at 1.70"),
+        (machines_with(lambda t: -((t - 2.0) ** 2)), "fails", "largest at 2.00"),
+        (machines_with(lambda t: 1 / t, seeds=1), "open", "steepest"),
+    ],
+)
+def test_marks_in_the_weights_are_judged_by_where_they_are(machines, verdict, told):
+    found = CLAIMS["weight-indicators"](machines[::-1])
+    assert found.verdict == verdict
+    assert found.judgements[0].measured.startswith(told)
+
+
+def test_marks_need_temperatures_on_both_sides():
+    assert CLAIMS["weight-indicators"](machines_with(lambda t: t)[:5]).verdict == "not tested"
+    assert CLAIMS["weight-indicators"](machines_with(lambda t: t, temperatures=GRID[4:] * 2)).verdict == "not tested"

@@ -3,10 +3,15 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rbmflow.claims.declaration import claim
 from rbmflow.claims.judgement import Judgement, Measured, Side, within
 from rbmflow.claims.machines import Machine
-from rbmflow.claims.rules import each
+from rbmflow.claims.rules import alike_but_for, each
+from rbmflow.convergence import SIGMAS
+from rbmflow.diagnostics import mean_and_error
 
 ENERGY, HEAT = 0.02, 0.1
 """Parts of the exact value within which a machine has the energy, or the order, and the specific heat."""
@@ -132,3 +137,81 @@ def pseudo_entropy(machines: Sequence[Machine]) -> list[Judgement]:
         return within(found, exact, ENTROPY), f"s {found} beside {exact:.3f}, by ln Z {sums}"
 
     return each(_whole(machines), rule)
+
+
+INDICATORS = {
+    "largest_eigenvalue": "largest eigenvalue of W Wᵀ",
+    "first_share": "share of the largest eigenvalue",
+    "effective_modes": "effective number of modes",
+}
+"""What marks a transition in the weights, by names of measures; the choice is ours."""
+
+FEWEST_TEMPERATURES = 6
+
+NEAR_MAXIMUM = 0.15
+"""How near the maximum of the specific heat a mark must be, in J/k_B."""
+
+
+@claim(
+    id="weight-indicators",
+    words="Numbers derived from the weights of machines of one temperature each mark the transition",
+    source="2210.06203; which numbers, the abstract does not say",
+    needs=("weight_final", "thermodynamics_mean"),
+    figure="weight_indicators",
+)
+def weight_indicators(machines: Sequence[Machine]) -> list[Judgement]:
+    """Largest eigenvalue of W Wᵀ, its share, and the participation ratio of all, against the temperature that machines
+    alike in all else have learnt: six temperatures or more on both sides of the maximum of the specific heat, N_h of at
+    least N. The mark of each is its extremum if that is beyond both ends by three errors, else the middle of the
+    interval of the steepest change; its error is that of a jackknife over seeds, and never below that of the spacing.
+    Supports: the mark is within 0.15 of the maximum of the specific heat. Contradicts: it is further by more than its
+    error.
+    """
+    found = []
+    for group in alike_but_for(_whole(machines), "temperatures"):
+        group.sort(key=lambda machine: machine.temperatures)
+        temperatures = np.array([machine.temperatures[0] for machine in group])
+        peak = group[0].number("specific_heat_peak_temperature")
+        if len(group) < FEWEST_TEMPERATURES or not temperatures[0] < peak < temperatures[-1]:
+            continue
+        for name, title in INDICATORS.items():
+            values = np.stack([m.results["weight_final"].sel(final_measure=name).values for m in group], axis=-1)
+            kind, mark = _mark(temperatures, values)
+            of = f"{title}, N_h = {group[0].hidden}, L = {group[0].length}"
+            told = f"{kind} at {mark}, the specific heat is largest at {peak:.3f}"
+            found.append(Judgement(of, within(mark, peak, NEAR_MAXIMUM), told))
+    return found
+
+
+def _mark(temperatures: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[str, Measured]:
+    """Where an indicator [seed, temperature] is extreme, or else where it changes most."""
+    seeds, (mean, error) = len(values), mean_and_error(values, axis=0)
+    last, spacing = len(temperatures) - 1, np.diff(temperatures)
+    kind, curves = "steepest", _left_out(values)
+    slopes = [int(np.argmax(np.abs(np.diff(row) / spacing))) for row in curves]
+    resolution = spacing[slopes[0]]
+    places = [(temperatures[at] + temperatures[at + 1]) / 2 for at in slopes]
+    for name, sign in (("largest", 1), ("smallest", -1)):
+        at = int(np.argmax(sign * mean))
+        beyond = [sign * (mean[at] - mean[end]) > SIGMAS * np.hypot(error[at], error[end]) for end in (0, last)]
+        if 0 < at < last and all(beyond):
+            kind, resolution, near = name, spacing[at - 1 : at + 1].mean(), slice(at - 1, at + 2)
+            places = [_vertex(temperatures[near], row[near]) for row in curves]
+    whole, *without = places
+    scatter = math.sqrt((seeds - 1) * np.var(without)) if without else 0.0
+    # What is uniform over an interval is off by this much.
+    of_grid = float(resolution) / math.sqrt(12)
+    known = seeds > 1 and of_grid >= scatter
+    return kind, Measured(float(whole), max(scatter, of_grid), math.inf if known else seeds - 1)
+
+
+def _left_out(values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Mean over all seeds, then without each of them; of one seed alone itself."""
+    rows = range(len(values)) if len(values) > 1 else ()
+    return [values.mean(axis=0), *(np.delete(values, row, axis=0).mean(axis=0) for row in rows)]
+
+
+def _vertex(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Of a parabola through three points, which is never beyond them."""
+    curvature, slope, _ = np.polyfit(x - x[1], y, 2)
+    return float(np.clip(x[1] - slope / (2 * curvature), x[0], x[-1])) if curvature else float(x[1])

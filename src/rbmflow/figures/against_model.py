@@ -1,6 +1,7 @@
 """Figures of machines of one temperature each: what they have in place of their model, against the temperature."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -47,6 +48,39 @@ def thermodynamics(results: xr.Dataset) -> Figure:
     return _against_exact(results, "thermodynamics", "quantity", QUANTITIES)
 
 
+INDICATORS = {
+    "largest_eigenvalue": "largest eigenvalue",
+    "first_share": "its share",
+    "effective_modes": "effective modes",
+}
+
+
+@figure(
+    section=SECTION,
+    padded=1,
+    by="run",
+    needs="weight_final_mean weight_final_error training_temperature specific_heat_peak_temperature "
+    "thermodynamics_mean",
+    caption="Numbers that could mark the transition in the weights, against the one temperature that each machine has "
+    "learnt: the largest eigenvalue of W Wᵀ, its share in their sum, and their participation ratio. {seed_bars} "
+    "Dashed: the maximum of the specific heat of this lattice. Look for an extremum, or the steepest change, at the "
+    "line.",
+    of=lambda results: results.isel(machine=np.isfinite(results["training_temperature"].values)),
+)
+def weight_indicators(results: xr.Dataset) -> Figure:
+    """Numbers derived from the weights of machines of one temperature each, against that temperature."""
+    xlabel = "training temperature $(J/k_B)$"
+    drawn, [row] = panels.panel_grid(list(INDICATORS.values()), ["of $W W^T$"], xlabel, 2.8, sharey=False)
+    for axes, name in zip(row, INDICATORS, strict=True):
+        here = results.sel(final_measure=name)
+        for x, mean, error, look in _by_size(here, "weight_final_mean", "weight_final_error"):
+            axes.errorbar(x, mean, error, **look)
+        axes.axvline(float(results["specific_heat_peak_temperature"]), **marks.PEAK)
+        marks.say_empty(axes, here["weight_final_mean"].values)
+    panels.label_legend(drawn, row[0], 4)
+    return drawn
+
+
 @figure(
     section=SECTION,
     padded=1,
@@ -67,19 +101,16 @@ def _against_exact(results: xr.Dataset, name: str, axis: str, titles: Mapping[st
     rows = -(-len(titles) // across)
     xlabel = "training temperature $(J/k_B)$"
     drawn, grid = panels.panel_grid([""] * across, [""] * rows, xlabel, 0.6 + 2.1 * rows, sharey=False)
-    several = results.isel(machine=np.argsort(results["training_temperature"].values, kind="stable"))
-    told = (several[one].values for one in ("machine_type", "hidden_units"))
-    names, cells = [f"{kind}-{size}" for kind, size in zip(*told, strict=True)], grid.ravel()
+    cells, ordered = (
+        grid.ravel(),
+        results.isel(machine=np.argsort(results["training_temperature"].values, kind="stable")),
+    )
     for axes, (entry, title) in zip(cells, titles.items(), strict=False):
-        here = several.sel({axis: entry})
+        here = ordered.sel({axis: entry})
         x, exact = here["training_temperature"].values, here[f"{name}_exact"].values
         axes.plot(x, exact, ".-", color=style.INK, linewidth=1.0, label="exact")
-        for number, group in enumerate(dict.fromkeys(names)):
-            own = np.array([one == group for one in names])
-            colour, _ = MACHINE_LINES[1 + number % (len(MACHINE_LINES) - 1)]
-            mean, error = (here[one].values[own] for one in (f"{name}_mean", f"{name}_mean_error"))
-            marked = {"color": colour, "marker": style.MARKERS[number % len(style.MARKERS)], "markersize": 3}
-            axes.errorbar(x[own], mean, np.nan_to_num(error), linewidth=0.6, label=marks.plain(group), **marked)
+        for at, mean, error, look in _by_size(here, f"{name}_mean", f"{name}_mean_error"):
+            axes.errorbar(at, mean, error, **look)
         axes.set_ylabel(title)
         if np.nanmax(np.abs([*exact, *here[f"{name}_mean"].values])) < NOTHING:
             axes.set_ylim(-0.1, 0.1)
@@ -88,5 +119,22 @@ def _against_exact(results: xr.Dataset, name: str, axis: str, titles: Mapping[st
         cells[place - across].tick_params(labelbottom=True)
         cells[place - across].set_xlabel(xlabel)
         cells[place].remove()
-    panels.label_legend(drawn, cells[0], 1 + len(set(names)))
+    panels.label_legend(drawn, cells[0], len(cells[0].get_legend_handles_labels()[1]))
     return drawn
+
+
+def _by_size(
+    here: xr.Dataset, value: str, error: str
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]]:
+    """Temperatures, values, errors and look of every type and number of hidden units, along the temperature."""
+    ordered = here.isel(machine=np.argsort(here["training_temperature"].values, kind="stable"))
+    told = (ordered[one].values for one in ("machine_type", "hidden_units"))
+    names, found = [f"{kind}-{size}" for kind, size in zip(*told, strict=True)], []
+    for number, group in enumerate(dict.fromkeys(names)):
+        own = np.array([one == group for one in names])
+        colour, _ = MACHINE_LINES[1 + number % (len(MACHINE_LINES) - 1)]
+        look = {"color": colour, "marker": style.MARKERS[number % len(style.MARKERS)], "markersize": 3}
+        look |= {"linewidth": 0.6, "label": marks.plain(group)}
+        x, mean, scatter = (ordered[one].values[own] for one in ("training_temperature", value, error))
+        found.append((x, mean, np.nan_to_num(scatter), look))
+    return found
