@@ -238,6 +238,16 @@ def _of_one_temperature(machines, seeds):
     return found
 
 
+def _from_exact(machines):
+    """Changes of exact configurations of three temperatures in one and in ten iterations."""
+    found = {}
+    for name, size in (("energy", 0.2), ("abs_magnetization", -0.1), ("off_curve", 0.05)):
+        change = size * np.outer([1.0, 0.0, -1.0], [0.3, 1.0]) * np.ones((machines, 1, 1))
+        found[f"drift_{name}_mean"] = _labelled("machine drift_temperature horizon", change)
+        found[f"drift_{name}_error"] = _labelled("machine drift_temperature horizon", 0 * change + 0.01)
+    return found
+
+
 def results(
     machines: Sequence[str] = ("V-64", "V-16", "H-64", "L-64"),
     seeds: int = 3,
@@ -354,6 +364,7 @@ def results(
     variables |= in_depth
     variables |= _beyond_temperatures(machines, starts, iterations, length, converged=spread < 0.3, end=end)
     variables |= _of_one_temperature(len(machines), seeds)
+    variables |= _from_exact(len(machines))
     variables |= {
         "usable_from": _labelled("thermometer", np.full(len(thermometers), finite[0])),
         "usable_to": _labelled("thermometer", np.full(len(thermometers), finite[-1])),
@@ -392,6 +403,8 @@ def results(
             "cluster": list(against_model.CLUSTERS),
             "side": [4 * length, 2 * length, length],
             "blocked_temperature": [1.8, T_C, 3.0],
+            "drift_temperature": [1.5, T_C, 4.0],
+            "horizon": [1, 10],
         },
         attrs={
             "title": "A quick look at RBM flows",

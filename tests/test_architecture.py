@@ -63,6 +63,7 @@ SCIENCE = (
     "one_temperature",
     "thermometer",
     "spectrum",
+    "drift",
     "convergence",
     "claims",
     "diagnostics",

@@ -66,6 +66,7 @@ def machine(
     away=UNKNOWN,
     law=UNKNOWN,
     measures=None,
+    balance=None,
     two_sample=(),
     checkpoints=(),
     blocks=None,
@@ -127,6 +128,10 @@ def machine(
     coordinates = {"start": starts, "iteration": range(flow + 1), "thermometer": ["energy"], "bin": CLASSES}
     coordinates |= {"classifier": ["neural"], "final_measure": list(measures or {})}
     coordinates |= {"drift_temperature": [critical - 0.2, critical, critical + 0.2], "horizon": [10]}
+    if balance is not None:
+        values |= {"balance_mean": ("gibbs_steps", list(balance)), "balance_error": ("gibbs_steps", [0.001, 0.001])}
+        values |= {f"balance_energy_{part}": ("gibbs_steps", [0.0, -0.2]) for part in ("mean", "error")}
+        coordinates |= {"gibbs_steps": [1, 100]}
     if profile is not None:
         values |= {
             "product_profile_mean": ("displacement", np.array(profile)),
@@ -612,3 +617,26 @@ def test_the_rules_travel_with_the_package(capsys):
     assert told("nothing") == (2, "")
     assert main(["claims", "v-to-tc"]) == 2
     assert capsys.readouterr().err.endswith("; did you mean V-to-Tc?\n")
+
+
+def test_one_temperature_is_where_a_machine_that_has_learnt_it_ends():
+    own = {"temperatures": [2.345], "excess": (0.02, 0.001)}
+    assert verdict("one-temperature-ends-there", machine(law=(2.36, 0.01), **own)).verdict == "holds"
+    assert verdict("one-temperature-ends-there", machine(law=(2.45, 0.002), **own)).verdict == "fails"
+    assert verdict("one-temperature-ends-there", machine(law=(2.38, 0.01), **own)).verdict == "open"
+    for one in (
+        machine(law=(2.36, 0.01), excess=(0.02, 0.001)),
+        machine(law=(2.36, 0.01), **own | {"excess": (0.1, 0.01)}),
+    ):
+        assert verdict("one-temperature-ends-there", one).verdict == "not tested"
+
+
+def test_cd_k_is_balanced_over_its_own_steps():
+    def told(*balance, **changed):
+        return verdict("k-step-balance", machine(balance=balance, estimator="CD", **changed)).verdict
+
+    assert told(0.02, 0.3) == "holds"
+    assert told(0.2, 0.3) == "fails"
+    assert told(0.1, 0.3) == "open"
+    assert told(0.02, 0.3, **{"training.weight_decay": 0.001}) == "not tested"
+    assert verdict("k-step-balance", machine(balance=(0.02, 0.3), estimator="PCD")).verdict == "not tested"

@@ -35,7 +35,7 @@ SPEC = parse(
             "warm": {"split": "temperature", "temperatures": [2.0]},
         },
         "training": {"epochs": 2, "batch": 20},
-        "flow": {"chains": 20, "iterations": 8, "starts": ["cold", 2.0], "along_training": True},
+        "flow": {"chains": 20, "iterations": 8, "starts": ["cold", 2.0], "along_training": True, "from_exact": True},
         "thermometer": {"draws": 100, "batch": 50},
         "renormalization": {"length": 8},
         "stability": {"length": 16, "steps": 2},

@@ -34,12 +34,13 @@ SMALL = Spec(
         "V": TypeSettings(),
         "untrained": TypeSettings(weights="initial"),
         "gaussian": TypeSettings(weights="gaussian"),
+        "rotated": TypeSettings(weights="rotated"),
         "mean-field": TypeSettings(data="mean-field"),
         "ends": TypeSettings(temperatures=(0.0, math.inf)),
         "hole": TypeSettings(temperatures=(0.0, 6.0)),
     },
     training=TrainingSettings(epochs=3, batch=20),
-    flow=FlowSettings(starts=("cold", "hot"), chains=60, iterations=8, keep=(0, 2, 7, 8)),
+    flow=FlowSettings(starts=("cold", "hot"), chains=60, iterations=8, keep=(0, 2, 7, 8), from_exact=True),
     thermometer=ThermometerSettings(hidden=8, draws=100, epochs=2, batch=50),
     renormalization=RenormalizationSettings(length=8, temperatures=(2.0, 3.0), draws=40),
 )
@@ -60,6 +61,27 @@ def test_types_of_one_training_share_their_machines():
     assert [step.name for step in steps] == [f"machine {name}-8 seed 0" for name in ("V", "mean-field", "ends", "hole")]
     own = [step.name for step in graph(SMALL) if step.kind == "draws"]
     assert sorted(own) == ["draws", "draws ends", "draws mean-field", "unseen draws", "unseen draws ends"]
+
+
+def test_rotated_weights_have_the_products_of_the_trained_ones(made):
+    trained, rotated = (
+        made[name]["weights"].values for name in ("machine V-8 seed 0", "rotated weights rotated-8 seed 0")
+    )
+    np.testing.assert_allclose(rotated @ rotated.T, trained @ trained.T, atol=1e-5)
+    assert np.abs(rotated - trained).max() > 0.01
+
+
+def test_results_hold_what_becomes_of_exact_configurations(made):
+    results, small = made["results"], made["drift V-8 seed 0"]
+    own = results.sel(machine="V-8")
+    temperatures = [0.0, 2.0, rf.exact.critical_temperature(), 2.5, 6.0]
+    np.testing.assert_allclose(results["drift_temperature"], [*temperatures, np.inf])
+    np.testing.assert_array_equal(own["drift_off_curve_mean"][:-1], small["drift_off_curve"])
+    np.testing.assert_array_equal(own["balance_mean"], small["balance"])
+    # A machine that has hardly learnt heats what is cold.
+    assert float(own["drift_energy_mean"].sel(horizon=1)[0]) > 0 > float(small["drift_abs_magnetization"][0, 0])
+    assert np.isnan(results.sel(machine="gaussian-8")["balance_mean"]).all()
+    assert own["drift_energy_vanishes"].dims == ("horizon",)
 
 
 def test_random_weights_have_the_norm_of_the_trained_ones(made):

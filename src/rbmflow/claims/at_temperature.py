@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmflow.claims.candidates import PERFECT, about_laws
 from rbmflow.claims.declaration import claim
 from rbmflow.claims.judgement import Judgement, Measured, Side, within
 from rbmflow.claims.machines import Machine
@@ -21,6 +22,10 @@ COUPLING = 0.1
 
 ENTROPY = 0.02
 """Window of the entropy per site, in k_B; ln 2 is all that there is."""
+
+AT_OWN = 0.03
+"""Window of T* about the one temperature that was learnt, in J/k_B: less than half of what T_c and the C maximum of
+L = 10 are apart."""
 
 AROUND = 0.1
 """Part of T_c that a temperature may be away from it where machines of few hidden units are judged."""
@@ -215,3 +220,21 @@ def _vertex(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """Of a parabola through three points, which is never beyond them."""
     curvature, slope, _ = np.polyfit(x - x[1], y, 2)
     return float(np.clip(x[1] - slope / (2 * curvature), x[0], x[-1])) if curvature else float(x[1])
+
+
+@about_laws(
+    id="one-temperature-ends-there",
+    words="A machine that has learnt one temperature ends there, be it T_c, the maximum of C or another",
+)
+def one_temperature_ends_there(machines: Sequence[Machine]) -> list[Judgement]:
+    """T* of the stationary law of machines of one temperature with at most 0.05 excess nats. Supports: within 0.03 of
+    that temperature. Contradicts: outside by more than its error.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        star, own = machine.measured("stationary_temperature_mean"), machine.temperatures[0]
+        excess = machine.measured("excess_mean")
+        return within(star, own, AT_OWN), f"T* of p(v) = {star} beside {own:.4g}, excess {excess}"
+
+    single = [m for m in machines if m.is_ising and len(m.temperatures) == 1 and 0 < m.temperatures[0] < math.inf]
+    return each([m for m in single if m.number("excess_mean") <= PERFECT], rule)

@@ -233,6 +233,44 @@ def small_k_is_off_equilibrium(machines: Sequence[Machine]) -> list[Judgement]:
     return found
 
 
+BALANCED, UNBALANCED = 0.2, 0.5
+"""Parts of the change over 100 Gibbs steps, below which k steps are balanced and above which they are not."""
+
+
+@claim(
+    id="k-step-balance",
+    words="CD-k stops where k Gibbs steps leave the correlators of visible and hidden units over the training mixture "
+    "as they are, which more steps do not",
+    source="theory",
+    needs=("balance_mean", "balance_error", "balance_energy_mean"),
+    figure="drift_fields",
+)
+def k_step_balance(machines: Sequence[Machine]) -> list[Judgement]:
+    """Norm of the change of <v h> over k steps of machines trained by CD-k without weight decay, k = 1, 3, 10, against
+    that over 100; beside them the changes of E. Supports: less than a fifth of it by more than the error. Contradicts:
+    more than half of it by more than the error.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        steps = machine.recipe["training.steps"]
+        near, far = (machine.measured("balance_mean", gibbs_steps=k) for k in (steps, 100))
+        energies = [machine.measured("balance_energy_mean", gibbs_steps=k) for k in (steps, 100)]
+        told = f"{near} over {steps} steps, {far} over 100; E changes by {energies[0]} and {energies[1]}"
+
+        def apart(part: float) -> Measured:
+            return near.minus(Measured(part * far.value, part * far.error, far.freedom))
+
+        below, above = apart(BALANCED), apart(UNBALANCED)
+        balanced, not_so = below.differs and below.value < 0, above.differs and above.value > 0
+        return "supports" if balanced else "contradicts" if not_so else "open", told
+
+    of_cd = [
+        m for m in machines if m.recipe.get("training.estimator") == "CD" and m.recipe["training.steps"] in (1, 3, 10)
+    ]
+    chosen = [m for m in of_cd if m.is_ising and not m.recipe["training.weight_decay"]]
+    return each([m for m in chosen if math.isfinite(m.number("balance_mean", gibbs_steps=1))], rule)
+
+
 def _at_critical(machine: Machine) -> tuple[Side, str]:
     """Whether T* is at T_c, in the window of the paper's thermometer as a part of T_c."""
     return end_at("critical_temperature", WINDOW / CRITICAL * machine.critical)(machine)

@@ -87,8 +87,8 @@ class TypeSettings(Settings):
     machine_axes: str = ""
     """"visible, hidden" or "hidden, visible", where neither biases nor format tell of machine = "file"."""
     weights: str = "trained"
-    """"initial" is the machine before training, "gaussian" has random weights of the trained one's norm; or a control
-    of an extension."""
+    """"initial" is the machine before training, "gaussian" has random weights of the trained one's norm, "rotated"
+    another basis of its hidden side; or a control of an extension."""
     also_hidden: tuple[int, ...] = checked((), Problems.wholes, 1, MOST_HIDDEN)
     """Further numbers of hidden units; one more machine of this type for each."""
     split: SplitName = checked("none", Problems.one_of, get_args(SplitName.__value__))

@@ -39,6 +39,8 @@ class FlowSettings(Settings):
     at every one."""
     along_training: bool = checked(False, Problems.true_or_false)
     """Whether the machines of all checkpoints are iterated too, so that the ends are known against training time."""
+    from_exact: bool = checked(False, Problems.true_or_false)
+    """Whether exact configurations of every temperature are iterated too: drift fields, and the balance of CD-k."""
 
     def compare(self, problems: Problems) -> None:
         """Note what does not fit."""

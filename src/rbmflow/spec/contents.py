@@ -162,6 +162,7 @@ class Spec:
         alone = "this is done for the Ising model with J = 1 and no field on the square lattice alone"
         problems.unless(self.renormalization.length == 0, "renormalization.length", self.renormalization.length, alone)
         problems.unless(not self.flow.along_training, "flow.along_training", True, alone)
+        problems.unless(not self.flow.from_exact, "flow.from_exact", True, alone)
         for name, kind in self.types.items():
             problems.unless(kind.data != "mean-field", f"types.{name}.data", kind.data, alone)
 
@@ -207,9 +208,11 @@ class Spec:
             for name, kind in self.types.items():
                 told = "only of an RBM weights can stand in for trained ones, so it must be 'trained'"
                 problems.unless(kind.weights == "trained", f"types.{name}.weights", kind.weights, told)
-            along, halves = self.flow.along_training, self.flow.halves
             told = "only the checkpoints of an RBM are iterated, so it must be false"
-            problems.unless(not along, "flow.along_training", along, told)
+            problems.unless(not self.flow.along_training, "flow.along_training", True, told)
+            told = "only of an RBM it is measured what becomes of exact configurations, so it must be false"
+            problems.unless(not self.flow.from_exact, "flow.from_exact", True, told)
+            halves = self.flow.halves
             told = "only an RBM has halves, so it must be 'sampled'; machine.output may be of use"
             problems.unless(halves == "sampled", "flow.halves", halves, told)
             return

@@ -17,6 +17,7 @@ from rbmflow.steps.kinds.correlation_step import correlation
 from rbmflow.steps.kinds.correlators_step import correlators
 from rbmflow.steps.kinds.couplings_step import couplings
 from rbmflow.steps.kinds.draws_step import UNSEEN, draws
+from rbmflow.steps.kinds.drift_step import drift
 from rbmflow.steps.kinds.equilibrium_step import equilibrium
 from rbmflow.steps.kinds.flow_step import flow
 from rbmflow.steps.kinds.given_step import given
@@ -46,8 +47,8 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     size, seed) its training, the control that stands in for it if its type is one, of an RBM on the square a spectrum
     and the cascade of waves that it learnt, its likelihood if it was trained on configurations of which formulas tell
     everything, thermodynamics and couplings if these were of one temperature, one flow a start and one reading a flow,
-    block spins, and the stability matrix of these; if asked for, the scaling dimensions of every flow and the
-    correlators of hidden units.
+    block spins, and the stability matrix of these; if asked for, the scaling dimensions of every flow, the correlators
+    of hidden units, and what becomes of exact configurations.
     """
     instruments, read_by = _instruments(spec), _read_by(spec)
     check = calibration.of(spec, "thermometer check", *instruments, **read_by)
@@ -113,7 +114,7 @@ def _machine_branch(
     kept = spec.flow.kept(spec.lattice.sites)
     named = replace(spec.flow, keep=() if len(kept) > spec.flow.iterations else kept)
     for start in spec.flow.starts:
-        of_start, asked = f"{label} {start_label(start)}", named.differing("along_training", "starts")
+        of_start, asked = f"{label} {start_label(start)}", named.differing("along_training", "from_exact", "starts")
         branch.append(flowed := flow.of(spec, f"flow {of_start}", one, start=start, flow=asked))
         branch.append(reading.of(spec, f"reading {of_start}", flowed, *instruments, **_read_by(spec)))
         if spec.scaling.asked_for:
@@ -143,13 +144,13 @@ def _rbm_branch(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step
     if trained and kind.data == "ising":
         branch += _against_model(spec, variant, label, one)
     if trained and spec.flow.along_training and kind.machine == "new":
-        asked = spec.flow.differing("along_training", "halves", "keep")
+        asked = spec.flow.differing("along_training", "from_exact", "halves", "keep")
         branch.append(checkpoint_flow.of(spec, f"flows of checkpoints {label}", one, flow=asked))
     return branch
 
 
 def _against_model(spec: Spec, variant: Variant, label: str, one: Step) -> list[Step]:
-    """Likelihood of a machine, and of one of a single temperature what it has in place of its model there."""
+    """Likelihood and drift of a machine, and of one of a single temperature what it has in place of its model there."""
     unseen, grid, branch = _unseen_draws(spec, variant.type), variant.temperatures, []
     if spec.square_ising:
         branch = [unseen, likelihood.of(spec, f"likelihood {label}", one, unseen, mixture=grid)]
@@ -157,6 +158,8 @@ def _against_model(spec: Spec, variant: Variant, label: str, one: Step) -> list[
         at: dict[str, Any] = {"temperature": grid[0]}
         branch += [unseen, thermodynamics.of(spec, f"thermodynamics {label}", one, unseen, *branch[1:], **at)]
         branch += [couplings.of(spec, f"couplings {label}", one, **at)] if spec.model.kind == "ising" else []
+    if spec.flow.from_exact:
+        branch += [unseen, drift.of(spec, f"drift {label}", one, unseen, mixture=grid)]
     return branch
 
 

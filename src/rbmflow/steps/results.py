@@ -14,6 +14,7 @@ from rbmflow._variables import RESULTS, described, labelled
 from rbmflow.convergence import DOUBTS, FlowEnds, end_of_flows, mean_temperature
 from rbmflow.critical import critical_temperature
 from rbmflow.diagnostics import mean_and_error, mean_and_joined_error, root_mean_square
+from rbmflow.drift import vanishing
 from rbmflow.equilibrium import MeasuredDraws, known, reweighted
 from rbmflow.lattice import Lattice
 from rbmflow.settings import MachineSettings, SamplingSettings, TrainingSettings, start_label
@@ -28,6 +29,11 @@ OF_DRAWS = ("excess", "checkpoint_excess", "stationary_temperature", "checkpoint
 """What is measured of every seed on the same configurations."""
 
 OF_READING = ("temperature_read", "temperature_read_error", "temperature_read_curve_error")
+
+OF_MACHINE = {
+    *("spectrum", "cascade", "likelihood", "drift", "checkpoint_flow", "thermodynamics", "couplings", "correlators"),
+}
+"""Kinds of steps that measure a machine, their first parent."""
 
 type Found = dict[tuple[str, ...], xr.Dataset]
 
@@ -77,7 +83,8 @@ def gather(task: Task) -> xr.Dataset:
         _of_all(found, "machine", hashes, ["reconstruction", "weight_norm"]),
         weights,
         _one_of_seeds(_of_all(found, "cascade", hashes), "growing_waves"),
-        _likelihood(_of_all(found, "likelihood", hashes)),
+        likelihood := _likelihood(_of_all(found, "likelihood", hashes)),
+        _from_exact(_of_all(found, "drift", hashes), likelihood),
         _one_temperature(_of_all(found, "thermodynamics", hashes), "thermodynamics", "thermodynamics_error"),
         _one_temperature(_of_all(found, "couplings", hashes), "coupling"),
         _along_training(_of_all(found, "checkpoint_flow", hashes), starts),
@@ -116,7 +123,7 @@ def _whose(step: Step) -> tuple[str, ...]:
             return step.kind, step.parents[0].hash, start_label(step.settings["start"])
         case "reading" | "scaling":
             return step.kind, *_whose(step.parents[0])[1:]
-        case "spectrum" | "cascade" | "likelihood" | "checkpoint_flow" | "thermodynamics" | "couplings" | "correlators":
+        case kind if kind in OF_MACHINE:
             return step.kind, step.parents[0].hash
         case "machine" | "control" | "null":
             return step.kind, step.hash
@@ -268,6 +275,31 @@ def _likelihood(every: xr.Dataset | None) -> xr.Dataset:
     # The updates of all checkpoints stand with the weights.
     left = every.drop_vars(["checkpoint_update", "ising_divergence", "drift_energy", "drift_energy_error"])
     return left.assign(labelled(averages))
+
+
+def _from_exact(every: xr.Dataset | None, likelihood: xr.Dataset) -> xr.Dataset:
+    """What becomes of exact configurations of every temperature, and of the training mixture, besides their energy."""
+    if every is None:
+        return xr.Dataset()
+    told: dict[str, Any] = {}
+    for name in ("drift_abs_magnetization", "drift_off_curve", "balance", "balance_energy"):
+        told |= _over_seeds(every, name, mean_and_joined_error, name, f"{name}_error")
+    changes = {f"drift_energy_{part}": likelihood[f"drift_energy_{part}"].values for part in ("mean", "error")} | told
+    for name, sign in (("drift_energy", 1), ("drift_abs_magnetization", -1)):
+        change, error = sign * changes[f"{name}_mean"], changes[f"{name}_error"]
+        told |= _where_vanishing(name, every["drift_temperature"].values, change, error)
+    return labelled(told, every.coords)
+
+
+def _where_vanishing(name: str, temperature: np.ndarray, change: np.ndarray, error: np.ndarray) -> dict[str, Any]:
+    """Where a change [machine, temperature, horizon] goes from positive to negative."""
+    horizons = range(change.shape[2])
+    found = [
+        [vanishing(temperature, one[:, at], of_one[:, at]) for at in horizons]
+        for one, of_one in zip(change, error, strict=True)
+    ]
+    rows = np.reshape(found, (len(change), -1, 2))
+    return {f"{name}_vanishes": rows[..., 0], f"{name}_vanishes_error": rows[..., 1]}
 
 
 def _one_temperature(every: xr.Dataset | None, *sources: str) -> xr.Dataset:

@@ -131,24 +131,13 @@ def _drift(key: Any, machine: Any, model: Any, draws: Any) -> dict[str, Any]:
     """Mean change of E per site of exact configurations in a few iterations, at every temperature drawn and at T_c."""
     import numpy as np
 
-    from rbmflow import exact, sampler
-    from rbmflow.diagnostics import mean_and_error
-    from rbmflow.flow import iterate
+    from rbmflow.drift import beside_critical, drift_field
     from rbmflow.random import split
 
     for_draws, for_flow = split(key)
-    critical = exact.critical_temperature()
-    known = draws.spins[:, :FEW]
-    at_critical = sampler.thermal(for_draws, model, critical, known.shape[1])
-    temperatures = np.append(draws.temperatures, critical)
-    order = np.argsort(temperatures)
-    spins = np.concatenate([known, at_critical[None]])[order]
-    changes = np.full((2, len(order), len(HORIZONS)), np.nan)
+    temperatures, spins = beside_critical(for_draws, model, draws, FEW)
+    changes = np.full((2, len(temperatures), len(HORIZONS)), np.nan)
     if machine.finite:
-        rows = spins.reshape(-1, *spins.shape[2:])
-        flowed = iterate(for_flow, machine, rows, HORIZONS[-1], keep=HORIZONS).configurations
-        before = np.asarray(model.energy(spins), np.float64)
-        after = np.asarray(model.energy(flowed), np.float64).reshape(-1, *before.shape)
-        changes = np.moveaxis(np.array(mean_and_error(after - before, axis=2)), 1, 2)
-    axes = {"drift_temperature": temperatures[order], "horizon": np.array(HORIZONS)}
+        changes = drift_field(for_flow, machine, model, spins, HORIZONS)
+    axes = {"drift_temperature": temperatures, "horizon": np.array(HORIZONS)}
     return axes | {"drift_energy": changes[0], "drift_energy_error": changes[1]}
