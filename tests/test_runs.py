@@ -19,6 +19,7 @@ from rbmflow import _scan, figures, report
 from rbmflow._checks import InvalidInput
 from rbmflow._files import to_json
 from rbmflow.execute import manifest
+from rbmflow.likelihood import LogPartition
 from rbmflow.runs import side_by_side
 from rbmflow.settings import MachineSettings
 from rbmflow.steps.restoring import at_rest, untrained
@@ -210,3 +211,29 @@ def test_tables_for_latex_compile():
         rows = [line for line in text.splitlines() if line.endswith(r"\\")]
         assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(columns[1]) - 1}
     assert r"$\alpha$" in report.latex(results)["ends.tex"]
+
+
+def test_calls_without_a_loop_of_their_own_tell_how_far_they_are_too(monkeypatch, records):
+    """The sums, ratios and fits that take long on larger machines."""
+    told = {}
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setattr(_scan, "_Line", lambda what, stream: told.setdefault(what, []).append)
+    machine, draws = records["machine"], records["draws"]
+    wide = rf.RBM.random(0, 36, MachineSettings(hidden=24))
+    ladder = jax.tree.map(lambda leaf: np.stack([0 * leaf, leaf]), machine)
+    model = rf.ising(rf.square(8))
+    runs = [rf.sample(seed, model, 2.3, 60).spins[0] for seed in range(2)]
+    spin = [rf.operators(model.lattice)[5 + 2]]
+    calls = {
+        "annealing": lambda: rf.log_partition(0, wide, chains=4, steps=10),
+        "sum over states": lambda: rf.log_partition(0, machine),
+        "log-probabilities": lambda: rf.excess_nats(machine, MODEL, draws, LogPartition(0.0)),
+        "tempering": lambda: rf.trajectory_log_partition(0, ladder, chains=4, sweeps=4, burn_in=4),
+        "couplings": lambda: rf.effective_couplings(machine, [[0, 1]]),
+        "stability": lambda: rf.stability(0, model, runs, chosen=spin),
+        "two-point functions": lambda: rf.scaling_dimension(model, runs[0], (1, 3)),
+    }
+    for name, call in calls.items():
+        call()
+        assert told[name] == sorted(told[name])
+        assert told[name][-1] == 1.0

@@ -10,6 +10,7 @@ from scipy.special import chdtrc
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Configurations
+from rbmflow._scan import watched
 from rbmflow.correlations import wave_products
 from rbmflow.lattice import Lattice
 from rbmflow.model import Model, model_of
@@ -60,12 +61,17 @@ def axis_correlations(model: Model, spins: Configurations, of: str = "spin") -> 
     some = max(1, SPINS_AT_ONCE // lattice.sites)
     parts = [own[at : at + some] for at in range(0, len(own), some)]
     if of == "spin":
-        return np.concatenate([_of_waves(lattice, np.asarray(_spin_power(model, part), np.float64)) for part in parts])
-    energies = [bond_energies(model, part) for part in parts]
-    mean = sum(part.sum() for part in energies) / sum(part.size for part in energies)
-    cells = tuple(range(1, 1 + len(lattice.cells)))
-    powers = (np.abs(np.fft.fftn(part - mean, axes=cells)) ** 2 / math.prod(lattice.cells) for part in energies)
-    return np.concatenate([_of_waves(lattice, power) for power in powers])
+        powers = (np.asarray(_spin_power(model, part), np.float64) for part in parts)
+    else:
+        energies = [bond_energies(model, part) for part in parts]
+        mean = sum(part.sum() for part in energies) / sum(part.size for part in energies)
+        cells = tuple(range(1, 1 + len(lattice.cells)))
+        powers = (np.abs(np.fft.fftn(part - mean, axes=cells)) ** 2 / math.prod(lattice.cells) for part in energies)
+    found, told = [], watched(None, "two-point functions")
+    for power in powers:
+        found.append(_of_waves(lattice, power))
+        told(len(found) / len(parts))
+    return np.concatenate(found)
 
 
 def _spin_power(model: Model, own: Int8[Array | np.ndarray, "n *lattice"]) -> Float[Array, "n *cells"]:

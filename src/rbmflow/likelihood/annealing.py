@@ -1,5 +1,7 @@
 """Annealed importance sampling of the partition function, in both directions."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,35 +11,55 @@ from jaxtyping import Array, Float, Int, Int8
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey
 from rbmflow._own_settings import own_settings
+from rbmflow._scan import chunks, watched
 from rbmflow._types import Key
 from rbmflow.gibbs import GibbsNoise, sample_hidden, sample_visible
 from rbmflow.likelihood.partition import LogPartition, bennett, effective_share, free_energy, log_mean
 from rbmflow.random import key_for, split
 from rbmflow.rbm import RBM, machine_of
 
+LEVELS_AT_ONCE = 50
+"""Levels between two signs of progress."""
+
 FEWEST_FAMILIES = 20
 """Effective number of forward chains below which chains resampled from them cannot tell how far they err."""
 
 
-@eqx.filter_jit
-def _anneal(
-    machine: RBM, noise: GibbsNoise, visible: Float[Array, "chain visible"], powers: Float[Array, " level"]
-) -> tuple[Float[Array, "chain visible"], Float[Array, " chain"]]:
-    """Move chains from the first to the last power of the machine; also the log weights they collect."""
+class _Level(eqx.Module):
+    """From one power of the machine to the next: chains are moved, and collect their log weights."""
 
-    def tempered(power: Array) -> RBM:
-        return jax.tree.map(lambda leaf: power * leaf, machine)
+    machine: RBM
+    powers: Float[Array, " level"]
 
-    def level(carry: tuple, pair: tuple[Array, Array]) -> tuple[tuple, Array]:
-        noise, visible = carry
-        here, there = (tempered(power) for power in pair)
+    def __call__(self, state: tuple[GibbsNoise, Array, Array]) -> tuple[tuple[GibbsNoise, Array, Array], Array]:
+        noise, visible, at = state
+        here, there = (jax.tree.map(lambda leaf, at=at: self.powers[at] * leaf, self.machine) for at in (at, at + 1))
         gained = here.free_energy(visible) - there.free_energy(visible)
         noise, hidden = sample_hidden(there, noise, there.hidden_fields(visible))
         noise, visible = sample_visible(there, noise, hidden)
-        return (noise, visible), gained
+        return (noise, visible, at + 1), gained
 
-    (_, visible), gained = jax.lax.scan(level, (noise, visible), (powers[:-1], powers[1:]))
-    return visible, jnp.sum(gained, axis=0)
+
+@jax.jit
+def _summed(gained: Float[Array, "level chain"]) -> Float[Array, " chain"]:
+    return jnp.sum(gained, axis=0)
+
+
+def _anneal(
+    machine: RBM,
+    noise: GibbsNoise,
+    visible: Float[Array, "chain visible"],
+    powers: Float[np.ndarray, " level"],
+    told: Callable[[float], None],
+) -> tuple[Float[Array, "chain visible"], Float[Array, " chain"]]:
+    """Move chains from the first to the last power of the machine; also the log weights they collect."""
+    level, total, parts = _Level(machine, jax.device_put(powers)), len(powers) - 1, []
+    state = noise, visible, jax.device_put(np.int32(0))
+    for done, now, gained in chunks(level, state, total, min(LEVELS_AT_ONCE, total)):
+        state = now
+        parts.append(np.asarray(gained))
+        told(done / total)
+    return state[1], _summed(jax.device_put(np.concatenate(parts)))
 
 
 @eqx.filter_jit
@@ -109,11 +131,14 @@ def annealed_log_partition(
     uniform = written.units.uniform(keys[0], (chains, written.sites))
     # As jnp.linspace(0, 1, levels + 1), which would be compiled for every number of levels.
     powers = np.append(np.arange(levels, dtype=np.float32) * (np.float32(1) / np.float32(levels)), np.float32(1))
-    end, forward = _anneal(written, GibbsNoise.seeded(keys[1], written, chains), uniform, jax.device_put(powers))
+    told = watched(None, "annealing")
+    noise = GibbsNoise.seeded(keys[1], written, chains)
+    end, forward = _anneal(written, noise, uniform, powers, lambda part: told(part / 2))
     ancestors = np.asarray(_resampled(keys[2], forward))
     middle = flow_ends(keys[3], written, np.asarray(written.units.to_spins(end))[ancestors], equilibration)
     noise = GibbsNoise.seeded(keys[4], written, chains)
-    _, backward = _anneal(written, noise, written.units.from_spins(middle), jax.device_put(powers[::-1]))
+    back = written.units.from_spins(middle)
+    _, backward = _anneal(written, noise, back, powers[::-1].copy(), lambda part: told((1 + part) / 2))
     # Z of the machine in its own units differs by a factor that any one configuration shows.
     one = np.full((1, written.sites), written.units.states[-1], np.int8)
     there, here = (free_energy(form, np.asarray(form.units.from_spins(one)))[0] for form in (written, machine))

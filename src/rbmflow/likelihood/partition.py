@@ -12,6 +12,7 @@ from scipy.special import expit, logsumexp
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import Configurations, Temperatures, rows_of, temperatures_of
 from rbmflow._own_settings import own_settings
+from rbmflow._scan import watched
 from rbmflow.equilibrium import Equilibrium, known
 from rbmflow.model import Model, model_of
 from rbmflow.rbm import RBM, machine_of
@@ -19,6 +20,10 @@ from rbmflow.settings import LARGEST_SUMMED_LAYER
 
 STATES_IN_A_BLOCK = 2**12
 """States of the smaller layer that are summed at once."""
+
+
+ROWS_AT_ONCE = 2**16
+"""Configurations whose log-probability is computed at once."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,10 @@ def exact_log_partition(machine: RBM) -> LogPartition:
         raise InvalidInput(Problem("units of the smaller layer", f"{bits:g}", allowed))
     count = len(units.states) ** sites
     numbers = (np.arange(at, min(at + STATES_IN_A_BLOCK, count)) for at in range(0, count, STATES_IN_A_BLOCK))
-    parts = [logsumexp(-free_energy(summed, units.numbered(block, sites))) for block in numbers]
+    parts, told = [], watched(None, "sum over states")
+    for block in numbers:
+        parts.append(logsumexp(-free_energy(summed, units.numbered(block, sites))))
+        told(float(block[-1] + 1) / count)
     return LogPartition(float(np.asarray(logsumexp(parts))))
 
 
@@ -99,7 +107,12 @@ def log_probability(machine: RBM, data: Configurations, partition: LogPartition)
     problems.done()
     own = machine_of(machine)
     rows = np.asarray(rows_of(data, own.sites, shape=own.shape, states=own.units.states))
-    return -free_energy(machine, np.asarray(machine.units.from_spins(rows), np.float64)) - partition.value
+    parts, told = [], watched(None, "log-probabilities")
+    for at in range(0, len(rows), ROWS_AT_ONCE):
+        block = rows[at : at + ROWS_AT_ONCE]
+        parts.append(-free_energy(machine, np.asarray(machine.units.from_spins(block), np.float64)) - partition.value)
+        told((at + len(block)) / len(rows))
+    return np.concatenate(parts)
 
 
 def equilibrium_of(model: Model) -> Equilibrium:

@@ -1,37 +1,51 @@
 """The partition function of a machine from the ladder of machines that it was trained through."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Float64
 from scipy.special import expit, logsumexp
 
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey
 from rbmflow._own_settings import own_settings
+from rbmflow._scan import chunks, watched
 from rbmflow.likelihood.partition import LogPartition, bennett
 from rbmflow.random import key_for
 from rbmflow.rbm import RBM, machine_of
 from rbmflow.tempering import Replicas, machine_at
 
+SWEEPS_AT_ONCE = 20
+"""Sweeps between two signs of progress."""
 
-@eqx.filter_jit
-def _works(replicas: Replicas, burn_in: int, sweeps: int) -> tuple[Array, Array]:
-    """Log weights between neighbouring rungs, up from the lower and down from the higher one, [sweep, pair, chain]."""
-    rungs = replicas.visible.shape[0]
+
+def _swept(replicas: Replicas) -> tuple[Replicas, None]:
+    return replicas.sweep(replicas.visible.shape[0])[0], None
+
+
+def _weighed(replicas: Replicas) -> tuple[Replicas, tuple[Array, Array]]:
+    """A sweep, and the log weights between neighbouring rungs after it."""
+    replicas, _ = _swept(replicas)
 
     def between(pair: Array, visible: Array) -> tuple[Array, Array]:
         low, high = (machine_at(replicas.machines, at) for at in (pair, pair + 1))
         up = low.free_energy(visible[pair]) - high.free_energy(visible[pair])
         return up, high.free_energy(visible[pair + 1]) - low.free_energy(visible[pair + 1])
 
-    def step(replicas: Replicas, _: Array | None) -> tuple[Replicas, tuple[Array, Array]]:
-        replicas, _ = replicas.sweep(rungs)
-        return replicas, jax.lax.map(lambda pair: between(pair, replicas.visible), jnp.arange(rungs - 1))
+    pairs = jnp.arange(replicas.visible.shape[0] - 1)
+    return replicas, jax.lax.map(lambda pair: between(pair, replicas.visible), pairs)
 
-    replicas = jax.lax.fori_loop(0, burn_in, lambda _, at: at.sweep(rungs)[0], replicas)
-    return jax.lax.scan(step, replicas, None, length=sweeps)[1]
+
+def _works(replicas: Replicas, burn_in: int, sweeps: int) -> list[Float64[np.ndarray, "sweep pair chain"]]:
+    """Log weights between neighbouring rungs, up from the lower and down from the higher one."""
+    told, parts = watched(None, "tempering"), []
+    for done, now, _ in chunks(_swept, replicas, burn_in, SWEEPS_AT_ONCE):
+        replicas = now
+        told(done / (burn_in + sweeps))
+    for done, _, works in chunks(_weighed, replicas, sweeps, SWEEPS_AT_ONCE):
+        parts.append(works)
+        told((burn_in + done) / (burn_in + sweeps))
+    return [np.concatenate(one).astype(np.float64) for one in zip(*parts, strict=True)]
 
 
 @own_settings
@@ -76,7 +90,7 @@ def trajectory_log_partition(
     problems.unless(free, "largest weight of the first machine", largest, "it must be 0, so that its ln Z is known")
     problems.done()
     replicas = Replicas.uniform(key_for(key, "trajectory_log_partition", machines), machines, chains)
-    ups, downs = (np.asarray(works, np.float64) for works in _works(replicas, burn_in, sweeps))
+    ups, downs = _works(replicas, burn_in, sweeps)
     total, spread = _independent(machine_at(machines, 0)), np.zeros(chains)
     for up, down in zip(ups.swapaxes(0, 1), downs.swapaxes(0, 1), strict=True):
         ratio, _ = bennett(up.ravel(), down.ravel())

@@ -11,7 +11,7 @@ both covariances tell T. At a fixed point its eigenvalues are :math:`\lambda = b
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from jaxtyping import Float64
 from rbmflow._checks import InvalidInput, Problem, Problems, listed
 from rbmflow._doors import AnyKey, Configurations, key_of
 from rbmflow._own_settings import own_settings
+from rbmflow._scan import watched
 from rbmflow._types import Array, Key
 from rbmflow.lattice import Lattice
 from rbmflow.model import Model, model_of
@@ -152,10 +153,13 @@ def stability(
     problems.done()
     table = operators(model.lattice) if chosen is None else require_operators(chosen, model.lattice)
     stream = key_for(key, "stability")
-    found = [
-        covariances(fold_in(stream, number), model, np.asarray(model.own(run, "runs", axes=1)), rules, table)
-        for number, run in enumerate(runs)
-    ]
+    found, told = [], watched(None, "stability")
+    count = len(runs) if isinstance(runs, Sized) else 0
+    for number, run in enumerate(runs):
+        own = np.asarray(model.own(run, "runs", axes=1))
+        found.append(covariances(fold_in(stream, number), model, own, rules, table))
+        if count:  # What comes one at a time has no end that is known.
+            told(len(found) / count)
     Problems.only(bool(found), "runs", (), "there must be at least one run")
     return eigenvalues(found)
 

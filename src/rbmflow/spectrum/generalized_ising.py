@@ -6,6 +6,7 @@ from jaxtyping import Float64, Int
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Numbers, numbers_of
+from rbmflow._scan import watched
 from rbmflow.lattice import Lattice
 from rbmflow.model import Model
 from rbmflow.rbm import RBM, machine_of
@@ -91,8 +92,10 @@ def effective_couplings(machine: RBM, sites: Numbers) -> Float64[np.ndarray, "*c
         return np.full(clusters.shape[:-1], np.nan)
     rows = clusters.reshape(-1, clusters.shape[-1])
     found = visible_bias[rows[:, 0]] if rows.shape[1] == 1 else np.zeros(len(rows))
-    for column, bias in zip(weights.T, hidden_bias, strict=True):
+    told = watched(None, "couplings")
+    for number, (column, bias) in enumerate(zip(weights.T, hidden_bias, strict=True)):
         found = found + _of_hidden_unit(column, float(bias), rows)
+        told((number + 1) / len(hidden_bias))
     return found.reshape(clusters.shape[:-1])
 
 
