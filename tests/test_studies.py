@@ -2,6 +2,7 @@
 
 import math
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -31,6 +32,14 @@ def test_every_shipped_spec_but_quick_is_a_study_of_known_claims_and_variables()
         for number in study.numbers.values():
             assert {number.ours, number.ours_error} <= set(RESULTS), name
             assert set(number.at) <= {*RESULTS[number.ours].dims, *fields}, name
+
+
+def test_what_a_study_took_is_what_its_page_says():
+    pages = Path(__file__).parents[1] / "docs" / "results"
+    for name, study in spec.studies().items():
+        own = [path for path in (pages / f"{name}.md", pages / name / "provenance.md") if path.exists()]
+        assert study.took in "".join(path.read_text("utf-8") for path in own), name
+        assert study.took or not (pages / name / "provenance.md").exists(), name
 
 
 def test_a_study_is_no_part_of_its_run(tmp_path):
@@ -113,6 +122,6 @@ def test_studies_are_listed_with_what_they_cost_here(capsys, monkeypatch, tmp_pa
     title, claim, cost, found = capsys.readouterr().out.splitlines()
     assert title == "quick: A. B., arXiv:1234.56789"
     assert claim == f"  claim: {CLAIMS['V-to-Tc'].words} (V-to-Tc)"
-    assert re.fullmatch(r"  costs here: \d+ (s|min) on \d+ workers?, [\d.]+ [kMG]?B of disk", cost)
+    assert re.fullmatch(r"  costs here: \d+ (s|min) on \d+ workers?, [\d.]+ [kMG]?B of disk by the estimate", cost)
     assert found == "  found: not run yet"
     assert not (tmp_path / "store").exists()

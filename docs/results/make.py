@@ -353,6 +353,44 @@ def write_swendsen(store, run, folder):
     write_tables(tables, folder)
 
 
+def write_de_mello_koch(store, run, folder):
+    """Figures and tables of scale invariance: dimensions along the flows, and what hidden units see."""
+    results = results_of(store, run)
+    for name in ("scaling_dimensions", "axis_correlations", "hidden_decays"):
+        save(figures.FIGURES[name](results), folder, name)
+    rows, shown = [], [0, 1, 10, int(results["fitted"].values[-1])]
+    for place, start in np.ndindex(results.sizes["machine"], results.sizes["start"]):
+        here = results.isel(machine=place, start=start)
+        told = []
+        for field in ("spin", "energy"):
+            for iteration in shown:
+                one = here.sel(field=field, fitted=iteration)
+                mean, error = (float(one[f"scaling_dimension_mean{end}"]) for end in ("", "_error"))
+                told.append(with_error(mean, error) if math.isfinite(mean) else "no fit")
+        rows.append([str(here["machine"].values), str(here["start"].values), *told])
+    header = ("machine", "start", *(f"x of the {of}, iteration {at}" for of in ("spin", "energy") for at in shown))
+    tables = {"dimensions": table(header, rows)}
+    ordered = results.sortby("distance")
+    rows = []
+    for place, distance in enumerate(ordered["distance"].values):
+        here = ordered.isel(displacement=place)
+        own = [
+            with_error(float(one["hidden_decay_mean"]), float(one["hidden_decay_mean_error"]))
+            for _, one in here.groupby("machine", squeeze=True)
+        ]
+        known = [f"{float(here[f'{of}_decay_mean'].mean()):.3f}" for of in ("block", "site")]
+        rows.append([f"{distance:.3g}", *own, *known])
+    header = ("distance", *map(str, sorted(results["machine"].values)), "block spins", "single spins")
+    tables |= {
+        "decays": table(header, rows),
+        "ends": table(*report.ends_table(results)),
+        "likelihood": table(*likelihood_table(results)),
+        "verdicts": verdict_table(verdicts_of(results), folder),
+        "provenance": provenance([run], store),
+    }
+    write_tables(tables, folder)
+
+
 def write_recipes(store, run, folder):
     """Figures and tables of a study of recipes; its machines side by side stand beside them as netCDF."""
     records = [store.read_run(point["run"]) for point in run["points"]]
@@ -442,6 +480,7 @@ WRITERS = {
     "good": write_good,
     "lattices": write_lattices,
     "swendsen": write_swendsen,
+    "de-mello-koch": write_de_mello_koch,
     "recipes": write_recipes,
     **dict.fromkeys(("torlai-melko", "cossu-decelle", "gu-zhang"), write_one_temperature),
     "candidates": write_recipes,

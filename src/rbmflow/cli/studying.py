@@ -32,7 +32,7 @@ def studies(arguments: argparse.Namespace) -> int:
         print(f"{name}: {_told(study)}")
         for claim in study.claims:
             print(f"  claim: {words[claim]} ({claim})")
-        print(f"  costs here: {cost}")
+        print(f"  costs here: {cost} by the estimate{f'; took {study.took}' if study.took else ''}")
         print(f"  found: {study.found}")
     return 0
 
