@@ -1,4 +1,4 @@
-"""A flow of a model of PyTorch, here an untrained autoencoder of a 4 x 4 lattice."""
+"""A flow of a model of PyTorch, here an untrained autoencoder of a 4 x 4 lattice, and its whole report."""
 
 import numpy as np
 import torch
@@ -20,3 +20,6 @@ model = rf.ising(rf.square(4))
 flow = rf.iterate(0, rf.host(torch_step), start=rf.cold(1, model, 100), iterations=10)
 thermometer = rf.Thermometer("energy", rf.equilibrium.exact(model))
 print(thermometer.temperature(flow.spins))
+
+run = rf.judge(rf.host(torch_step), model, name="torch", temperatures=[0.0, 1.0, 2.25, 4.0, 6.0])
+print(run.answer[0], run.page, sep="\n")
