@@ -157,7 +157,8 @@ def neural_cannot_tell(machines: Sequence[Machine]) -> list[Judgement]:
         every = worst ** np.isfinite(seen).sum()
         rejected = worst < SIGNIFICANCE and every < LEVEL.get()
         side: Side = "supports" if rejected else "contradicts" if best > UNSUSPICIOUS else "open"
-        return side, f"p from {best:.1e} to {worst:.1e}"
+        least, most = f"{best:.1e}", f"{worst:.1e}"
+        return side, f"p = {least}" if least == most else f"p from {least} to {most}"
 
     tested = [machine for machine in machines if machine.results["off_p_of_seed"].notnull().any()]
     return each([m for m in tested if neural_at_critical(m)[0] == "supports"], rule)

@@ -37,7 +37,8 @@ def energy_temperature(results: xr.Dataset) -> Figure:
         shown = np.array([*lines.values(), *ends])
         shown = shown[np.isfinite(shown)] if np.isfinite(shown).any() else np.zeros(1)
         margin = max(np.ptp(shown), 0.5)
-        axes.set_ylim(shown.min() - 0.3 * margin, shown.max() + 0.4 * margin)
+        top = shown.max() + 0.4 * margin
+        axes.set_ylim(max(shown.min() - 0.3 * margin, -0.04 * top), top)  # No temperature is below zero.
         panels.flow_lines(axes, here, "temperature")
         for (name, value), look in zip(lines.items(), (marks.CRITICAL, marks.NULL), strict=True):
             axes.axhline(value, **look)

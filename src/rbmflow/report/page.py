@@ -6,7 +6,7 @@ import base64
 import gzip
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ def page(template: str, script: str = "", **content: Any) -> str:
     )
     environment.filters |= {
         "identifier": identifier,
+        "joined": joined,
         "side_by_side": side_by_side,
         "typeset": typeset,
         "duration": lambda seconds: duration(seconds).replace(" ", "\N{NO-BREAK SPACE}"),
@@ -51,14 +52,43 @@ def identifier(text: object) -> str:
 
 
 def typeset(text: str) -> markupsafe.Markup:
-    """Plain text as markup, with subscripts where a single letter has one.
+    """Plain text as markup: sub- and superscripts where a single letter has one, and names of code between backticks.
 
     Examples
     --------
-    >>> str(typeset("T_c < C_max of end_temperature"))
-    'T<sub>c</sub> &lt; C<sub>max</sub> of end_temperature'
+    >>> str(typeset("T_c < C_max of `end_temperature`"))
+    'T<sub>c</sub> &lt; C<sub>max</sub> of <code>end_temperature</code>'
     """
-    return markupsafe.Markup(re.sub(r"\b([^\W\d_])_(\w+)", r"\1<sub>\2</sub>", str(markupsafe.escape(text))))
+    told = str(markupsafe.escape(text))
+    for written, set_as in (
+        (r"\b([^\W\d_])_(\w+)", r"\1<sub>\2</sub>"),
+        (r"\b([^\W\d_])\^(\w+)", r"\1<sup>\2</sup>"),
+        (r"`(\w+)`", r"<code>\1</code>"),
+    ):
+        told = re.sub(written, set_as, told)
+    return markupsafe.Markup(told)
+
+
+def joined(flags: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Flags that say the same of several seeds or machines, as one.
+
+    Examples
+    --------
+    >>> [one["where"] for one in joined([{"where": f"V-9 seed {n}", "what": "a", "message": "b"} for n in (0, 1)])]
+    ['V-9 seed 0, 1']
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for flag in flags:
+        found.setdefault((flag["what"], flag["message"]), []).append(flag["where"])
+    return [{"where": _together(where), "what": what, "message": said} for (what, said), where in found.items()]
+
+
+def _together(places: Sequence[str]) -> str:
+    """Names of places; what all but the last word have in common stands once."""
+    stems = {place.rpartition(" ")[0] for place in places}
+    if len(stems) > 1 or stems == {""}:
+        return ", ".join(places)
+    return ", ".join([places[0], *(place.rpartition(" ")[2] for place in places[1:])])
 
 
 def side_by_side(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
