@@ -266,7 +266,7 @@ def test_a_plan_tells_jobs_and_core_hours_without_slurm(tmp_path, monkeypatch, c
     seconds = {"machine": 10.0, "flow": 60.0}
     monkeypatch.setattr(
         "rbmflow.execute.estimate.modelled",
-        lambda points: {step: seconds.get(step.kind, 1.0) for _, steps in points for step in steps},
+        lambda points, workers: {step: seconds.get(step.kind, 1.0) for _, steps in points for step in steps},
     )
     monkeypatch.setattr("rbmflow.steps.graph", fake_science.graph)
     assert main(["plan", "quick", "--seeds", "6", "--slurm", "cluster.toml"]) == 0

@@ -45,11 +45,11 @@ def made_of(recipe: Mapping[str, Any]) -> str:
     --------
     >>> made_of({"machine.hidden": 64, "temperatures": [4, 5, 6], "sampling.temperatures": [0, 2, 4, 5, 6]})
     'T = 4..6, 64 hidden'
-    >>> made_of({"machine.hidden": 64, "machine.kind": "given 1f0", "temperatures": [1], "sampling.temperatures": [1]})
+    >>> made_of({"machine.kind": "given 1f0", "temperatures": [0, 1], "sampling.temperatures": [0, 1]})
     "all T, a map of one's own"
     """
     weights, data, learnt = recipe.get("weights", "trained"), recipe.get("data", "ising"), recipe["temperatures"]
-    every = learnt == recipe.get("sampling.temperatures")
+    every = learnt == recipe.get("sampling.temperatures") and learnt[0] == 0
     grid = "all T" if every else f"T = {stretches(learnt)}"
     told = [grid if weights == "trained" else f"{weights} weights", _network(recipe)]
     return ", ".join(told if data == "ising" else [data, *told])

@@ -240,7 +240,7 @@ def _of_states(found: np.ndarray, states: tuple[int, ...], done: int) -> Iterato
 
 
 def _failed(iteration: int, what: str) -> MapFailed:
-    allowed = "every step must return labels of the model in the shape of the start"
+    allowed = "no step may fail, and each must return labels of the model in the shape of the start"
     return MapFailed(Problem("map", f"at iteration {iteration} {what}", allowed))
 
 

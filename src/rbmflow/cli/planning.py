@@ -14,6 +14,7 @@ from rich.table import Column, Table
 from rbmflow import execute
 from rbmflow._checks import InvalidInput, plain
 from rbmflow.cli.fitting import default_workers, refuse_what_does_not_fit
+from rbmflow.cli.pages import MOST_REPORTS
 from rbmflow.cli.running import asked
 from rbmflow.cli.telling import console
 from rbmflow.execute import estimate, manifest, recording
@@ -53,7 +54,7 @@ def plan(arguments: argparse.Namespace) -> int:
     if not sweep.single:
         print(f"sweep of {len(sweep.points)} points; steps that they share are computed once")
     if wanted:
-        print(f"estimate: {cost or told_cost(wanted, seconds, store)}")
+        print(f"estimate: {cost or told_cost(wanted, seconds, store, pages_of(sweep, pace))}")
         print(f"  by the work in the settings, at {pace:.2g} times the seconds of the machine that was measured")
     for step in wanted[:_MOST_NAMES]:
         print(f"to compute: {step.name}{' (under way)' if states[step] == 'running' else ''}")
@@ -108,10 +109,10 @@ def _as_jobs(
     return {"jobs": jobs, "core-hours": hours}, took
 
 
-def told_cost(wanted: Sequence[Step], seconds: Mapping[Step, float], store: Store) -> str:
-    """Say what the steps to be computed will take on this machine."""
+def told_cost(wanted: Sequence[Step], seconds: Mapping[Step, float], store: Store, pages: float) -> str:
+    """Say what the steps to be computed, and the pages of them, will take on this machine."""
     workers = default_workers()
-    took = estimate.told_duration(estimate.makespan(wanted, seconds, workers))
+    took = estimate.told_duration(estimate.makespan(wanted, seconds, workers) + pages)
     return f"{took} on {workers} worker{'s' if workers > 1 else ''}, {_told_disk(wanted, store)}"
 
 
@@ -122,8 +123,14 @@ def _told_disk(wanted: Sequence[Step], store: Store) -> str:
 
 def seconds_of(sweep: Sweep, graphs: Sequence[Sequence[Step]], pace: float) -> dict[Step, float]:
     """Seconds of every step by the work that the settings ask for, at a pace; see `pace_of`."""
-    specs = (point.spec for point in sweep.points)
-    return {step: pace * each for step, each in estimate.modelled(zip(specs, graphs, strict=True)).items()}
+    points = zip((point.spec for point in sweep.points), graphs, strict=True)
+    return {step: pace * each for step, each in estimate.modelled(points, default_workers()).items()}
+
+
+def pages_of(sweep: Sweep, pace: float) -> float:
+    """Seconds that its pages take on this machine; of many points none has its own."""
+    drawn = sweep.points if len(sweep.points) <= MOST_REPORTS else ()
+    return pace * estimate.of_pages((point.spec for point in drawn), default_workers())
 
 
 def pace_of(store: Store) -> float:
@@ -135,7 +142,7 @@ def pace_of(store: Store) -> float:
     for record in finished[-_RUNS_OF_PACE:]:
         with contextlib.suppress(InvalidInput):  # It may name what only a file of its own knows.
             one = spec.parse(spec.parse_toml(record["spec_toml"]))
-            for step, seconds in estimate.modelled([(one, steps.graph(one))]).items():
+            for step, seconds in estimate.modelled([(one, steps.graph(one))], default_workers()).items():
                 with contextlib.suppress(Damaged, KeyError):
                     took += estimate.computing_seconds(store.provenance(step))
                     told += seconds

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from rbmflow._checks import Problems, one_of, plain
-from rbmflow.cli.planning import pace_of, seconds_of, told_cost
+from rbmflow.cli.planning import pace_of, pages_of, seconds_of, told_cost
 from rbmflow.cli.running import asked, run_of
 from rbmflow.cli.telling import cell, console
 from rbmflow.runs import opened
@@ -43,7 +43,8 @@ def _with_costs(store: Store) -> Iterator[tuple[str, Study, str]]:
     for name, study in toml_files.studies().items():
         sweep, graphs, steps = asked(argparse.Namespace(spec=name, files=[], overrides={}))
         left = [step for step in steps if step.hash not in published]
-        yield name, study, told_cost(left, seconds_of(sweep, graphs, pace), store) if left else "nothing, it is there"
+        cost = told_cost(left, seconds_of(sweep, graphs, pace), store, pages_of(sweep, pace))
+        yield name, study, cost if left else "nothing, it is there"
 
 
 def _list_papers(store: Store) -> None:

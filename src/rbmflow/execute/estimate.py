@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from statistics import mean
@@ -56,6 +57,12 @@ EFFORTS = {
 }
 """Fitted by `benchmarks/estimate.py` to runs of up to two thousand steps at L = 4 to 10, and rounded; the rates of
 draws and of calibration are those of L = 64 and 128."""
+
+START_SECONDS = 2.5
+"""In which a process starts that computes."""
+
+PAGE_SECONDS, MACHINE_ON_A_PAGE = 10.0, 3.0
+"""Seconds of CPU that the figures of a page take, and those of each machine on it."""
 
 _UNIT = 50
 """Products of a weight and a state that take as long as one unit does to be drawn."""
@@ -149,13 +156,13 @@ def counts(spec: Spec) -> dict[str, float]:
     }
 
 
-def modelled(points: Iterable[tuple[Spec, Sequence[Step]]]) -> dict[Step, float]:
+def modelled(points: Iterable[tuple[Spec, Sequence[Step]]], workers: int = 1) -> dict[Step, float]:
     """Seconds of every step of a run, or of the points of a sweep, by the work that the specs have for it.
 
-    Programs are compiled with the first step that needs them.
+    Programs are compiled with the first steps that need them, one for each of the workers.
     """
     seconds: dict[Step, float] = {}
-    compiled = set[tuple[str, int, int]]()
+    compiled = Counter[tuple[str, int, int]]()
     for spec, steps in points:
         units, sizes = counts(spec), {one.hidden for one in spec.variants}
         for step in steps:
@@ -163,9 +170,15 @@ def modelled(points: Iterable[tuple[Spec, Sequence[Step]]]) -> dict[Step, float]
                 continue
             first, start, rate = EFFORTS.get(step.kind, Effort(0.0, UNKNOWN_SECONDS, 0.0))
             programs = {(step.kind, spec.lattice.sites, size) for size in (sizes if step.kind in BY_SIZE else [0])}
-            seconds[step] = first * len(programs - compiled) + start + rate * units.get(step.kind, 0.0) / 1e9
-            compiled |= programs
+            new = [program for program in programs if compiled[program] < workers]
+            seconds[step] = first * len(new) + start + rate * units.get(step.kind, 0.0) / 1e9
+            compiled.update(programs)
     return seconds
+
+
+def of_pages(specs: Iterable[Spec], workers: int) -> float:
+    """Seconds in which processes start and the pages of runs are drawn, by so many of them."""
+    return START_SECONDS + sum(PAGE_SECONDS + MACHINE_ON_A_PAGE * len(spec.variants) for spec in specs) / workers
 
 
 def makespan(steps: Sequence[Step], seconds: Mapping[Step, float], workers: int) -> float:
