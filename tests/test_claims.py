@@ -416,6 +416,22 @@ def test_where_the_law_of_a_machine_is_needs_no_flow():
         assert verdict("law-nearest-mixture", one).verdict == "not tested"
 
 
+def test_the_law_of_machines_of_other_models_is_judged_apart():
+    def other(star, critical, **made):
+        of = {"model.kind": "potts", "model.q": 3, "lattice.kind": "triangular"} | made
+        return machine(9.9, excess=(0.1, 0.01), law=(star, 0.01), critical=critical, **of)
+
+    assert verdict("law-of-other-models", other(2.55, 2.27)).verdict == "holds"
+    assert verdict("law-of-other-models", other(2.28, 2.27)).verdict == "fails"
+    # In a field there is no T_c, so it is the maximum of the specific heat (2.3445) or the mixture (2.562).
+    in_field = {"model.kind": "ising", "lattice.kind": "square", "model.field": 0.3}
+    assert verdict("law-of-other-models", other(2.55, math.nan, **in_field)).verdict == "holds"
+    assert verdict("law-of-other-models", other(2.36, math.nan, **in_field)).verdict == "fails"
+    usual = machine(9.9, excess=(0.1, 0.01), law=(2.55, 0.01))
+    assert verdict("law-of-other-models", usual).verdict == "not tested"
+    assert verdict("law-nearest-mixture", other(2.55, 2.27)).verdict == "not tested"
+
+
 def test_excess_and_distance_from_the_mixture_go_together():
     excess = (0.1, 0.2, 0.4, 0.8, 1.0, 1.5, 2.0, 3.0)
     rows = [machine(excess=(nats, 0.01), away=(-nats / 10, 0.001)) for nats in excess]

@@ -10,6 +10,7 @@ from rbmflow import exact, sampler
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey
 from rbmflow._own_settings import own_settings
+from rbmflow.critical import critical_temperature
 from rbmflow.dataset import Draws
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import iterate
@@ -27,12 +28,13 @@ PARTS = 10
 def beside_critical(
     key: AnyKey, model: Model, draws: Draws, most: int
 ) -> tuple[Float64[np.ndarray, " temperature"], Int8[np.ndarray, "temperature draw y x"]]:
-    """Temperatures and exact configurations of draws, at most so many each, with as many at T_c in their place."""
-    known, critical = draws.spins[:, :most], exact.critical_temperature()
-    at_critical = sampler.thermal(key, model, critical, known.shape[1])
-    temperatures = np.append(draws.temperatures, critical)
+    """Temperatures and exact configurations of draws, at most so many each, with as many at T_c, if it is known."""
+    temperatures, spins, critical = np.array(draws.temperatures), draws.spins[:, :most], critical_temperature(model)
+    if critical is not None:
+        at_critical = sampler.thermal(key, model, critical, spins.shape[1])
+        temperatures, spins = np.append(temperatures, critical), np.concatenate([spins, at_critical[None]])
     order = np.argsort(temperatures)
-    return temperatures[order], np.concatenate([known, at_critical[None]])[order]
+    return temperatures[order], spins[order]
 
 
 class Drift(NamedTuple):

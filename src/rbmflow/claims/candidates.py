@@ -100,24 +100,40 @@ def law_nearest_mixture(machines: Sequence[Machine]) -> list[Judgement]:
     has. Supports: nearer to T_mix than to T_c and to T_C(L), those within 0.02 of it aside, by more than its error.
     Contradicts: nearer to one of these by more than its error.
     """
+    return each([m for m in _learnt(machines) if m.is_ising], _nearest_mixture)
 
-    def rule(machine: Machine) -> tuple[Side, str]:
-        star, mixture = machine.measured("stationary_temperature_mean"), machine.number("null_temperature")
-        others = [machine.critical, machine.number("specific_heat_peak_temperature")]
-        # How far it is on the mixture's side of the middle between the two.
-        nearer = [
-            math.copysign(1.0, mixture - other) * (star.value - (mixture + other) / 2)
-            for other in others
-            if abs(mixture - other) > NARROW
-        ]
-        least = Measured(min(nearer, default=0.0), star.error, star.freedom)
-        side: Side = "open" if not least.differs else "supports" if least.value > 0 else "contradicts"
-        return side, f"T* of p(v) = {star}, mixture {mixture:.3f}"
 
-    def learnt(machine: Machine) -> bool:
-        return machine.number("excess_mean") <= LEARNT * machine.number("ising_divergence")
+@about_laws(
+    id="law-of-other-models",
+    words="So it is on other lattices, of Potts, clock and Blume-Capel models, and in a field",
+)
+def law_of_other_models(machines: Sequence[Machine]) -> list[Judgement]:
+    """The same of machines of other models than the square Ising one, the best single temperature being one of theirs.
+    Supports: nearer to T_mix than to T_c, where there is one, and to T_C(L), those within 0.02 of it aside, by more
+    than its error. Contradicts: nearer to one of these by more than its error.
+    """
+    own = [m for m in _learnt(machines) if m.data == "ising" and not m.is_of_square_ising]
+    return each([m for m in own if not m.is_topology_free], _nearest_mixture)
 
-    return each([m for m in _with_law(machines) if m.is_ising and learnt(m)], rule)
+
+def _nearest_mixture(machine: Machine) -> tuple[Side, str]:
+    """Whether T* of the stationary law is nearer to the mixture than to the other candidates."""
+    star, mixture = machine.measured("stationary_temperature_mean"), machine.number("null_temperature")
+    critical, peak = machine.critical, machine.number("specific_heat_peak_temperature")
+    # How far it is on the mixture's side of the middle between the two.
+    nearer = [
+        math.copysign(1.0, mixture - other) * (star.value - (mixture + other) / 2)
+        for other in (critical, peak)
+        if abs(mixture - other) > NARROW
+    ]
+    least = Measured(min(nearer, default=0.0), star.error, star.freedom)
+    side: Side = "open" if not least.differs else "supports" if least.value > 0 else "contradicts"
+    return side, f"T* of p(v) = {star}, mixture {mixture:.3f}"
+
+
+def _learnt(machines: Sequence[Machine]) -> list[Machine]:
+    """Those that have learnt their mixture by a part of what tells it from one temperature, and whose law is known."""
+    return [m for m in _with_law(machines) if m.number("excess_mean") <= LEARNT * m.number("ising_divergence")]
 
 
 def _with_law(machines: Sequence[Machine]) -> list[Machine]:

@@ -44,7 +44,14 @@ from rbmflow.settings.measuring_settings import (
     ThermometerSettings,
     start_label,
 )
-from rbmflow.settings.system_settings import AXES, LatticeSettings, ModelSettings, SamplingSettings, is_square_ising
+from rbmflow.settings.system_settings import (
+    AXES,
+    LatticeSettings,
+    ModelSettings,
+    SamplingSettings,
+    is_square_ising,
+    is_summed,
+)
 
 __all__ = [
     "AXES",
@@ -94,5 +101,6 @@ __all__ = [
     "UnitsName",
     "checked",
     "is_square_ising",
+    "is_summed",
     "start_label",
 ]

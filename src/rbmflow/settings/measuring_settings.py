@@ -6,8 +6,8 @@ from typing import get_args
 
 from rbmflow._checks import Problems, is_number, listed
 from rbmflow.settings.checking import Settings, checked
-from rbmflow.settings.choices import CRITICAL, LONGEST_EXACT_ROW, MOST_STATES, OBSERVABLES, HalvesName
-from rbmflow.settings.system_settings import LatticeSettings, ModelSettings, is_square_ising
+from rbmflow.settings.choices import CRITICAL, LONGEST_EXACT_ROW, OBSERVABLES, HalvesName
+from rbmflow.settings.system_settings import LatticeSettings, ModelSettings, is_square_ising, is_summed
 
 
 def start_label(start: str | float) -> str:
@@ -185,7 +185,7 @@ class ReadingSettings(Settings):
     def measured(self, model: ModelSettings, lattice: LatticeSettings) -> tuple[str, ...]:
         """Observables whose curves are not known exactly, the energy among them where no density of states is."""
         by_formula = is_square_ising(model, lattice)
-        if not by_formula and len(model.states) ** lattice.sites <= MOST_STATES:
+        if not by_formula and is_summed(model, lattice):
             return ()
         narrow = {"magnetization": 2, "correlation": 3}
         known = {name for name, least in narrow.items() if least <= min(lattice.sides) <= LONGEST_EXACT_ROW}

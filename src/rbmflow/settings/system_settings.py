@@ -6,7 +6,7 @@ from typing import get_args
 
 from rbmflow._checks import Problems, is_number, listed
 from rbmflow.settings.checking import Settings, checked
-from rbmflow.settings.choices import LONGEST_SIDE, PAPER_GRID, LatticeName, MethodName, ModelName
+from rbmflow.settings.choices import LONGEST_SIDE, MOST_STATES, PAPER_GRID, LatticeName, MethodName, ModelName
 
 AXES = "uvwzyx"
 """Names of up to six axes of cells: the last are z, y, x."""
@@ -139,6 +139,11 @@ def is_square_ising(model: ModelSettings, lattice: LatticeSettings) -> bool:
     """Whether it is the Ising model with J = 1 and no field on the square torus, of which formulas tell everything."""
     plain = model.kind == "ising" and model.field == 0 and set(model.couplings) <= {1.0}
     return plain and lattice.kind == "square" and len(set(lattice.sides)) == 1
+
+
+def is_summed(model: ModelSettings, lattice: LatticeSettings) -> bool:
+    """Whether it has so few configurations that sums over all of them tell everything."""
+    return len(model.states) ** lattice.sites <= MOST_STATES
 
 
 @dataclass(frozen=True)

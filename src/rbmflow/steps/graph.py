@@ -45,10 +45,10 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     Draws (a type with data of its own has its own), the neural thermometer, equilibrium draws if a curve is not known
     exactly, the check of all thermometers, two-point functions, a mixture null for each type, for every machine (type,
     size, seed) its training, the control that stands in for it if its type is one, of an RBM on the square a spectrum
-    and the cascade of waves that it learnt, its likelihood if it was trained on configurations of which formulas tell
-    everything, thermodynamics and couplings if these were of one temperature, one flow a start and one reading a flow,
-    block spins, and the stability matrix of these; if asked for, the scaling dimensions of every flow, the correlators
-    of hidden units, and what becomes of exact configurations.
+    and the cascade of waves that it learnt, its likelihood if it was trained on configurations of a model that formulas
+    or a sum tell, thermodynamics and couplings if these were of one temperature, one flow a start and one reading a
+    flow, block spins, and the stability matrix of these; if asked for, the scaling dimensions of every flow, the
+    correlators of hidden units, and what becomes of exact configurations.
     """
     instruments, read_by = _instruments(spec), _read_by(spec)
     check = calibration.of(spec, "thermometer check", *instruments, **read_by)
@@ -152,7 +152,7 @@ def _rbm_branch(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step
 def _against_model(spec: Spec, variant: Variant, label: str, one: Step) -> list[Step]:
     """Likelihood and drift of a machine, and of one of a single temperature what it has in place of its model there."""
     unseen, grid, branch = _unseen_draws(spec, variant.type), variant.temperatures, []
-    if spec.square_ising:
+    if spec.known:
         branch = [unseen, likelihood.of(spec, f"likelihood {label}", one, unseen, mixture=grid)]
     if len(grid) == 1 and 0 < grid[0] < math.inf:
         at: dict[str, Any] = {"temperature": grid[0]}

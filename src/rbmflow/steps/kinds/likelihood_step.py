@@ -65,7 +65,7 @@ FEW = 250
         stationary_energy: real[] -{e} {e}
         stationary_energy_error stationary_temperature stationary_temperature_error ising_divergence: real[] 0 inf
         stationary_mixture_overlap stationary_ising_overlap: real[] 0 1.001
-        drift_energy: real[drift_temperature horizon] -4 4
+        drift_energy: real[drift_temperature horizon] -12 12
         drift_energy_error: real[drift_temperature horizon] 0 inf
         log_partition_method: real[] 0 2
         checkpoint_excess: real[checkpoint]
