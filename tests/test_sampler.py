@@ -19,6 +19,7 @@ from rbmflow.sampler import (
     HeatBath,
     Metropolis,
     SwendsenWang,
+    TableTransferMatrix,
     TransferMatrix,
     Wolff,
     chains,
@@ -240,7 +241,7 @@ def test_automatic_choice_says_why():
     assert method_for(small, 2.0, draws=1000)[0] == TransferMatrix()
     assert method_for(large, 4.0, draws=1000)[0] == Metropolis()
     assert method_for(large, 1e3, draws=1000)[0] == HeatBath()
-    assert method_for(field, 2.0, draws=1000)[0] == Metropolis()
+    assert method_for(field, 2.0, draws=1000)[0] == TableTransferMatrix()
     assert method_for(rf.ising(rf.square(32)), 2.6, draws=1000)[0] == Metropolis()
     assert method_for(small, CRITICAL, draws=10_000_000)[0] in (Metropolis(), Wolff())
     assert method_for(rf.ising(rf.square(12)), CRITICAL, draws=1000)[0] == TransferMatrix()

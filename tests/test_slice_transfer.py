@@ -8,6 +8,7 @@ import rbmflow as rf
 from rbmflow._checks import InvalidInput
 from rbmflow.equilibrium.enumerated import all_states
 from rbmflow.exact.slice_transfer import slice_transfer
+from rbmflow.sampler import method_for
 
 POTTS_3, POTTS_4 = (1 / np.log(1 + np.sqrt(q)) for q in (3, 4))
 KNOWN = [
@@ -74,6 +75,17 @@ def test_draws_in_blocks_have_the_same_law(monkeypatch):
     assert whole.shape == apart.shape == (50, 6, 6)
     energies = [np.asarray(model.energy(one), float) for one in (whole, apart)]
     assert abs(energies[0].mean() - energies[1].mean()) < 5 * np.hypot(*(one.std() for one in energies)) / np.sqrt(50)
+
+
+def test_auto_draws_exactly_where_slices_are_small():
+    taken = [method_for(rf.ising(rf.square(length), field=0.1), 2.0, "auto", 500)[0].name for length in (6, 10, 16)]
+    assert taken[:2] == ["table-transfer-matrix"] * 2
+    assert taken[2] != "table-transfer-matrix"
+    # Weights underflow: chains.
+    assert method_for(rf.ising(rf.square(10), field=0.1), 0.05, "auto", 500)[0].name != "table-transfer-matrix"
+    # Deep in the ordered phase chains that start against a weak field stay there, which they can only flag.
+    drawn = rf.sample(2, rf.ising(rf.square(4), field=0.3), 0.75, 4000)
+    assert drawn.flags == ()
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,12 @@ def no_slices(model: Model) -> str | None:
     return None
 
 
+def coldest(model: Model) -> float:
+    """Lowest temperature, in J/k_B, at which no weight is 0 in double precision, from bounds of the energy."""
+    low, high = model.energy_bounds
+    return (high - low) * (model.lattice.sites // max(model.lattice.cells)) / DEEPEST
+
+
 @functools.lru_cache(maxsize=2)
 def slice_transfer(model: Model) -> SliceTransfer:
     """The energies of a model's slices.
@@ -123,8 +129,7 @@ def slice_transfer(model: Model) -> SliceTransfer:
     between += alone
     least = float(between.min())
     between -= least
-    low, high = model.energy_bounds
-    return SliceTransfer(sites, places, between, least, (high - low) * within / DEEPEST)
+    return SliceTransfer(sites, places, between, least, coldest(model))
 
 
 def _axis(model: Model) -> int:

@@ -2,8 +2,7 @@
 
 Chains take the steps that `chains` says, for the autocorrelation time and the time of a step that their method expects:
 roughly, from measurements on sides of 10 to 128 and the correlation length. Independent exact draws are worth `WORTH`
-times as long, or `SHORT` seconds; those of `TableTransferMatrix` have to be asked for, so that other models
-keep their configurations. T = 0 and T = infinity need no chain: ground states, and independent random spins.
+times as long, or `SHORT` seconds; T = 0 and T = infinity need no chain: ground states, and independent random spins.
 """
 
 import math
@@ -66,7 +65,7 @@ def automatic(model: Model, temperature: float, draws: int = 1) -> tuple[Method,
     if no_chain(temperature):
         return able[0], "no chain is needed"
     times = {method: seconds(method, model, temperature, draws) for method in able}
-    exact = next((method for method in able if isinstance(method, TransferMatrix)), None)
+    exact = next((method for method in able if isinstance(method, ExactMethod) and times[method] < math.inf), None)
     chain = min((method for method in able if isinstance(method, ChainMethod)), key=lambda method: times[method])
     if exact is not None and times[exact] <= max(SHORT, WORTH * times[chain]):
         return exact, "exact and independent at this size"

@@ -33,7 +33,7 @@ class ExactMethod(Method):
     """A method that draws independent configurations."""
 
     def seconds(self, model: Model, temperature: float, draws: int) -> float:
-        """Rough CPU time of draws at one temperature."""
+        """Rough CPU time of draws at one temperature, infinite where it cannot draw."""
         raise NotImplementedError
 
     def draw(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int, Int8
 
-from rbmflow.exact.slice_transfer import SliceTransfer, diagonal, no_slices, slice_transfer
+from rbmflow.exact.slice_transfer import SliceTransfer, coldest, diagonal, no_slices, slice_transfer
 from rbmflow.model import Model
 from rbmflow.sampler.method import ExactMethod
 
@@ -33,7 +33,9 @@ class TableTransferMatrix(ExactMethod):
         return no_slices(model)
 
     def seconds(self, model: Model, temperature: float, draws: int) -> float:
-        """Rough CPU time of draws at one temperature."""
+        """Rough CPU time of draws at one temperature; infinite where weights underflow."""
+        if temperature < coldest(model):
+            return float("inf")
         slices = max(model.lattice.cells)
         states = len(model.states) ** (model.lattice.sites // slices)
         columns = min(draws, states)

@@ -103,9 +103,13 @@ _OF_LATTICE = {entry.name for entry in fields(LatticeSettings)} - {"kind"}
 """Settings of the lattice by their names among those of the model in a step, where its kind is "lattice"."""
 
 
+DRAWN = 2
+"""Version of how models that formulas do not tell are drawn: a part of the hash of what has to do with them alone."""
+
+
 def system(settings: Mapping[str, Any]) -> tuple[ModelSettings, LatticeSettings]:
     """Model and lattice among the settings of a step."""
-    told = dict(settings["model"])
+    told = {name: value for name, value in settings["model"].items() if name != "drawn"}
     lattice = {name: told.pop(name) for name in _OF_LATTICE & told.keys()}
     kind = {"kind": told.pop("lattice")} if "lattice" in told else {}
     return ModelSettings(**told), LatticeSettings(**lattice, **kind)
@@ -114,7 +118,8 @@ def system(settings: Mapping[str, Any]) -> tuple[ModelSettings, LatticeSettings]
 def _system_of(spec: Spec) -> dict[str, Any]:
     """Model and lattice as the settings of a step have them, in one table."""
     lattice = spec.lattice.differing().items()
-    return spec.model.differing() | {"lattice" if name == "kind" else name: value for name, value in lattice}
+    told = spec.model.differing() | {"lattice" if name == "kind" else name: value for name, value in lattice}
+    return told if spec.square_ising else told | {"drawn": DRAWN}
 
 
 type Compute = Callable[[Task], Any]
