@@ -218,6 +218,11 @@ class Draws(Record, Shown):
         Problems.only(not missing, "temperatures", missing, f"they must be some of {list(self.temperatures)}")
         return self._rows([at for at in kept if at is not None])
 
+    def first(self, draws: int) -> Draws:
+        """At most so many draws of every temperature, the first ones."""
+        spins = self.spins[:, :draws]
+        return type(self)(spins, self.temperatures, self.methods, self.chains, self.states, self.lattice_axes)
+
     def _rows(self, kept: list[int]) -> Draws:
         if kept == list(range(len(self.temperatures))):
             return self

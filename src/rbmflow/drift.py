@@ -27,7 +27,7 @@ PARTS = 10
 
 def beside_critical(
     key: AnyKey, model: Model, draws: Draws, most: int
-) -> tuple[Float64[np.ndarray, " temperature"], Int8[np.ndarray, "temperature draw y x"]]:
+) -> tuple[Float64[np.ndarray, " temperature"], Int8[np.ndarray, "temperature draw *lattice"]]:
     """Temperatures and exact configurations of draws, at most so many each, with as many at T_c, if it is known."""
     temperatures, spins, critical = np.array(draws.temperatures), draws.spins[:, :most], critical_temperature(model)
     if critical is not None:
@@ -54,7 +54,7 @@ class Drift(NamedTuple):
 
 @own_settings
 def drift_field(
-    key: AnyKey, machine: RBM, model: Model, spins: Int8[np.ndarray, "temperature draw y x"], horizons: Sequence[int]
+    key: AnyKey, machine: RBM, model: Model, spins: Int8[np.ndarray, "temperature draw *lattice"], horizons: Sequence[int]
 ) -> Drift:
     r"""Mean changes of E and :math:`|m|` when exact configurations of every temperature are iterated so often.
 
@@ -207,7 +207,7 @@ def balance(key: AnyKey, machine: RBM, model: Model, draws: Draws, steps: Sequen
 
 
 def _correlators(
-    machine: RBM, spins: Int8[np.ndarray, "temperature draw y x"]
+    machine: RBM, spins: Int8[np.ndarray, "temperature draw *lattice"]
 ) -> Float64[np.ndarray, "visible hidden"]:
     return field_correlators(machine, spins.reshape(-1, *spins.shape[2:]))
 

@@ -68,7 +68,7 @@ def log_weights(machine: RBM, model: Model, draws: Draws) -> Float[np.ndarray, "
     return (log_probability(machine, draws, LogPartition(0.0)) - log_mixture).reshape(len(draws.temperatures), -1)
 
 
-def states_of(model: Model) -> Int8[np.ndarray, "state y x"] | None:
+def states_of(model: Model) -> Int8[np.ndarray, "state *lattice"] | None:
     """All configurations of a model of at most 2^16, None of a larger one."""
     return all_states(model) if len(model.states) ** model.lattice.sites <= MOST_SUMMED else None
 

@@ -45,8 +45,8 @@ def drift(task: Task) -> dict[str, Any]:
     if machine.finite:
         field = drift_field(for_flow, machine, model, spins, HORIZONS)
         values = {f"drift_{name}{end}": getattr(field, f"{name}{end}") for name in OF_DRIFT for end in ("", "_error")}
-        few = Draws(everywhere.spins[:, :FEW], everywhere.temperatures)
-        found = balance(for_balance, machine, model, few.at(tuple(task.settings["mixture"])), STEPS)
+        mixture = everywhere.first(FEW).at(tuple(task.settings["mixture"]))
+        found = balance(for_balance, machine, model, mixture, STEPS)
         values |= {"balance": found.correlators, "balance_error": found.correlators_error}
         values |= {"balance_energy": found.energy, "balance_energy_error": found.energy_error}
     return axes | values

@@ -91,7 +91,7 @@ def likelihood(task: Task) -> dict[str, Any]:
     model, grid = task.model, tuple(task.settings["mixture"])
     everywhere = Draws.from_dataset(drawn)
     fresh = everywhere.at(grid)
-    few = Draws(fresh.spins[:, :FEW], grid)
+    few = fresh.first(FEW)
     machine, kept = RBM.from_dataset(trained), Checkpoints.from_dataset(trained)
     names = ("excess", "excess_error", "log_partition_method", *OF_PARTITION, *OF_RELAXATION, *OF_LAW)
     values: dict[str, Any] = dict.fromkeys(names, np.nan) | {"ising_divergence": ising_divergence(model, grid)}
