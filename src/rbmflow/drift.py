@@ -54,7 +54,11 @@ class Drift(NamedTuple):
 
 @own_settings
 def drift_field(
-    key: AnyKey, machine: RBM, model: Model, spins: Int8[np.ndarray, "temperature draw *lattice"], horizons: Sequence[int]
+    key: AnyKey,
+    machine: RBM,
+    model: Model,
+    spins: Int8[np.ndarray, "temperature draw *lattice"],
+    horizons: Sequence[int],
 ) -> Drift:
     r"""Mean changes of E and :math:`|m|` when exact configurations of every temperature are iterated so often.
 
