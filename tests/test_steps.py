@@ -412,12 +412,15 @@ def test_steps_have_their_own_random_streams(tiny_run):
     assert not np.array_equal(*hot)
 
 
-@pytest.mark.parametrize("estimator", ["CD", "PCD", "PTT"])
-def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, monkeypatch, estimator):
+GUARDED = {"estimator": "PCD", "kl_limit": 1e-4, "patience": 3, "held_out": 0.1}
+
+
+@pytest.mark.parametrize("further", [*({"estimator": name} for name in ("CD", "PCD", "PTT")), GUARDED])
+def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, monkeypatch, further):
     monkeypatch.setattr(fit, "UPDATES_IN_A_CHUNK", 800)
     data = jnp.asarray(rows_of(rf.sample(jax.random.key(0), rf.ising(rf.square(4)), [2.0], 20_000)))
     machine = MachineSettings(hidden=6)
-    training = TrainingSettings(epochs=12, batch=100, estimator=estimator, learning_rate=0.05)
+    training = TrainingSettings(epochs=12, batch=100, learning_rate=0.05, **further)
     key = jax.random.key(5)
     whole = Training.of(data, machine, training)
     undisturbed, history = train_resuming(key, whole, tmp_path / "one", lambda _: None)

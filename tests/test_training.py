@@ -10,7 +10,7 @@ import optax
 import pytest
 
 import rbmflow as rf
-from rbmflow import enumeration
+from rbmflow import enumeration, spec
 from rbmflow._checks import InvalidInput
 from rbmflow._doors import rows_of
 from rbmflow.likelihood import free_energy
@@ -22,11 +22,13 @@ from rbmflow.training import (
     PCD,
     PTT,
     Exact,
+    History,
     Training,
     estimator_of,
     held_out,
     optimiser_of,
     pseudo_likelihood,
+    step_divergence,
     train,
     train_ensemble,
 )
@@ -226,3 +228,58 @@ def test_machines_of_an_ensemble_are_those_trained_one_by_one(estimator):
         assert {type(leaf) for leaf in jax.tree.leaves(machine)} == {type(alone.weights)}
     weights = [np.asarray(machine.weights) for machine, _ in together]
     assert not np.allclose(weights[0], weights[1])
+
+
+def test_the_divergence_of_a_step_is_that_of_the_enumerated_laws():
+    before, after = (RBM.random(jax.random.key(k), 6, MachineSettings(hidden=3, initial_scale=0.4)) for k in (1, 2))
+    states = jnp.array(list(itertools.product((-1.0, 1.0), repeat=6)), jnp.float32)
+    logs = [-np.asarray(machine.free_energy(states), np.float64) for machine in (before, after)]
+    p, q = (one - np.log(np.exp(one).sum()) for one in logs)
+    drawn = np.random.default_rng(0).choice(len(states), 40000, p=np.exp(p) / np.exp(p).sum())
+    exact = np.sum(np.exp(p) * (p - q))
+    error = np.std((p - q)[drawn]) / 200 + np.std(np.exp(q - p)[drawn]) / 200
+    assert abs(float(step_divergence(before, after, states[drawn])) - exact) < 5 * error
+
+
+def test_a_step_that_is_too_long_is_shortened_and_others_are_left_alone():
+    data, machine = square_data(), {"hidden": 6, "initial_scale": 0.1}
+    alike = {"epochs": 1, "batch": len(data), "checkpoints": 2}
+    free, history = train(1, data, learning_rate=0.5, **alike, **machine)
+    short, _ = train(1, data, learning_rate=0.5, kl_limit=1e-3, **alike, **machine)
+    first = history.checkpoints.machine(0)
+    rows = first.units.from_spins(data.reshape(len(data), -1))
+    assert step_divergence(first, free, rows) > 0.1
+    assert float(step_divergence(first, short, rows)) == pytest.approx(1e-3, rel=0.15)
+    same, _ = train(1, data, learning_rate=0.5, kl_limit=1e6, **alike, **machine)
+    np.testing.assert_array_equal(same.weights, free.weights)
+
+
+def test_training_stops_at_a_plateau_and_keeps_the_bits_of_a_shorter_one(tmp_path):
+    """Too large a rate makes the held-out score fall after some epochs; killed or not, the end is the same."""
+    data, settings = square_data(), {"batch": 20, "learning_rate": 0.3, "held_out": 0.25, "checkpoints": 6}
+    machine, history = train(1, data, hidden=12, epochs=300, patience=3, **settings)
+    done = history.reconstruction.size
+    assert 3 < done < 300
+    assert history.plateau
+    assert "interrupted" not in history.flags
+    assert int(history.checkpoints.update[-1]) == done * (150 // 20)
+    shorter, _ = train(1, data, hidden=12, epochs=done, **settings)
+    np.testing.assert_array_equal(machine.weights, shorter.weights)
+    assert History.from_dataset(history.to_dataset()).plateau
+    whole = Training.of(data, MachineSettings(hidden=12), TrainingSettings(epochs=300, patience=3, **settings))
+    scores = [float(whole.score(train(1, data, hidden=12, epochs=n, **settings)[0])) for n in range(1, done + 1)]
+    assert int(np.argmax(scores)) == done - 4
+    assert max(scores[-3:]) <= scores[done - 4]
+
+
+def test_guards_are_refused_where_they_cannot_be():
+    with pytest.raises(InvalidInput, match="held_out"):
+        TrainingSettings(patience=2)
+    with pytest.raises(InvalidInput, match="patience"):
+        train_ensemble([1], square_data(), None, TrainingSettings(patience=2, held_out=0.2))
+    with pytest.raises(InvalidInput, match="kl_limit"):
+        spec.parse({"name": "odd", "machine": {"kind": "autoencoder"}, "training": {"kl_limit": 0.1}})
+
+
+def square_data():
+    return np.asarray(rf.sample(0, rf.ising(rf.square(4)), [2.5], 200).spins[0])

@@ -166,3 +166,12 @@ class TrainingSettings(Settings):
     """Fraction of the configurations that is not trained on; the free-energy gap needs some."""
     checkpoints: int = checked(16, Problems.whole, 2)
     """Machines kept along the training at most, evenly in the logarithm of the updates, first and last included."""
+    kl_limit: float = checked(0.0, Problems.not_negative)
+    """Most nats D(before || after) that an update may move the machine; a longer step is shortened, 0 is no limit."""
+    patience: int = checked(0, Problems.whole, 0)
+    """Epochs without a new maximum of the held-out pseudo-likelihood after which training stops; 0 never stops it."""
+
+    def compare(self, problems: Problems) -> None:
+        """Note what does not fit."""
+        allowed = "something must be held out to stop at its plateau, so it must be 0 where training.held_out is"
+        problems.unless(not self.patience or self.held_out > 0, "patience", self.patience, allowed)

@@ -211,6 +211,10 @@ class Spec:
         problems.unless(self.machine.biases or not self.training.centred, "training.centred", True, allowed)
         largest = max((min(self.lattice.sites, max(self.hidden_units(name))) for name in self.types), default=0)
         if self.machine.kind != "rbm":
+            for name in ("kl_limit", "patience"):
+                told = "only the training of an RBM has this guard, so it must be 0"
+                value = getattr(self.training, name)
+                problems.unless(value == 0, f"training.{name}", value, told)
             for name, kind in self.types.items():
                 told = "only of an RBM weights can stand in for trained ones, so it must be 'trained'"
                 problems.unless(kind.weights == "trained", f"types.{name}.weights", kind.weights, told)

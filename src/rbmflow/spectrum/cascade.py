@@ -156,6 +156,8 @@ def no_linear_theory(training: TrainingSettings, units: str) -> tuple[str, objec
     """What `learning_cascade` refuses in a training: field, value, and what is allowed; None if it refuses nothing."""
     if training.estimator not in LINEAR:
         return "estimator", training.estimator, f"linear theory is known for {', '.join(LINEAR)}"
+    if training.kl_limit:
+        return "kl_limit", training.kl_limit, "linear theory is known for steps that no guard shortens"
     if training.optimiser == "adam":
         return "optimiser", "adam", "linear theory is known for steps in proportion to the gradient, sgd and momentum"
     if units not in ("-1/+1", "0/1"):

@@ -35,6 +35,11 @@ class Estimator(eqx.Module):
     ) -> tuple[Any, RBM, Float[Array, ""]]:
         """Advanced chains, the gradient in the shape of a machine, the fraction of visible units that changed."""
 
+    def drawn(self, chains: Any, visible: Float[Array, "sample visible"]) -> Float[Array, "sample visible"]:
+        """Configurations that stand for those of the machine: the batch, unless there are chains of its own."""
+        del chains
+        return visible
+
 
 def _settings_of(kind: type[Estimator]) -> list[str]:
     """Fields of an estimator that are settings of a training."""

@@ -1,5 +1,7 @@
 """The one training loop: epochs of batches in new orders, an update for each, and what is kept along the way."""
 
+from __future__ import annotations
+
 import abc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from rbmflow import _scan
 from rbmflow._checks import InvalidInput, Problem
@@ -21,10 +23,28 @@ UPDATES_IN_A_CHUNK = 4000
 """Updates of a small machine between two looks at a fit, in whole epochs."""
 
 
+class Plateau(eqx.Module):
+    """The highest score so far, and the epochs since it came."""
+
+    best: Float[Array, ""]
+    since: Int[Array, ""]
+
+    @classmethod
+    def start(cls) -> Plateau:
+        """Nothing seen yet."""
+        return cls(*map(jax.device_put, (np.float32(-np.inf), np.int32(0))))
+
+    def after(self, score: Float[Array, ""]) -> Plateau:
+        """One epoch later; a score that is not a number is no new maximum."""
+        higher = score > self.best
+        return Plateau(jnp.where(higher, score, self.best), jnp.where(higher, 0, self.since + 1))
+
+
 class FitState(eqx.Module):
     """Everything that a fit needs to go on: learner, optimiser, its chains, the order of the samples.
 
     `kept` holds the learners so far, row k that of the latest update up to `Fit.kept_at[k]`; None if none are kept.
+    `plateau` is what a fit that may stop early has seen, and has no leaves in others.
     """
 
     learner: Any
@@ -33,6 +53,7 @@ class FitState(eqx.Module):
     order: Shuffles
     updates: Int[Array, ""]
     kept: Any
+    plateau: Plateau | None = None
 
 
 class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
@@ -58,6 +79,24 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
     @abc.abstractmethod
     def downhill(self, learner: Any, chains: Any, batch: Any, update: Array) -> tuple[Any, Any, Any]:
         """What is carried from update to update, the gradient of what is to be made small, and numbers to average."""
+
+    def shortened(self, learner: Any, chains: Any, batch: Any, change: Any) -> Any:
+        """The change of the learner that is made of what the optimiser asks for."""
+        del learner, chains, batch
+        return change
+
+    @property
+    def patience(self) -> int:
+        """Epochs without a new maximum of `score` after which the fit stops; 0 if it never does."""
+        return 0
+
+    def score(self, learner: Any) -> Float[Array, ""]:
+        """What a fit that may stop early watches."""
+        raise NotImplementedError
+
+    def stopped(self, state: FitState) -> Any:
+        """Whether the score has come to a plateau."""
+        return state.plateau is not None and state.plateau.since >= self.patience
 
     def seen(self, learner: Any, means: Any) -> Any:
         """What is told of an epoch, from the learner after it and the means over its batches."""
@@ -94,12 +133,16 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
         optimiser = self.optimiser.init(eqx.filter(learner, eqx.is_array))
         rows, repeated = len(self.kept_at), lambda leaf: np.repeat(np.asarray(leaf)[None], rows, axis=0)
         kept = jax.device_put(jax.tree.map(repeated, learner)) if rows else None
-        return FitState(learner, optimiser, chains, Shuffles.seeded(key), jax.device_put(np.int32(0)), kept)
+        plateau = Plateau.start() if self.patience else None
+        return FitState(learner, optimiser, chains, Shuffles.seeded(key), jax.device_put(np.int32(0)), kept, plateau)
 
     def chunks(self, state: FitState, done: int = 0, step: _scan.Step | None = None) -> Iterator[tuple[int, Any, Any]]:
         """Fit on from a state that has gone through `done` epochs; `step` is what an epoch is, if not this one."""
         size = max(1, UPDATES_IN_A_CHUNK // (self.cost * self.batches))
-        return _scan.chunks(step or self, state, self.settings.epochs, size, done)
+        for told in _scan.chunks(step or self, state, self.settings.epochs, size, done):
+            yield told
+            if self.stopped(told[1]):
+                return
 
     def whole[R](
         self,
@@ -123,7 +166,10 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
 
     def __call__(self, state: FitState) -> tuple[FitState, Any]:
         """State after the epoch, and what was seen in it."""
-        last, batches = state.updates + self.batches, self._batches(state)
+        batches = self._batches(state)
+        # An epoch after the end does nothing, so that a chunk may go on past it.
+        stopped = self.stopped(state)
+        last = state.updates + (self.batches if stopped is False else jnp.where(stopped, 0, self.batches))
         learning = (state.learner, state.optimiser, state.chains)
         one = jax.tree.map(lambda rows: rows[0], batches)
         _, numbers = jax.eval_shape(lambda now: self._update(state.updates, now, one), learning)
@@ -149,7 +195,11 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
             lambda carry: carry[0] < last, to_next_kept, carry
         )
         seen = self.seen(learner, jax.tree.map(lambda total: total / self.batches, sums))
-        return FitState(learner, optimiser, chains, state.order, last, kept), seen
+        plateau = state.plateau
+        if plateau is not None:
+            later = plateau.after(self.score(learner))
+            plateau = jax.tree.map(lambda old, new: jnp.where(stopped, old, new), plateau, later)
+        return FitState(learner, optimiser, chains, state.order, last, kept, plateau), seen
 
     def _batches(self, state: FitState) -> Any:
         """All batches of an epoch in their order, so that an update reads contiguous memory."""
@@ -161,4 +211,5 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
         learner, optimiser, chains = learning
         chains, gradient, numbers = self.downhill(learner, chains, batch, at)
         change, optimiser = self.optimiser.update(gradient, optimiser, learner)
+        change = self.shortened(learner, chains, batch, change)
         return (eqx.apply_updates(learner, change), optimiser, chains), numbers

@@ -140,7 +140,9 @@ class History(Record, Shown):
     trajectory
         The ladder of "PTT"; None with other estimators.
     epochs_asked
-        Epochs that were asked for; more than there are after a Ctrl-C.
+        Epochs that were asked for; more than there are after a Ctrl-C or a plateau.
+    plateau
+        Whether the training stopped since the held-out pseudo-likelihood had no new maximum for `patience` epochs.
     """
 
     reconstruction: Float[np.ndarray, " epoch"]
@@ -149,13 +151,14 @@ class History(Record, Shown):
     checkpoints: Checkpoints
     trajectory: Trajectory | None = None
     epochs_asked: int | None = eqx.field(static=True, default=None)
+    plateau: bool = eqx.field(static=True, default=False)
 
     @property
     def flags(self) -> dict[str, str]:
         """What went wrong: the flags of the checkpoints, and "interrupted"."""
         done = self.reconstruction.size
         text = {"interrupted": f"stopped after {done} of {self.epochs_asked} epochs"}
-        return self.checkpoints.flags | (text if done < (self.epochs_asked or 0) else {})
+        return self.checkpoints.flags | (text if done < (self.epochs_asked or 0) and not self.plateau else {})
 
     def _pictured(self) -> tuple[str, xr.Dataset]:
         return "history_reconstruction", self.to_dataset()
@@ -165,6 +168,7 @@ class History(Record, Shown):
         epochs = dataset_of(_OF_EPOCHS, (getattr(self, name) for name in _OF_EPOCHS))
         epochs = epochs.assign_coords(epoch=np.arange(1, self.reconstruction.size + 1))
         asked = {} if self.epochs_asked is None else {"epochs_asked": self.epochs_asked}
+        asked |= {"plateau": 1} if self.plateau else {}
         read = self.checkpoints.to_dataset().merge(epochs).assign_attrs(asked)
         return read if self.trajectory is None else read.merge(self.trajectory.to_dataset())
 
@@ -174,7 +178,8 @@ class History(Record, Shown):
         reconstruction, norm, largest = arrays_of(in_order(dataset, "epoch"), _OF_EPOCHS)
         along, trajectory = Checkpoints.from_dataset(dataset), Trajectory.from_dataset(dataset)
         asked = dataset.attrs.get("epochs_asked")
-        return cls(reconstruction, norm, largest, along, trajectory, None if asked is None else int(asked))
+        asked = None if asked is None else int(asked)
+        return cls(reconstruction, norm, largest, along, trajectory, asked, bool(dataset.attrs.get("plateau", 0)))
 
 
 def held_out(data: Int8[np.ndarray, "sample visible"], fraction: float) -> tuple[np.ndarray, np.ndarray]:
@@ -215,7 +220,7 @@ def pseudo_likelihood(machine: RBM, visible: Float[Array, "sample visible"]) -> 
     return jnp.mean(jax.lax.map(of_site, (*by_site, units.by_site(machine.visible_bias))))
 
 
-def _some[A: (Array, np.ndarray)](data: A, most: int) -> A:
+def some_of[A: (Array, np.ndarray)](data: A, most: int) -> A:
     """At most so many of the configurations, spread evenly over the set."""
     return data[:: max(1, -(-data.shape[0] // most))]
 
@@ -227,7 +232,7 @@ def _readings(machines: RBM, seen: Array, unseen: Array) -> tuple[Array, ...]:
         gap = jnp.mean(machine.free_energy(fresh)) - jnp.mean(machine.free_energy(visible))
         norm = jnp.sqrt(jnp.mean(machine.weights**2))
         values = jnp.linalg.svd(machine.weights, compute_uv=False)
-        turned = pseudo_likelihood(machine, _some(visible, MOST_TURNED))
+        turned = pseudo_likelihood(machine, some_of(visible, MOST_TURNED))
         return norm, gap, turned, values, jnp.max(jnp.abs(machine.weights))
 
     return jax.lax.map(of_one, machines)
@@ -240,6 +245,6 @@ def read_checkpoints(
     unseen: Int8[Array, "other visible"],
 ) -> Checkpoints:
     """Diagnostics of machines with a leading axis, on some training and held-out configurations, if there are any."""
-    some = (jax.device_put(_some(np.asarray(data), MOST_CONFIGURATIONS)) for data in (trained_on, unseen))
+    some = (jax.device_put(some_of(np.asarray(data), MOST_CONFIGURATIONS)) for data in (trained_on, unseen))
     readings = _readings(machines, *some)
     return Checkpoints(np.asarray(update, np.int32), machines, *map(np.asarray, readings))

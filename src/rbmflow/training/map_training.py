@@ -23,6 +23,9 @@ from rbmflow.training.history import Epochs
 from rbmflow.training.loss import Loss
 from rbmflow.training.train import optimiser_of
 
+RBM_ALONE = ("kl_limit", "patience")
+"""Settings of a training that go by the probabilities of an RBM."""
+
 
 class MapTraining(Fit[TrainingSettings]):
     """The descent of a loss; the learner of its states is the arrays of the map alone, `still` the rest of it."""
@@ -40,6 +43,9 @@ class MapTraining(Fit[TrainingSettings]):
         own = RECIPES[recipe]() if isinstance(recipe, str) else recipe
         allowed = "a map that is no RBM learns by a loss, such as Reconstruction"
         Problems.only(isinstance(own, Loss), "estimator", recipe, allowed)
+        for name in RBM_ALONE:
+            told = "only the training of an RBM has this guard, so it must be 0"
+            Problems.only(getattr(settings, name) == 0, name, getattr(settings, name), told)
         return cls(jax.device_put(np.asarray(data)), settings, own, still, arrays)
 
     @property

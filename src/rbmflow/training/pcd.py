@@ -46,3 +46,8 @@ class PCD(Estimator):
         gradient = difference(machine, visible, positive, later, machine.hidden_units.mean(fields))
         changed = jnp.mean(later != chains.visible, dtype=jnp.float32)
         return PersistentChains(chains.noise.next(), later), gradient, changed
+
+    def drawn(self, chains: Any, visible: Array) -> Array:
+        """The chains."""
+        del visible
+        return chains.visible

@@ -137,3 +137,8 @@ class PTT(Estimator):
         positive, negative = (machine.hidden_units.mean(machine.hidden_fields(units)) for units in (visible, later))
         gradient = difference(machine, visible, positive, later, negative)
         return chains, gradient, jnp.mean(later != before, dtype=jnp.float32)
+
+    def drawn(self, chains: Any, visible: Array) -> Array:
+        """The chains."""
+        del visible
+        return chains.visible

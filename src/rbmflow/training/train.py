@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Int8
+from jaxtyping import Array, Float, Int8
 
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, Configurations, keys_of, rows_of, shape_in, states_in
@@ -28,7 +28,15 @@ from rbmflow.settings import (
 )
 from rbmflow.training.estimator import Estimator, centred, estimator_of
 from rbmflow.training.fit import Fit, FitState
-from rbmflow.training.history import Epochs, History, held_out, read_checkpoints
+from rbmflow.training.history import (
+    MOST_TURNED,
+    Epochs,
+    History,
+    held_out,
+    pseudo_likelihood,
+    read_checkpoints,
+    some_of,
+)
 from rbmflow.training.ptt import TemperedChains
 
 MOMENTUM = 0.9
@@ -65,6 +73,18 @@ def rate_of(settings: TrainingSettings, updates: int) -> optax.ScalarOrSchedule:
 
 def _weights_only[M](machine: M) -> M:
     return jax.tree.map(lambda leaf: leaf.ndim == 2, machine)
+
+
+def step_divergence(before: RBM, after: RBM, visible: Float[Array, "sample visible"]) -> Float[Array, ""]:
+    r"""Divergence of one machine from another in nats, over configurations that the first one draws.
+
+    .. math:: D(p \| p') = \ln \langle e^{F - F'} \rangle - \langle F - F' \rangle
+
+    A. Muntoni, A. Pagnani, M. Weigt, F. Zamponi, BMC Bioinformatics 22, 528 (2021), arXiv:2109.04105 (adabmDCA, which
+    takes steps by it).
+    """
+    gain = before.free_energy(visible) - after.free_energy(visible)
+    return jax.nn.logsumexp(gain) - jnp.log(len(gain)) - jnp.mean(gain)
 
 
 class Training(Fit[TrainingSettings]):
@@ -121,20 +141,41 @@ class Training(Fit[TrainingSettings]):
             gradient = eqx.tree_at(lambda g: (g.visible_bias, g.hidden_bias), gradient, still)
         return chains, jax.tree.map(jnp.negative, gradient), changed
 
+    def shortened(self, learner: RBM, chains: Any, batch: Int8[Array, "sample visible"], change: RBM) -> RBM:
+        """The change, so much shorter that it moves the machine by no more than `kl_limit`."""
+        limit = self.settings.kl_limit
+        if not limit:
+            return change
+        drawn = self.estimator.drawn(chains, learner.units.from_spins(batch))
+        nats = step_divergence(learner, eqx.apply_updates(learner, change), drawn)
+        # The divergence of a short step goes with its square.
+        share = jnp.sqrt(limit / jnp.maximum(nats, limit))
+        return jax.tree.map(lambda leaf: share * leaf, change)
+
+    @property
+    def patience(self) -> int:
+        """That of the settings."""
+        return self.settings.patience
+
+    def score(self, learner: RBM) -> Array:
+        """Pseudo-likelihood of some of the held-out configurations."""
+        return pseudo_likelihood(learner, learner.units.from_spins(some_of(self.unseen, MOST_TURNED)))
+
     def seen(self, learner: RBM, means: Array) -> Epochs:
         """See `History`."""
         return Epochs(means, jnp.sqrt(jnp.mean(learner.weights**2)), jnp.max(jnp.abs(learner.weights)))
 
     def finished(self, state: FitState, seen: list[Epochs]) -> tuple[RBM, History]:
         """Trained machine and history of a training that has gone through these epochs."""
-        joined = jax.tree.map(lambda *parts: np.concatenate(parts), *seen)
         last = int(state.updates)
+        # Epochs of the last chunk after a plateau did nothing.
+        joined = jax.tree.map(lambda *parts: np.concatenate(parts)[: last // self.batches], *seen)
         updates = (*(update for update in self.kept_at if update < last), last)
         machines = jax.tree.map(lambda rows: jax.device_put(np.asarray(rows)[: len(updates)]), state.kept)
         read = read_checkpoints(updates, machines, self.samples, self.unseen)
         tempered = state.chains.trajectory(state.learner) if isinstance(state.chains, TemperedChains) else None
         curves = joined.reconstruction, joined.weight_norm, joined.largest_weight
-        history = History(*curves, read, tempered, self.settings.epochs)
+        history = History(*curves, read, tempered, self.settings.epochs, bool(self.stopped(state)))
         return on_lattice((jax.device_put(state.learner), history), self.shape)
 
 
@@ -157,6 +198,8 @@ def train(
     weight_decay: float = 0.0,
     held_out: float = 0.0,
     checkpoints: int = 16,
+    kl_limit: float = 0.0,
+    patience: int = 0,
     units: UnitsName = "-1/+1",
     code: CodeName = "one-hot",
     biases: bool = False,
@@ -176,7 +219,7 @@ def train(
     hidden, units, biases, initial_scale, code
         The machine, see `MachineSettings`.
     epochs, batch, learning_rate, steps, estimator, rungs, swap_acceptance, centred, optimiser, schedule, \
-    weight_decay, held_out, checkpoints
+    weight_decay, held_out, checkpoints, kl_limit, patience
         The training, see `TrainingSettings`. The estimator is a name, or a value such as `CD(10)` with `steps`,
         `rungs` and `swap_acceptance` of its own.
     progress
@@ -221,6 +264,8 @@ def train(
         weight_decay=weight_decay,
         held_out=held_out,
         checkpoints=checkpoints,
+        kl_limit=kl_limit,
+        patience=patience,
     )
     training = Training.of(data, MachineSettings(hidden, units, biases, initial_scale, code), of_training, own)
     return training.whole(training.start(key), training.finished, progress)
@@ -281,6 +326,8 @@ def train_ensemble(
     problems.kind("training", of_training, TrainingSettings, "TrainingSettings(...)")
     problems.function("progress", progress, "the fraction done")
     problems.done()
+    told = "machines that are trained at once all go on to the end, so it must be 0"
+    Problems.only(of_training.patience == 0, "patience", of_training.patience, told)
     trained = Training.of(data, of_machine, of_training)
     states = together([trained.start(key) for key in keys_of(keys)])
 

@@ -28,6 +28,8 @@ def _together(tasks: Sequence[Task]) -> list[Any]:
     """Train machines that differ in their seed only."""
     from rbmflow.training import train_ensemble
 
+    if tasks[0].asked(TrainingSettings).patience:  # Each has an end of its own.
+        return [machine.compute(task) for task in tasks]
     trained = train_ensemble([task.key for task in tasks], *_inputs(tasks[0]), progress=tasks[0].progress)
     return [_told(task, *one) for task, one in zip(tasks, trained, strict=True)]
 
@@ -65,6 +67,7 @@ def _inputs(task: Task) -> tuple[Any, MachineSettings, TrainingSettings]:
 
 def _told(task: Task, machine: Any, history: Any) -> Any:
     """Machine and history; flags say what went wrong along the training."""
+    import numpy as np
     import xarray as xr
 
     from rbmflow.training.ptt import LEAST_ACCEPTANCE
@@ -79,4 +82,7 @@ def _told(task: Task, machine: Any, history: Any) -> Any:
         if (worst := acceptance.min()) < LEAST_ACCEPTANCE:
             text = f"the ladder of PTT is broken: swaps of rung {acceptance.argmin()} are accepted at {worst:.2f}"
             task.flag("tempering", f"{text}, so that hardly a chain passes, as in PCD")
-    return xr.merge([machine.to_dataset(), history.to_dataset()], combine_attrs="override")
+    training, told = task.asked(TrainingSettings), history.to_dataset()
+    if history.plateau:
+        told = told.reindex(epoch=np.arange(1, training.epochs + 1))
+    return xr.merge([machine.to_dataset(), told], combine_attrs="override")
