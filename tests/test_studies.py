@@ -125,3 +125,21 @@ def test_studies_are_listed_with_what_they_cost_here(capsys, monkeypatch, tmp_pa
     assert re.fullmatch(r"  costs here: \d+ (s|min) on \d+ workers?, [\d.]+ [kMG]?B of disk by the estimate", cost)
     assert found == "  found: not run yet"
     assert not (tmp_path / "store").exists()
+
+
+def test_the_answer_is_its_studies_one_after_another(monkeypatch, capsys, tmp_path):
+    from rbmflow.cli import answering
+
+    assert set(answering.PARTS) <= set(spec.studies())
+    ran = []
+    monkeypatch.setattr(answering, "run_of", lambda arguments: (ran.append(arguments.spec) or len(ran) == 2, {}))
+    assert main(["run", "answer", "--store", str(tmp_path)]) == 1
+    assert ran == list(answering.PARTS)
+    monkeypatch.setattr(answering, "PARTS", ("cossu-decelle", "gu-zhang"))
+    assert main(["plan", "answer", "--store", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["cossu-decelle", "gu-zhang", "all"]
+    assert all("steps to compute" in line for line in lines[:2])
+    assert main(["run", "answer", "--seeds", "2", "--store", str(tmp_path)]) == 2
+    assert "each of them takes this by itself" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -137,7 +137,13 @@ _argument: Callable[..., _Argument] = partial(methodcaller, "add_argument")
 """Arguments of `add_argument`, kept until there is a parser to call it on."""
 
 _STORE = _argument("--store", default="rbmflow-store", metavar="DIR", help="folder of results (default: %(default)s)")
-_SPEC = _argument("spec", nargs="?", default="quick", metavar="SPEC", help="a shipped spec or a TOML file (quick)")
+_SPEC = _argument(
+    "spec",
+    nargs="?",
+    default="quick",
+    metavar="SPEC",
+    help="a shipped spec, a TOML file, or answer: all studies of the answer (quick)",
+)
 _RUN = _argument("run", metavar="RUN", help="id of a run, its beginning, or the name of its spec (the latest)")
 _FILE = _argument("file", metavar="FILE", help="the zip file")
 _FLOWS = _argument("--flows", action="store_true", help="put in everything that is there, flows too")

@@ -15,7 +15,7 @@ from rbmflow import execute
 from rbmflow._checks import InvalidInput, plain
 from rbmflow.cli.fitting import default_workers, refuse_what_does_not_fit
 from rbmflow.cli.pages import MOST_REPORTS
-from rbmflow.cli.running import asked
+from rbmflow.cli.running import ANSWER, asked
 from rbmflow.cli.telling import console
 from rbmflow.execute import estimate, manifest, recording
 from rbmflow.execute.slurm import cut
@@ -33,6 +33,10 @@ _RUNS_OF_PACE = 3
 
 def plan(arguments: argparse.Namespace) -> int:
     """Tell what `run` would compute, how long that takes, and whether it fits this machine."""
+    if arguments.spec == ANSWER:
+        from rbmflow.cli import answering
+
+        return answering.plan(arguments)
     cluster = None if arguments.slurm is None else execute.load_slurm(arguments.slurm)
     sweep, graphs, steps = asked(arguments)
     store = Store(arguments.store)

@@ -26,12 +26,19 @@ from rbmflow.store import Step, Store, ancestry
 if TYPE_CHECKING:
     from rbmflow.spec import Sweep
 
+ANSWER = "answer"
+"""What stands in the place of a spec for all studies of the answer, see `answering`."""
+
 _MOST_NAMES = 20
 """Missing parents that are called by name."""
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compute what is missing, what points of a sweep share once; write the reports, print where the flows end."""
+    if arguments.spec == ANSWER:
+        from rbmflow.cli import answering
+
+        return answering.run(arguments)
     return run_of(arguments)[0]
 
 
