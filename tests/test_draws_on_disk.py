@@ -10,6 +10,7 @@ import xarray as xr
 
 import rbmflow as rf
 from rbmflow._checks import InvalidInput
+from rbmflow.likelihood.partition import log_mixture_probability
 from rbmflow.sampler import on_disk
 
 KEY = jax.random.key(3)
@@ -159,3 +160,22 @@ def test_bad_files(tmp_path):
     xr.Dataset({"spin": ("x", [1])}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
     with pytest.raises(InvalidInput, match="it must hold one array of configurations"):
         rf.Draws.read(tmp_path / "other.nc")
+
+
+def test_draws_of_another_lattice_are_refused_wherever_a_model_reads_them(tmp_path):
+    """Square and triangular have the same axes: the energies were told, of the wrong bonds."""
+    square, triangular = rf.ising(rf.square(4)), rf.ising(rf.triangular(4))
+    draws = rf.sample(0, square, [2.0, 3.0], 10)
+    draws.save(tmp_path / "kept.nc")
+    rf.sample_to(tmp_path / "streamed.nc", 0, square, [2.0, 3.0], 10, tell=None)
+    for one in (draws, draws.at([3.0]), rf.Draws.read(tmp_path / "kept.nc"), rf.Draws.read(tmp_path / "streamed.nc")):
+        assert np.array_equal(square.energy(one), square.energy(one.spins))
+        for call in (triangular.energy, lambda one: log_mixture_probability(triangular, [2.0], one)):
+            with pytest.raises(InvalidInput, match="they are of another lattice"):
+                call(one)
+    with pytest.raises(InvalidInput, match=r"bonds of the file .* another lattice"):
+        rf.Draws.read(tmp_path / "kept.nc", triangular)
+    # The order of bonds and their kinds play no part, and what tells nothing is taken as it is.
+    turned = rf.ising(rf.Lattice((4, 4), [(0, 0, (-1, 0), 0), (0, 0, (0, 1), 0)]))
+    assert np.array_equal(turned.energy(draws), square.energy(draws))
+    assert triangular.energy(draws.spins).shape == triangular.energy(rf.Draws(draws.spins, [2.0, 3.0])).shape == (2, 10)

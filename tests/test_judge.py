@@ -11,6 +11,7 @@ from rbmflow.settings import MACHINES, FlowSettings, SamplingSettings, Thermomet
 from rbmflow.spin_models import from_settings, settings_of
 
 MODEL = rf.ising(rf.square(4))
+FREE = rf.RBM.from_weights(np.zeros((16, 3)), np.zeros(16), np.zeros(3), units="0/1")
 SMALL = {
     "sampling": SamplingSettings((0.0, 2.0, 2.25, 2.5, 6.0), draws=60),
     "thermometer": ThermometerSettings(hidden=8, draws=100, epochs=2, batch=50),
@@ -100,3 +101,32 @@ def test_a_function_that_fails_says_at_which_iteration(tmp_path, monkeypatch):
     flow = FlowSettings(chains=3, iterations=8)
     with pytest.raises(ExecutionFailed, match=r"judged seed 0 cold: .*at iteration 1 it returned 0.* more build on"):
         rf.judge(lambda generator, spins: 0 * spins, MODEL, store=tmp_path, flow=flow, **SMALL)
+
+
+@pytest.mark.usefixtures("as_people_call")
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": None}, "model = 'NoneType'"),
+        ({"model": MODEL.lattice}, "model = 'Lattice'"),
+        ({"machine": rf.RBM}, "this is a class"),
+        ({"machine": FREE.like(np.nan * FREE.weights, FREE.visible_bias, FREE.hidden_bias)}, "must be finite numbers"),
+        ({"model": rf.potts(rf.square(4), 3)}, r"states of the machine = \(-1, 1\) .* \(0, 1, 2\)"),
+        ({"name": 3}, "name = 3 .* must be a text"),
+        ({"name": "a/b"}, "name = 'a/b'"),
+        ({"workers": 0}, "workers = 0"),
+        ({"workers": "two"}, "workers = 'two'"),
+        ({"seed": "a"}, "seed = 'a'"),
+        ({"store": 3}, "store = 3 .* a text or a path"),
+        ({"flw": FlowSettings()}, "section = 'flw' .* did you mean flow?"),
+        ({"seeds": 7}, "section = 'seeds'"),
+        ({"types": {}}, "section = 'types'"),
+        ({"flow": 3}, r"flow = 3 .* section, such as FlowSettings\(\)"),
+        ({"temperatures": [3.0, 2.0]}, "temperatures"),
+    ],
+)
+def test_what_is_asked_for_is_looked_at_before_anything_is_written(tmp_path, changes, message):
+    asked = {"machine": FREE, "model": MODEL, "store": tmp_path / "store"} | changes
+    with pytest.raises(InvalidInput, match=message):
+        rf.judge(asked.pop("machine"), asked.pop("model"), **asked)
+    assert not (tmp_path / "store").exists()

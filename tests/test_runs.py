@@ -70,6 +70,7 @@ def run(records, tmp_path_factory):
     return store, name, data
 
 
+@pytest.mark.usefixtures("as_people_call")
 def test_a_run_has_its_machines_flows_and_draws(run, records, monkeypatch):
     store, name, data = run
     monkeypatch.setattr(Store, "read", lambda self, step: data[step])
@@ -86,6 +87,12 @@ def test_a_run_has_its_machines_flows_and_draws(run, records, monkeypatch):
     ):
         with pytest.raises(InvalidInput, match=told):
             call()
+    for nothing in (3, None, ["some"]):
+        with pytest.raises(InvalidInput, match="it must be a text or a path"):
+            rf.open(nothing, store.path)
+    (store.path / "other.zip").write_text("no zip")
+    with pytest.raises(InvalidInput, match="a whole zip"):
+        rf.open(store.path / "other.zip")
     with pytest.raises(InvalidInput, match="the runs are"):
         rf.open("other", store.path)
 

@@ -84,6 +84,8 @@ class Draws(Record, Shown):
         Labels of the model, where it has others than Ising spins.
     lattice_axes
         Names of the axes of the lattice, if they are others.
+    joined
+        Its bonds, as `Lattice.joined` tells them; models of other lattices refuse the draws then. None if not known.
 
     Raises
     ------
@@ -97,6 +99,7 @@ class Draws(Record, Shown):
     chains: tuple[Chains, ...] = eqx.field(static=True, repr=False)
     states: tuple[int, ...] = eqx.field(static=True, repr=False)
     lattice_axes: tuple[str, ...] = eqx.field(static=True, repr=False)
+    joined: str | None = eqx.field(static=True, repr=False)
 
     def __init__(
         self,
@@ -106,9 +109,10 @@ class Draws(Record, Shown):
         chains: Sequence[Chains] = (),
         states: Sequence[int] = (-1, 1),
         lattice_axes: Sequence[str] = ("y", "x"),
+        joined: str | None = None,
     ):
         self.temperatures = temperatures_of(temperatures)
-        self.states, self.lattice_axes = tuple(map(int, states)), tuple(lattice_axes)
+        self.states, self.lattice_axes, self.joined = tuple(map(int, states)), tuple(lattice_axes), joined
         usual = self.lattice_axes == ("y", "x")
         shape = None if usual else np.shape(spins)[-len(self.lattice_axes) :]
         axes = 2 + len(self.lattice_axes)
@@ -183,9 +187,11 @@ class Draws(Record, Shown):
             if model is not None and "states" not in own.attrs:
                 own = own.assign_attrs(states=list(states), lattice_axes=" ".join(axes))
             spins, method = labels_of(own["spins"].values, states) if "spins" in own else (None, GIVEN)
+            read = cls.from_dataset(own if method == GIVEN else own.assign(spins=(own["spins"].dims, spins)))
+            if model is not None:
+                model.require_lattice(read, "the file")
             if method == GIVEN:
-                return cls.from_dataset(own)
-            read = cls.from_dataset(own.assign(spins=(own["spins"].dims, spins)))
+                return read
             return cls(read.spins, read.temperatures, [method] * len(read.temperatures), (), states, axes)
         shape = None if model is None else model.lattice.shape
         spins, of_sets, method = configurations_of(path, shape, states, temperatures)
@@ -230,13 +236,15 @@ class Draws(Record, Shown):
         methods, spins = [self.methods[at] for at in kept], self.spins[kept]
         spins.flags.writeable = False
         kept_temperatures = [self.temperatures[at] for at in kept]
-        return type(self)(spins, kept_temperatures, methods, chains, self.states, self.lattice_axes)
+        return type(self)(spins, kept_temperatures, methods, chains, self.states, self.lattice_axes, self.joined)
 
     def to_dataset(self) -> xr.Dataset:
         """Labelled copy."""
         data = dataset_of(_drawn(self.lattice_axes), (np.array(self.temperatures), self.spins))
         if (self.states, self.lattice_axes) != USUAL:
             data.attrs.update(states=list(self.states), lattice_axes=" ".join(self.lattice_axes))
+        if self.joined is not None:
+            data.attrs["joined"] = self.joined
         texts = [self.methods]
         if self.chains:
             columns = zip(*(one[: len(_MEASURED)] for one in self.chains), strict=True)
@@ -258,14 +266,15 @@ class Draws(Record, Shown):
         if "states" in dataset.attrs:
             states = np.ravel(dataset.attrs["states"]).tolist()
             axes = str(attribute(dataset, "lattice_axes")).split()
+        joined = str(dataset.attrs["joined"]) if "joined" in dataset.attrs else None
         temperatures, spins = arrays_of(dataset, _drawn(axes))
         methods = _texts(dataset, "sampling_method", "; ") if "sampling_method" in dataset else []
         if "sampling_flags" not in dataset:
-            return cls(spins, temperatures, methods, (), states, axes)
+            return cls(spins, temperatures, methods, (), states, axes, joined)
         columns = [column.tolist() for column in arrays_of(_worst(dataset), _MEASURED)]
         flags = [tuple(text.splitlines()) for text in _texts(dataset, "sampling_flags", "\n")]
         chains = [Chains(*row) for row in zip(*columns, flags, strict=True)]
-        return cls(spins, temperatures, methods, chains, states, axes)
+        return cls(spins, temperatures, methods, chains, states, axes, joined)
 
 
 def _worst(dataset: xr.Dataset) -> xr.Dataset:

@@ -143,6 +143,12 @@ class Lattice:
         return self._ends[1]
 
     @functools.cached_property
+    def joined(self) -> str:
+        """Which sites bonds join, whatever their kinds and their order: rows of from, to and displacement in cells."""
+        rows = sorted(min((here, there, *step) for here, there, step in _both_ways(bond)) for bond in self.bonds)
+        return "; ".join(" ".join(map(str, row)) for row in rows)
+
+    @functools.cached_property
     def connected(self) -> bool:
         """Whether bonds lead from every site to every other."""
         place = np.repeat(np.arange(self.sites), self.neighbours.shape[1])

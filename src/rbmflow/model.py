@@ -240,9 +240,16 @@ class Model:
         self, spins: Configurations, name: str = "spins", *, axes: int | None = None
     ) -> Int8[Array | np.ndarray, "..."]:
         """Configurations of this model as int8, of so many axes before those of its lattice; others are refused."""
+        self.require_lattice(spins, name)
         shape = self.lattice.shape
         number = None if axes is None else axes + len(shape)
         return spins_of(spins, shape, name, axes=number, states=self.states)
+
+    def require_lattice(self, given: Any, name: str) -> None:
+        """Refuse configurations that tell of other bonds than those of the model; arrays tell of none."""
+        known, own = getattr(given, "joined", None), self.lattice.joined
+        told = f"they are of another lattice, and must be of one with these (from, to, displacement): {own}"
+        Problems.only(known in (None, own), f"bonds of {name}", known, told)
 
     def components(self, spins: Configurations) -> Iterator[Float[Array, "..."]]:
         """Components of the vectors of all sites, float32 arrays one after the other."""

@@ -104,16 +104,26 @@ def open(what: str | os.PathLike[str] = "quick", store: str | os.PathLike[str] =
     >>> run.results["fixed_point"].sel(machine="V-64")  # doctest: +SKIP
     >>> rf.iterate(0, run.machine("V-64", seed=1), start=run.flow("V-64").spins)  # doctest: +SKIP
     """
-    path = Path(what)
+    path, place = path_of(what, "what"), path_of(store, "store")
     if path.is_file():
         folder = tempfile.TemporaryDirectory(prefix="rbmflow-")
         there = Store(Path(folder.name) / "store")
-        return opened(there.find_run(parcels.unpack(there, path).run), there, folder)
+        try:
+            return opened(there.find_run(parcels.unpack(there, path).run), there, folder)
+        except BaseException:
+            folder.cleanup()
+            raise
     if path.is_dir() and path.parent.name == "runs":
         there = Store(path.parent.parent)
         return opened(there.find_run(path.name), there)
-    there = Store(Path(store))
+    there = Store(place)
     return opened(there.find_run(str(what)), there)
+
+
+def path_of(given: str | os.PathLike[str], name: str) -> Path:
+    """A path, and nothing else that stands in its place."""
+    Problems.only(isinstance(given, str | os.PathLike), name, given, "it must be a text or a path")
+    return Path(given)
 
 
 def opened(record: dict[str, Any], store: Store, kept: Any = None) -> Run | Sweep:

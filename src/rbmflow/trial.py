@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ from rbmflow.cli.pages import write_page
 from rbmflow.execute import Event, ExecutionFailed, recording, run
 from rbmflow.execute.performing import Perform, Science
 from rbmflow.maps import Gibbs, MachineKind, Map, host, map_of
-from rbmflow.model import Model
+from rbmflow.model import Model, model_of
 from rbmflow.rbm import RBM
-from rbmflow.runs import Run
+from rbmflow.runs import Run, path_of
 from rbmflow.settings import (
     GIVEN,
     MACHINES,
@@ -38,6 +39,9 @@ from rbmflow.spin_models import settings_of
 from rbmflow.steps import graph
 from rbmflow.store import Step, Store, ancestry
 from rbmflow.units import units_named
+
+_OWN = frozenset({"name", "seed", "seeds", "types", "model", "lattice", "machine"})
+"""Fields of a spec that follow from the machine and its model."""
 
 
 def judge(
@@ -89,15 +93,20 @@ def judge(
     >>> run.answer  # doctest: +SKIP
     ['mine-64 is not shown to rest: T(E) = 2.5(1) from cold, ...']
     """
-    started, clock, there = datetime.now(UTC), time.perf_counter(), Store(Path(store))
-    about, lattice = settings_of(model)
+    started, clock, there = datetime.now(UTC), time.perf_counter(), Store(path_of(store, "store"))
+    about, lattice = settings_of(model_of(model))
     machines = _machines_of(machine, model)
     kind = f"{GIVEN}{uuid.uuid4().hex[:12]}"
-    there.prepare()
+    problems, free = Problems(), sorted({one.name for one in fields(Spec)} - _OWN)
+    workers = problems.whole("workers", workers, 1)
+    for section in sections:
+        problems.one_of("section", section, free)
+    problems.done()
     own: dict[str, Any] = {"temperatures": temperatures_of(temperatures)}
+    files: dict[str, bytes] = {}
     if all(isinstance(one, RBM) for one in machines):
-        asked = _settings_of(machines[0])
-        own |= {"machine": "file", "machine_units": asked.units, "machine_files": _files_of(machines, there.path)}
+        asked, files = _settings_of(machines[0]), _files_of(machines, there.path)
+        own |= {"machine": "file", "machine_units": asked.units, "machine_files": tuple(files)}
         lent = nullcontext(asked)
     else:
         lent = _lent(kind, machines[0])
@@ -105,6 +114,10 @@ def judge(
         usual = {"sampling": SamplingSettings(PAPER_GRID), "model": about, "lattice": lattice, "machine": asked}
         usual["training"] = TrainingSettings(epochs=1, batch=1)  # Nothing is trained.
         spec = Spec(name, seed, len(machines), types={name: TypeSettings(**own)}, **usual | sections)
+        there.prepare()
+        for path, content in files.items():
+            make_folder(Path(path).parent)
+            write_bytes(Path(path), content)
         steps = graph(spec)
         computed = _compute(steps, there, workers)
         record = recording.finish(spec, steps, there, started, time.perf_counter() - clock, computed)
@@ -115,6 +128,7 @@ def judge(
 def _machines_of(given: Any, model: Model) -> Sequence[Any]:
     """The machine, or those that were trained independently; of one in units that no spec can name its map."""
     several = list(given) if isinstance(given, list | tuple) else [given]
+    Problems.only(not isinstance(given, type), "machine", given, "it must be a machine, and this is a class")
     if len(several) == 1 and not isinstance(several[0], RBM):
         one: Any = several[0]
         return [map_of(one if isinstance(one, Map) or not callable(one) else host(one, model.states))]
@@ -122,6 +136,9 @@ def _machines_of(given: Any, model: Model) -> Sequence[Any]:
     Problems.only(rbms, "machine", type(given).__name__, "it must be a machine, a map, a function, or a list of RBMs")
     for one in several:
         one.require_lattice("model", model.lattice.shape)
+        states, told = one.units.states, f"its sites must have those of the model, {model.states}"
+        Problems.only(states == model.states, "states of the machine", states, told)
+        Problems.only(one.finite, "weights", "not finite", "all weights and biases must be finite numbers")
     alike = len({(one.units, one.hidden_units, one.weights.shape) for one in several}) == 1
     Problems.only(alike, "machine", len(several), "machines in a list must have the same units and sizes")
     try:
@@ -140,16 +157,10 @@ def _settings_of(machine: RBM) -> MachineSettings:
     raise InvalidInput(Problem("units", machine.units.name, "they must be such as a spec can name"))
 
 
-def _files_of(machines: Iterable[RBM], store: Path) -> tuple[str, ...]:
-    """Files of machines in the store, each under the hash of its content."""
-    paths = []
-    for one in machines:
-        content = to_bytes(one.to_dataset())
-        path = store / "given" / f"{hashlib.sha256(content).hexdigest()[:16]}.nc"
-        make_folder(path.parent)
-        write_bytes(path, content)
-        paths.append(str(path))
-    return tuple(paths)
+def _files_of(machines: Iterable[RBM], store: Path) -> dict[str, bytes]:
+    """Files that machines will have in the store by their paths, each under the hash of its content."""
+    contents = [to_bytes(one.to_dataset()) for one in machines]
+    return {str(store / "given" / f"{hashlib.sha256(one).hexdigest()[:16]}.nc"): one for one in contents}
 
 
 @contextmanager

@@ -40,7 +40,8 @@ def drawn(source: DataSource, key: Key, model: Model, sampling: SamplingSettings
     Problems.only(fits, "data", draws.spins.shape, told)
     # What tells nothing of chains is independent, as what is drawn without chains is.
     chains = draws.chains or [Chains(ess=float(sampling.draws))] * len(draws.temperatures)
-    about = model.states, model.lattice.axes
+    model.require_lattice(draws, "data")
+    about = model.states, model.lattice.axes, model.lattice.joined
     return Draws(draws.spins, draws.temperatures, draws.methods, chains, *about)
 
 

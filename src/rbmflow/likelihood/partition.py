@@ -135,6 +135,7 @@ def log_mixture_probability(
     lattice are refused, and so is a model whose Z is not known without draws (`equilibrium.known`).
     """
     truth, lattice, grid = equilibrium_of(model), model.lattice, temperatures_of(temperatures)
+    model.require_lattice(data, "data")
     spins = rows_of(data, lattice.sites, shape=lattice.shape, states=model.states)
     energies = np.asarray(model.total_energy(spins.reshape(-1, *lattice.shape)), np.float64).round(5)
     # There are far fewer levels than configurations.

@@ -37,7 +37,7 @@ class Plan(NamedTuple):
         told = [f"{one.name} ({why})" for one, why in self.methods]
         count = len(chains)
         lattice, states = self.model.lattice, self.model.states
-        return Draws(spins, self.temperatures[:count], told[:count], chains, states, lattice.axes)
+        return Draws(spins, self.temperatures[:count], told[:count], chains, states, lattice.axes, lattice.joined)
 
     def stopped(self, chains: list[Chains], result: Any) -> Interrupted:
         """What a Ctrl-C raises after these temperatures."""

@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import NamedTuple
 
 from rbmflow._checks import Problems, find_temperature
@@ -92,6 +92,7 @@ class Spec:
 
     def __post_init__(self):
         problems = Problems()
+        self._look_at_kinds(problems)
         problems.unless(bool(_NAME.fullmatch(self.name)), "name", self.name, f"it {_NAME_ALLOWED}")
         object.__setattr__(self, "seed", problems.whole("seed", self.seed, 0, 2**32 - 1))
         object.__setattr__(self, "seeds", problems.whole("seeds", self.seeds, 1))
@@ -99,6 +100,16 @@ class Spec:
         odd = [name for name in self.types if not _NAME.fullmatch(name)]
         problems.unless(not odd, "types", odd, f"the name of a type {_NAME_ALLOWED}")
         self._compare(problems)
+        problems.done()
+
+    def _look_at_kinds(self, problems: Problems) -> None:
+        """Refuse sections that are no settings, as Python may hand them over."""
+        problems.kind("name", self.name, str, "text")
+        for one in fields(self):
+            if isinstance(kind := one.default_factory, type):
+                problems.kind(one.name, getattr(self, one.name), kind, f"section, such as {kind.__name__}()")
+        ok = isinstance(self.types, dict) and all(isinstance(one, TypeSettings) for one in self.types.values())
+        problems.unless(ok, "types", self.types, "it must hold TypeSettings by their names")
         problems.done()
 
     def _compare(self, problems: Problems) -> None:
