@@ -38,11 +38,12 @@ def energy_temperature(results: xr.Dataset) -> Figure:
         shown = shown[np.isfinite(shown)] if np.isfinite(shown).any() else np.zeros(1)
         margin = max(np.ptp(shown), 0.5)
         top = shown.max() + 0.4 * margin
-        axes.set_ylim(max(shown.min() - 0.3 * margin, -0.04 * top), top)  # No temperature is below zero.
+        bottom = max(shown.min() - 0.3 * margin, -0.04 * top)  # No temperature is below zero.
+        axes.set_ylim(bottom, top)
         panels.flow_lines(axes, here, "temperature")
         for (name, value), look in zip(lines.items(), (marks.CRITICAL, marks.NULL), strict=True):
             axes.axhline(value, **look)
-            below = bool(value < np.nanmean(ends))
+            below = bool(value < np.nanmean(ends)) and value - bottom > 0.1 * (top - bottom)
             told = f"{name} = {value:.3f}" if name == marks.T_C else name
             place = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "ha": "right"}
             if np.isfinite(value):  # away from where the flows end
