@@ -14,6 +14,8 @@ import pytest
 import rbmflow as rf
 from rbmflow._checks import InvalidInput
 from rbmflow.settings import MachineSettings, TrainingSettings
+from rbmflow.spec import parse
+from rbmflow.steps import compute, graph
 from rbmflow.steps.restoring import at_rest, restored
 from rbmflow.steps.resuming import FILE, save_state, train_resuming
 from rbmflow.training import MapTraining, Reconstruction, fit
@@ -261,3 +263,30 @@ def test_a_map_that_draws_from_equilibrium_ends_at_its_temperature_by_every_ther
     posterior = np.mean([exact.posterior(spins, classes).mean(axis=0) for spins in ends], axis=0)
     own = np.asarray(exact.posterior(np.asarray(rf.thermal(10, MODEL, temperature, 20_000)), classes)).mean(axis=0)
     np.testing.assert_allclose(posterior, own, atol=0.02)
+
+
+def test_a_stack_of_a_spec_is_trained_greedily_and_goes_on_in_the_layer_where_it_was_killed(tmp_path):
+    learning = {"machine": {"kind": "stack", "hidden": 8, "layers": [4]}, "training": {"epochs": 3, "batch": 20}}
+    tables = {"name": "stacked", "seeds": 1, "lattice": {"length": 4}, "types": {"V": {}}, **learning}
+    whole = parse({**tables, "sampling": {"temperatures": [2.0], "draws": 60}, "flow": {"starts": ["cold"]}})
+    steps = {step.kind: step for step in graph(whole)}
+    drawn = compute(steps["draws"], (), tmp_path, lambda _: None)
+    undisturbed = compute(steps["learner"], (drawn,), tmp_path / "one", lambda _: None)
+    stack, diverged = restored(undisturbed, MODEL, "sampled")
+    assert not diverged
+    assert [one.weights.shape for one in stack.machines] == [(16, 8), (8, 4)]
+    untrained = rf.Stack.random(0, MODEL, MachineSettings(kind="stack", hidden=8, layers=(4,)))
+    assert untrained.shape == stack.shape == (4, 4)
+
+    def killed(fraction):
+        if fraction > 0.4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compute(steps["learner"], (drawn,), tmp_path / "two", killed)
+    resumed = compute(steps["learner"], (drawn,), tmp_path / "two", lambda _: None)
+    assert resumed.identical(undisturbed)
+    with pytest.raises(InvalidInput, match="layers"):
+        MachineSettings(layers=(4,))
+    with pytest.raises(InvalidInput, match="width"):
+        MachineSettings(kind="stack", width=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -10,10 +11,20 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int8
 
 from rbmflow._checks import Problems
+from rbmflow._doors import AnyKey, key_of
 from rbmflow._types import Key
 from rbmflow.gibbs import GibbsNoise, sample_hidden, sample_visible
 from rbmflow.maps.gibbs_map import Gibbs
-from rbmflow.rbm import RBM
+from rbmflow.maps.kinds import machine
+from rbmflow.model import Model
+from rbmflow.rbm import RBM, on_lattice
+from rbmflow.settings import MachineSettings
+from rbmflow.units import PLUS_MINUS
+
+
+def stack_layers(settings: MachineSettings) -> list[MachineSettings]:
+    """Every machine of a stack as one by itself, the lowest first."""
+    return [replace(settings, kind="rbm", hidden=units, layers=()) for units in (settings.hidden, *settings.layers)]
 
 
 class Stack(eqx.Module):
@@ -33,10 +44,20 @@ class Stack(eqx.Module):
 
     machines: tuple[RBM, ...] = eqx.field(converter=tuple)
 
+    @classmethod
+    def random(cls, key: AnyKey, model: Model, settings: MachineSettings) -> Stack:
+        """Untrained machines, of `hidden` units and of those of `layers` above them."""
+        keys = jax.random.split(key_of(key), 1 + len(settings.layers))
+        below, states, machines = model.lattice.sites, model.states, []
+        for one, layer in zip(keys, stack_layers(settings), strict=True):
+            machines.append(RBM.random(one, below, layer, states))
+            below, states = layer.hidden, PLUS_MINUS.states
+        return cls((on_lattice(machines[0], model.lattice.shape), *machines[1:]))
+
     def __check_init__(self):
         Problems.only(len(self.machines) > 0, "machines", self.machines, "there must be at least one machine")
-        for machine in self.machines:
-            Gibbs(machine)
+        for one in self.machines:
+            Gibbs(one)
         for below, above in zip(self.machines, self.machines[1:], strict=False):
             fits = below.weights.shape[1] == above.weights.shape[0] and below.hidden_units == above.units
             told = "each machine must have as many visible units as the one below has hidden ones, of the same kind"
@@ -67,11 +88,14 @@ class Stack(eqx.Module):
         """Up and down."""
         lowest, noises = state if state[1] is not None else self.seeded(key, state)
         units, advanced = lowest.visible, []
-        for machine, noise in zip(self.machines, noises, strict=True):
-            noise, units = sample_hidden(machine, noise, machine.hidden_fields(units))
+        for layer, noise in zip(self.machines, noises, strict=True):
+            noise, units = sample_hidden(layer, noise, layer.hidden_fields(units))
             advanced.append(noise)
-        for place, machine in reversed(list(enumerate(self.machines))):
-            advanced[place], units = sample_visible(machine, advanced[place], units)
+        for place, layer in reversed(list(enumerate(self.machines))):
+            advanced[place], units = sample_visible(layer, advanced[place], units)
         onward = eqx.tree_at(lambda one: one.visible, lowest, units)
         spins = jnp.reshape(self.machines[0].units.to_spins(units), lowest.shape)
         return (onward, None if state[1] is None else tuple(advanced)), spins
+
+
+machine("stack", recipe="CD")(Stack.random)

@@ -40,7 +40,7 @@ class MachineSettings(Settings):
     code: CodeName = checked("one-hot", Problems.one_of, get_args(CodeName.__value__))
     """Numbers of a site with more than two states: "one-hot", "clock" (cosine and sine of 2 pi k / q) or "labels"."""
     kind: str = checked("rbm", Problems.one_of, MACHINES)
-    """A restricted Boltzmann machine "rbm", or another map, "autoencoder" or "vae"; or a machine of an extension."""
+    """A restricted Boltzmann machine "rbm", or another map, "stack", "autoencoder" or "vae"; or one of an extension."""
     width: int = checked(128, Problems.whole, 1)
     """Units of each further layer of an autoencoder."""
     depth: int = checked(1, Problems.whole, 0)
@@ -50,14 +50,17 @@ class MachineSettings(Settings):
     flipped: float = checked(0.0, Problems.below_one)
     """Fraction of sites that get a random label before an autoencoder sees them."""
 
+    layers: tuple[int, ...] = checked((), Problems.wholes, 1, MOST_HIDDEN)
+    """Hidden units of the machines of a stack above the first, which has `hidden`, the lowest of them first."""
+
     def components(self, model: ModelSettings) -> int:
         """Numbers of a site in the visible layer."""
         return {"one-hot": len(model.states), "clock": 2, "labels": 1}[self.code] if len(model.states) > 2 else 1
 
     def compare(self, problems: Problems) -> None:
         """Note what an RBM does not have, and what only it has."""
-        own = ("units", "biases", "initial_scale", "code")
-        foreign = ("width", "depth", "output", "flipped") if self.kind == "rbm" else own
+        own, of_coder = ("units", "biases", "initial_scale", "code"), ("width", "depth", "output", "flipped")
+        foreign = {"rbm": (*of_coder, "layers"), "stack": of_coder}.get(self.kind, (*own, "layers"))
         for name in set(self.differing()) & set(foreign):
             told = f"a machine of kind {self.kind!r} has none, so it must be left out"
             problems.unless(False, name, getattr(self, name), told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -47,7 +47,8 @@ def restored(dataset: xr.Dataset, model: Model, halves: HalvesName) -> tuple[Map
         return Gibbs(machine.or_free(), halves), not machine.finite
     made = json.loads(dataset.attrs["made"])
     key = jax.random.wrap_key_data(jnp.asarray(made["key"], jnp.uint32))
-    like = untrained(key, model, MachineSettings(**made["settings"]), made["source"])
+    told: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in made["settings"].items()}
+    like = untrained(key, model, MachineSettings(**told), made["source"])
     leaves, structure = jax.tree.flatten(eqx.filter(like, eqx.is_array))
     arrays = [dataset[f"leaf_{number}"].values for number in range(len(leaves))]
     diverged = not all(np.isfinite(array).all() for array in arrays)

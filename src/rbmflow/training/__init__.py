@@ -25,7 +25,7 @@ from rbmflow.training.loss import (
 from rbmflow.training.map_training import MapTraining as MapTraining, train_map as train_map
 from rbmflow.training.pcd import PCD as PCD
 from rbmflow.training.ptt import PTT as PTT, Trajectory as Trajectory
-from rbmflow.training.stacking import train_stack as train_stack
+from rbmflow.training.stacking import greedily as greedily, train_stack as train_stack
 from rbmflow.training.summed import Exact as Exact
 from rbmflow.training.train import (
     Training as Training,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -11,9 +11,11 @@ import numpy as np
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Configurations, rows_of
 from rbmflow._own_settings import own_settings
+from rbmflow._types import Key
 from rbmflow.gibbs import GibbsNoise, sample_hidden
 from rbmflow.maps.stack_map import Stack
 from rbmflow.random import fold_in, key_for, split
+from rbmflow.rbm import RBM
 from rbmflow.training.history import History
 from rbmflow.training.train import train
 
@@ -52,10 +54,21 @@ def train_stack(
     layers = problems.wholes("hidden", hidden, 1)
     problems.unless(len(layers) > 0, "hidden", hidden, "there must be at least one layer")
     problems.done()
-    whole, machines, histories = key_for(key, "train_stack"), [], []
-    for place, units in enumerate(layers):
-        for_training, for_noise = split(fold_in(whole, place))
-        machine, history = train(for_training, data, hidden=units, **training)
+    whole = key_for(key, "train_stack")
+    return greedily(whole, data, layers, lambda place, key, data, units: train(key, data, hidden=units, **training))
+
+
+def greedily(
+    key: Key,
+    data: Configurations,
+    hidden: Sequence[int],
+    fit: Callable[[int, Key, Configurations, int], tuple[RBM, History]],
+) -> tuple[Stack, list[History]]:
+    """Stack of machines that `fit(place, key, data, hidden units)` trains one after the other."""
+    machines, histories = [], []
+    for place, units in enumerate(hidden):
+        for_training, for_noise = split(fold_in(key, place))
+        machine, history = fit(place, for_training, data, units)
         rows = rows_of(data, machine.sites, states=machine.units.states)
         fields = machine.hidden_fields(machine.units.from_spins(rows))
         _, drawn = sample_hidden(machine, GibbsNoise.seeded(for_noise, machine, len(rows)), fields)

@@ -23,6 +23,7 @@ def learner(task: Task) -> Any:
     import numpy as np
 
     from rbmflow.dataset import Draws
+    from rbmflow.maps import Stack
     from rbmflow.steps.restoring import at_rest, untrained
     from rbmflow.steps.resuming import train_resuming
     from rbmflow.training import Epochs, MapTraining
@@ -33,7 +34,9 @@ def learner(task: Task) -> Any:
     # "CD", which no other map can have, stands for the recipe of the kind.
     recipe = MACHINES[settings.kind].recipe if training.estimator == "CD" else training.estimator
     updates, seen = 0, Epochs(*[jax.device_put(np.full(training.epochs, np.nan, np.float32))] * 3)
-    if recipe is not None:
+    if isinstance(made, Stack):
+        updates, (made, seen) = _stacked(task, for_training)
+    elif recipe is not None:
         spins = Draws.from_dataset(task.parents[0]).at(task.settings["temperatures"]).spins
         rows = spins.reshape(-1, *task.model.lattice.shape)
         whole = MapTraining.of(made, rows, training, recipe)
@@ -46,3 +49,31 @@ def learner(task: Task) -> Any:
         reconstruction=("epoch", np.asarray(seen.reconstruction)),
         weight_norm=("epoch", np.asarray(seen.weight_norm)),
     )
+
+
+def _stacked(task: Task, key: Any) -> tuple[int, tuple[Any, Any]]:
+    """Updates of a layer, a stack whose machines learn one after the other, and the epochs of the lowest."""
+    import jax
+
+    from rbmflow.dataset import Draws
+    from rbmflow.maps.stack_map import stack_layers
+    from rbmflow.steps.resuming import train_resuming
+    from rbmflow.training import Epochs, Training, greedily
+
+    settings, training = stack_layers(task.asked(MachineSettings)), task.asked(TrainingSettings)
+    data = Draws.from_dataset(task.parents[0]).at(task.settings["temperatures"])
+
+    def fit(place: int, key: Any, data: Any, hidden: int) -> Any:
+        del hidden
+        whole = Training.of(data, settings[place], training)
+        return train_resuming(
+            key, whole, task.work / f"layer_{place}", lambda done: task.progress((place + done) / len(settings))
+        )
+
+    stack, histories = greedily(key, data, [one.hidden for one in settings], fit)
+    for place, history in enumerate(histories):
+        for what, text in history.checkpoints.flags.items():
+            task.flag(what, f"layer {place}: {text}")
+    lowest = histories[0]
+    seen = Epochs(*map(jax.device_put, (lowest.reconstruction, lowest.weight_norm, lowest.largest_weight)))
+    return int(lowest.checkpoints.update[-1]), (stack, seen)
