@@ -448,8 +448,12 @@ OF_ONE_TEMPERATURE = {"thermodynamics": ("thermodynamics", "quantity"), "couplin
 
 
 def write_one_temperature(store, run, folder):
-    """Figures and tables of a study of machines of one temperature each, against the model there."""
-    results = results_of(store, run)
+    """Figures and tables of a study of machines of one temperature each, against the model there.
+
+    Further points of a sweep are of more temperatures, for what marks the transition in the weights.
+    """
+    records = [store.read_run(point["run"]) for point in run.get("points", [{"run": run["run"]}])]
+    results, *of_grids = found = [results_of(store, record) for record in records]
     by_temperature = results.isel(machine=np.lexsort((results["hidden_units"], results["training_temperature"])))
     left_out = {"cossu-decelle": "thermodynamics", "gu-zhang": "couplings"}.get(folder.name)
     tables = {}
@@ -465,12 +469,28 @@ def write_one_temperature(store, run, folder):
             rows.append([machine, *told])
         header = ("machine", *(str(name).replace("_", " ") for name in results[axis].values))
         tables[name] = table(header, rows)
+    for one in of_grids:
+        save(figures.weight_indicators(one), folder, "weight_indicators")
+        tables["indicators"] = indicator_table(one)
     tables |= {
         "likelihood": table(*likelihood_table(by_temperature)),
-        "verdicts": verdict_table(verdicts_of(results), folder),
-        "provenance": provenance([run], store),
+        "verdicts": verdict_table(verdicts_of(*found), folder),
+        "provenance": provenance(records, store),
     }
     write_tables(tables, folder)
+
+
+def indicator_table(results):
+    """What could mark the transition in the weights, by the temperature that a machine has learnt."""
+    names = ("largest_eigenvalue", "first_share", "effective_modes")
+    rows = []
+    for place in np.argsort(results["training_temperature"].values):
+        here = results.isel(machine=place)
+        cells = (
+            (float(here[f"weight_final_{end}"].sel(final_measure=one)) for end in ("mean", "error")) for one in names
+        )
+        rows.append([f"{float(here['training_temperature']):.4g}", *(with_error(*pair) for pair in cells)])
+    return table(("temperature", "largest eigenvalue", "its share", "effective modes"), rows)
 
 
 WRITERS = {
