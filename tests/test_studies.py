@@ -29,6 +29,7 @@ def test_every_shipped_spec_but_quick_is_a_study_of_known_claims_and_variables()
     for name, study in studies.items():
         assert set(study.claims) <= set(CLAIMS), name
         assert bool(study.authors) == bool(study.paper), name
+        assert any(study.paper in CLAIMS[claim].source for claim in study.claims), name
         for number in study.numbers.values():
             assert {number.ours, number.ours_error} <= set(RESULTS), name
             assert set(number.at) <= {*RESULTS[number.ours].dims, *fields}, name

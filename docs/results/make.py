@@ -376,11 +376,11 @@ def write_de_mello_koch(store, run, folder):
         here = ordered.isel(displacement=place)
         own = [
             with_error(float(one["hidden_decay_mean"]), float(one["hidden_decay_mean_error"]))
-            for _, one in here.groupby("machine", squeeze=True)
+            for one in (here.isel(machine=row) for row in range(here.sizes["machine"]))
         ]
         known = [f"{float(here[f'{of}_decay_mean'].mean()):.3f}" for of in ("block", "site")]
         rows.append([f"{distance:.3g}", *own, *known])
-    header = ("distance", *map(str, sorted(results["machine"].values)), "block spins", "single spins")
+    header = ("distance", *map(str, results["machine"].values), "block spins", "single spins")
     tables |= {
         "decays": table(header, rows),
         "ends": table(*report.ends_table(results)),

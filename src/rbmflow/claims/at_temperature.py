@@ -47,6 +47,11 @@ def _known(machine: Machine) -> bool:
     return math.isfinite(machine.number("thermodynamics_mean", quantity="energy"))
 
 
+def _with_order(machines: Sequence[Machine]) -> list[Machine]:
+    """Those of lattices whose exact order is known."""
+    return [m for m in machines if math.isfinite(m.number("thermodynamics_exact", quantity="abs_magnetization"))]
+
+
 def _all(sides: Sequence[Side]) -> Side:
     """Refuted by one, supported by all."""
     return "contradicts" if "contradicts" in sides else "open" if "open" in sides else "supports"
@@ -71,7 +76,7 @@ def one_temperature(machines: Sequence[Machine]) -> list[Judgement]:
         told = ", ".join(f"{sign} {100 * one.value:+.1f} %" for sign, one in zip("EmC", found.values(), strict=True))
         return _all([within(found[name], 0.0, window) for name, window in asked.items()]), told
 
-    return each(_whole(machines), rule)
+    return each(_with_order(_whole(machines)), rule)
 
 
 @claim(
@@ -96,7 +101,7 @@ def few_hidden_units(machines: Sequence[Machine]) -> list[Judgement]:
         return _all([high, within(order, 0.0, 0.05)]), told
 
     few = [m for m in machines if m.is_ising and len(m.temperatures) == 1 and 4 * m.hidden <= m.length**2 and _known(m)]
-    return each([m for m in few if abs(m.temperatures[0] / m.critical - 1) <= AROUND], rule)
+    return each([m for m in _with_order(few) if abs(m.temperatures[0] / m.critical - 1) <= AROUND], rule)
 
 
 @claim(

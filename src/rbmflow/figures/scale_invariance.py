@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from rbmflow.figures import marks, panels, style
 from rbmflow.figures.plot import figure
@@ -10,6 +11,9 @@ from rbmflow.figures.plot import figure
 SECTION = "Scale invariance"
 
 OF_SPIN = {"spin": r"$x_\sigma$ of the spin", "energy": r"$x_\epsilon$ of the energy"}
+
+LEAST = 1e-3
+"""The smallest part of the largest two-point function that is drawn."""
 
 OF_CURVE = {"spin": "$G(r)$ of the spin", "energy": "$G(r)$ of the energy"}
 
@@ -20,7 +24,7 @@ OF_CURVE = {"spin": "$G(r)$ of the spin", "energy": "$G(r)$ of the energy"}
     needs="scaling_dimension_mean scaling_dimension_mean_error scaling_known",
     caption="Scaling dimensions of the configurations along the flow, by correlated fits of a power of the distance to "
     "the two-point functions of spin and energy. Error bars: {bar}. Level line: the known one at T_c. A gap is an "
-    "iteration whose two-point function is not above zero at all distances. A start at T_c is exact configurations: "
+    "iteration whose two-point function is not above zero at all distances, a triangle a value beyond the axis. A start at T_c is exact configurations: "
     "look first whether they have the known dimensions at iteration 0, then whether the ends do. That of the energy "
     "hardly depends on the temperature on a small lattice.",
 )
@@ -30,11 +34,15 @@ def scaling_dimensions(results: xr.Dataset) -> Figure:
     for column, machine in columns:
         for place, axes in enumerate(column):
             here = machine.isel(field=place)
-            axes.axhline(float(here["scaling_known"]), **marks.CRITICAL)
+            known = float(here["scaling_known"])
+            axes.axhline(known, **marks.CRITICAL)
+            axes.set_ylim(-0.5 * known, 2.5 * known)
             for _, look, flow in panels.by_start(here):
                 mean, error = (flow[f"scaling_dimension_mean{end}"].values for end in ("", "_error"))
                 shown_as = {"color": look.colour, "marker": look.marker, "markersize": 3, "linewidth": 0.8}
-                axes.errorbar(flow["fitted"].values, mean, np.nan_to_num(error), **shown_as)
+                inside = np.where((mean >= -0.5 * known) & (mean <= 2.5 * known), mean, np.nan)
+                axes.errorbar(flow["fitted"].values, inside, np.nan_to_num(error), **shown_as)
+                marks.draw_beyond(axes, flow["fitted"].values, mean, look.colour)
             marks.say_empty(axes, here["scaling_dimension_mean"].values)
     panels.start_legend(drawn, results, markers=True)
     return drawn
@@ -46,8 +54,8 @@ def scaling_dimensions(results: xr.Dataset) -> Figure:
     needs="axis_correlation_mean axis_correlation_mean_error",
     caption="Two-point functions along the axes of the lattice at the end of the flow, of the spins and of the "
     "energies of bonds less their mean, both logarithmic. Error bars: {bar}. Dashed: at the start. A power of the "
-    "distance is a straight line, until the other side of the torus is as near. Points that are not above zero are "
-    "left out.",
+    "distance is a straight line, until the other side of the torus is as near. Points below a "
+    "thousandth of the largest are left out.",
 )
 def axis_correlations(results: xr.Dataset) -> Figure:
     """Two-point functions of spin and energy at the end of the flow from each start."""
@@ -57,6 +65,11 @@ def axis_correlations(results: xr.Dataset) -> Figure:
             here = machine.isel(field=place, separation=slice(1, None))
             axes.set_xscale("log")
             axes.set_yscale("log")
+            apart = here["separation"].values
+            axes.set_xticks(apart, [f"{r}" if r & (r - 1) == 0 else "" for r in apart.tolist()])
+            axes.xaxis.set_minor_locator(NullLocator())
+            top = 2 * np.nanmax(here["axis_correlation_mean"].values, initial=LEAST)
+            axes.set_ylim(LEAST * top, top)
             for _, look, flow in panels.by_start(here):
                 first, last = (_above_zero(flow.isel(fitted=at)) for at in (0, -1))
                 axes.plot(*first[:2], color=look.colour, linewidth=0.7, linestyle="--")
