@@ -24,9 +24,9 @@ OF_CURVE = {"spin": "$G(r)$ of the spin", "energy": "$G(r)$ of the energy"}
     needs="scaling_dimension_mean scaling_dimension_mean_error scaling_known",
     caption="Scaling dimensions of the configurations along the flow, by correlated fits of a power of the distance to "
     "the two-point functions of spin and energy. Error bars: {bar}. Level line: the known one at T_c. A gap is an "
-    "iteration whose two-point function is not above zero at all distances, a triangle a value beyond the axis. A start at T_c is exact configurations: "
-    "look first whether they have the known dimensions at iteration 0, then whether the ends do. That of the energy "
-    "hardly depends on the temperature on a small lattice.",
+    "iteration whose two-point function is not above zero at all distances, a triangle a value beyond the axis. A "
+    "start at T_c is exact configurations: look first whether they have the known dimensions at iteration 0, then "
+    "whether the ends do. That of the energy hardly depends on the temperature on a small lattice.",
 )
 def scaling_dimensions(results: xr.Dataset) -> Figure:
     """Scaling dimensions of spin and energy along the flow from each start, beside the known ones."""
