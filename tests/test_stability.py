@@ -3,6 +3,7 @@
 import functools
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import xarray as xr
 import rbmflow as rf
 from rbmflow._checks import InvalidInput
 from rbmflow.claims import CLAIMS, Machine
-from rbmflow.renormalization import block_machine, decimate, majority_rule, operators, stability
+from rbmflow.renormalization import block_machine, decimate, layers_as_rules, majority_rule, operators, stability
 from rbmflow.renormalization.operators import sums_of, vectors_of
 from rbmflow.spec import parse
 from rbmflow.steps import graph
@@ -125,6 +126,24 @@ def test_a_layer_that_is_block_spins_gives_what_block_spins_give():
     assert blocks.scale == learnt.scale == (3.0,)
     for one, other in zip(blocks.even + blocks.odd, learnt.even + learnt.odd, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_layers_that_are_blocks_find_their_cells_and_signs_whatever_the_order_of_their_units():
+    model, rng = rf.ising(rf.square(8)), np.random.default_rng(1)
+    machines, below = [], (np.arange(64), np.ones(64))
+    for side in (8, 4):
+        weights = np.asarray(block_machine(rf.ising(rf.square(side))).weights)[below[0]] * below[1][:, None]
+        below = rng.permutation(weights.shape[1]), rng.choice([-1.0, 1.0], weights.shape[1])
+        shuffled = weights[:, below[0]] * below[1]
+        machines.append(rf.RBM.from_weights(shuffled, None, None, units="-1/+1", axes="visible, hidden"))
+    first, second = layers_as_rules(model, machines)
+    coarse = rng.choice(np.array([-1, 1], np.int8), (50, 2, 2))
+    finer = coarse.repeat(2, axis=1).repeat(2, axis=2)
+    drawn = first(jax.random.key(0), model, jnp.asarray(finer.repeat(2, axis=1).repeat(2, axis=2)))
+    np.testing.assert_array_equal(drawn, finer)
+    np.testing.assert_array_equal(second(jax.random.key(1), model, drawn), coarse)
+    with pytest.raises(InvalidInput, match="machine"):
+        layers_as_rules(model, machines[1:])
 
 
 @pytest.mark.parametrize("model", [rf.potts(rf.triangular(4), 3), rf.ising(rf.honeycomb(4)), rf.ising(rf.cubic(4))])

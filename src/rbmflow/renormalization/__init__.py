@@ -7,6 +7,7 @@ from rbmflow.renormalization.block_spins import (
     majority_rule,
     migdal_kadanoff_coupling,
 )
+from rbmflow.renormalization.hidden_layers import layers_as_rules
 from rbmflow.renormalization.operators import Operator, operators
 from rbmflow.renormalization.stability_matrix import Rule, Stability, stability
 
@@ -17,6 +18,7 @@ __all__ = [
     "block_machine",
     "decimate",
     "decimated_coupling",
+    "layers_as_rules",
     "majority_rule",
     "migdal_kadanoff_coupling",
     "operators",
