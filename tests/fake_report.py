@@ -28,7 +28,7 @@ def ends_table(results):
     return ["machine", "end"], [["V", f"{float(results['value'][0]):.3f}"]]
 
 
-def rest_table(results):
+def rest_table(results, brief=False):
     return ends_table(results)
 
 

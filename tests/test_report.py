@@ -201,6 +201,9 @@ def test_a_dataset_read_back_from_disk_tells_the_same(results, tmp_path):
     assert report.ends_table(read) == report.ends_table(results)
     stars = [[machine, *row] for machine, start, *row in report.ends_table(results)[1] if start == "T*"]
     assert report.rest_table(results) == (["machine", *report.ends_table(results)[0][2:]], stars)
+    ends = {"mean_end": results["end_temperature"].mean("start"), "mean_end_error": results["end_error"].mean("start")}
+    brief = [cell for row in report.rest_table(results.assign(ends), brief=True)[1] for cell in row[1:]]
+    assert [cell.startswith("[") for cell in brief] == [star.startswith("not") for row in stars for star in row[1:]]
     assert explorer_data(read) == explorer_data(results)
 
 

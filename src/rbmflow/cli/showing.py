@@ -96,11 +96,12 @@ def print_points(record: dict[str, Any], points: Sequence[Standing]) -> None:
         if point.results is None:
             rows.append([*place, f"missing: {point.left} steps are left"])
             continue
-        header, machines = report.rest_table(point.results)
+        header, machines = report.rest_table(point.results, brief=True)
         # The first sentence asks whether the flows go to T_c, and answers.
         answer = answer_of(point.results)[:1] or [""]
         rows += [[*place, *machine, answer[0].rpartition("? ")[2]] for machine in machines]
     print("T* of every machine (J/k_B), by thermometer, and whether the flows go to T_c")
+    print("In brackets: the mean end of flows that have not converged")
     console().print(_table([*points[0].values, *header, "to T_c?"], *rows))
     there = sum(point.results is not None for point in points)
     print(f"{record['run']}: {there} of {len(points)} points are there")

@@ -64,10 +64,14 @@ def ends_table(results: xr.Dataset) -> Table:
     return header, rows
 
 
-def rest_table(results: xr.Dataset) -> Table:
-    """Return T* of every machine by thermometer, in J/k_B, or why there is none."""
+def rest_table(results: xr.Dataset, brief: bool = False) -> Table:
+    """Return T* of every machine by thermometer, in J/k_B, or why there is none.
+
+    In brief the mean end of flows that have not converged stands there instead, in brackets.
+    """
+    told = _in_brief if brief else _star
     rows = [
-        [name, *(_star(here.isel(thermometer=place)) for place in range(here.sizes["thermometer"]))]
+        [name, *(told(here.isel(thermometer=place)) for place in range(here.sizes["thermometer"]))]
         for name, here in _by_machine(results)
     ]
     return ["machine", *(HEADINGS.get(name, name) for name in names(results, "thermometer"))], rows
@@ -80,6 +84,12 @@ def _star(here: xr.Dataset) -> str:
     doubts = [name.removeprefix("doubt_") for name in map(str, here) if name.startswith("doubt_") and here[name] != 0]
     apart = float(here["start_difference"]), float(here["start_difference_error"])
     return why_moving(doubts, apart, zip(here["drift"].values, here["drift_error"].values, strict=True))
+
+
+def _in_brief(here: xr.Dataset) -> str:
+    """T* of a machine by one thermometer, or in brackets the mean end of its flows."""
+    end = with_error(float(here["mean_end"]), float(here["mean_end_error"]))
+    return end if here["converged"] else f"[{end}]"
 
 
 def drift_table(results: xr.Dataset) -> Table:
