@@ -130,7 +130,14 @@ def arrays_of(dataset: xr.Dataset, layout: Layout) -> list[np.ndarray]:
 
     An axis that was selected to a single entry is put back where its coordinate is still there.
     """
+    require_labelled(dataset)
     return [_array(dataset, name, held) for name, held in layout.items()]
+
+
+def require_labelled(given: Any) -> None:
+    """Refuse what is no dataset of xarray."""
+    labelled = hasattr(given, "variables") and hasattr(given, "sizes")
+    Problems.only(labelled, "data", type(given).__name__, "it must be an xarray.Dataset")
 
 
 def attribute(dataset: xr.Dataset, name: str) -> Any:
@@ -142,6 +149,7 @@ def attribute(dataset: xr.Dataset, name: str) -> Any:
 
 def in_order(dataset: xr.Dataset, name: str, *, falling: bool = False) -> xr.Dataset:
     """The same data, sorted along the axis of a variable if that is there and they were not."""
+    require_labelled(dataset)
     if name not in dataset.variables or dataset[name].ndim != 1:
         return dataset
     order = np.argsort(-dataset[name].values if falling else dataset[name].values, kind="stable")

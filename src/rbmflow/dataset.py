@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Int8
 
 from rbmflow._arrays import has_axis
-from rbmflow._checks import Problems, between_temperatures, find_temperature
+from rbmflow._checks import Problems, between_temperatures, find_temperature, is_number, listed, plain_number
 from rbmflow._doors import Configurations, Temperatures, spins_of, temperatures_of
 from rbmflow._netcdf import FileName, read_dataset
 from rbmflow._record import Held, Record, arrays_of, attribute, dataset_of, in_order, owned
@@ -112,7 +112,16 @@ class Draws(Record, Shown):
         joined: str | None = None,
     ):
         self.temperatures = temperatures_of(temperatures)
-        self.states, self.lattice_axes, self.joined = tuple(map(int, states)), tuple(lattice_axes), joined
+        problems, names = Problems(), listed(lattice_axes) or ()
+        self.states, self.lattice_axes, self.joined = problems.wholes("states", states, -128, 127), names, joined
+        named = bool(names) and all(isinstance(name, str) for name in names)
+        problems.unless(named, "lattice_axes", lattice_axes, "it must hold names, such as ('y', 'x')")
+        texts, rows = listed(methods), listed(chains)
+        told = texts is not None and all(isinstance(text, str) for text in texts)
+        problems.unless(told, "methods", methods, "it must hold texts, one for each temperature")
+        told = rows is not None and all(isinstance(row, Chains) for row in rows)
+        problems.unless(told, "chains", chains, "it must hold Chains, one for each temperature")
+        problems.done()
         usual = self.lattice_axes == ("y", "x")
         shape = None if usual else np.shape(spins)[-len(self.lattice_axes) :]
         axes = 2 + len(self.lattice_axes)
@@ -120,7 +129,7 @@ class Draws(Record, Shown):
         count = len(self.temperatures)
         allowed = f"it must be [temperature, draw, {', '.join(self.lattice_axes)}] with {count} temperatures"
         Problems.only(len(self.spins) == count, "shape of spins", self.spins.shape, allowed)
-        self.methods, self.chains = tuple(methods) or (GIVEN,) * count, tuple(chains)
+        self.methods, self.chains = texts or (GIVEN,) * count, rows or ()
         told = len(self.methods) == count and len(self.chains) in (0, count)
         numbers = len(self.methods), len(self.chains)
         Problems.only(told, "methods, chains", numbers, f"there must be one for each of {count} temperatures")
@@ -205,6 +214,10 @@ class Draws(Record, Shown):
         InvalidInput
             If no temperature is left.
         """
+        problems = Problems()
+        for name, value in (("minimum", minimum), ("maximum", maximum)):
+            problems.unless(is_number(plain_number(value)), name, value, "it must be a number")
+        problems.done()
         kept = [at for at, t in enumerate(self.temperatures) if between_temperatures(t, minimum, maximum)]
         allowed = f"one of the temperatures {list(self.temperatures)} must lie in between"
         Problems.only(bool(kept), "minimum, maximum", (minimum, maximum), allowed)

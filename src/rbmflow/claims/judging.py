@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rbmflow._checks import InvalidInput, Problem
+from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._format import stretches
 from rbmflow._variables import STUDY, described
 from rbmflow.claims.declaration import CLAIMS, Claim
@@ -83,6 +83,8 @@ def machines_of(*results: xr.Dataset) -> list[Machine]:
     Measured(value=2.41, error=0.015, freedom=2)
     """
     for one in results:
+        told = "they must be an xarray.Dataset, such as run.results"
+        Problems.only(isinstance(one, xr.Dataset), "results", type(one).__name__, told)
         lacking = [name for name in NEEDED if name not in one.variables]
         if lacking:
             raise InvalidInput(Problem("results without", lacking, "claims need these to know a machine"))

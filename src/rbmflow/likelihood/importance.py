@@ -9,7 +9,7 @@ from jaxtyping import Float, Int8
 from scipy.special import logsumexp
 
 from rbmflow._checks import InvalidInput, Problem, Problems
-from rbmflow._doors import AnyKey, rows_of
+from rbmflow._doors import AnyKey, numbers_of, rows_of
 from rbmflow._own_settings import own_settings
 from rbmflow.dataset import Draws
 from rbmflow.equilibrium.enumerated import all_states
@@ -22,6 +22,7 @@ from rbmflow.likelihood.partition import (
     log_mean,
     log_mixture_probability,
     log_probability,
+    require_partition,
     stratified,
 )
 from rbmflow.model import Model
@@ -180,6 +181,7 @@ def excess_nats(machine: RBM, model: Model, held_out: Draws, partition: LogParti
     >>> 0 < rf.excess_nats(machine, model, fresh, rf.log_partition(for_fresh, machine)).mean < 2
     True
     """
+    require_partition(partition)
     x = log_weights(machine, model, held_out) - partition.value
     if partition.method == "exact" and (states := states_of(model)) is not None:
         log_mixture = log_mixture_probability(model, held_out.temperatures, states)
@@ -229,7 +231,7 @@ def machine_mean(machine: RBM, model: Model, draws: Draws, values: ArrayLike) ->
     >>> abs(machine_mean(free, model, draws, model.energy(draws.spins)).mean) < 0.1
     True
     """
-    weights, observed = log_weights(machine, model, draws), np.asarray(values, np.float64)
+    weights, observed = log_weights(machine, model, draws), numbers_of(values, "values")
     fits = observed.shape == weights.shape
     Problems.only(fits, "shape of values", observed.shape, f"it must be {weights.shape}, [temperature, draw]")
     if reason := unusable(weights, draws):

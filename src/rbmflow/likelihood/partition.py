@@ -95,6 +95,13 @@ def exact_log_partition(machine: RBM) -> LogPartition:
     return LogPartition(float(np.asarray(logsumexp(parts))))
 
 
+def require_partition(given: LogPartition) -> None:
+    """Refuse what is no partition function with its error, such as its value alone."""
+    problems = Problems()
+    problems.kind("partition", given, LogPartition, "LogPartition, as log_partition returns")
+    problems.done()
+
+
 @own_settings
 def log_probability(machine: RBM, data: Configurations, partition: LogPartition) -> Float[np.ndarray, " sample"]:
     r"""Log-probability of every configuration, :math:`\ln p(v) = -F(v) - \ln Z`, in float64.
@@ -102,9 +109,7 @@ def log_probability(machine: RBM, data: Configurations, partition: LogPartition)
     The configurations [..., lattice ...] or [sample, site] may have any form; those that do not fit the machine are
     refused.
     """
-    problems = Problems()
-    problems.kind("partition", partition, LogPartition, "LogPartition, as log_partition returns")
-    problems.done()
+    require_partition(partition)
     own = machine_of(machine)
     rows = np.asarray(rows_of(data, own.sites, shape=own.shape, states=own.units.states))
     parts, told = [], watched(None, "log-probabilities")

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Int8
 
+from rbmflow._checks import Problems
 from rbmflow._types import Key
 from rbmflow.maps.kinds import machine
 from rbmflow.model import Model
@@ -26,10 +27,21 @@ class BlockSpins(eqx.Module):
         Cells of a block along each side.
     model
         The model of the spins, where these are no Ising spins on a square lattice.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such block, or no such model.
     """
 
     block: int = eqx.field(static=True, default=2)
     model: Model | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        problems = Problems()
+        problems.whole("block", self.block, 2)
+        problems.kind("model", self.model, (Model, type(None)), "model, such as ising(square(10))")
+        problems.done()
 
     @property
     def states(self) -> tuple[int, ...]:

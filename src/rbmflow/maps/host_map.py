@@ -49,5 +49,6 @@ def host(function: Callable[[np.random.Generator, np.ndarray], Any], states: Seq
     """
     problems = Problems()
     problems.unless(callable(function), "function", function, "it must be a function of a NumPy generator and spins")
+    labels = problems.wholes("states", states, -128, 127)
     problems.done()
-    return _Host(function, tuple(map(int, states)))
+    return _Host(function, labels)

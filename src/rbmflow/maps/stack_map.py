@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int8
 
-from rbmflow._checks import Problems
+from rbmflow._checks import Problems, listed
 from rbmflow._doors import AnyKey, key_of
 from rbmflow._types import Key
 from rbmflow.gibbs import GibbsNoise, sample_hidden, sample_visible
@@ -42,7 +42,7 @@ class Stack(eqx.Module):
     G. E. Hinton, S. Osindero, Y.-W. Teh, Neural Comput. 18, 1527 (2006), doi:10.1162/neco.2006.18.7.1527.
     """
 
-    machines: tuple[RBM, ...] = eqx.field(converter=tuple)
+    machines: tuple[RBM, ...] = eqx.field(converter=lambda given: listed(given) or ())
 
     @classmethod
     def random(cls, key: AnyKey, model: Model, settings: MachineSettings) -> Stack:
@@ -55,7 +55,8 @@ class Stack(eqx.Module):
         return cls((on_lattice(machines[0], model.lattice.shape), *machines[1:]))
 
     def __check_init__(self):
-        Problems.only(len(self.machines) > 0, "machines", self.machines, "there must be at least one machine")
+        told = "there must be at least one machine, in a list"
+        Problems.only(len(self.machines) > 0, "machines", self.machines, told)
         for one in self.machines:
             Gibbs(one)
         for below, above in zip(self.machines, self.machines[1:], strict=False):
