@@ -12,10 +12,11 @@ from pathlib import Path
 import hypotheses
 import matplotlib
 import numpy as np
+import xarray as xr
 
 from rbmflow import figures, report
 from rbmflow._format import with_error
-from rbmflow.claims import distinct, machines_of
+from rbmflow.claims import distinct, machines_of, named
 from rbmflow.figures.style import STYLE_FILE
 from rbmflow.report.page import duration
 from rbmflow.report.tables import likelihood_table, measures_table, off_table, settling_table
@@ -231,17 +232,98 @@ def write_veiga_vicente(store, run, folder):
     write_tables(tables, folder)
 
 
-def write_good(store, run, folder, *further):
-    """Figures and tables of the study of good machines, as far as its points are there."""
+def there(store, *runs):
+    """Results and records of the points of runs that are there."""
     found, records = [], []
-    for record in (run, *further):
+    for record in runs:
         for point in record.get("points", [{"run": record["run"]}]):
             one = store.read_run(point["run"])
+            if "steps" not in one:  # A point that is not done has no record of its own.
+                continue
             last = Address(one["steps"][-1]["kind"], one["steps"][-1]["hash"])
             if store.state(last) == "done":
                 found.append(store.read(last))
                 records.append(one)
     print(f"{len(found)} points are there")
+    return found, records
+
+
+def write_why(store, run, folder, *further):
+    """Figures and tables of the study of why machines end where they do, as far as its points are there."""
+    found, records = there(store, run, *further)
+    machines = named(distinct(machines_of(*found)))
+    balance, drifts, ends = [], [], []
+    for machine in machines:
+        here = machine.results
+        name = f"{machine.name}, L = {machine.length}"
+        law = machine.measured("stationary_temperature_mean")
+        told = [str(machine.measured("excess_mean")), str(law), f"{machine.number('null_temperature'):.3f}"]
+        flows = [str(flow.end) for flow in machine.flows]
+        ends.append([name, *told, *flows, machine.effort[1], "yes" if machine.end is not None else "no"])
+        if "balance_mean" not in here or not np.isfinite(here["balance_mean"]).any():
+            continue
+        for kind in ("balance", "balance_energy"):
+            row = [str(machine.measured(f"{kind}_mean", gibbs_steps=k)) for k in here["gibbs_steps"].values]
+            balance.append([name, {"balance": "⟨v h⟩", "balance_energy": "E"}[kind], *row])
+        for horizon in here["horizon"].values:
+            at = here.sel(horizon=horizon)
+            zeros = [
+                with_error(float(at[f"drift_{of}_vanishes"]), float(at[f"drift_{of}_vanishes_error"]))
+                for of in ("energy", "abs_magnetization")
+            ]
+            off = at["drift_off_curve_mean"]
+            largest = int(np.nanargmax(np.abs(off.values)))
+            told_off = with_error(float(off[largest]), float(at["drift_off_curve_error"][largest]))
+            drifts.append([name, int(horizon), *zeros, told_off, f"{float(at['drift_temperature'][largest]):.2f}"])
+    # Those that are alike but for their estimator.
+    drawn = [one for one in machines if one.length == 6 and len(one.temperatures) == 25 and one.kind == "V"]
+    if drawn:
+        needed = [name for name in figures.FIGURES["drift_fields"].needs if name != "critical_temperature"]
+        rows = [one.results[needed].expand_dims(machine=[one.name.partition(" (25")[0]]) for one in drawn]
+        side = xr.concat(rows, "machine", join="inner", coords="minimal", compat="override")
+        shared = {name: found[0][name] for name in ("temperature", "bin")}
+        side = side.assign(critical_temperature=found[0]["critical_temperature"]).assign_coords(shared)
+        save(figures.drift_fields(side), folder, "drift_fields")
+    verdicts = [
+        row
+        for row in verdicts_of(*found)
+        if row.id in ("k-step-balance", "one-temperature-ends-there", "perfect-ends-in-mixture")
+    ]
+    tables = {
+        "balance": table(("machine", "change of", *(f"{k} steps" for k in (1, 3, 10, 30, 100))), balance),
+        "drifts": table(
+            (
+                "machine",
+                "iterations",
+                "ΔE vanishes at",
+                "Δabs m vanishes at",
+                "largest abs m off the laws",
+                "there T is",
+            ),
+            drifts,
+        ),
+        "ends": table(
+            (
+                "machine",
+                "excess nats",
+                "T\\* of p(v)",
+                "mixture",
+                "T(E) from cold",
+                "from hot",
+                "iterations",
+                "converged",
+            ),
+            ends,
+        ),
+        "verdicts": verdict_table(verdicts, folder),
+        "provenance": provenance(records, store),
+    }
+    write_tables(tables, folder)
+
+
+def write_good(store, run, folder, *further):
+    """Figures and tables of the study of good machines, as far as its points are there."""
+    found, records = there(store, run, *further)
     machines = machines_side_by_side(*found)
     for name in ("study_law", "study_ends"):
         save(getattr(figures, name)(machines), folder, name)
@@ -504,6 +586,7 @@ WRITERS = {
     "recipes": write_recipes,
     **dict.fromkeys(("torlai-melko", "cossu-decelle", "gu-zhang"), write_one_temperature),
     "candidates": write_recipes,
+    "why": write_why,
 }
 
 store, name, *asked = Store(sys.argv[1]), *sys.argv[2:]

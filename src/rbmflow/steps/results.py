@@ -257,20 +257,22 @@ def _along_training(flows: xr.Dataset | None, starts: Sequence[str]) -> xr.Datas
     return labelled(found, {"checkpoint": np.arange(flows.sizes["checkpoint"]), "start": starts})
 
 
+def _on_same_draws(values: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over seeds that were all measured on the same configurations, with its error.
+
+    That of the configurations does not show in the scatter of the seeds, nor fall with their number.
+    """
+    mean, scatter = mean_and_error(values)
+    return mean, np.hypot(np.nan_to_num(scatter), root_mean_square(error))
+
+
 def _likelihood(every: xr.Dataset | None) -> xr.Dataset:
     """Excess nats and equilibrium checks; NaN for machines that have none, and where checkpoints are fewer."""
     if every is None:
         return xr.Dataset()
-
-    def join(values: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        mean, scatter = mean_and_error(values)
-        # All seeds are measured on the same configurations: that error does not show in their scatter, nor fall with
-        # their number.
-        return mean, np.hypot(np.nan_to_num(scatter), root_mean_square(error))
-
     averages = {"ising_divergence": every["ising_divergence"].isel(seed=0)}
     for name in OF_DRAWS:
-        averages |= _over_seeds(every, name, join, name, f"{name}_error", error="mean_error")
+        averages |= _over_seeds(every, name, _on_same_draws, name, f"{name}_error", error="mean_error")
     averages |= _over_seeds(every, "drift_energy", mean_and_joined_error, "drift_energy", "drift_energy_error")
     # The updates of all checkpoints stand with the weights.
     left = every.drop_vars(["checkpoint_update", "ising_divergence", "drift_energy", "drift_energy_error"])
@@ -283,7 +285,7 @@ def _from_exact(every: xr.Dataset | None, likelihood: xr.Dataset) -> xr.Dataset:
         return xr.Dataset()
     told: dict[str, Any] = {}
     for name in ("drift_abs_magnetization", "drift_off_curve", "balance", "balance_energy"):
-        told |= _over_seeds(every, name, mean_and_joined_error, name, f"{name}_error")
+        told |= _over_seeds(every, name, _on_same_draws, name, f"{name}_error")
     changes = {f"drift_energy_{part}": likelihood[f"drift_energy_{part}"].values for part in ("mean", "error")} | told
     for name, sign in (("drift_energy", 1), ("drift_abs_magnetization", -1)):
         change, error = sign * changes[f"{name}_mean"], changes[f"{name}_error"]

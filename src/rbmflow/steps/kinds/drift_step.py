@@ -13,7 +13,7 @@ OF_DRIFT = ("abs_magnetization", "off_curve")
 
 
 @step(
-    version=1,
+    version=2,
     takes="seed model",
     holds="""
         drift_abs_magnetization: real[drift_temperature horizon] -1 1
