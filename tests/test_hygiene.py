@@ -333,3 +333,13 @@ def test_a_clock_that_was_set_back_hides_nothing(call, store):
     note = json.loads((store.work(later) / "progress.json").read_text())
     (store.work(later) / "progress.json").write_text(json.dumps(note | {"pid": 2**22 + 1}))
     assert store.state(later) == "missing"
+
+
+def test_a_store_or_a_kind_that_is_not_there_is_an_error(call, tmp_path, capsys):
+    """That all of nothing is whole, and an empty table, were told of a slip in a name."""
+    assert call("ls", "machne")[0] == 2
+    for task in ("ls", "verify", "gc"):
+        capsys.readouterr()
+        code = main(["store", task, "--store", str(tmp_path / "nowhere")])
+        assert (task, code) == (task, 2)
+        assert "store = " in capsys.readouterr().err

@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
-from rbmflow._checks import Problems
+from rbmflow.cli.storing import existing
 from rbmflow.cli.telling import cell, console
 from rbmflow.execute import estimate
 from rbmflow.store import Progress, Store
@@ -27,9 +27,7 @@ _MOST_FAILURES = 20
 
 def status(arguments: argparse.Namespace) -> int:
     """Tell how the runs stand, what is being computed, and what failed; with --watch until all is done."""
-    store, on = Store(arguments.store), console()
-    allowed = "it must be the folder of a store, which `rbmflow run` makes"
-    Problems.only(store.path.is_dir(), "store", arguments.store, allowed)
+    store, on = existing(arguments), console()
     if not arguments.watch:
         for part in _page(store)[1]:
             on.print(part)

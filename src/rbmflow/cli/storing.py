@@ -5,7 +5,7 @@ from collections import Counter
 
 from rich.table import Table
 
-from rbmflow._checks import Problems, plain
+from rbmflow._checks import Problems, one_of, plain
 from rbmflow.cli.telling import cell, console
 from rbmflow.execute.estimate import told_duration, told_size
 from rbmflow.store import Address, Damaged, Store, Unreachable, hygiene, layout
@@ -13,7 +13,7 @@ from rbmflow.store import Address, Damaged, Store, Unreachable, hygiene, layout
 
 def ls(arguments: argparse.Namespace) -> int:
     """List how many artifacts of each kind there are, or every artifact of one kind."""
-    store = Store(arguments.store)
+    store = existing(arguments)
     if arguments.kind is None:
         counts, sizes = Counter[str](), Counter[str]()
         for artifact in store.artifacts():
@@ -25,6 +25,8 @@ def ls(arguments: argparse.Namespace) -> int:
         table.add_section()
         table.add_row("all", str(counts.total()), told_size(sizes.total()))
     else:
+        kinds = sorted({artifact.kind for artifact in store.artifacts()})
+        Problems.only(arguments.kind in kinds, "kind", arguments.kind, one_of(arguments.kind, kinds))
         names = {row["hash"]: row["name"] for record in store.runs() for row in record["steps"]}
         table = Table("hash", "name", "computed", "time", "disk")
         for artifact in store.artifacts(arguments.kind):
@@ -39,10 +41,18 @@ def ls(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def existing(arguments: argparse.Namespace) -> Store:
+    """The store, which must be there: that all of nothing is whole says nothing."""
+    store = Store(arguments.store)
+    allowed = "it must be the folder of a store, which `rbmflow run` makes"
+    Problems.only(store.path.is_dir(), "store", arguments.store, allowed)
+    return store
+
+
 def verify(arguments: argparse.Namespace) -> int:
     """Check the checksums of everything; name what is damaged."""
     found = Counter[type]()
-    for artifact in hygiene.damages(Store(arguments.store)):
+    for artifact in hygiene.damages(existing(arguments)):
         found[type(artifact)] += 1
         if isinstance(artifact, Damaged):
             print(plain(artifact))
