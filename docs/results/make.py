@@ -279,7 +279,12 @@ def write_why(store, run, folder, *further):
     drawn = [one for one in machines if one.length == 6 and len(one.temperatures) == 25 and one.kind == "V"]
     if drawn:
         needed = [name for name in figures.FIGURES["drift_fields"].needs if name != "critical_temperature"]
-        rows = [one.results[needed].expand_dims(machine=[one.name.partition(" (25")[0]]) for one in drawn]
+        rows = [
+            one.results[needed].expand_dims(
+                machine=[one.name.replace("25 epochs, batch 100, learning_rate 0.01, schedule constant", "constant")]
+            )
+            for one in drawn
+        ]
         side = xr.concat(rows, "machine", join="inner", coords="minimal", compat="override")
         shared = {name: found[0][name] for name in ("temperature", "bin")}
         side = side.assign(critical_temperature=found[0]["critical_temperature"]).assign_coords(shared)

@@ -29,8 +29,8 @@ QUANTITIES = {
 )
 def drift_fields(results: xr.Dataset) -> Figure:
     """Change of exact configurations in one and in ten iterations, against their temperature, one column a machine."""
-    xlabel = "temperature of the configurations $(J/k_B)$"
-    drawn, columns = panels.machine_columns(results, tuple(QUANTITIES.values()), xlabel, 5.6)
+    xlabel = "initial temperature $(J/k_B)$"
+    drawn, columns = panels.machine_columns(results, tuple(QUANTITIES.values()), xlabel, 5.6, pad=18)
     top, at = marks.top_temperature(results), results["drift_temperature"].values.astype(float)
     x, critical = marks.positions(at, top), float(results["critical_temperature"])
     for column, here in columns:
