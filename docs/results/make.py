@@ -4,6 +4,7 @@ Writes `docs/results/NAME/`: figures as PNG, tables as Markdown that the page of
 pages is written by hand.
 """
 
+import json
 import math
 import sys
 import tomllib
@@ -379,31 +380,44 @@ def write_good(store, run, folder, *further):
     write_tables(tables, folder)
 
 
-def write_lattices(store, run, folder):
-    """The figure and tables of the study of lattices: ends beside the T_c of each and its training mixture."""
+def write_systems(store, run, folder):
+    """The figure and tables of studies of other lattices and models: ends beside the candidates of each."""
     records = [store.read_run(point["run"]) for point in run["points"]]
     found = [results_of(store, record) for record in records]
     machines = machines_side_by_side(*found)
     save(figures.study_ends(machines), folder, "study_ends")
+    has_law = "stationary_temperature_mean" in machines
     names = ("critical_temperature", "specific_heat_peak_temperature", "mixture_temperature")
     rows = []
     for place, one in enumerate(found):
         here = machines.isel(machine=place)
         ends = [with_error(float(here["end_temperature"][at]), float(here["end_error"][at])) for at in range(2)]
-        critical = float(here["critical_temperature"])
-        over = [f"{float(here[name].mean()) / critical:.3f}" for name in ("end_temperature", "mixture_temperature")]
-        known = [f"{float(here[name]):.3f}" for name in names]
-        rows.append([one.attrs["lattice"], *known, *ends, *over, "yes" if here["converged"] else "no"])
-    header = (
-        *("lattice", "T_c", "C maximum", "mixture", "T(E) from cold", "from hot", "end over T_c", "mixture over T_c"),
-        "converged",
-    )
+        known = [f"{float(here[name]):.3f}" if np.isfinite(here[name]) else "none" for name in names]
+        row = [f"{one.attrs['model']}, {one.attrs['lattice']}", recipe_of(here), *known]
+        if has_law:
+            law = [
+                with_error(float(here[f"{name}_mean"]), float(here[f"{name}_mean_error"]))
+                for name in ("excess", "stationary_temperature")
+            ]
+            row += [f"{law[0]} of {float(here['ising_divergence']):.3f}", law[1]]
+        rows.append([*row, *ends, "yes" if here["converged"] else "no"])
+    law = ("excess, of one temperature", "T\\* of p(v)") if has_law else ()
+    header = ("model", "recipe", "T_c", "C maximum", "mixture", *law, "T(E) from cold", "from hot", "converged")
     tables = {
         "ends": table(header, rows),
         "verdicts": verdict_table(verdicts_of(*found), folder),
         "provenance": provenance(records, store),
     }
     write_tables(tables, folder)
+
+
+def recipe_of(machine):
+    """Estimator, code and field of a machine of one of these studies."""
+    recipe = json.loads(str(machine["recipe"].values))
+    told = [recipe["training.estimator"]]
+    told += [f"{recipe['machine.code']} units"] if recipe.get("machine.code", "one-hot") != "one-hot" else []
+    told += [f"h = {recipe['model.field']:g}"] if recipe.get("model.field") else []
+    return ", ".join(told)
 
 
 def write_swendsen(store, run, folder):
@@ -585,7 +599,7 @@ WRITERS = {
     "fixed-point": write_fixed_point,
     "veiga-vicente": write_veiga_vicente,
     "good": write_good,
-    "lattices": write_lattices,
+    **dict.fromkeys(("lattices", "models", "giataganas-potts", "funai-giataganas"), write_systems),
     "swendsen": write_swendsen,
     "de-mello-koch": write_de_mello_koch,
     "recipes": write_recipes,
