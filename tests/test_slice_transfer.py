@@ -39,6 +39,16 @@ def test_partition_functions_of_physics(model, temperature, known):
     assert slice_transfer(model).log_partition(temperature) == pytest.approx(known, abs=1e-8)
 
 
+def test_the_maximum_of_the_specific_heat():
+    """Of physics for the square torus; that of 3 x 3 Potts spins is the sum over all configurations."""
+    six = rf.ising(rf.square(6))
+    assert slice_transfer(six).specific_heat_peak(2.3) == pytest.approx(2.38971, abs=2e-3)
+    three = rf.potts(rf.square(3), 3)
+    truth = rf.equilibrium.enumerated(three)
+    assert slice_transfer(three).specific_heat(0.9) == pytest.approx(float(truth.specific_heat(0.9)), rel=1e-5)
+    assert slice_transfer(three).specific_heat_peak(1.0) == pytest.approx(truth.specific_heat_peak()[0], abs=2e-3)
+
+
 @pytest.mark.parametrize("model", SMALL, ids=str)
 def test_draws_have_the_frequencies_of_all_configurations(model):
     temperature, draws = 1.3, 40_000

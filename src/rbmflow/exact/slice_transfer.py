@@ -14,9 +14,11 @@ H. A. Kramers, G. H. Wannier, Phys. Rev. 60, 252 (1941), doi:10.1103/PhysRev.60.
 import functools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int
+from scipy.optimize import minimize_scalar
 
 from rbmflow._checks import InvalidInput, Problem
 from rbmflow.model import Model
@@ -24,6 +26,9 @@ from rbmflow.settings import LARGEST_ROW
 
 DEEPEST = 600.0
 """Largest difference of the energies of two slices in units of T: e^-745 is 0 in double precision."""
+
+STEP = 2e-3
+"""Of 1/T in differences of ln Z: sums of 1e3 then have six digits of the specific heat."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +64,18 @@ class SliceTransfer:
         scale, loops = diagonal(self.weights(temperature), len(self.sites))
         return float(np.log(loops.sum())) + scale - len(self.sites) * self.least / temperature
 
+    def specific_heat(self, temperature: float) -> float:
+        r"""Specific heat per site, :math:`T^{-2}\, \partial^2 \ln Z / \partial (1/T)^2 / N`, by differences of ln Z."""
+        coupling = 1 / temperature
+        below, here, above = (self.log_partition(1 / (coupling + step)) for step in (-STEP, 0.0, STEP))
+        return (above - 2 * here + below) / STEP**2 * coupling**2 / self.sites.size
+
+    def specific_heat_peak(self, near: float) -> float:
+        """Temperature of the maximum of the specific heat between 0.8 and 1.25 of one near it, to 0.001 of that."""
+        bounds, to = (0.8 * near, 1.25 * near), {"xatol": 1e-3 * near}
+        best: Any = minimize_scalar(lambda t: -self.specific_heat(t), bounds=bounds, method="bounded", options=to)
+        return float(best.x)
+
 
 def diagonal(weights: Float64[np.ndarray, "state state"], power: int) -> tuple[float, Float64[np.ndarray, " state"]]:
     """Diagonal of a power, at least 2, of a matrix without negative numbers, after ln of a factor left out."""
@@ -79,13 +96,13 @@ def _power(matrix: Float64[np.ndarray, "state state"], power: int) -> tuple[np.n
     return raised / largest, scale + math.log(largest)
 
 
-def no_slices(model: Model) -> str | None:
-    """Why a model has no such matrix, or None if it has."""
+def no_slices(model: Model, most: int = LARGEST_ROW) -> str | None:
+    """Why a model has no such matrix of at most so many states, or None if it has."""
     axis, states = _axis(model), _states(model)
     if any(abs(bond.displacement[axis]) > 1 for bond in model.lattice.bonds):
         return "the transfer matrix needs bonds that lead no further than to the next slice"
-    if states > LARGEST_ROW:
-        return f"the transfer matrix needs a slice of at most {LARGEST_ROW} states, and this one has {states}"
+    if states > most:
+        return f"the transfer matrix needs a slice of at most {most} states, and this one has {states}"
     return None
 
 
