@@ -387,13 +387,14 @@ def write_systems(store, run, folder):
     machines = machines_side_by_side(*found)
     save(figures.study_ends(machines), folder, "study_ends")
     has_law = "stationary_temperature_mean" in machines
+    has_critical = bool(np.isfinite(machines["critical_temperature"]).all())
     names = ("critical_temperature", "specific_heat_peak_temperature", "mixture_temperature")
     rows = []
     for place, one in enumerate(found):
         here = machines.isel(machine=place)
         ends = [(float(here["end_temperature"][at]), float(here["end_error"][at])) for at in range(2)]
         critical = float(here["critical_temperature"])
-        over = [with_error(value / critical, error / critical) if critical > 0 else "none" for value, error in ends]
+        over = [with_error(value / critical, error / critical) for value, error in ends]
         known = [f"{float(here[name]):.3f}" if np.isfinite(here[name]) else "none" for name in names]
         row = [f"{one.attrs['model']}, {one.attrs['lattice']}", recipe_of(here), *known]
         if has_law:
@@ -402,20 +403,12 @@ def write_systems(store, run, folder):
                 for name in ("excess", "stationary_temperature")
             ]
             row += [f"{law[0]} of {float(here['ising_divergence']):.3f}", law[1]]
-        rows.append([*row, *(with_error(*one) for one in ends), ", ".join(over), "yes" if here["converged"] else "no"])
+        row += [with_error(*one) for one in ends] + ([", ".join(over)] if has_critical else [])
+        rows.append([*row, "yes" if here["converged"] else "no"])
     law = ("excess, of one temperature", "T\\* of p(v)") if has_law else ()
-    header = (
-        "model",
-        "recipe",
-        "T_c",
-        "C maximum",
-        "mixture",
-        *law,
-        "T(E) from cold",
-        "from hot",
-        "over T_c",
-        "converged",
-    )
+    over = ("over T_c",) if has_critical else ()
+    known = ("model", "recipe", "T_c", "C maximum", "mixture")
+    header = (*known, *law, "T(E) from cold", "from hot", *over, "converged")
     tables = {
         "ends": table(header, rows),
         "verdicts": verdict_table(verdicts_of(*found), folder),
