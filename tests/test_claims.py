@@ -331,6 +331,10 @@ def test_networks_end_together_or_apart():
     drifting = machine(2.3, drift=0.5, **{"machine.kind": "vae"})
     assert verdict("any-network", together[0], drifting).verdict == "open"
     assert verdict("any-network", together[0]).verdict == "not tested"
+    # Kinds are compared where they learnt the same: of one size, of one model.
+    for other in ({"lattice.length": 8}, {"model.field": 0.3}):
+        elsewhere = machine(2.9, **{"machine.kind": "vae"}, **other)
+        assert verdict("any-network", together[0], elsewhere).verdict == "not tested"
 
 
 def test_hyperparameters_move_the_ends_of_autoencoders_or_do_not():
@@ -414,6 +418,11 @@ def test_where_the_law_of_a_machine_is_needs_no_flow():
     # One that has not learnt, and one whose law is not known, say nothing.
     for one in (machine(excess=(0.5, 0.01), law=(2.28, 0.01)), machine(excess=(0.1, 0.01))):
         assert verdict("law-nearest-mixture", one).verdict == "not tested"
+
+
+def test_the_side_of_a_lattice_is_its_shortest():
+    assert machine().length == 10
+    assert Machine("V", machine(**{"lattice.cells": (2, 4)}).results).length == 2
 
 
 def test_the_law_of_machines_of_other_models_is_judged_apart():

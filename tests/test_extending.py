@@ -71,7 +71,10 @@ def test_a_run_with_the_files_keeps_them_and_is_drawn_anew_without_the_originals
 
     # Exactly what an edited file computes is computed anew.
     store = page.parent / "with"
-    for name, lost in {"mean_field_cd.py": "machine control spectrum flow reading results", "permuted.py": ""}.items():
+    for name, lost in {
+        "mean_field_cd.py": "machine control cascade spectrum flow reading results",
+        "permuted.py": "",
+    }.items():
         shutil.copy(store / name, tmp_path / name)
         with open(tmp_path / name, "a") as file:
             file.write("# edited\n")

@@ -202,11 +202,12 @@ def test_weights_that_fit_both_ways_are_asked_for_their_axes(weights, visible, h
 
 @pytest.mark.usefixtures("as_people_call")
 def test_units_and_biases_of_foreign_weights_must_be_said():
-    for rest in ({}, {"units": "0/1"}, {"visible_bias": None, "hidden_bias": None}):
+    for rest in ({}, {"units": "0/1"}):
         with pytest.raises(TypeError, match="missing"):
             RBM.from_weights(np.zeros((4, 3)), **rest)
-    with pytest.raises(InvalidInput, match="units"):
-        RBM.from_weights(np.zeros((4, 3)), np.zeros(4), np.zeros(3), units=None)
+    for rest in ({}, {"units": None}):
+        with pytest.raises(InvalidInput, match="units = None is not allowed: they must be given"):
+            RBM.from_weights(np.zeros((4, 3)), np.zeros(4), np.zeros(3), **rest)
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def stores(tmp_path_factory) -> tuple[Path, Path, subprocess.CompletedProcess[st
 def test_a_killed_training_ends_with_the_bits_of_an_undisturbed_one(stores):
     disturbed, undisturbed, _ = stores
     assert data_of(disturbed) == data_of(undisturbed)
-    assert len(data_of(disturbed)) == 14
+    assert len(data_of(disturbed)) == 15
     assert not list(disturbed.glob("work/*/training.npz"))
 
 

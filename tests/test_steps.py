@@ -145,6 +145,7 @@ def test_every_kind_states_what_its_data_hold(tiny_run):
         "couplings",
         "scaling",
         "correlators",
+        "drift",
     }
     assert set(KINDS) == {step.kind for step in graph(TINY)} | others
 
@@ -262,11 +263,12 @@ def test_flows_of_every_checkpoint_end_where_those_of_its_machine_do(tiny_run):
 
 
 OF_SCALING = ("scaling_", "axis_", "hidden_decay", "block_", "site_")
+OF_DRIFT = ("drift_abs_magnetization", "drift_off_curve", "drift_energy_vanishes", "balance", "gibbs_steps")
 
 
 def test_every_variable_of_the_results_and_of_a_study_is_declared(tiny_run):
     results = tiny_run["results"]
-    others = ("blocked_", "stability_", "thermodynamics", "coupling", *OF_SCALING)
+    others = ("blocked_", "stability_", "thermodynamics", "coupling", *OF_SCALING, *OF_DRIFT)
     optional = {name for name in RESULTS if name.startswith(others)}
     optional |= {"rule", "side", "sector", "rank", "quantity", "cluster", "field", "fitted", "separation"}
     assert set(results.variables) == set(RESULTS) - optional

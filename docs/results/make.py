@@ -386,7 +386,10 @@ def write_systems(store, run, folder):
     found = [results_of(store, record) for record in records]
     machines = machines_side_by_side(*found)
     save(figures.study_ends(machines), folder, "study_ends")
-    has_law = "stationary_temperature_mean" in machines
+    law = machines.get("stationary_temperature")
+    has_law = law is not None and bool(np.isfinite(law).all())
+    if has_law:
+        save(figures.study_candidates(machines), folder, "study_candidates")
     has_critical = bool(np.isfinite(machines["critical_temperature"]).all())
     names = ("critical_temperature", "specific_heat_peak_temperature", "mixture_temperature")
     rows = []
@@ -398,17 +401,15 @@ def write_systems(store, run, folder):
         known = [f"{float(here[name]):.3f}" if np.isfinite(here[name]) else "none" for name in names]
         row = [f"{one.attrs['model']}, {one.attrs['lattice']}", recipe_of(here), *known]
         if has_law:
-            law = [
-                with_error(float(here[f"{name}_mean"]), float(here[f"{name}_mean_error"]))
-                for name in ("excess", "stationary_temperature")
-            ]
-            row += [f"{law[0]} of {float(here['ising_divergence']):.3f}", law[1]]
+            names_of_law = ("excess", "stationary_temperature")
+            told = [with_error(float(here[one]), float(here[f"{one}_error"])) for one in names_of_law]
+            row += [f"{told[0]} of {float(here['ising_divergence']):.3f}", told[1]]
         row += [with_error(*one) for one in ends] + ([", ".join(over)] if has_critical else [])
         rows.append([*row, "yes" if here["converged"] else "no"])
-    law = ("excess, of one temperature", "T\\* of p(v)") if has_law else ()
+    of_law = ("excess, of one temperature", "T\\* of p(v)") if has_law else ()
     over = ("over T_c",) if has_critical else ()
     known = ("model", "recipe", "T_c", "C maximum", "mixture")
-    header = (*known, *law, "T(E) from cold", "from hot", *over, "converged")
+    header = (*known, *of_law, "T(E) from cold", "from hot", *over, "converged")
     tables = {
         "ends": table(header, rows),
         "verdicts": verdict_table(verdicts_of(*found), folder),

@@ -80,7 +80,7 @@ def any_network(machines: Sequence[Machine]) -> list[Judgement]:
     their spread. Supports: within 0.125 of each other. Contradicts: further apart than that by more than the error.
     """
     found = []
-    for group in alike_in("model.length", "temperatures", "data", "sampling.draws", machines=machines):
+    for group in alike_in("model", "lattice", "temperatures", "data", "sampling.draws", machines=machines):
         by_kind: dict[str, list[Measured]] = {}
         for machine in group:
             if machine.end is not None:
@@ -107,7 +107,7 @@ def autoencoder_recipe(machines: Sequence[Machine]) -> list[Judgement]:
     """
     found = []
     coders = [machine for machine in machines if machine.network != "rbm" and machine.seeds > 1]
-    for group in alike_in("model.length", "temperatures", "data", "machine.kind", machines=coders):
+    for group in alike_in("model", "lattice", "temperatures", "data", "machine.kind", machines=coders):
         for start in dict.fromkeys(flow.start for machine in group for flow in machine.flows):
             ends = [flow.end for machine in group for flow in machine.flows if flow.start == start]
             finite = [end for end in ends if math.isfinite(end.value)]

@@ -95,8 +95,8 @@ class Machine:
 
     @property
     def length(self) -> int:
-        """Side of its lattice."""
-        return self.recipe["lattice.length"]
+        """Side of its lattice, the shortest of several."""
+        return min(self.recipe.get("lattice.cells") or [self.recipe["lattice.length"]])
 
     @property
     def temperatures(self) -> tuple[float, ...]:

@@ -80,10 +80,11 @@ def alike_but_for(machines: Iterable[Machine], *names: str) -> list[list[Machine
 
 
 def alike_in(*names: str, machines: Iterable[Machine]) -> list[list[Machine]]:
-    """Machines in groups that have the same of these settings, whatever else they were made with."""
+    """Machines in groups that have the same of these settings, or sections, whatever else they were made with."""
     groups: dict[str, list[Machine]] = {}
     for machine in machines:
-        groups.setdefault(str([machine.recipe.get(name) for name in names]), []).append(machine)
+        same = {name: value for name, value in machine.recipe.items() if {name, name.partition(".")[0]} & set(names)}
+        groups.setdefault(str(sorted(same.items())), []).append(machine)
     return list(groups.values())
 
 

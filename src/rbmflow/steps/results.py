@@ -115,7 +115,7 @@ def _words(task: Task) -> dict[str, Any]:
         "model": names.get(model.kind, "Blume-Capel"),
         "convention": ", ".join([task.model.convention, *told]),
         "lattice": f"{lattice.kind} torus {' x '.join(map(str, lattice.sides))}",
-        "length": lattice.sides[0],
+        "length": min(lattice.sides),
         "states": list(model.states),
     }
 
