@@ -15,6 +15,7 @@ import xarray as xr
 from rbmflow import figures
 from rbmflow.claims import CLAIMS, Claim, Judgement, Machine, Measured, answer, study, verdicts
 from rbmflow.claims.judgement import SIGNIFICANCE, equality
+from rbmflow.claims.judging import named
 from rbmflow.cli import main
 from rbmflow.convergence import DOUBTS
 
@@ -420,6 +421,16 @@ def test_where_the_law_of_a_machine_is_needs_no_flow():
         assert verdict("law-nearest-mixture", one).verdict == "not tested"
 
 
+def test_results_that_do_not_know_of_a_field_have_its_default():
+    earlier = machine(2.2, artifact="earlier")
+    later = machine(2.3, artifact="later", **{"machine.layers": [], "training.patience": 0})
+    other = machine(2.4, artifact="other", **{"training.patience": 3})
+    rows = [Machine("V", one.results) for one in (earlier, later, other)]
+    assert rows[0].recipe["training.patience"] == 0
+    for order in (rows, rows[::-1]):
+        assert {one.name for one in named(order)} == {"V #earlie", "V #later", "V (patience 3)"}
+
+
 def test_the_side_of_a_lattice_is_its_shortest():
     assert machine().length == 10
     assert Machine("V", machine(**{"lattice.cells": (2, 4)}).results).length == 2
@@ -599,14 +610,14 @@ def test_the_answer_of_a_run_is_made_from_the_rules():
         "Do the flows go to T_c = 2.2690? Yes: a does.",
         "How sure: T* within 0.125 of T_c counts; a report decides wrongly by chance in 0.27 % of cases; "
         "errors are those of 5 seeds and 1000 chains.",
-        "a (T = 0..6, 64 hidden) rests at T* = 2.300(10), 3 errors above T_c.",
+        "a (all T, 64 hidden) rests at T* = 2.300(10), 3 errors above T_c.",
     ]
-    assert told(made(2.27))[2] == "a (T = 0..6, 64 hidden) rests at T* = 2.270(10), within three errors of T_c."
+    assert told(made(2.27))[2] == "a (all T, 64 hidden) rests at T* = 2.270(10), within three errors of T_c."
     assert told(made(1.9))[0] == "Do the flows go to T_c = 2.2690? No: a does not."
     assert told(made(1.9), made(2.27, hidden=36))[0].endswith("? It depends on the machine: b does, a does not.")
     assert told(made(2.2, hot=2.4, doubts={"apart"}, law=(2.5, 0.01)))[::2] == [
         "Do the flows go to T_c = 2.2690? Not decided.",
-        "a (T = 0..6, 64 hidden) has not converged: cold and hot differ, T(E) = 2.200(10) from cold, "
+        "a (all T, 64 hidden) has not converged: cold and hot differ, T(E) = 2.200(10) from cold, "
         "2.400(10) from hot after 40 iterations; "
         "its stationary law has T* = 2.500(10), 23 errors above T_c.",
     ]
@@ -619,7 +630,7 @@ def test_the_answer_of_a_run_is_made_from_the_rules():
     assert told(made(2.27, data="mean-field")) == []
     assert told(made(2.27, data="file"))[::2] == [
         "Do the flows go to T_c = 2.2690? Not asked of machines of other configurations.",
-        "a (file, T = 0..6, 64 hidden) rests at T* = 2.270(10), within three errors of T_c.",
+        "a (file, all T, 64 hidden) rests at T* = 2.270(10), within three errors of T_c.",
     ]
     both = told(made(1.9), made(2.27, data="file"))
     assert (both[0], len(both)) == ("Do the flows go to T_c = 2.2690? No: a does not.", 4)

@@ -2,8 +2,8 @@
 
 import json
 import math
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,25 @@ from rbmflow._format import why_moving
 from rbmflow.claims.judgement import Measured
 from rbmflow.convergence import DOUBTS, quarters
 from rbmflow.diagnostics import mean_and_joined_error
+from rbmflow.settings import LatticeSettings, MachineSettings, ModelSettings, SamplingSettings, TrainingSettings
 
 NOT_COMPARED = ("training.epochs", "training.checkpoints", "sampling.method", "sampling.temperatures")
 """What is no part of a recipe: grids of other sizes need other epochs for the same updates; the others change nothing
 that is learnt, or stand in the training temperatures."""
+
+
+@cache
+def _usual() -> dict[str, Any]:
+    """Defaults of all that a recipe has from a spec, as they stand in results."""
+    parts = {
+        "model": ModelSettings(),
+        "lattice": LatticeSettings(),
+        "sampling": SamplingSettings(),
+        "machine": MachineSettings(),
+        "training": TrainingSettings(),
+    }
+    told = {f"{part}.{name}": value for part, asked in parts.items() for name, value in asdict(asked).items()}
+    return json.loads(json.dumps(told))
 
 
 @dataclass(frozen=True)
@@ -65,8 +80,12 @@ class Machine:
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        """Every setting that it was made with, by its name in a spec."""
-        return json.loads(str(self.results["recipe"].values))
+        """Every setting that it was made with, by its name in a spec; what its results do not know of is usual."""
+        told = json.loads(str(self.results["recipe"].values))
+        # Of a machine of others it is not known how it was trained.
+        given = "training.epochs" in told and told["training.epochs"] is None
+        later = {name: value for name, value in _usual().items() if name not in told}
+        return told | {name: None if given and name.startswith("training.") else later[name] for name in later}
 
     @property
     def network(self) -> str:
