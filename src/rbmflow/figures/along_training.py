@@ -113,7 +113,8 @@ def _draw_singular_values(axes: Axes, here: xr.Dataset) -> None:
     there = mean[np.isfinite(mean) & (mean > 0)]
     if there.size:
         axes.set_ylim(there.min() / 2, there.max() * 3)
-    for shade, values, line in zip(style.tints(style.NEUTRAL, len(mean))[::-1], mean, theory, strict=True):
+    lines = theory.mean(axis=-1)
+    for shade, values, line in zip(style.tints(style.NEUTRAL, len(mean))[::-1], mean, lines, strict=True):
         axes.plot(update, values, ".", color=shade, markersize=5)
         axes.plot(update, line, color=shade, linewidth=0.7)
     axes.axhline(1.0, color=style.INK, linewidth=0.6, linestyle=(0, (1, 1.6)))
@@ -134,7 +135,7 @@ def _draw_appearance(axes: Axes, here: xr.Dataset) -> None:
     axes.axvline(1.0, color=style.INK, linewidth=0.6, linestyle=(0, (1, 1.6)))
     axes.set_xlabel("eigenvalue $c$ of the data")
     order, appeared = float(here["order_of_appearance"].mean()), float(here["appeared_waves"].mean())
-    told = f"c > 1: {float(here['growing_waves']):g}   appeared: {appeared:g}"
+    told = f"c > 1: {float(here['growing_waves']):g}   appeared: {appeared:.3g}"
     axes.set_title(told + ("" if np.isnan(order) else f"   order {order:.2f}"), fontsize=7.5, loc="left")
     marks.say_empty(axes, measured, theory)
 
