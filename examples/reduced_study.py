@@ -21,8 +21,8 @@ study["flow"] |= {"iterations": 8, "keep": [], "chains": 50}
 study["thermometer"] = {"hidden": 8, "draws": 50, "epochs": 2}
 study["renormalization"] = {"length": 0}
 for case in study["sweep"]["cases"]:
-    if "model" in case:
-        case["model"]["length"] = {4: 3, 6: 3, 8: 4, 12: 6, 16: 7}[case["model"]["length"]]
+    if "lattice" in case:
+        case["lattice"]["length"] = {4: 3, 6: 3, 8: 4, 12: 6, 16: 7}[case["lattice"]["length"]]
         case["machine"]["hidden"] = 9
     if "also_hidden" in case.get("types", {}).get("V", {}):
         case["types"]["V"]["also_hidden"] = [5]
