@@ -53,7 +53,13 @@ def measures():
 
 PAGES = {f"claims-{name}": lambda name=name: claims(name) for name in TABLES}
 PAGES |= {"figures": figures, "ends": of_ends, "measures": measures}
-PAGES |= {"results": lambda: variables(RESULTS), "study": lambda: variables(STUDY)}
+# The first that is of machines, and not of flows, in the order in which they are declared.
+OF_MACHINES = list(RESULTS).index("reconstruction")
+PAGES |= {
+    "results": lambda: variables(dict(list(RESULTS.items())[:OF_MACHINES])),
+    "results-of-machines": lambda: variables(dict(list(RESULTS.items())[OF_MACHINES:])),
+    "study": lambda: variables(STUDY),
+}
 
 
 def write():
