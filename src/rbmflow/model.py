@@ -277,6 +277,11 @@ class Model:
         return {"spin_model": json.dumps([lattice, *(getattr(self, one.name) for one in fields(self)[1:])])}
 
 
+def all_places(states: int, sites: int) -> Int[np.ndarray, "state site"]:
+    """Places among so many states of so many sites, in every combination; the first site changes fastest."""
+    return np.arange(states**sites)[:, None] // states ** np.arange(sites) % states
+
+
 def _table(problems: Problems, name: str, given: Numbers, axes: tuple[int | str, ...]) -> Float64[np.ndarray, "..."]:
     """A table of finite numbers, with its problems noted."""
     try:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
@@ -13,7 +13,14 @@ from rbmflow._format import why_moving
 from rbmflow.claims.judgement import Measured
 from rbmflow.convergence import DOUBTS, quarters
 from rbmflow.diagnostics import mean_and_joined_error
-from rbmflow.settings import LatticeSettings, MachineSettings, ModelSettings, SamplingSettings, TrainingSettings
+from rbmflow.settings import (
+    LatticeSettings,
+    MachineSettings,
+    ModelSettings,
+    SamplingSettings,
+    TrainingSettings,
+    dotted,
+)
 
 NOT_COMPARED = ("training.epochs", "training.checkpoints", "sampling.method", "sampling.temperatures")
 """What is no part of a recipe: grids of other sizes need other epochs for the same updates; the others change nothing
@@ -23,14 +30,13 @@ that is learnt, or stand in the training temperatures."""
 @cache
 def _usual() -> dict[str, Any]:
     """Defaults of all that a recipe has from a spec, as they stand in results."""
-    parts = {
-        "model": ModelSettings(),
-        "lattice": LatticeSettings(),
-        "sampling": SamplingSettings(),
-        "machine": MachineSettings(),
-        "training": TrainingSettings(),
-    }
-    told = {f"{part}.{name}": value for part, asked in parts.items() for name, value in asdict(asked).items()}
+    told = dotted(
+        model=ModelSettings(),
+        lattice=LatticeSettings(),
+        sampling=SamplingSettings(),
+        machine=MachineSettings(),
+        training=TrainingSettings(),
+    )
     return json.loads(json.dumps(told))
 
 

@@ -8,16 +8,15 @@ from jaxtyping import Int8
 from rbmflow._checks import Problems
 from rbmflow.equilibrium.closed_forms import exact
 from rbmflow.equilibrium.source import Equilibrium, Levels
-from rbmflow.model import Model, model_of, no_square_ising
+from rbmflow.model import Model, all_places, model_of, no_square_ising
 from rbmflow.observables import ENERGY, Observable
 from rbmflow.settings import MOST_STATES
 
 
 def all_states(model: Model) -> Int8[np.ndarray, "state *lattice"]:
     """All configurations of a model."""
-    states, sites = np.array(model.states, np.int8), model.lattice.sites
-    place = np.arange(states.size**sites)[:, None] // states.size ** np.arange(sites) % states.size
-    return states[place].reshape(-1, *model.lattice.shape)
+    states = np.array(model.states, np.int8)
+    return states[all_places(states.size, model.lattice.sites)].reshape(-1, *model.lattice.shape)
 
 
 class Enumerated(Equilibrium):

@@ -21,7 +21,7 @@ from jaxtyping import Float64, Int
 from scipy.optimize import minimize_scalar
 
 from rbmflow._checks import InvalidInput, Problem
-from rbmflow.model import Model
+from rbmflow.model import Model, all_places
 from rbmflow.settings import LARGEST_ROW
 
 DEEPEST = 600.0
@@ -98,7 +98,7 @@ def _power(matrix: Float64[np.ndarray, "state state"], power: int) -> tuple[np.n
 
 def no_slices(model: Model, most: int = LARGEST_ROW) -> str | None:
     """Why a model has no such matrix of at most so many states, or None if it has."""
-    axis, states = _axis(model), _states(model)
+    axis, states = _axis(model), slice_states(model)
     if any(abs(bond.displacement[axis]) > 1 for bond in model.lattice.bonds):
         return "the transfer matrix needs bonds that lead no further than to the next slice"
     if states > most:
@@ -106,10 +106,15 @@ def no_slices(model: Model, most: int = LARGEST_ROW) -> str | None:
     return None
 
 
+def slice_states(model: Model) -> int:
+    """States of a slice, as a whole number of any size."""
+    return len(model.states) ** _within(model)
+
+
 def coldest(model: Model) -> float:
     """Lowest temperature, in J/k_B, at which no weight is 0 in double precision, from bounds of the energy."""
     low, high = model.energy_bounds
-    return (high - low) * (model.lattice.sites // max(model.lattice.cells)) / DEEPEST
+    return (high - low) * _within(model) / DEEPEST
 
 
 @functools.lru_cache(maxsize=2)
@@ -124,11 +129,11 @@ def slice_transfer(model: Model) -> SliceTransfer:
     reason = no_slices(model)
     if reason is not None:
         raise InvalidInput(Problem("model", model, reason))
-    lattice, axis, q = model.lattice, _axis(model), len(model.states)
+    lattice, axis = model.lattice, _axis(model)
     sites = np.moveaxis(np.arange(lattice.sites).reshape(*lattice.cells, lattice.basis), axis, 0)
     sites = sites.reshape(lattice.cells[axis], -1)
     within = sites.shape[1]
-    places = np.arange(q**within)[:, None] // q ** np.arange(within) % q
+    places = all_places(len(model.states), within)
     alone = np.array(model.site)[places].sum(axis=1)
     between = np.zeros((len(places), len(places)))
     one_slice = np.arange(within).reshape(*lattice.cells[:axis], 1, *lattice.cells[axis + 1 :], lattice.basis)
@@ -154,6 +159,6 @@ def _axis(model: Model) -> int:
     return int(np.argmax(model.lattice.cells))
 
 
-def _states(model: Model) -> int:
-    """States of a slice, as a whole number of any size."""
-    return len(model.states) ** (model.lattice.sites // max(model.lattice.cells))
+def _within(model: Model) -> int:
+    """Sites of a slice."""
+    return model.lattice.sites // max(model.lattice.cells)

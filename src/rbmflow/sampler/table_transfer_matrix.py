@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int, Int8
 
-from rbmflow.exact.slice_transfer import SliceTransfer, coldest, diagonal, no_slices, slice_transfer
+from rbmflow.exact.slice_transfer import SliceTransfer, coldest, diagonal, no_slices, slice_states, slice_transfer
 from rbmflow.model import Model
 from rbmflow.sampler.method import ExactMethod
 
@@ -36,8 +36,7 @@ class TableTransferMatrix(ExactMethod):
         """Rough CPU time of draws at one temperature; infinite where weights underflow."""
         if temperature < coldest(model):
             return float("inf")
-        slices = max(model.lattice.cells)
-        states = len(model.states) ** (model.lattice.sites // slices)
+        slices, states = max(model.lattice.cells), slice_states(model)
         columns = min(draws, states)
         powers = states**2 * (slices.bit_length() * states + slices * columns)
         return 3e-11 * powers + 5e-9 * slices * states * draws

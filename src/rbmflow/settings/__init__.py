@@ -1,6 +1,6 @@
 """Settings: what each part of a run needs to know, checked as soon as it is made."""
 
-from rbmflow.settings.checking import Settings, checked
+from rbmflow.settings.checking import Settings, checked, dotted
 from rbmflow.settings.choices import (
     CONTROLS,
     CRITICAL,
@@ -100,6 +100,7 @@ __all__ = [
     "TypeSettings",
     "UnitsName",
     "checked",
+    "dotted",
     "is_square_ising",
     "is_summed",
     "start_label",

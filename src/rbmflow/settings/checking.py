@@ -1,7 +1,7 @@
 """What all settings have in common: they are checked as soon as they are made."""
 
 from collections.abc import Callable
-from dataclasses import field, fields
+from dataclasses import asdict, field, fields
 from typing import Any, get_type_hints
 
 from rbmflow._checks import Problems, is_number, listed, plain_number
@@ -51,6 +51,11 @@ class Settings:
 
     def compare(self, problems: Problems) -> None:
         """Note what does not fit, beyond what is said of each field by itself."""
+
+
+def dotted(**sections: Settings) -> dict[str, Any]:
+    """Fields of settings by their dotted names in a spec, such as machine.hidden."""
+    return {f"{section}.{name}": value for section, own in sections.items() for name, value in asdict(own).items()}  # pyright: ignore[reportArgumentType]
 
 
 def checked(default: Any, check: Callable[..., Any], *limits: Any) -> Any:

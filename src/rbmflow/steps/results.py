@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from rbmflow.drift import vanishing
 from rbmflow.equilibrium import MeasuredDraws, known, reweighted
 from rbmflow.exact.slice_transfer import no_slices, slice_transfer
 from rbmflow.lattice import Lattice
-from rbmflow.settings import MachineSettings, SamplingSettings, TrainingSettings, start_label
+from rbmflow.settings import MachineSettings, SamplingSettings, TrainingSettings, dotted, start_label
 from rbmflow.steps.kind import Task, system
 from rbmflow.steps.weights import weights_of_all
 from rbmflow.store import Step
@@ -148,14 +148,13 @@ def _recipe(machine: Step) -> dict[str, Any]:
         weights, machine = machine.settings["weights"], machine.parents[0]
     draws = machine.parents[0].settings
     model, lattice = system(draws)
-    parts = {
-        "model": model,
-        "lattice": lattice,
-        "sampling": SamplingSettings(**draws["sampling"]),
-        "machine": MachineSettings(**machine.settings["machine"]),
-        "training": TrainingSettings(**machine.settings.get("training", {})),
-    }
-    known = {f"{part}.{name}": value for part, asked in parts.items() for name, value in asdict(asked).items()}
+    known = dotted(
+        model=model,
+        lattice=lattice,
+        sampling=SamplingSettings(**draws["sampling"]),
+        machine=MachineSettings(**machine.settings["machine"]),
+        training=TrainingSettings(**machine.settings.get("training", {})),
+    )
     if machine.kind == "given":  # How it was trained is not known.
         known |= {name: None for name in known if name.startswith("training.")}
     own = {"temperatures": [float(t) for t in machine.settings["temperatures"]], "data": draws.get("data", "ising")}
