@@ -41,9 +41,10 @@ def draw(generator, count):
     return np.asarray(jax.lax.scan(step, generator, length=count)[1])
 
 
-@pytest.mark.parametrize("most", [0, 2**20])
-def test_the_host_makes_the_words_of_jax(monkeypatch, most):
+@pytest.mark.parametrize(("most", "few"), [(0, 0), (2**20, 0), (2**20, 16), (2**20, 2**20)])
+def test_the_host_makes_the_words_of_jax(monkeypatch, most, few):
     monkeypatch.setattr("rbmflow.random.MOST_ON_HOST", most)
+    monkeypatch.setattr("rbmflow.random.FEW_WORDS", few)
     for key in (jax.random.key(0), jax.random.key(2**32 - 1), jax.random.key(1, impl="rbg")):
         np.testing.assert_array_equal(threefry_words(key, (4, 5, 3)), jax.random.bits(key, (4, 5, 3)))
         np.testing.assert_array_equal(random_spins(key, (4, 50)), jax.random.rademacher(key, (4, 50), np.int8))

@@ -179,7 +179,7 @@ def _any_odd(array: Any, states: tuple[int, ...]) -> bool:
     """Whether any value is odd, in one pass or in pieces, so that no second array of the whole size is made."""
     if isinstance(array, jax.Array):
         return bool(_compiled_odd(array, states))
-    flat, piece = array.ravel(order="K"), 1 << 22
+    flat, piece = array.ravel(order="K"), 1 << 17
     return any(bool(_odd(flat[at : at + piece], states).any()) for at in range(0, flat.size, piece))
 
 
@@ -188,11 +188,11 @@ def key_of(given: AnyKey, name: str = "key") -> Key:
     plain = plain_number(given)
     if isinstance(plain, int) and not isinstance(plain, bool) and 0 <= plain < 2**32:
         return jax.random.key(plain)
-    if isinstance(given, jax.Array | np.ndarray):
-        if jnp.issubdtype(given.dtype, jax.dtypes.prng_key) and given.shape == ():
-            return jnp.asarray(given)
-        if given.dtype == np.uint32 and given.shape == jax.random.key_data(jax.random.key(0)).shape:
-            return jax.random.wrap_key_data(jnp.asarray(given))
+    if isinstance(given, jax.Array) and jnp.issubdtype(given.dtype, jax.dtypes.prng_key) and given.shape == ():
+        return given
+    array = isinstance(given, jax.Array | np.ndarray)
+    if array and given.dtype == np.uint32 and given.shape == jax.random.key_data(jax.random.key(0)).shape:
+        return jax.random.wrap_key_data(jnp.asarray(given))
     shown = f"{type(given).__name__} {getattr(given, 'shape', '') or ''}".strip() if plain is given else plain
     shown = given if isinstance(given, str | bool | int | float) or given is None else shown
     allowed = "it must be one key of JAX, such as jax.random.key(0), or a whole number from 0 to 2^32 - 1"

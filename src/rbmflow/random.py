@@ -34,11 +34,14 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 MOST_ON_HOST = 2**20
 """Words of threefry up to which NumPy makes them: that takes 0.1 s, and JAX would compile for every shape anew."""
 
+FEW_WORDS = 16
+"""Words of threefry that are made one by one."""
+
 _SMALLEST_SIDE = 32
 """Side of the grid of `Shuffles`: on a smaller one few of all orders could come up."""
 
 
-def _rotate_left[W: (Array, np.ndarray)](word: W, count: int) -> W:
+def _rotate_left(word: Array, count: int) -> Array:
     return (word << count) | (word >> (32 - count))
 
 
@@ -50,15 +53,34 @@ def _on_host(key: Key, words: int) -> bool:
 
 def _threefry(key: Key, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both words of threefry2x32-20 at counts below 2^32 (J. K. Salmon et al. 2011, doi:10.1145/2063384.2063405)."""
-    first, second = np.split(np.asarray(jax.random.key_data(key)), 2)
-    keys = first, second, first ^ second ^ np.uint32(0x1BD11BDA)
-    left, right = np.repeat(first, counts.size), counts.astype(np.uint32) + second
+    first, second = np.asarray(jax.random.key_data(key)).tolist()
+    keys = first, second, first ^ second ^ 0x1BD11BDA
+    if counts.size <= FEW_WORDS:
+        left, right = np.array([_pair(keys, count) for count in counts.tolist()], np.uint32).T
+        return left, right
+    left, right = np.full(counts.size, first, np.uint32), counts.astype(np.uint32) + np.uint32(second)
+    moved = np.empty_like(right)
     for group in range(5):
         for rotation in _ROTATIONS[group % 2]:
             left += right
-            right = _rotate_left(right, rotation) ^ left
-        left += keys[(group + 1) % 3]
-        right += keys[(group + 2) % 3] + np.uint32(group + 1)
+            np.left_shift(right, rotation, out=moved)
+            right >>= 32 - rotation
+            right |= moved
+            right ^= left
+        left += np.uint32(keys[(group + 1) % 3])
+        right += np.uint32(keys[(group + 2) % 3] + group + 1 & 0xFFFF_FFFF)
+    return left, right
+
+
+def _pair(keys: tuple[int, int, int], count: int) -> tuple[int, int]:
+    """The same at one count, by plain numbers: for few of them NumPy takes twenty times as long."""
+    left, right = keys[0], count + keys[1] & 0xFFFF_FFFF
+    for group in range(5):
+        for rotation in _ROTATIONS[group % 2]:
+            left = left + right & 0xFFFF_FFFF
+            right = (right << rotation & 0xFFFF_FFFF | right >> 32 - rotation) ^ left
+        left = left + keys[(group + 1) % 3] & 0xFFFF_FFFF
+        right = right + keys[(group + 2) % 3] + group + 1 & 0xFFFF_FFFF
     return left, right
 
 

@@ -5,6 +5,7 @@ roughly, from measurements on sides of 10 to 128 and the correlation length. Ind
 times as long, or `SHORT` seconds; T = 0 and T = infinity need no chain: ground states, and independent random spins.
 """
 
+import functools
 import math
 
 from rbmflow._checks import InvalidInput, Problem
@@ -56,9 +57,15 @@ def seconds(method: Method, model: Model, temperature: float, draws: int) -> flo
     return step * moved + OBSERVING * sites * (2 * POINTS * replicas + draws)
 
 
+@functools.lru_cache
+def able_methods(model: Model) -> tuple[Method, ...]:
+    """The methods that can draw from a model."""
+    return tuple(method for method in METHODS.values() if method.refusal(model) is None)
+
+
 def automatic(model: Model, temperature: float, draws: int = 1) -> tuple[Method, str]:
     """The method that "auto" takes for so many draws at a temperature, and why."""
-    able = [method for method in METHODS.values() if method.refusal(model) is None]
+    able = able_methods(model)
     if not able:
         reasons = "; ".join(f"{name}: {method.refusal(model)}" for name, method in METHODS.items())
         raise InvalidInput(Problem("model", model, f"no method draws from it ({reasons})"))

@@ -1,5 +1,6 @@
 """Cluster updates: connected sets of equal spins turn over together, so critical slowing down all but vanishes."""
 
+import functools
 import importlib.util
 import math
 from collections.abc import Callable
@@ -19,6 +20,9 @@ from rbmflow.sampler.method import ChainMethod, Kernel, extent
 
 type Update = Callable[..., None]
 
+NUMBA = importlib.util.find_spec("numba") is not None
+"""Whether cluster updates can be compiled."""
+
 DIGITS = 32
 LANES = 64
 WORD = 64
@@ -37,6 +41,7 @@ def random_words(key: Key, shape: tuple[int, ...]) -> UInt64[np.ndarray, "..."]:
     return np.array(threefry_words(key, (*shape, 2))).view(np.uint64)[..., 0]
 
 
+@functools.lru_cache
 def _digits(probability: float) -> UInt64[np.ndarray, " digit"]:
     """Binary digits of a probability below 1 as masks 0 or ~0, most significant first; none for probability 0."""
     level = min(round(probability * 2**DIGITS), 2**DIGITS - 1)
@@ -117,7 +122,7 @@ class ClusterMethod(ChainMethod):
         reason = super().refusal(model)
         if reason is not None:
             return reason
-        if importlib.util.find_spec("numba") is None:
+        if not NUMBA:
             return "cluster updates need the package numba; Metropolis() draws without it"
         return None
 

@@ -14,7 +14,6 @@ F. Niedermayer, Phys. Rev. Lett. 61, 2026 (1988), doi:10.1103/PhysRevLett.61.202
 from __future__ import annotations
 
 import functools
-import importlib.util
 import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -27,7 +26,7 @@ from rbmflow._types import Key
 from rbmflow.exact.infinite import magnetization
 from rbmflow.model import Model
 from rbmflow.random import host_generator, split
-from rbmflow.sampler.cluster_update import random_words
+from rbmflow.sampler.cluster_update import NUMBA, random_words
 from rbmflow.sampler.method import POINTS, RECORD_BYTES, ChainMethod, Kernel, as_of_square, extent
 
 BUNDLE = 64
@@ -157,7 +156,7 @@ class TableWolff(ChainMethod):
         """That reflections do not connect all states, that numba is missing, or None."""
         if not _connected(reflections(model)):
             return "no reflections of its states leave its energies as they are and lead from each state to all others"
-        return None if importlib.util.find_spec("numba") else "cluster updates need the package numba"
+        return None if NUMBA else "cluster updates need the package numba"
 
     def sweep(self, model: Model, temperature: float) -> TableClusters:
         """The compiled update at a temperature above 0."""

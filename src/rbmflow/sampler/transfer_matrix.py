@@ -109,6 +109,7 @@ def _row_classes(lx: int) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(smallest, return_counts=True)
 
 
+@functools.cache
 def _reflected_rows(lx: int) -> np.ndarray:
     """Every row read from right to left."""
     rows = np.arange(2**lx)
@@ -162,17 +163,17 @@ def _draw_given_first_row(
 ) -> np.ndarray:
     """Configurations int [draw, y] of row words whose first rows are `first_rows[chosen]`."""
     lx = up.shape[0] // (ly - 1)
-    frontier = first_rows[chosen]
     words = np.empty((ly, chosen.size), np.intp)
-    words[0] = frontier
-    tables = up.reshape(up.shape[0], -1)
-    offset = chosen * up.shape[2]
-    for site in range(up.shape[0]):
+    words[0] = first_rows[chosen]
+    # Where the probability stands: the frontier in the lowest bits, the first row above them.
+    at = chosen * up.shape[2] + words[0]
+    for site, table in enumerate(up.reshape(up.shape[0], -1)):
         row, x = divmod(site, lx)
-        is_up = generator.random(chosen.size) < tables[site].take(offset + frontier)
-        frontier = (frontier & ~(1 << x)) | (is_up.astype(np.intp) << x)
+        is_up = generator.random(chosen.size) < table.take(at)
+        at &= ~(1 << x)
+        at |= np.left_shift(is_up, x, dtype=np.intp)
         if x == lx - 1:
-            words[row + 1] = frontier
+            words[row + 1] = at & (up.shape[2] - 1)
     return words.T
 
 
