@@ -3,7 +3,9 @@
 import itertools
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -19,6 +21,7 @@ from rbmflow.steps import compute, graph
 from rbmflow.steps.restoring import at_rest, restored
 from rbmflow.steps.resuming import FILE, save_state, train_resuming
 from rbmflow.training import MapTraining, Reconstruction, fit
+from rbmflow.training.map_training import output_divergence
 
 MODEL = rf.ising(rf.square(4))
 START = rf.hot(jax.random.key(1), MODEL, 6)
@@ -146,6 +149,85 @@ def test_training_of_an_autoencoder_goes_on_with_the_same_bits(tmp_path, monkeyp
     back, diverged = restored(dataset, MODEL, "sampled")
     assert eqx.tree_equal(back, resumed[0])
     assert not diverged
+
+
+LEARNT = {"Denoising": (rf.Autoencoder, {"flipped": 0.2}), "ELBO": (rf.VAE, {})}
+
+
+@pytest.mark.parametrize("recipe", LEARNT)
+def test_a_map_stops_at_a_plateau_of_held_out_configurations_killed_or_not(tmp_path, monkeypatch, recipe):
+    monkeypatch.setattr(fit, "UPDATES_IN_A_CHUNK", 2)  # One epoch.
+    kind, further = LEARNT[recipe]
+    course: dict[str, Any] = {"batch": 10, "learning_rate": 0.1, "optimiser": "adam", "held_out": 0.4, "patience": 3}
+    rows, key = rf.sample(1, MODEL, [2.5], 35).spins.reshape(-1, 4, 4), jax.random.key(3)
+    whole = MapTraining.of(coder(kind, **further), rows, TrainingSettings(epochs=200, **course), recipe)
+    trained, seen = train_resuming(key, whole, tmp_path / "one", lambda _: None)
+    done = seen.reconstruction.size
+    assert 3 < done < 200
+    scores = []
+    for epochs, state, parts in whole.chunks(whole.start(key)):
+        scores.append(float(whole.score(state.learner)))
+        save_state(tmp_path / f"at {epochs}" / FILE, epochs, state, [parts])
+    assert int(np.argmax(scores)) == done - 4
+    resumed = train_resuming(key, whole, tmp_path / "at 1", lambda _: None)
+    assert eqx.tree_equal(resumed[0], trained)
+
+
+@pytest.mark.parametrize("kind", ["rbm", "autoencoder"])
+def test_a_step_tells_of_a_training_that_ended_early(tmp_path, kind):
+    course = {"epochs": 300, "batch": 10, "learning_rate": 0.5, "held_out": 0.3, "patience": 2}
+    tables = {"name": "plateau", "seeds": 1, "lattice": {"length": 4}, "types": {"V": {}}, "training": course}
+    machine = {"kind": kind, "hidden": 6}
+    whole = parse(
+        {**tables, "machine": machine, "sampling": {"temperatures": [2.5], "draws": 40}, "flow": {"starts": ["hot"]}}
+    )
+    steps = {step.kind: step for step in graph(whole)}
+    trained = steps["machine" if kind == "rbm" else "learner"]
+    drawn = compute(trained.parents[0], (), tmp_path, lambda _: None)
+    told = compute(trained, (drawn,), tmp_path / "one", lambda _: None)
+    done = int(told["update"][-1]) // 2  # 28 configurations are trained on.
+    assert 2 < done < 300
+    assert told.sizes["epoch"] == 300
+    assert int(np.isfinite(told["reconstruction"]).sum()) == done
+    assert f"stopped after {done} of 300 epochs" in told.attrs["flags"]
+    if kind == "rbm":
+        history = rf.History.from_dataset(told)
+        assert (history.plateau, history.epochs_asked, history.reconstruction.size) == (True, 300, done)
+
+
+def test_what_a_map_makes_moves_no_further_than_the_limit():
+    spins, key = jnp.asarray(START), jax.random.key(5)
+    before, after = coder(), coder(output="rounded")
+    after = eqx.tree_at(lambda one: one.decoder.layers[-1].bias, after, 0.7 * jnp.ones(16))
+    p, q = (np.exp(np.asarray(one.logits(key, spins), np.float64)) for one in (before, after))
+    exact = sum((one * np.log(one / other)).sum() for one, other in zip(p, q, strict=True)) / len(spins)
+    assert float(output_divergence(key, before, after, spins)) == pytest.approx(exact, rel=1e-4)
+    course = TrainingSettings(epochs=1, batch=6, learning_rate=0.5, optimiser="adam")
+    free, _ = rf.train_map(0, before, spins, course)
+    limited, _ = rf.train_map(0, before, spins, replace(course, kl_limit=1e-3))
+    assert float(output_divergence(key, before, free, spins)) > 1
+    assert float(output_divergence(key, before, limited, spins)) == pytest.approx(1e-3, rel=0.15)
+
+
+def test_guards_that_a_map_cannot_have_are_refused():
+    class Bare(Identity):
+        weight: jax.Array = eqx.field(default_factory=lambda: jnp.ones((2, 2)))
+
+    for settings, told in (
+        (TrainingSettings(batch=2, kl_limit=0.1), "logits"),
+        (TrainingSettings(batch=2, swap_limit=0.1), "swaps are those of an RBM"),
+        (TrainingSettings(batch=2, held_out=0.5), "patience"),
+        (TrainingSettings(batch=2, held_out=0.1, patience=2), "holds out none of the 6 configurations"),
+    ):
+        with pytest.raises(InvalidInput, match=told):
+            rf.train_map(0, Bare(), np.asarray(START), settings)
+
+
+def test_every_layer_of_a_stack_stops_at_its_own_plateau():
+    data = rf.sample(0, MODEL, [2.5], 60).spins[0]
+    course: dict[str, Any] = {"batch": 10, "learning_rate": 0.5, "held_out": 0.3, "patience": 2, "epochs": 400}
+    _, histories = rf.train_stack(1, data, (6, 3), **course)
+    assert all(one.plateau for one in histories)
 
 
 @pytest.mark.parametrize("output", ["sampled", "rounded", "mean"])

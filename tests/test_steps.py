@@ -415,14 +415,15 @@ def test_steps_have_their_own_random_streams(tiny_run):
 
 
 GUARDED = {"estimator": "PCD", "kl_limit": 1e-4, "patience": 3, "held_out": 0.1}
+REJECTING = {"estimator": "PTT", "swap_limit": 0.9, "learning_rate": 1.0}
 
 
-@pytest.mark.parametrize("further", [*({"estimator": name} for name in ("CD", "PCD", "PTT")), GUARDED])
+@pytest.mark.parametrize("further", [*({"estimator": name} for name in ("CD", "PCD", "PTT")), GUARDED, REJECTING])
 def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, monkeypatch, further):
     monkeypatch.setattr(fit, "UPDATES_IN_A_CHUNK", 800)
     data = jnp.asarray(rows_of(rf.sample(jax.random.key(0), rf.ising(rf.square(4)), [2.0], 20_000)))
     machine = MachineSettings(hidden=6)
-    training = TrainingSettings(epochs=12, batch=100, learning_rate=0.05, **further)
+    training = TrainingSettings(**{"epochs": 12, "batch": 100, "learning_rate": 0.05} | further)
     key = jax.random.key(5)
     whole = Training.of(data, machine, training)
     undisturbed, history = train_resuming(key, whole, tmp_path / "one", lambda _: None)
@@ -432,6 +433,8 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path, monkeyp
     seen = []
     resumed, joined = train_resuming(key, whole, tmp_path / "two", seen.append)
     assert seen[0] > done / 12
+    assert (history.halvings > 0) == bool(training.swap_limit)
+    assert history.halvings == joined.halvings
     for one, other in zip(jax.tree.leaves((undisturbed, history)), jax.tree.leaves((resumed, joined)), strict=True):
         np.testing.assert_array_equal(one, other)
 

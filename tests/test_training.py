@@ -1,6 +1,7 @@
 """Optimisers, schedules, the checkpoints and its diagnostics."""
 
 import itertools
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -28,6 +29,7 @@ from rbmflow.training import (
     held_out,
     optimiser_of,
     pseudo_likelihood,
+    step_acceptance,
     step_divergence,
     train,
     train_ensemble,
@@ -254,6 +256,49 @@ def test_a_step_that_is_too_long_is_shortened_and_others_are_left_alone():
     np.testing.assert_array_equal(same.weights, free.weights)
 
 
+def test_the_acceptance_of_a_step_is_that_of_the_enumerated_laws():
+    before, after = (RBM.random(jax.random.key(k), 6, MachineSettings(hidden=3, initial_scale=0.4)) for k in (1, 2))
+    states = jnp.array(list(itertools.product((-1.0, 1.0), repeat=6)), jnp.float32)
+    p, q = (np.exp(-np.asarray(machine.free_energy(states), np.float64)) for machine in (before, after))
+    p, q = p / p.sum(), q / q.sum()
+    chance = np.minimum(1, np.outer(q, p) / np.outer(p, q))  # [state of before, state of after]
+    exact = p @ chance @ q
+    assert 0.1 < exact < 0.9
+    rows = np.random.default_rng(0).choice(len(states), (50, 2000), p=p)
+    found = np.array([float(step_acceptance(before, after, states[row])) for row in rows])
+    assert abs(found.mean() - exact) < 5 * found.std() / np.sqrt(50)
+    assert float(step_acceptance(before, before, states)) == pytest.approx(1, abs=1e-6)
+
+
+def test_steps_that_swaps_would_not_pass_are_rejected_and_halve_those_after_them():
+    data, machine = square_data(), {"hidden": 6, "initial_scale": 0.1}
+    alike: dict[str, Any] = {"epochs": 8, "batch": len(data), "learning_rate": 4.0, "estimator": "Exact", **machine}
+    guarded, history = train(1, data, swap_limit=0.3, **alike)
+    updates = history.checkpoints.update.tolist()
+    assert updates == list(range(9))
+    machines = [history.checkpoints.machine(number) for number in updates]
+    rows = guarded.units.from_spins(data.reshape(len(data), -1))
+    taken = [float(step_acceptance(*pair, rows)) for pair in itertools.pairwise(machines)]
+    rejected = [bool((one.weights == other.weights).all()) for one, other in itertools.pairwise(machines)]
+    assert 0 < sum(rejected) == history.halvings < 8
+    assert min(taken) >= 0.3
+    assert f"{sum(rejected)} updates were rejected" in history.flags["rejected"]
+    assert History.from_dataset(history.to_dataset()).halvings == history.halvings
+    # The gradient of a machine is exact, so the first update after rejected ones is that of a rate halved so often.
+    first = rejected.index(True)
+    later = rejected.index(False, first)
+    _, slope, _ = Exact().gradient(machines[first], (), rows)
+    expected = machines[first].weights + 4.0 * 0.5 ** (later - first) * slope.weights
+    np.testing.assert_allclose(machines[later + 1].weights, expected, atol=1e-5)
+    slow: dict[str, Any] = alike | {"learning_rate": 0.01}
+    never, _ = train(1, data, swap_limit=1e-9, **slow)
+    without, _ = train(1, data, **slow)
+    np.testing.assert_allclose(never.weights, without.weights, atol=1e-6)
+    settings = TrainingSettings(epochs=8, batch=len(data), learning_rate=4.0, swap_limit=0.3, estimator="Exact")
+    ((_, together),) = train_ensemble([1], data, MachineSettings(**machine), settings)
+    assert together.halvings == history.halvings
+
+
 def test_training_stops_at_a_plateau_and_keeps_the_bits_of_a_shorter_one(tmp_path):
     """Too large a rate makes the held-out score fall after some epochs; killed or not, the end is the same."""
     data, settings = square_data(), {"batch": 20, "learning_rate": 0.3, "held_out": 0.25, "checkpoints": 6}
@@ -262,6 +307,7 @@ def test_training_stops_at_a_plateau_and_keeps_the_bits_of_a_shorter_one(tmp_pat
     assert 3 < done < 300
     assert history.plateau
     assert "interrupted" not in history.flags
+    assert f"stopped after {done} of 300 epochs" in history.flags["plateau"]
     assert int(history.checkpoints.update[-1]) == done * (150 // 20)
     shorter, _ = train(1, data, hidden=12, epochs=done, **settings)
     np.testing.assert_array_equal(machine.weights, shorter.weights)
@@ -275,10 +321,14 @@ def test_training_stops_at_a_plateau_and_keeps_the_bits_of_a_shorter_one(tmp_pat
 def test_guards_are_refused_where_they_cannot_be():
     with pytest.raises(InvalidInput, match="held_out"):
         TrainingSettings(patience=2)
+    with pytest.raises(InvalidInput, match="swap_limit"):
+        TrainingSettings(swap_limit=0.1, batch=1)
     with pytest.raises(InvalidInput, match="patience"):
         train_ensemble([1], square_data(), None, TrainingSettings(patience=2, held_out=0.2))
-    with pytest.raises(InvalidInput, match="kl_limit"):
-        spec.parse({"name": "odd", "machine": {"kind": "autoencoder"}, "training": {"kl_limit": 0.1}})
+    for kind, guard in (("autoencoder", "swap_limit"), ("block spins", "kl_limit"), ("vae", "held_out")):
+        with pytest.raises(InvalidInput, match=f"training.{guard} = 0.1 is not allowed"):
+            spec.parse({"name": "odd", "machine": {"kind": kind}, "training": {guard: 0.1}})
+    spec.parse({"name": "stacked", "machine": {"kind": "stack"}, "training": {"swap_limit": 0.1, "kl_limit": 0.1}})
 
 
 def square_data():

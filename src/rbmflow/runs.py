@@ -252,7 +252,8 @@ class Run(_Opened):
         # The largest weight is told of RBMs alone.
         norm = found["weight_norm"].values
         rows = found["reconstruction"].values, norm, np.full_like(norm, np.nan)
-        return Epochs(*(jax.device_put(row.astype(np.float32)) for row in rows))
+        done = found.attrs.get("plateau_after")
+        return Epochs(*(jax.device_put(row[:done].astype(np.float32)) for row in rows))
 
     def flow(self, name: str, start: str | float = "cold", seed: int = 0) -> Flow:
         """The flow of a machine from one of the starts of the run, at the iterations whose configurations were kept."""

@@ -41,6 +41,12 @@ GIVEN = "given "
 LARGEST_SUMMED_LAYER = 20
 """Units of the smaller layer of a machine whose states are summed exactly."""
 
+NO_SWAPS = "swaps are those of an RBM, whose probabilities are known"
+"""Why the guard by swaps is refused to other maps."""
+
+HELD_FOR_PATIENCE = "of a map that is no RBM some are held out for training.patience alone, so it must be 0 without it"
+"""Why nothing else may be held out of the configurations of other maps."""
+
 FEWEST_RUNGS = 5
 """Rungs that the ladder of "PTT" has before training, the untrained machine included."""
 

@@ -166,15 +166,22 @@ class TrainingSettings(Settings):
     weight_decay: float = checked(0.0, Problems.not_negative)
     """Shrinks the weights by this times the learning rate in every update; biases are left alone."""
     held_out: float = checked(0.0, Problems.below_one)
-    """Fraction of the configurations that is not trained on; the free-energy gap needs some."""
+    """Fraction of the configurations that is not trained on; the free-energy gap and `patience` need some."""
     checkpoints: int = checked(16, Problems.whole, 2)
     """Machines kept along the training at most, evenly in the logarithm of the updates, first and last included."""
     kl_limit: float = checked(0.0, Problems.not_negative)
-    """Most nats D(before || after) that an update may move the machine; a longer step is shortened, 0 is no limit."""
+    """Most nats D(before || after) that an update may move the law of a machine, or of what another map makes of a
+    configuration; a longer step is shortened, 0 is no limit."""
+    swap_limit: float = checked(0.0, Problems.below_one)
+    """Least acceptance of swaps between the machines before and after an update; one below is rejected, and the
+    learning rate halved for good. 0 rejects none."""
     patience: int = checked(0, Problems.whole, 0)
-    """Epochs without a new maximum of the held-out pseudo-likelihood after which training stops; 0 never stops it."""
+    """Epochs without a new maximum of the held-out pseudo-likelihood, or of a map that is no RBM without a new minimum
+    of the held-out loss, after which training stops; 0 never stops it."""
 
     def compare(self, problems: Problems) -> None:
         """Note what does not fit."""
         allowed = "something must be held out to stop at its plateau, so it must be 0 where training.held_out is"
         problems.unless(not self.patience or self.held_out > 0, "patience", self.patience, allowed)
+        allowed = "swaps take two configurations, so it must be 0 where training.batch is 1"
+        problems.unless(not self.swap_limit or self.batch != 1, "swap_limit", self.swap_limit, allowed)

@@ -8,8 +8,11 @@ from typing import NamedTuple
 from rbmflow._checks import Problems, find_temperature
 from rbmflow.settings import (
     GIVEN,
+    HELD_FOR_PATIENCE,
     LARGEST_ROW,
     LARGEST_SUMMED_LAYER,
+    MACHINES,
+    NO_SWAPS,
     FlowSettings,
     LatticeSettings,
     MachineSettings,
@@ -222,10 +225,7 @@ class Spec:
         problems.unless(self.machine.biases or not self.training.centred, "training.centred", True, allowed)
         largest = max((min(self.lattice.sites, max(self.hidden_units(name))) for name in self.types), default=0)
         if self.machine.kind != "rbm":
-            for name in ("kl_limit", "patience"):
-                told = "only the training of an RBM has this guard, so it must be 0"
-                value = getattr(self.training, name)
-                problems.unless(value == 0, f"training.{name}", value, told)
+            self._compare_guards(problems)
             for name, kind in self.types.items():
                 told = "only of an RBM weights can stand in for trained ones, so it must be 'trained'"
                 problems.unless(kind.weights == "trained", f"types.{name}.weights", kind.weights, told)
@@ -240,6 +240,17 @@ class Spec:
         summed = self.training.estimator != "Exact" or largest <= LARGEST_SUMMED_LAYER
         most = f"with a smaller layer of {largest} units; it sums over at most {LARGEST_SUMMED_LAYER}"
         problems.unless(summed, "training.estimator", "Exact", f'"Exact" cannot train a machine {most}')
+
+    def _compare_guards(self, problems: Problems) -> None:
+        """Note the guards of a training that a map which is no RBM cannot have."""
+        learns = MACHINES[self.machine.kind].recipe is not None or self.training.estimator != "CD"
+        for name in ("kl_limit", "swap_limit", "patience"):
+            value, told = getattr(self.training, name), f"a machine of kind {self.machine.kind!r} learns nothing"
+            if learns and name == "swap_limit" and self.machine.kind != "stack":
+                problems.unless(value == 0, f"training.{name}", value, f"{NO_SWAPS}, so it must be 0")
+            problems.unless(learns or value == 0, f"training.{name}", value, f"{told}, so it must be 0")
+        used = self.machine.kind == "stack" or self.training.patience or not self.training.held_out
+        problems.unless(bool(used), "training.held_out", self.training.held_out, HELD_FOR_PATIENCE)
 
     def type_temperatures(self, name: str) -> tuple[float, ...]:
         """Temperatures in J/k_B that machines of this type are trained on."""

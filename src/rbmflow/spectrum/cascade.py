@@ -132,6 +132,10 @@ def learning_cascade(
     )
     if training is not None and (refused := no_linear_theory(training, first.units.name)):
         problems.unless(False, *refused)
+    cut = isinstance(trained, History) and trained.reconstruction.size < (trained.epochs_asked or 0)
+    if cut and training is not None:
+        told = "the training ended before its schedule, so linear theory is known for constant rates"
+        problems.unless(training.schedule == "constant", "schedule", training.schedule, told)
     problems.done()
     machines = [checkpoints.machine(number).in_units("-1/+1") for number in range(len(updates))]
     weights = [np.asarray(machine.weights, np.float64).reshape(*correlation.shape, -1) for machine in machines]
@@ -156,8 +160,12 @@ def no_linear_theory(training: TrainingSettings, units: str) -> tuple[str, objec
     """What `learning_cascade` refuses in a training: field, value, and what is allowed; None if it refuses nothing."""
     if training.estimator not in LINEAR:
         return "estimator", training.estimator, f"linear theory is known for {', '.join(LINEAR)}"
-    if training.kl_limit:
-        return "kl_limit", training.kl_limit, "linear theory is known for steps that no guard shortens"
+    for guard in ("kl_limit", "swap_limit"):
+        if limit := getattr(training, guard):
+            return guard, limit, "linear theory is known for steps that no guard shortens"
+    if training.patience and training.schedule != "constant":
+        told = "the schedule of a training that stops at a plateau is cut, so linear theory is known for constant rates"
+        return "schedule", training.schedule, told
     if training.optimiser == "adam":
         return "optimiser", "adam", "linear theory is known for steps in proportion to the gradient, sgd and momentum"
     if units not in ("-1/+1", "0/1"):

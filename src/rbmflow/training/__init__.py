@@ -30,6 +30,7 @@ from rbmflow.training.summed import Exact as Exact
 from rbmflow.training.train import (
     Training as Training,
     optimiser_of as optimiser_of,
+    step_acceptance as step_acceptance,
     step_divergence as step_divergence,
     train as train,
     train_ensemble as train_ensemble,

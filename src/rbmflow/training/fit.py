@@ -44,7 +44,8 @@ class FitState(eqx.Module):
     """Everything that a fit needs to go on: learner, optimiser, its chains, the order of the samples.
 
     `kept` holds the learners so far, row k that of the latest update up to `Fit.kept_at[k]`; None if none are kept.
-    `plateau` is what a fit that may stop early has seen, and has no leaves in others.
+    `plateau` is what a fit that may stop early has seen, `halvings` how often one that may reject updates has done so;
+    neither has leaves in others.
     """
 
     learner: Any
@@ -54,6 +55,7 @@ class FitState(eqx.Module):
     updates: Int[Array, ""]
     kept: Any
     plateau: Plateau | None = None
+    halvings: Int[Array, "*learner"] | None = None
 
 
 class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
@@ -84,6 +86,15 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
         """The change of the learner that is made of what the optimiser asks for."""
         del learner, chains, batch
         return change
+
+    @property
+    def rejects(self) -> bool:
+        """Whether an update may be rejected, which halves all later ones."""
+        return False
+
+    def accepts(self, learner: Any, chains: Any, batch: Any, change: Any) -> Any:
+        """Whether the learner may be changed so, in a fit that rejects updates."""
+        raise NotImplementedError
 
     @property
     def patience(self) -> int:
@@ -134,7 +145,9 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
         rows, repeated = len(self.kept_at), lambda leaf: np.repeat(np.asarray(leaf)[None], rows, axis=0)
         kept = jax.device_put(jax.tree.map(repeated, learner)) if rows else None
         plateau = Plateau.start() if self.patience else None
-        return FitState(learner, optimiser, chains, Shuffles.seeded(key), jax.device_put(np.int32(0)), kept, plateau)
+        none = jax.device_put(np.int32(0))
+        order, halvings = Shuffles.seeded(key), none if self.rejects else None
+        return FitState(learner, optimiser, chains, order, none, kept, plateau, halvings)
 
     def chunks(self, state: FitState, done: int = 0, step: _scan.Step | None = None) -> Iterator[tuple[int, Any, Any]]:
         """Fit on from a state that has gone through `done` epochs; `step` is what an epoch is, if not this one."""
@@ -170,7 +183,7 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
         # An epoch after the end does nothing, so that a chunk may go on past it.
         stopped = self.stopped(state)
         last = state.updates + (self.batches if stopped is False else jnp.where(stopped, 0, self.batches))
-        learning = (state.learner, state.optimiser, state.chains)
+        learning = (state.learner, state.optimiser, state.chains, state.halvings)
         one = jax.tree.map(lambda rows: rows[0], batches)
         _, numbers = jax.eval_shape(lambda now: self._update(state.updates, now, one), learning)
         nothing = jax.tree.map(lambda number: jnp.zeros(number.shape, number.dtype), numbers)
@@ -191,7 +204,7 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
             return until, working, kept
 
         carry = (state.updates, (learning, nothing), state.kept)
-        _, ((learner, optimiser, chains), sums), kept = jax.lax.while_loop(
+        _, ((learner, optimiser, chains, halvings), sums), kept = jax.lax.while_loop(
             lambda carry: carry[0] < last, to_next_kept, carry
         )
         seen = self.seen(learner, jax.tree.map(lambda total: total / self.batches, sums))
@@ -199,7 +212,7 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
         if plateau is not None:
             later = plateau.after(self.score(learner))
             plateau = jax.tree.map(lambda old, new: jnp.where(stopped, old, new), plateau, later)
-        return FitState(learner, optimiser, chains, state.order, last, kept, plateau), seen
+        return FitState(learner, optimiser, chains, state.order, last, kept, plateau, halvings), seen
 
     def _batches(self, state: FitState) -> Any:
         """All batches of an epoch in their order, so that an update reads contiguous memory."""
@@ -207,9 +220,15 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
         chosen = order[: self.batches * self.settings.batch]
         return jax.tree.map(lambda rows: rows[chosen].reshape(self.batches, -1, *rows.shape[1:]), self.samples)
 
-    def _update(self, at: Array, learning: tuple[Any, Any, Any], batch: Any) -> tuple[tuple[Any, Any, Any], Any]:
-        learner, optimiser, chains = learning
+    def _update(self, at: Array, learning: tuple[Any, ...], batch: Any) -> tuple[tuple[Any, ...], Any]:
+        learner, optimiser, chains, halvings = learning
         chains, gradient, numbers = self.downhill(learner, chains, batch, at)
         change, optimiser = self.optimiser.update(gradient, optimiser, learner)
+        if halvings is not None:
+            change = jax.tree.map(lambda leaf: leaf * 0.5**halvings, change)
         change = self.shortened(learner, chains, batch, change)
-        return (eqx.apply_updates(learner, change), optimiser, chains), numbers
+        if halvings is not None:
+            accepted = self.accepts(learner, chains, batch, change)
+            change = jax.tree.map(lambda leaf: jnp.where(accepted, leaf, 0), change)
+            halvings = halvings + jnp.where(accepted, 0, 1)
+        return (eqx.apply_updates(learner, change), optimiser, chains, halvings), numbers

@@ -143,6 +143,8 @@ class History(Record, Shown):
         Epochs that were asked for; more than there are after a Ctrl-C or a plateau.
     plateau
         Whether the training stopped since the held-out pseudo-likelihood had no new maximum for `patience` epochs.
+    halvings
+        Updates that were rejected by `swap_limit`, each of which halved the learning rate.
     """
 
     reconstruction: Float[np.ndarray, " epoch"]
@@ -152,13 +154,21 @@ class History(Record, Shown):
     trajectory: Trajectory | None = None
     epochs_asked: int | None = eqx.field(static=True, default=None)
     plateau: bool = eqx.field(static=True, default=False)
+    halvings: int = eqx.field(static=True, default=0)
 
     @property
     def flags(self) -> dict[str, str]:
-        """What went wrong: the flags of the checkpoints, and "interrupted"."""
-        done = self.reconstruction.size
-        text = {"interrupted": f"stopped after {done} of {self.epochs_asked} epochs"}
-        return self.checkpoints.flags | (text if done < (self.epochs_asked or 0) and not self.plateau else {})
+        """What has to be known: the flags of the checkpoints, "rejected", and "plateau" or "interrupted"."""
+        told, done = dict(self.checkpoints.flags), self.reconstruction.size
+        if self.halvings:
+            ended = f"the learning rate ended at 2^-{self.halvings} of that asked for"
+            told["rejected"] = f"{self.halvings} updates were rejected by swap_limit, so {ended}"
+        text = f"stopped after {done} of {self.epochs_asked} epochs"
+        if self.plateau:
+            told["plateau"] = f"{text}: the held-out pseudo-likelihood had no new maximum"
+        elif done < (self.epochs_asked or 0):
+            told["interrupted"] = text
+        return told
 
     def _pictured(self) -> tuple[str, xr.Dataset]:
         return "history_reconstruction", self.to_dataset()
@@ -168,27 +178,38 @@ class History(Record, Shown):
         epochs = dataset_of(_OF_EPOCHS, (getattr(self, name) for name in _OF_EPOCHS))
         epochs = epochs.assign_coords(epoch=np.arange(1, self.reconstruction.size + 1))
         asked = {} if self.epochs_asked is None else {"epochs_asked": self.epochs_asked}
-        asked |= {"plateau": 1} if self.plateau else {}
+        asked |= {"plateau_after": self.reconstruction.size} if self.plateau else {}
+        asked |= {"halvings": self.halvings} if self.halvings else {}
         read = self.checkpoints.to_dataset().merge(epochs).assign_attrs(asked)
         return read if self.trajectory is None else read.merge(self.trajectory.to_dataset())
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> History:
         """History from the data written by `to_dataset`; epochs and checkpoints may be in any order."""
-        reconstruction, norm, largest = arrays_of(in_order(dataset, "epoch"), _OF_EPOCHS)
+        asked, after, halvings = (dataset.attrs.get(name) for name in ("epochs_asked", "plateau_after", "halvings"))
+        # A run keeps all epochs that were asked for, NaN after a plateau.
+        done = None if after is None else int(after)
+        reconstruction, norm, largest = (one[:done] for one in arrays_of(in_order(dataset, "epoch"), _OF_EPOCHS))
         along, trajectory = Checkpoints.from_dataset(dataset), Trajectory.from_dataset(dataset)
-        asked = dataset.attrs.get("epochs_asked")
         asked = None if asked is None else int(asked)
-        return cls(reconstruction, norm, largest, along, trajectory, asked, bool(dataset.attrs.get("plateau", 0)))
+        ended = asked, done is not None, int(halvings or 0)
+        return cls(reconstruction, norm, largest, along, trajectory, *ended)
 
 
-def held_out(data: Int8[np.ndarray, "sample visible"], fraction: float) -> tuple[np.ndarray, np.ndarray]:
-    """Split a training set into what is trained on and what is held out, spread evenly over the set."""
+def held_out(
+    data: Int8[np.ndarray, "sample *site"], fraction: float, patience: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split a training set into what is trained on and what is held out, spread evenly over the set.
+
+    None may be held out of few, unless the training is to stop by them.
+    """
     if fraction == 0:
         return data, data[:0]
     at = np.arange(data.shape[0])
     # Rounding keeps 0.2 of 10 at 2, which the product in floating point may miss.
     out = np.diff(np.floor(np.round(np.append(at, at.size) * fraction, 9))) > 0
+    told = f"it holds out none of the {len(data)} configurations, and training.patience goes by some"
+    Problems.only(not patience or bool(out.any()), "held_out", fraction, told)
     return data[np.flatnonzero(~out)], data[np.flatnonzero(out)]
 
 

@@ -10,21 +10,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Int8
+from jaxtyping import Array, Float, Int8
 
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Configurations, spins_of
 from rbmflow._own_settings import own_settings
+from rbmflow._types import Key
 from rbmflow.maps import Map, map_of
 from rbmflow.random import key_for, split
-from rbmflow.settings import RECIPES, TrainingSettings
+from rbmflow.settings import HELD_FOR_PATIENCE, NO_SWAPS, RECIPES, TrainingSettings
 from rbmflow.training.fit import Fit, FitState
-from rbmflow.training.history import Epochs
+from rbmflow.training.history import MOST_CONFIGURATIONS, Epochs, held_out, some_of
 from rbmflow.training.loss import Loss
-from rbmflow.training.train import optimiser_of
-
-RBM_ALONE = ("kl_limit", "patience")
-"""Settings of a training that go by the probabilities of an RBM."""
+from rbmflow.training.train import optimiser_of, within
 
 
 class MapTraining(Fit[TrainingSettings]):
@@ -33,6 +31,7 @@ class MapTraining(Fit[TrainingSettings]):
     recipe: Loss
     still: Any
     untrained: Any
+    unseen: Int8[Array, "other *lattice"]
 
     @classmethod
     def of(
@@ -43,10 +42,14 @@ class MapTraining(Fit[TrainingSettings]):
         own = RECIPES[recipe]() if isinstance(recipe, str) else recipe
         allowed = "a map that is no RBM learns by a loss, such as Reconstruction"
         Problems.only(isinstance(own, Loss), "estimator", recipe, allowed)
-        for name in RBM_ALONE:
-            told = "only the training of an RBM has this guard, so it must be 0"
-            Problems.only(getattr(settings, name) == 0, name, getattr(settings, name), told)
-        return cls(jax.device_put(np.asarray(data)), settings, own, still, arrays)
+        Problems.only(settings.swap_limit == 0, "swap_limit", settings.swap_limit, f"{NO_SWAPS}, so it must be 0")
+        told = "the map has no logits(key, spins) that tell how its output is distributed, so it must be 0"
+        known = settings.kl_limit == 0 or hasattr(untrained, "logits")
+        Problems.only(known, "kl_limit", settings.kl_limit, told)
+        used = settings.held_out == 0 or settings.patience > 0
+        Problems.only(used, "held_out", settings.held_out, HELD_FOR_PATIENCE)
+        samples, unseen = map(jax.device_put, held_out(np.asarray(data), settings.held_out, settings.patience))
+        return cls(samples, settings, own, still, arrays, unseen)
 
     @property
     def optimiser(self) -> optax.GradientTransformation:
@@ -65,15 +68,53 @@ class MapTraining(Fit[TrainingSettings]):
         chains, uphill, changed = self.recipe.gradient(eqx.combine(learner, self.still), chains, batch)
         return chains, jax.tree.map(jnp.negative, uphill), changed
 
+    def shortened(self, learner: Any, chains: Any, batch: Array, change: Any) -> Any:
+        """The change, so much shorter that the output moves by no more than `kl_limit` nats a configuration."""
+        if not self.settings.kl_limit:
+            return change
+        key = jax.random.fold_in(jax.random.wrap_key_data(chains), 0)
+        now = eqx.combine(learner, self.still)
+
+        def shorter(_: Array, change: Any) -> Any:
+            then = eqx.combine(eqx.apply_updates(learner, change), self.still)
+            return within(self.settings.kl_limit, output_divergence(key, now, then, batch), change)
+
+        # Of a step that is far too long the divergence is not yet that of a short one.
+        return jax.lax.fori_loop(0, 3, shorter, change)
+
+    @property
+    def patience(self) -> int:
+        """That of the settings."""
+        return self.settings.patience
+
+    def score(self, learner: Any) -> Array:
+        """Minus the loss on some of the held-out configurations, with the same random numbers every time."""
+        key = jax.random.key(0)
+        return -self.recipe.loss(key, eqx.combine(learner, self.still), some_of(self.unseen, MOST_CONFIGURATIONS))[0]
+
     def seen(self, learner: Any, means: Array) -> Epochs:
         """Changed sites, and the size of the weights."""
         weights = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(learner) if leaf.ndim > 1])
         return Epochs(means, jnp.sqrt(jnp.mean(weights**2)), jnp.max(jnp.abs(weights)))
 
     def finished(self, state: FitState, seen: list[Epochs]) -> tuple[Any, Epochs]:
-        """The trained map, and what was seen of every epoch."""
-        joined = jax.tree.map(lambda *parts: np.concatenate(parts), *seen)
+        """The trained map, and what was seen of every epoch up to a plateau."""
+        done = int(state.updates) // self.batches
+        joined = jax.tree.map(lambda *parts: np.concatenate(parts)[:done], *seen)
         return eqx.combine(state.learner, self.still), joined
+
+
+def output_divergence(key: Key, before: Any, after: Any, spins: Int8[Array, "sample *lattice"]) -> Float[Array, ""]:
+    r"""Divergence in nats a configuration of what two maps make of the same configurations with the same noise.
+
+    .. math:: \Big\langle \sum_i \sum_s p_i(s|v) \ln \frac{p_i(s|v)}{p'_i(s|v)} \Big\rangle_v,
+
+    where p are the outputs `logits(key, spins)` of every site i, which are independent given input and noise. Where the
+    map draws noise, as a `VAE` does, it is an upper bound of the divergence of the outputs with the noise averaged
+    over, since the divergence is convex.
+    """
+    p, q = (jax.nn.log_softmax(one.logits(key, spins)) for one in (before, after))
+    return jnp.sum(jnp.exp(p) * (p - q)) / len(spins)
 
 
 @own_settings
@@ -98,7 +139,9 @@ def train_map(
     data : [..., lattice ...]
         Configurations on a lattice of two axes or of the shape that the map knows.
     training
-        Epochs, batch, optimiser and schedule; what belongs to the estimators of an RBM is not used.
+        Epochs, batch, optimiser, schedule, `held_out`, and of the guards `patience`, which goes by the loss of held-out
+        configurations, and `kl_limit`, which bounds the divergence of the outputs of `logits(key, spins)`; what belongs
+        to the estimators of an RBM is not used.
     recipe
         A name, or a `Loss` of one's own.
     progress
@@ -107,12 +150,14 @@ def train_map(
     Returns
     -------
     map, epochs
-        Of every epoch, the fraction of sites that the most probable output changes, and the size of the weights.
+        Of every epoch up to a plateau, the fraction of sites that the most probable output changes, and the size of the
+        weights.
 
     Raises
     ------
     InvalidInput
-        If the recipe is no loss, or a batch has more configurations than there are.
+        If the recipe is no loss, a batch has more configurations than there are, or a guard is asked for that the map
+        cannot have.
     Interrupted
         On Ctrl-C, with what was done.
 

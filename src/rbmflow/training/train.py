@@ -87,6 +87,28 @@ def step_divergence(before: RBM, after: RBM, visible: Float[Array, "sample visib
     return jax.nn.logsumexp(gain) - jnp.log(len(gain)) - jnp.mean(gain)
 
 
+def within[C](limit: float, nats: Float[Array, ""], change: C) -> C:
+    """A change that moves a distribution by these nats, made so short that it moves it by about the limit at most."""
+    # The divergence of a short step goes with its square.
+    share = jnp.sqrt(limit / jnp.maximum(nats, limit))
+    return jax.tree.map(lambda leaf: share * leaf, change)
+
+
+def step_acceptance(before: RBM, after: RBM, visible: Float[Array, "sample visible"]) -> Float[Array, ""]:
+    r"""Mean acceptance of swaps between chains of two machines, over configurations that the first one draws.
+
+    .. math:: \langle \min(1, e^{g(v) - g(v')}) \rangle_{v \sim p,\, v' \sim p'}
+        = \frac{\langle \min(e^{g(v)}, e^{g(v')}) \rangle_{v, v' \sim p}}{\langle e^g \rangle_p}, \qquad g = F - F',
+
+    the mean of `tempering.swap_probability`: 1 where the machines are one, and 0 where none of the configurations is
+    as probable in both. The mean goes over all pairs of different configurations.
+    """
+    weight = jnp.sort(jax.nn.softmax(before.free_energy(visible) - after.free_energy(visible)))
+    # Each is the smaller one of as many pairs as there are larger ones.
+    pairs = jnp.arange(len(weight) - 1, -1, -1)
+    return 2 * jnp.sum(pairs * weight) / (len(weight) - 1)
+
+
 class Training(Fit[TrainingSettings]):
     """The ascent of the log-likelihood by an estimator of its gradient, and what its machines are looked at with."""
 
@@ -108,7 +130,8 @@ class Training(Fit[TrainingSettings]):
         if settings.centred and not machine.biases:
             allowed = "a centred gradient changes the biases, so machine.biases must be true"
             raise InvalidInput(Problem("centred", settings.centred, allowed))
-        samples, unseen = map(jax.device_put, held_out(np.asarray(rows_of(data)), settings.held_out))
+        parts = held_out(np.asarray(rows_of(data)), settings.held_out, settings.patience)
+        samples, unseen = map(jax.device_put, parts)
         own = estimator or estimator_of(settings)
         return cls(samples, settings, own, machine, unseen, shape_in(data), states_in(data))
 
@@ -147,10 +170,17 @@ class Training(Fit[TrainingSettings]):
         if not limit:
             return change
         drawn = self.estimator.drawn(chains, learner.units.from_spins(batch))
-        nats = step_divergence(learner, eqx.apply_updates(learner, change), drawn)
-        # The divergence of a short step goes with its square.
-        share = jnp.sqrt(limit / jnp.maximum(nats, limit))
-        return jax.tree.map(lambda leaf: share * leaf, change)
+        return within(limit, step_divergence(learner, eqx.apply_updates(learner, change), drawn), change)
+
+    @property
+    def rejects(self) -> bool:
+        """Whether the settings have a least acceptance."""
+        return self.settings.swap_limit > 0
+
+    def accepts(self, learner: RBM, chains: Any, batch: Int8[Array, "sample visible"], change: RBM) -> Array:
+        """Whether swaps between the machines before and after are accepted as often as `swap_limit`; NaN is not."""
+        drawn = self.estimator.drawn(chains, learner.units.from_spins(batch))
+        return step_acceptance(learner, eqx.apply_updates(learner, change), drawn) >= self.settings.swap_limit
 
     @property
     def patience(self) -> int:
@@ -175,7 +205,8 @@ class Training(Fit[TrainingSettings]):
         read = read_checkpoints(updates, machines, self.samples, self.unseen)
         tempered = state.chains.trajectory(state.learner) if isinstance(state.chains, TemperedChains) else None
         curves = joined.reconstruction, joined.weight_norm, joined.largest_weight
-        history = History(*curves, read, tempered, self.settings.epochs, bool(self.stopped(state)))
+        halvings = 0 if state.halvings is None else int(state.halvings)
+        history = History(*curves, read, tempered, self.settings.epochs, bool(self.stopped(state)), halvings)
         return on_lattice((jax.device_put(state.learner), history), self.shape)
 
 
@@ -199,6 +230,7 @@ def train(
     held_out: float = 0.0,
     checkpoints: int = 16,
     kl_limit: float = 0.0,
+    swap_limit: float = 0.0,
     patience: int = 0,
     units: UnitsName = "-1/+1",
     code: CodeName = "one-hot",
@@ -219,7 +251,7 @@ def train(
     hidden, units, biases, initial_scale, code
         The machine, see `MachineSettings`.
     epochs, batch, learning_rate, steps, estimator, rungs, swap_acceptance, centred, optimiser, schedule, \
-    weight_decay, held_out, checkpoints, kl_limit, patience
+    weight_decay, held_out, checkpoints, kl_limit, swap_limit, patience
         The training, see `TrainingSettings`. The estimator is a name, or a value such as `CD(10)` with `steps`,
         `rungs` and `swap_acceptance` of its own.
     progress
@@ -228,7 +260,8 @@ def train(
     Returns
     -------
     machine, history
-        `history.flags` says whether the weights diverged or saturated, or the training was interrupted.
+        `history.flags` says whether the weights diverged or saturated, updates were rejected, or the training ended
+        before all epochs.
 
     Raises
     ------
@@ -265,6 +298,7 @@ def train(
         held_out=held_out,
         checkpoints=checkpoints,
         kl_limit=kl_limit,
+        swap_limit=swap_limit,
         patience=patience,
     )
     training = Training.of(data, MachineSettings(hidden, units, biases, initial_scale, code), of_training, own)
@@ -334,7 +368,7 @@ def train_ensemble(
     def finish(states: FitState, seen: list[Epochs]) -> list[tuple[RBM, History]]:
         # On the host a row of an array costs nothing; chains are large and left where nothing is read from them.
         chains = states.chains if isinstance(states.chains, TemperedChains) else ()
-        states = FitState(states.learner, (), chains, states.order, states.updates, states.kept)
+        states = FitState(states.learner, (), chains, states.order, states.updates, states.kept, None, states.halvings)
         states, seen = jax.device_get((states, seen))
 
         def alone(number: int) -> tuple[RBM, History]:

@@ -33,21 +33,29 @@ def learner(task: Task) -> Any:
     made = untrained(for_making, task.model, settings, source)
     # "CD", which no other map can have, stands for the recipe of the kind.
     recipe = MACHINES[settings.kind].recipe if training.estimator == "CD" else training.estimator
-    updates, seen = 0, Epochs(*[jax.device_put(np.full(training.epochs, np.nan, np.float32))] * 3)
+    updates, about = 0, {}
+    seen = Epochs(*[jax.device_put(np.full(0, np.nan, np.float32))] * 3)
     if isinstance(made, Stack):
         updates, (made, seen) = _stacked(task, for_training)
     elif recipe is not None:
         spins = Draws.from_dataset(task.parents[0]).at(task.settings["temperatures"]).spins
         rows = spins.reshape(-1, *task.model.lattice.shape)
         whole = MapTraining.of(made, rows, training, recipe)
-        updates, (made, seen) = whole.updates, train_resuming(for_training, whole, task.work, task.progress)
+        made, seen = train_resuming(for_training, whole, task.work, task.progress)
+        updates = whole.batches * seen.reconstruction.size
+        if seen.reconstruction.size < training.epochs:
+            about = {"plateau_after": seen.reconstruction.size}
+            text = f"stopped after {seen.reconstruction.size} of {training.epochs} epochs"
+            task.flag("plateau", f"{text}: the loss of held-out configurations had no new minimum")
     if not np.isfinite(np.asarray(seen.weight_norm)).all() and recipe is not None:
         task.flag("training", "the weights are not finite: the training has diverged")
-    return at_rest(made, for_making, settings, source).assign(
+    after = (0, training.epochs - seen.reconstruction.size)
+    told = at_rest(made, for_making, settings, source).assign_attrs(about)
+    return told.assign(
         update=("checkpoint", np.array([updates], np.int32)),
         epoch=np.arange(1, training.epochs + 1),
-        reconstruction=("epoch", np.asarray(seen.reconstruction)),
-        weight_norm=("epoch", np.asarray(seen.weight_norm)),
+        reconstruction=("epoch", np.pad(seen.reconstruction, after, constant_values=np.nan)),
+        weight_norm=("epoch", np.pad(seen.weight_norm, after, constant_values=np.nan)),
     )
 
 
@@ -72,7 +80,7 @@ def _stacked(task: Task, key: Any) -> tuple[int, tuple[Any, Any]]:
 
     stack, histories = greedily(key, data, [one.hidden for one in settings], fit)
     for place, history in enumerate(histories):
-        for what, text in history.checkpoints.flags.items():
+        for what, text in history.flags.items():
             task.flag(what, f"layer {place}: {text}")
     lowest = histories[0]
     seen = Epochs(*map(jax.device_put, (lowest.reconstruction, lowest.weight_norm, lowest.largest_weight)))

@@ -72,7 +72,7 @@ def _told(task: Task, machine: Any, history: Any) -> Any:
 
     from rbmflow.training.ptt import LEAST_ACCEPTANCE
 
-    for what, text in history.checkpoints.flags.items():
+    for what, text in history.flags.items():
         task.flag(what, text)
     tempered, rungs = history.trajectory, task.asked(TrainingSettings).rungs
     if tempered is not None:
@@ -85,4 +85,4 @@ def _told(task: Task, machine: Any, history: Any) -> Any:
     training, told = task.asked(TrainingSettings), history.to_dataset()
     if history.plateau:
         told = told.reindex(epoch=np.arange(1, training.epochs + 1))
-    return xr.merge([machine.to_dataset(), told], combine_attrs="override")
+    return xr.merge([machine.to_dataset(), told], combine_attrs="no_conflicts")
