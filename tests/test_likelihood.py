@@ -352,7 +352,7 @@ def excess_of(model):
         (lambda: annealed_log_partition(jax.random.key(0), random_machine(), chains=1), "chains"),
         (lambda: annealed_log_partition(jax.random.key(0), random_machine(), levels=0), "levels"),
         (lambda: log_probability(random_machine(), np.ones((2, 5), np.int8), LogPartition(0.0)), "shape of data"),
-        (lambda: log_mixture_probability(rf.ising(rf.square(6), 0.1), (1.0,), np.ones((2, 36), np.int8)), "model"),
+        (lambda: log_mixture_probability(rf.ising(rf.square(14), 0.1), (1.0,), np.ones((2, 196), np.int8)), "model"),
         (lambda: log_mixture_probability(rf.ising(rf.square(2)), (1.0,), np.ones((2, 5), np.int8)), "shape of data"),
         (lambda: excess_of(rf.ising(rf.square(3, 2))), "shape of data"),
         (lambda: log_partition(jax.random.key(0), random_machine(), rf.ising(rf.square(2, 3))), "model, draws"),

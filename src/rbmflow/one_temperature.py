@@ -8,7 +8,7 @@ from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Configurations
 from rbmflow._own_settings import own_settings
 from rbmflow.diagnostics import mean_and_error
-from rbmflow.equilibrium.enumerated import known
+from rbmflow.equilibrium.transferred import known
 from rbmflow.flow import iterate
 from rbmflow.likelihood import LogPartition, log_probability
 from rbmflow.model import Model, model_of

@@ -6,9 +6,8 @@ import numpy as np
 from jaxtyping import Int8
 
 from rbmflow._checks import Problems
-from rbmflow.equilibrium.closed_forms import exact
 from rbmflow.equilibrium.source import Equilibrium, Levels
-from rbmflow.model import Model, all_places, model_of, no_square_ising
+from rbmflow.model import Model, all_places, model_of
 from rbmflow.observables import ENERGY, Observable
 from rbmflow.settings import MOST_STATES
 
@@ -48,13 +47,6 @@ class Enumerated(Equilibrium):
 
 
 @functools.lru_cache(maxsize=4)
-def known(model: Model) -> Equilibrium | None:
-    """The equilibrium of a model without a draw, by formulas or a sum; None where only draws tell it."""
-    if model.field == 0 and no_square_ising(model) is None:
-        return exact(model)
-    return Enumerated(model) if len(model.states) ** model.lattice.sites <= MOST_STATES else None
-
-
 def enumerated(model: Model) -> Equilibrium:
     """The equilibrium of any model of at most 2^20 configurations (20 sites of two states), for any observable.
 

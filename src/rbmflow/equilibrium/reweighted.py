@@ -56,7 +56,7 @@ class Reweighted(Equilibrium):
             self._check_overlaps()
         else:
             self.energy = known.levels().energy
-            self.level = np.searchsorted(self.energy, measured.energy)
+            self.level = np.searchsorted((self.energy[1:] + self.energy[:-1]) / 2, measured.energy)
         self.weight = measured.ess / draws
         block = np.arange(draws) * BLOCKS // draws
         self._kept = [np.ones(draws, bool), *(block != one for one in range(BLOCKS))]

@@ -45,7 +45,7 @@ def mean_class(probabilities: Float[np.ndarray, "*batch bin"]) -> Float64[np.nda
 
 
 class Equilibrium(abc.ABC):
-    """A model at every temperature; the three kinds are `exact`, `enumerated` and `reweighted`.
+    """A model at every temperature; the kinds are `exact`, `enumerated`, `transferred` and `reweighted`.
 
     Observables that are not known here, temperatures that are negative, NaN or, as classes, not increasing, and
     configurations and energies that the model cannot have are refused (`InvalidInput`).

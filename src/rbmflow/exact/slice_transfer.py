@@ -20,7 +20,8 @@ import numpy as np
 from jaxtyping import Float64, Int
 from scipy.optimize import minimize_scalar
 
-from rbmflow._checks import InvalidInput, Problem
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow.exact.slice_blocks import SliceBlocks
 from rbmflow.model import Model, all_places
 from rbmflow.settings import LARGEST_ROW
 
@@ -43,6 +44,8 @@ class SliceTransfer:
     """Energy of the bonds from the one to the other, and of the other alone; the least is 0."""
     least: float
     """What was taken off."""
+    cells: tuple[int, ...]
+    """Cells of a slice along its sides."""
     coldest: float
     """Lowest temperature, in J/k_B, at which no weight is 0 in double precision."""
 
@@ -54,15 +57,23 @@ class SliceTransfer:
         InvalidInput
             If the temperature is so low that weights are 0 in double precision.
         """
-        if not temperature >= self.coldest:
-            told = f"it must be at least {self.coldest:.3g}, or weights of this model are 0 in double precision"
-            raise InvalidInput(Problem("temperature", temperature, told))
+        self.require(temperature)
         return np.exp(-self.energies / temperature)
+
+    def require(self, temperature: float) -> None:
+        """Refuse a temperature at which weights are 0."""
+        told = f"it must be at least {self.coldest:.3g}, or weights of this model are 0 in double precision"
+        Problems.only(bool(temperature >= self.coldest), "temperature", temperature, told)
+
+    @functools.cached_property
+    def blocks(self) -> SliceBlocks:
+        """The matrix in blocks, by which powers of it are much quicker."""
+        return SliceBlocks.of(self.energies, self.places, self.cells, len(self.sites))
 
     def log_partition(self, temperature: float) -> float:
         """Logarithm ln Z of the partition function at a temperature in J/k_B, see `weights`."""
-        scale, loops = diagonal(self.weights(temperature), len(self.sites))
-        return float(np.log(loops.sum())) + scale - len(self.sites) * self.least / temperature
+        self.require(temperature)
+        return self.blocks.log_sum(1 / temperature).real - len(self.sites) * self.least / temperature
 
     def specific_heat(self, temperature: float) -> float:
         r"""Specific heat per site, :math:`T^{-2}\, \partial^2 \ln Z / \partial (1/T)^2 / N`, by differences of ln Z."""
@@ -151,7 +162,13 @@ def slice_transfer(model: Model) -> SliceTransfer:
     between += alone
     least = float(between.min())
     between -= least
-    return SliceTransfer(sites, places, between, least, coldest(model))
+    return SliceTransfer(sites, places, between, least, cross_cells(model), coldest(model))
+
+
+def cross_cells(model: Model) -> tuple[int, ...]:
+    """Cells of a slice along its sides."""
+    cells, axis = model.lattice.cells, _axis(model)
+    return (*cells[:axis], *cells[axis + 1 :])
 
 
 def _axis(model: Model) -> int:

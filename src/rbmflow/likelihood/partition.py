@@ -124,7 +124,7 @@ def equilibrium_of(model: Model) -> Equilibrium:
     """The equilibrium of a model that is known without a draw; other models are refused."""
     truth = known(model_of(model))
     if truth is None:
-        raise InvalidInput(Problem("model", model, "its partition function must be known by formulas or a sum"))
+        raise InvalidInput(Problem("model", model, "its ln Z must be known without a draw (equilibrium.known)"))
     return truth
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rbmflow._registry import Registry
-from rbmflow.settings import CONTROLS, MACHINES, OBSERVABLES, RECIPES, SOURCES, THERMOMETERS, start_label
+from rbmflow.settings import CONTROLS, MACHINES, OBSERVABLES, RECIPES, SOURCES, THERMOMETERS, is_summed, start_label
 from rbmflow.steps.given_files import given_data, given_machines
 from rbmflow.steps.kinds.calibration_step import calibration
 from rbmflow.steps.kinds.cascade_step import cascade
@@ -156,7 +156,8 @@ def _against_model(spec: Spec, variant: Variant, label: str, one: Step) -> list[
         branch = [unseen, likelihood.of(spec, f"likelihood {label}", one, unseen, mixture=grid)]
     if len(grid) == 1 and 0 < grid[0] < math.inf:
         at: dict[str, Any] = {"temperature": grid[0]}
-        branch += [unseen, thermodynamics.of(spec, f"thermodynamics {label}", one, unseen, *branch[1:], **at)]
+        own = at | _by_levels(spec)
+        branch += [unseen, thermodynamics.of(spec, f"thermodynamics {label}", one, unseen, *branch[1:], **own)]
         branch += [couplings.of(spec, f"couplings {label}", one, **at)] if spec.model.kind == "ising" else []
     if spec.flow.from_exact:
         branch += [unseen, drift.of(spec, f"drift {label}", one, unseen, mixture=grid)]
@@ -185,7 +186,13 @@ def _instruments(spec: Spec) -> tuple[Step, ...]:
     neural, names = thermometer.of(spec, "thermometer"), spec.reading.measured(spec.model, spec.lattice)
     if not names:
         return (neural,)
-    return neural, equilibrium.of(spec, "equilibrium draws", observables=names, **_sources_of(names))
+    own = _by_levels(spec) | _sources_of(names)
+    return neural, equilibrium.of(spec, "equilibrium draws", observables=names, **own)
+
+
+def _by_levels(spec: Spec) -> dict[str, Any]:
+    """What has to be said where a transfer matrix may tell the levels: nothing, where formulas or a sum do."""
+    return {} if spec.square_ising or is_summed(spec.model, spec.lattice) else {"levels": 1}
 
 
 def _data_of(spec: Spec, name: str) -> dict[str, Any]:

@@ -15,16 +15,13 @@ from rbmflow.convergence import DOUBTS, FlowEnds, end_of_flows, mean_temperature
 from rbmflow.critical import critical_temperature
 from rbmflow.diagnostics import mean_and_error, mean_and_joined_error, root_mean_square
 from rbmflow.drift import vanishing
-from rbmflow.equilibrium import MeasuredDraws, known, reweighted
-from rbmflow.exact.slice_transfer import no_slices, slice_transfer
+from rbmflow.equilibrium import MeasuredDraws, reweighted
 from rbmflow.lattice import Lattice
 from rbmflow.settings import MachineSettings, SamplingSettings, TrainingSettings, dotted, start_label
 from rbmflow.steps.kind import Task, system
+from rbmflow.steps.thermometers import known_by
 from rbmflow.steps.weights import weights_of_all
 from rbmflow.store import Step
-
-WIDE = 1024
-"""States of a slice up to which transfer matrices tell the maximum of the specific heat, in some ten seconds."""
 
 AVERAGED = ("energy", "abs_magnetization", "magnetization_2", "magnetization_4", "domains", "step_distance")
 """Averages over chains, each with its error, that are averaged over seeds besides the temperatures."""
@@ -354,13 +351,11 @@ def _examples(lattice: Lattice, flows: Sequence[Sequence[xr.Dataset]]) -> xr.Dat
 
 def _references(task: Task, found: Found) -> xr.Dataset:
     """T_c and the maximum of the specific heat; NaN where there is no T_c or it is not known."""
-    truth = known(task.model)
-    peak = (truth or reweighted(MeasuredDraws.from_dataset(found["equilibrium",]))).specific_heat_peak()[0]
-    if truth is None and no_slices(task.model, WIDE) is None:
-        peak = slice_transfer(task.model).specific_heat_peak(peak)
+    drawn = [found["equilibrium",]] if ("equilibrium",) in found else []
+    truth = known_by(task.model, *drawn) or reweighted(MeasuredDraws.from_dataset(drawn[0]))
     told = {
         "critical_temperature": critical_temperature(task.model) or np.nan,
-        "specific_heat_peak_temperature": peak,
+        "specific_heat_peak_temperature": truth.specific_heat_peak()[0],
         "chains": task.settings["chains"],
     }
     return labelled(told)

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float64
 
-from rbmflow.equilibrium import Equilibrium, MeasuredDraws, exact, known, reweighted
+from rbmflow.equilibrium import Equilibrium, MeasuredDraws, Transferred, exact, known, reweighted
 from rbmflow.measurements import Measurements
 from rbmflow.model import Model
 from rbmflow.observables import Observable
@@ -24,12 +24,12 @@ class Instruments:
 
     `temperatures` are the classes of the classifiers; `neural` and `curves` data of the parents of the step that reads:
     the neural thermometer, and equilibrium draws if some curve is not known exactly. `best` knows the energy at every
-    temperature, by formulas or a sum, else from these draws.
+    temperature, by formulas, a sum or a transfer matrix, else from these draws.
     """
 
     def __init__(self, task: Task, temperatures: Sequence[float], neural: xr.Dataset, *curves: xr.Dataset):
         self.neural = NeuralThermometer.from_dataset(neural)
-        whole = known(task.model)
+        whole = known_by(task.model, *curves)
         drawn = [reweighted(MeasuredDraws.from_dataset(one), whole) for one in curves]
         self.sources: list[Equilibrium] = [whole, *drawn] if whole else drawn
         self.best = self.sources[0]
@@ -80,6 +80,12 @@ class Instruments:
     def of_mixture(self, temperatures: Sequence[float]) -> list[float]:
         """What they read on the equal mixture of temperatures."""
         return [one.of_mixture(temperatures) for one in self.known.values()]
+
+
+def known_by(model: Model, *curves: xr.Dataset) -> Equilibrium | None:
+    """The equilibrium of a model without a draw: by formulas, a sum, or the levels beside equilibrium draws."""
+    levels = [Transferred.from_dataset(one) for one in curves if "level_energy" in one]
+    return levels[0] if levels else known(model, within=0.0)
 
 
 def at_kept(kept: np.ndarray, iterations: int, values: np.ndarray) -> np.ndarray:

@@ -351,7 +351,8 @@ def calibrated(key: Key, model: Model, network: Network, draws: int = CALIBRATIO
     temperatures are taken together; as of the ideal classifier, the class rises with the energy.
     """
     seen = network_class(network)
-    source, temperatures = known(model), CALIBRATION_TEMPERATURES
+    # Levels by a transfer matrix may take longer than the draws.
+    source, temperatures = known(model, within=0.0), CALIBRATION_TEMPERATURES
     if not isinstance(source, ClosedForms) or model.lattice.sites > COVERED_SITES:
         temperatures = covering(model)
         draws = draws * len(CALIBRATION_TEMPERATURES) // len(temperatures)

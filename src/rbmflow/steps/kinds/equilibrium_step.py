@@ -17,9 +17,14 @@ from rbmflow.steps.kind import Task, step
     along=lambda settings: {"observable": len(settings["observables"]), "draw": settings["draws"]},
 )
 def equilibrium(task: Task) -> Any:
-    """Draw at every temperature and measure, holding the configurations of one temperature at a time."""
-    from rbmflow.equilibrium import covering, measured
+    """Draw at every temperature and measure, holding the configurations of one temperature at a time.
+
+    Beside them the energy levels, where the transfer matrix tells them.
+    """
+    from rbmflow.equilibrium import Transferred, covering, known, measured
 
     observables, grid = [OBSERVABLES[name] for name in task.settings["observables"]], covering(task.model)
     found = measured(task.key, task.model, observables, grid, task.settings["draws"], progress=task.progress)
-    return found.to_dataset()
+    exact = known(task.model) if "levels" in task.settings else None
+    levels = exact.to_dataset() if isinstance(exact, Transferred) else {}
+    return found.to_dataset().assign(levels)

@@ -1,0 +1,84 @@
+"""Equilibrium by the transfer matrix against all configurations, Kaufman's sum and known values."""
+
+import numpy as np
+import pytest
+
+import rbmflow as rf
+from rbmflow import equilibrium
+from rbmflow._checks import InvalidInput
+from rbmflow.exact.slice_levels import level_step
+from rbmflow.observables import ENERGY, MAGNETIZATION
+
+DIAGONALS = rf.Lattice((3, 2), [(0, 0, (0, 1), 0), (0, 0, (1, 0), 1), (0, 0, (-1, 1), 2)])
+ODD = rf.Model(
+    DIAGONALS, (0, 1, 3), [np.diag([0, 1.0, 2]), np.ones((3, 3)), -np.eye(3)], (0, 0.2, 0.5), [[0], [1], [3]]
+)
+SMALL = [
+    rf.potts(rf.square(3), 3),
+    rf.clock(rf.triangular(2, 3), 3),
+    rf.clock(rf.chain(5), 6),
+    rf.ising(rf.square(4), field=0.5),
+    rf.ising(rf.honeycomb(2, 3), field=0.4),
+    rf.ising(rf.kagome(2), couplings=(1.0, -0.5, 0.3)),
+    rf.ising(rf.triangular(4), couplings=-1.0),
+    rf.ising(rf.cubic(2, 2, 3), couplings=-1.0),
+    rf.blume_capel(rf.square(3), 0.7),
+    ODD,
+]
+TEMPERATURES = [0.0, 0.3, 1.0, 2.3, 6.0, np.inf]
+
+
+@pytest.mark.parametrize("model", SMALL, ids=str)
+def test_levels_are_those_of_all_configurations(model):
+    found, every = equilibrium.transferred(model), equilibrium.enumerated(model)
+    energy, logs, _ = found.levels()
+    assert energy.tolist() == every.levels().energy.tolist()
+    np.testing.assert_allclose(logs, every.levels().log_count, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.log_excitations(TEMPERATURES), every.log_excitations(TEMPERATURES), atol=1e-11)
+    np.testing.assert_allclose(found.mean(ENERGY, TEMPERATURES)[0], every.mean(ENERGY, TEMPERATURES)[0], atol=1e-7)
+    np.testing.assert_allclose(found.specific_heat(TEMPERATURES), every.specific_heat(TEMPERATURES), atol=1e-10)
+    assert found.ground_energy == pytest.approx(every.ground_energy, abs=1e-9)
+    np.testing.assert_allclose(found.specific_heat_peak(), every.specific_heat_peak(), atol=1e-6)
+
+
+def test_square_ising_by_kaufman():
+    model = rf.ising(rf.square(8))
+    found, known = equilibrium.transferred(model), equilibrium.exact(model)
+    temperatures = [0.25, 1.0, 2.0, 2.269185314213022, 3.0, 6.0, np.inf]
+    np.testing.assert_allclose(found.log_partition(temperatures), known.log_partition(temperatures), rtol=1e-12)
+    np.testing.assert_allclose(found.mean(ENERGY, temperatures)[0], known.mean(ENERGY, temperatures)[0], atol=1e-9)
+    np.testing.assert_allclose(found.specific_heat(temperatures), known.specific_heat(temperatures), atol=1e-8)
+    assert found.specific_heat_peak()[0] == pytest.approx(2.36198, abs=1e-5)
+    assert found.best_cross_entropy([1.0, 2.0, 3.0]) == pytest.approx(known.best_cross_entropy([1.0, 2.0, 3.0]))
+
+
+def test_levels_with_draws_tell_the_order():
+    """In a field with energies of many decimals: |m| by draws on the exact levels, with the error that it says."""
+    model = rf.ising(rf.square(4), field=0.13)
+    found, every = equilibrium.transferred(model), equilibrium.enumerated(model)
+    draws = equilibrium.measured(0, model, [MAGNETIZATION], [1.8, 2.5, 4.0], 2000)
+    mean, error = equilibrium.reweighted(draws, found).mean(MAGNETIZATION, [2.2, 3.0])
+    truth, _ = every.mean(MAGNETIZATION, [2.2, 3.0])
+    assert (np.abs(mean - truth) < 5 * error).all()
+    assert (error < 0.01).all()
+    kept = equilibrium.Transferred.from_dataset(equilibrium.Transferred(model).to_dataset())
+    np.testing.assert_allclose(kept.log_partition([0.5, 2.0]), found.log_partition([0.5, 2.0]), rtol=1e-11)
+
+
+def test_steps_of_the_levels():
+    steps = [level_step(rf.ising(rf.square(4), field=h)) for h in (0.0, 0.5, 0.1, 0.13)]
+    np.testing.assert_allclose(steps, [2.0, 1.0, 0.2, 0.02])
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (rf.ising(rf.cubic(4)), "a slice of at most 4096 states"),
+        (rf.clock(rf.square(4), 5), "multiples of one step, at most 16384 of it"),
+    ],
+    ids=["wide", "no step"],
+)
+def test_what_has_no_levels_is_refused(model, told):
+    with pytest.raises(InvalidInput, match=told):
+        equilibrium.transferred(model)
+    assert equilibrium.known(model) is None
