@@ -335,6 +335,32 @@ def test_models_and_lattices_that_there_are_not_are_refused_all_at_once(data, fi
     assert [problem.field for problem in error.value.problems] == fields
 
 
+@pytest.mark.parametrize(
+    ("tables", "scale"),
+    [
+        ({"lattice": {"length": 10}}, 2.34459),
+        ({"model": {"field": 0.1}, "lattice": {"length": 6}}, 2.50091),
+        ({"model": {"kind": "blume-capel", "crystal_field": 1.0}, "lattice": {"length": 4}}, 1.35707),
+        ({"lattice": {"kind": "kagome", "length": 2}}, 2.39637),
+    ],
+    ids=["square", "field", "blume-capel", "kagome"],
+)
+def test_temperatures_in_units_of_the_maximum_of_c(tables, scale):
+    def grid(unit):
+        sampling = {"temperatures": {"from": 0.5, "to": 1.5, "count": 3, "unit": unit}}
+        own = {"flow": {"starts": ["hot"]}, "types": {"V": {}}, "sampling": sampling}
+        return spec.parse({"name": "x", **own, **tables}).sampling.temperatures
+
+    assert grid("C_max") == pytest.approx([0.5 * scale, scale, 1.5 * scale], rel=2e-4)
+    assert grid(2.5) == (1.25, 2.5, 3.75)
+
+
+def test_a_maximum_of_c_that_takes_long_is_refused_with_the_way_to_it():
+    sampling = {"temperatures": {"from": 0, "to": 2, "count": 5, "unit": "C_max"}}
+    with pytest.raises(InvalidInput, match=r"rf.equilibrium.specific_heat_peak\(model\) tells it with its error"):
+        spec.parse({"name": "x", "model": {"field": 0.1}, "lattice": {"length": 16}, "sampling": sampling})
+
+
 def test_temperatures_in_units_of_the_critical_one():
     table = {"from": 0.5, "to": 1.5, "count": 3, "unit": "T_c"}
     found = spec.parse(

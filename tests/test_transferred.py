@@ -65,6 +65,16 @@ def test_levels_with_draws_tell_the_order():
     np.testing.assert_allclose(kept.log_partition([0.5, 2.0]), found.log_partition([0.5, 2.0]), rtol=1e-11)
 
 
+def test_the_maximum_of_c_by_draws_is_that_of_the_transfer_matrix(monkeypatch):
+    model = rf.ising(rf.square(6), field=0.1)
+    truth, error = equilibrium.specific_heat_peak(model)
+    assert error == 0
+    assert truth == pytest.approx(equilibrium.transferred(model).specific_heat_peak()[0], abs=3e-4)
+    monkeypatch.setattr(equilibrium.peak, "quick_peak", lambda model, within: None)
+    found, error = equilibrium.specific_heat_peak(model)
+    assert abs(found - truth) < 5 * error < 0.3
+
+
 def test_steps_of_the_levels():
     steps = [level_step(rf.ising(rf.square(4), field=h)) for h in (0.0, 0.5, 0.1, 0.13)]
     np.testing.assert_allclose(steps, [2.0, 1.0, 0.2, 0.02])

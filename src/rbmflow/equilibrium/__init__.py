@@ -12,6 +12,7 @@ from rbmflow.equilibrium.measured import (
     covering as covering,
     measured as measured,
 )
+from rbmflow.equilibrium.peak import quick_peak as quick_peak, specific_heat_peak as specific_heat_peak
 from rbmflow.equilibrium.reweighted import reweighted as reweighted
 from rbmflow.equilibrium.source import Equilibrium as Equilibrium
 from rbmflow.equilibrium.transferred import Transferred as Transferred, known as known, transferred as transferred

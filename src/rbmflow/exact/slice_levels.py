@@ -57,9 +57,14 @@ def seconds(model: Model) -> float:
     """Rough CPU time of `log_levels`; infinite where there is none."""
     if no_levels(model) is not None:
         return math.inf
+    return 1.3 * _count(model) * trace_seconds(model)
+
+
+def trace_seconds(model: Model) -> float:
+    """Rough CPU time of one trace of a model with slices."""
     shifts, slices = math.prod(cross_cells(model)), max(model.lattice.cells)
     orbits = slice_states(model) / shifts
-    return 1.3 * _count(model) * shifts * (7e-10 * products(slices) * orbits**3 + 5e-8 * orbits**2)
+    return shifts * (7e-10 * products(slices) * orbits**3 + 5e-8 * orbits**2)
 
 
 @functools.lru_cache(maxsize=4)

@@ -82,8 +82,12 @@ class SliceTransfer:
         return (above - 2 * here + below) / STEP**2 * coupling**2 / self.sites.size
 
     def specific_heat_peak(self, near: float) -> float:
-        """Temperature of the maximum of the specific heat between 0.8 and 1.25 of one near it, to 0.001 of that."""
-        bounds, to = (0.8 * near, 1.25 * near), {"xatol": 1e-3 * near}
+        """Temperature of the maximum of the specific heat between a third and three times one, to 1e-4 of that."""
+        grid = near * np.geomspace(1 / 3, 3, 17)
+        grid = grid[grid > self.coldest * (1 + 2 * STEP * near)]
+        top = int(np.argmax([self.specific_heat(t) for t in grid.tolist()]))
+        bounds = grid[max(top - 1, 0)], grid[min(top + 1, grid.size - 1)]
+        to = {"xatol": 1e-4 * near}
         best: Any = minimize_scalar(lambda t: -self.specific_heat(t), bounds=bounds, method="bounded", options=to)
         return float(best.x)
 

@@ -152,7 +152,8 @@ class SamplingSettings(Settings):
 
     temperatures: tuple[float, ...] = checked(PAPER_GRID, Problems.temperatures)
     """Temperatures in J/k_B, increasing; 0 and inf are allowed. Or evenly spaced ones,
-    {from = 0.0, to = 2.65, count = 25, unit = "T_c"}, in units of the model's T_c where it is known, else "J/k_B"."""
+    {from = 0.0, to = 2.65, count = 25, unit = "T_c"}, in units of the model's T_c where it is known, of the maximum of
+    its specific heat on its lattice, "C_max", of a number of J/k_B, or of "J/k_B"."""
     draws: int = checked(1000, Problems.whole, 1)
     """Configurations drawn at each temperature."""
     method: MethodName = checked("auto", Problems.one_of, get_args(MethodName.__value__))

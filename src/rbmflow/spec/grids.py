@@ -1,4 +1,8 @@
-"""Temperatures told as a table: evenly spaced ones, in J/k_B or in units of the critical temperature of the model."""
+"""Temperatures told as a table: evenly spaced ones, in J/k_B or in units of a temperature of the model.
+
+That is its T_c, or the maximum of its specific heat on its lattice where that is found exactly within seconds: a spec
+is read often, and has the same temperatures each time.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +11,7 @@ from rbmflow._checks import InvalidInput, Problem, Problems, is_number
 from rbmflow.settings import LatticeSettings, ModelSettings
 
 PLACE = "sampling.temperatures"
-UNITS = ("J/k_B", "T_c")
+UNITS = ("J/k_B", "T_c", "C_max")
 
 
 def expanded(data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -25,25 +29,34 @@ def expanded(data: Mapping[str, Any]) -> Mapping[str, Any]:
     if is_number(lowest) and is_number(highest):
         problems.unless(lowest < highest, f"{PLACE}.to", highest, "it must be above from")  # pyright: ignore[reportOptionalOperand]
     count = problems.whole(f"{PLACE}.count", told.get("count"), 2, 10_000)
-    problems.one_of(f"{PLACE}.unit", unit, UNITS)
+    if is_number(unit):
+        problems.positive(f"{PLACE}.unit", unit)
+    else:
+        told = f"it must be {', '.join(map(repr, UNITS))} or a temperature in J/k_B"
+        problems.unless(unit in UNITS, f"{PLACE}.unit", unit, told)
     problems.done()
-    scale = _critical(data) if unit == "T_c" else 1.0
+    scale = unit if is_number(unit) else 1.0 if unit == UNITS[0] else _of_model(data, unit)
     step = (highest - lowest) / (count - 1)  # pyright: ignore[reportOptionalOperand]
     grid = [scale * (lowest + number * step) for number in range(count)]
     return {**data, "sampling": {**sampling, "temperatures": grid}}
 
 
-def _critical(data: Mapping[str, Any]) -> float:
-    """T_c of the model; 1 of one that is at fault, which is told by who checks it."""
+def _of_model(data: Mapping[str, Any], unit: str) -> float:
+    """T_c of the model or its maximum of C; 1 of one that is at fault, which is told by who checks it."""
     from rbmflow.critical import critical_temperature
+    from rbmflow.equilibrium import quick_peak
     from rbmflow.spin_models import from_settings
 
     try:
         model = from_settings(ModelSettings(**data.get("model", {})), LatticeSettings(**data.get("lattice", {})))
     except (InvalidInput, TypeError):
         return 1.0
-    critical = critical_temperature(model)
-    if critical is None:
-        told = f"T_c of {model} is not known: the unit must be {UNITS[0]}"
-        raise InvalidInput(Problem(f"{PLACE}.unit", "T_c", told))
-    return critical
+    found = critical_temperature(model) if unit == "T_c" else quick_peak(model)
+    if found is None:
+        of_peak = "rf.equilibrium.specific_heat_peak(model) tells it with its error, and the unit must be that number"
+        told = {
+            "T_c": f'T_c of {model} is not known: the unit must be "C_max", "J/k_B" or a temperature',
+            "C_max": f"the maximum of C of {model} takes long to find: {of_peak}",
+        }
+        raise InvalidInput(Problem(f"{PLACE}.unit", unit, told[unit]))
+    return found
