@@ -261,11 +261,71 @@ def test_coders_learn_two_patterns():
         assert overlap.mean() > 0.9, recipe
 
 
+def denoiser(model, noise="flipped", levels=(0.8, 0.2), **further):
+    settings = MachineSettings(kind="denoiser", hidden=18, width=18, noise=noise, noise_levels=levels, **further)
+    return rf.Denoiser.random(0, model, settings)
+
+
+@pytest.mark.parametrize("noise", ["flipped", "masked"])
+def test_a_denoiser_learns_the_posterior_of_independent_sites(noise):
+    """Its cross-entropy on fresh configurations is the conditional entropy, and flows end in the law of the data."""
+    up, generator, model = 0.8, np.random.default_rng(0), rf.ising(rf.chain(6))
+    data, fresh = np.where(generator.random((2, 3000, 6)) < up, 1, -1).astype(np.int8)
+    course = TrainingSettings(epochs=12, batch=50, learning_rate=0.01, optimiser="adam", schedule="linear")
+    trained, _ = rf.train_map(1, denoiser(model, noise), data, course)
+    law = {1: up, -1: 1 - up}
+    for level in (0.8, 0.2):
+        told = trained.guess(jax.random.key(2), trained.certain(fresh), jnp.full(3000, level))
+        nats = -np.sum(np.asarray(trained.certain(fresh)) * np.asarray(told), axis=-1).mean(axis=1)
+        if noise == "masked":
+            entropy = -level * sum(p * np.log(p) for p in law.values())
+        else:  # A hit site has its old label again in half of all cases.
+            seen = {pair: law[pair[0]] * ((1 - level) * (pair[0] == pair[1]) + level / 2) for pair in PAIRS}
+            of_noisy = {noisy: seen[1, noisy] + seen[-1, noisy] for noisy in law}
+            entropy = -sum(p * np.log(p / of_noisy[noisy]) for (_, noisy), p in seen.items())
+        error = nats.std() / np.sqrt(3000)
+        assert -5 * error < nats.mean() - entropy < 5 * error + 0.02
+    ends = rf.iterate(3, trained, rf.hot(4, model, 2000), 30).spins
+    assert ends.mean() == pytest.approx(2 * up - 1, abs=0.05)
+
+
+PAIRS = tuple(itertools.product((1, -1), repeat=2))
+
+
+def test_every_iteration_of_a_denoiser_has_its_noise_level():
+    """Masked sites of a network whose weights are 0 get any label, so the share that changes is half the level."""
+    untrained = denoiser(POTTS, "masked", (1.0, 0.5, 0.1))
+    nothing = jax.tree.map(lambda leaf: 0 * leaf if eqx.is_inexact_array(leaf) else leaf, untrained)
+    spins = rf.iterate(0, nothing, rf.hot(1, POTTS, 3000), 5, model=POTTS).configurations
+    changed = (spins[1:] != spins[:-1]).mean(axis=(1, 2, 3))
+    for share, level in zip(changed, (1.0, 0.5, 0.1, 0.1, 0.1), strict=True):
+        expected = level * 2 / 3
+        assert abs(share - expected) < 5 * np.sqrt(expected * (1 - expected) / (3000 * 16))
+    assert np.isfinite(np.asarray(untrained.logits(jax.random.key(0), spins[0]))).all()
+
+
+def test_a_denoiser_of_a_spec_comes_back_from_the_store(tmp_path):
+    machine = {"kind": "denoiser", "hidden": 4, "width": 6, "noise": "masked", "noise_levels": [0.9, 0.3]}
+    tables = {"name": "noisy", "seeds": 1, "lattice": {"length": 4}, "types": {"V": {}}, "machine": machine}
+    sampling, training = {"temperatures": [2.5], "draws": 40}, {"epochs": 2, "batch": 20}
+    whole = parse({**tables, "sampling": sampling, "training": training, "flow": {"starts": ["hot"], "chains": 5}})
+    steps = {step.kind: step for step in graph(whole)}
+    drawn = compute(steps["draws"], (), tmp_path, lambda _: None)
+    trained = compute(steps["learner"], (drawn,), tmp_path, lambda _: None)
+    back, _ = restored(trained, MODEL, "sampled")
+    assert (back.noise, back.noise_levels) == ("masked", (0.9, 0.3))
+    assert compute(steps["flow"], (trained,), tmp_path, lambda _: None).sizes["iteration"] == 41
+
+
 @pytest.mark.parametrize(
     ("settings", "field"),
     [
         ({"kind": "autoencoder", "units": "0/1"}, "units"),
         ({"depth": 2}, "depth"),
+        ({"kind": "denoiser"}, "noise_levels"),
+        ({"kind": "denoiser", "noise_levels": (0.5, 0.0)}, "noise_levels"),
+        ({"kind": "denoiser", "noise_levels": (0.5,), "flipped": 0.1}, "flipped"),
+        ({"kind": "autoencoder", "noise_levels": (0.5,)}, "noise_levels"),
         ({"kind": "transformer"}, "kind"),
     ],
 )

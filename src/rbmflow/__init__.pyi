@@ -33,6 +33,7 @@ from .maps import (
     VAE as VAE,
     Autoencoder as Autoencoder,
     BlockSpins as BlockSpins,
+    Denoiser as Denoiser,
     Gibbs as Gibbs,
     Map as Map,
     Stack as Stack,

@@ -177,6 +177,12 @@ class Problems:
         ok = is_number(plain_number(value)) and 0 <= value < 1
         self.unless(ok, name, value, "it must be a number of at least 0 and below 1")
 
+    def fractions(self, name: str, values: Any) -> None:
+        """Note a problem unless the values are a list of numbers above zero and up to one."""
+        rows = listed(values)
+        ok = rows is not None and all(is_number(plain_number(one)) and 0 < one <= 1 for one in rows)
+        self.unless(ok, name, values, "it must hold numbers above 0 and at most 1, such as (0.5,)")
+
     def one_of(self, name: str, value: object, names: Collection[str]) -> None:
         """Note a problem unless `value` is one of the names; they are listed only then, since a registry must look."""
         if not (isinstance(value, str) and value in names):

@@ -2,6 +2,7 @@
 
 from rbmflow.maps.autoencoder_map import Autoencoder as Autoencoder
 from rbmflow.maps.block_map import BlockSpins as BlockSpins
+from rbmflow.maps.denoiser_map import Denoiser as Denoiser
 from rbmflow.maps.gibbs_map import Gibbs as Gibbs
 from rbmflow.maps.host_map import host as host
 from rbmflow.maps.kinds import MachineKind as MachineKind, machine as machine

@@ -55,23 +55,26 @@ class Coder(eqx.Module):
         """Logarithms of the probabilities that are decoded from configurations."""
         return self.decoded(self.code(key, self.numbers(self.certain(spins))))
 
-    def start(self, spins: Int8[Any, "chain *lattice"]) -> Float[Array, "chain site state"]:
+    def start(self, spins: Int8[Any, "chain *lattice"]) -> Any:
         """The configurations, each label with certainty."""
         return self.certain(spins)
 
-    def step(
-        self, key: Key, state: Float[Array, "chain site state"]
-    ) -> tuple[Float[Array, "chain site state"], Int8[Array, "chain *lattice"]]:
+    def step(self, key: Key, state: Any) -> tuple[Any, Int8[Array, "chain *lattice"]]:
         """Encode, decode, and draw, round or hand on."""
         for_noise, for_labels, for_code, for_output = jax.random.split(key, 4)
         if self.flipped:
             hit = jax.random.bernoulli(for_noise, self.flipped, state.shape[:2])
             noise = jax.random.randint(for_labels, state.shape[:2], 0, len(self.states))
             state = jnp.where(hit[..., None], jax.nn.one_hot(noise, len(self.states)), state)
-        log_probability = self.decoded(self.code(for_code, self.numbers(state)))
+        return self.drawn(for_output, self.decoded(self.code(for_code, self.numbers(state))))
+
+    def drawn(
+        self, key: Key, log_probability: Float[Array, "chain site state"]
+    ) -> tuple[Float[Array, "chain site state"], Int8[Array, "chain *lattice"]]:
+        """What goes on, and the configurations: drawn, rounded, or drawn from means that go on."""
         rounded = self.output == "rounded"
-        drawn = jnp.argmax(log_probability, -1) if rounded else jax.random.categorical(for_output, log_probability)
-        spins = jnp.asarray(self.states, jnp.int8)[drawn].reshape(len(state), *self.shape)
+        drawn = jnp.argmax(log_probability, -1) if rounded else jax.random.categorical(key, log_probability)
+        spins = jnp.asarray(self.states, jnp.int8)[drawn].reshape(len(drawn), *self.shape)
         onward = jnp.exp(log_probability) if self.output == "mean" else jax.nn.one_hot(drawn, len(self.states))
         return onward, spins
 

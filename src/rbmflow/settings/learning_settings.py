@@ -15,6 +15,7 @@ from rbmflow.settings.choices import (
     SOURCES,
     CodeName,
     EstimatorName,
+    NoiseName,
     OptimiserName,
     OriginName,
     OutputName,
@@ -40,7 +41,8 @@ class MachineSettings(Settings):
     code: CodeName = checked("one-hot", Problems.one_of, get_args(CodeName.__value__))
     """Numbers of a site with more than two states: "one-hot", "clock" (cosine and sine of 2 pi k / q) or "labels"."""
     kind: str = checked("rbm", Problems.one_of, MACHINES)
-    """A restricted Boltzmann machine "rbm", or another map, "stack", "autoencoder" or "vae"; or one of an extension."""
+    """A restricted Boltzmann machine "rbm", or another map, "stack", "autoencoder", "vae" or "denoiser"; or one of an
+    extension."""
     width: int = checked(128, Problems.whole, 1)
     """Units of each further layer of an autoencoder."""
     depth: int = checked(1, Problems.whole, 0)
@@ -49,7 +51,10 @@ class MachineSettings(Settings):
     """What an autoencoder hands on: configurations "sampled" or "rounded" from its output, or the "mean" itself."""
     flipped: float = checked(0.0, Problems.below_one)
     """Fraction of sites that get a random label before an autoencoder sees them."""
-
+    noise: NoiseName = checked("flipped", Problems.one_of, get_args(NoiseName.__value__))
+    """Noise of a denoiser: sites are "flipped" to a random label, or "masked", and then only these change."""
+    noise_levels: tuple[float, ...] = checked((), Problems.fractions)
+    """Fractions of sites that the noise of a denoiser hits, one for each iteration, the last for all later ones."""
     layers: tuple[int, ...] = checked((), Problems.wholes, 1, MOST_HIDDEN)
     """Hidden units of the machines of a stack above the first, which has `hidden`, the lowest of them first."""
 
@@ -59,11 +64,16 @@ class MachineSettings(Settings):
 
     def compare(self, problems: Problems) -> None:
         """Note what an RBM does not have, and what only it has."""
-        own, of_coder = ("units", "biases", "initial_scale", "code"), ("width", "depth", "output", "flipped")
-        foreign = {"rbm": (*of_coder, "layers"), "stack": of_coder}.get(self.kind, (*own, "layers"))
+        own, of_noise = ("units", "biases", "initial_scale", "code", "layers"), ("noise", "noise_levels")
+        of_others = ("width", "depth", "output", "flipped", *of_noise)
+        coder = (*own, *of_noise)
+        known = {"rbm": (*of_others, "layers"), "stack": of_others, "autoencoder": coder, "vae": coder}
+        foreign = (known | {"denoiser": (*own, "flipped")}).get(self.kind, own)
         for name in set(self.differing()) & set(foreign):
             told = f"a machine of kind {self.kind!r} has none, so it must be left out"
             problems.unless(False, name, getattr(self, name), told)
+        told = "a denoiser has a noise level for the first iteration at least"
+        problems.unless(self.kind != "denoiser" or self.noise_levels != (), "noise_levels", self.noise_levels, told)
 
 
 @dataclass(frozen=True)
