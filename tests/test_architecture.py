@@ -33,6 +33,7 @@ VOCABULARY = (
 )
 SCIENCE = (
     "lattice",
+    "geometry",
     "model",
     "spin_models",
     "critical",

@@ -331,7 +331,7 @@ def test_a_machine_remembers_its_lattice(tmp_path):
         rf.log_probability(machine, np.ones((3, 2, 12)), rf.log_partition(KEY, machine))
     model = rf.ising(rf.square(2, 12))
     for call in (
-        lambda: measures(machine, np.ones((2, 12)), 0.1),
+        lambda: measures(machine, rf.square(2, 12), np.ones((2, 12)), 0.1),
         lambda: relax(KEY, machine, model, (1.0, 2.0)),
     ):
         with pytest.raises(InvalidInput, match=r"lattice of .* that of the machine, 24 sites on the lattice \[4, 6\]"):

@@ -170,7 +170,7 @@ def test_the_step_of_correlators(tmp_path):
     assert expected_of(step.kind, step.settings).fault(data) is None
     assert float(data["block_side"]) == 2.0
     np.testing.assert_array_equal(data["hidden_decay"], data["block_decay"])
-    classes, two_point = displacement_classes(8, 8), rf.exact.two_point(model, [2.269185314213022])[0]
+    classes, two_point = displacement_classes(rf.square(8)), rf.exact.two_point(model, [2.269185314213022])[0]
     exact = classes.average(two_point)
     np.testing.assert_allclose(data["site_decay"], exact / exact[1], atol=0.05)
     # Nearest neighbours of one of four: half of them are in the block.

@@ -15,7 +15,7 @@ from rbmflow.settings import TrainingSettings
 from rbmflow.spectrum import (
     MEASURES,
     Spectrum,
-    covariance_eigenvalues,
+    covariance_waves,
     decompose,
     displacement_classes,
     field_correlators,
@@ -90,11 +90,11 @@ def test_two_point_function_of_a_mixture_against_enumeration(shape):
         covariance = spins.T * (weight / weight.sum()) @ spins
         rebuilt = [[covariance[0, y * shape[1] + x] for x in range(shape[1])] for y in range(shape[0])]
         np.testing.assert_allclose(here, rebuilt, atol=1e-12)
-        eigenvalues = np.sort(covariance_eigenvalues(here).ravel())
+        eigenvalues = np.sort(covariance_waves(here, square(*shape)).eigenvalue.ravel())
         np.testing.assert_allclose(eigenvalues, np.linalg.eigvalsh(covariance), atol=1e-11)
         vectors = np.linalg.qr(np.random.default_rng(0).normal(size=covariance.shape))[0]
         direct = np.einsum("im,ij,jm->m", vectors, covariance, vectors)
-        np.testing.assert_allclose(projections(vectors, here), direct, atol=1e-11)
+        np.testing.assert_allclose(projections(vectors, here, square(*shape)), direct, atol=1e-11)
 
 
 def test_two_point_function_has_the_energy_and_the_susceptibility():
@@ -108,9 +108,9 @@ def test_two_point_function_has_the_energy_and_the_susceptibility():
 
 def test_translation_average_against_a_sum_over_pairs():
     weights = np.random.default_rng(1).normal(size=(12, 5))
-    product, found = weights @ weights.T, translation_average(weights, 3, 4)
+    product, found = weights @ weights.T, translation_average(weights, square(3, 4))
     taken = decompose(RBM(jnp.asarray(weights, jnp.float32), jnp.zeros(12), jnp.zeros(5), shape=(3, 4)))
-    np.testing.assert_allclose(translation_average(taken, 3, 4), found, rtol=1e-5)
+    np.testing.assert_allclose(translation_average(taken, square(3, 4)), found, rtol=1e-5)
     for y, x in np.ndindex(3, 4):
         assert found[y, x] == pytest.approx(product[np.arange(12), displaced(3, 4, y, x)].mean(), abs=1e-14)
 
@@ -120,21 +120,21 @@ def test_a_spectrum_knows_its_lattice():
     taken = decompose(RBM(jnp.ones((16, 2)), jnp.zeros(16), jnp.zeros(2), shape=(2, 8)))
     assert Spectrum.from_dataset(taken.to_dataset()) == taken
     for call in (translation_average, fourier_power):
-        assert np.isfinite(call(taken, 2, 8)).all()
+        assert np.isfinite(call(taken, square(2, 8))).all()
         with pytest.raises(InvalidInput, match=r"lattice of vectors = \(2, 8\)"):
-            call(taken, 4, 4)
+            call(taken, square(4))
     with pytest.raises(InvalidInput, match="lattice of vectors"):
-        projections(taken, exact.two_point(ising(square(4)), 2.0))
+        projections(taken, exact.two_point(ising(square(4)), 2.0), square(4))
 
 
 def test_resemblance_against_numpy_and_of_constant_data():
     one, other = np.random.default_rng(2).normal(size=(2, 4, 4))
-    found = resemblance(one, other)
+    found = resemblance(one, other, square(4))
     assert found.correlation == pytest.approx(np.corrcoef(one.ravel()[1:], other.ravel()[1:])[0, 1])
-    shifted = resemblance(3 * one + 2, one)
+    shifted = resemblance(3 * one + 2, one, square(4))
     assert shifted.correlation == pytest.approx(1)
     assert shifted.cosine < 0.99
-    ground = resemblance(np.full((4, 4), 0.3), exact.two_point(ising(square(4)), 0.0))
+    ground = resemblance(np.full((4, 4), 0.3), exact.two_point(ising(square(4)), 0.0), square(4))
     assert np.isnan(ground.correlation)
     assert ground.cosine == pytest.approx(1)
 
@@ -142,18 +142,18 @@ def test_resemblance_against_numpy_and_of_constant_data():
 def test_displacement_classes_share_the_two_point_function():
     for shape in ((6, 6), (4, 6)):
         values = exact.two_point(ising(square(*shape)), 2.5)
-        classes = displacement_classes(*shape)
+        classes = displacement_classes(square(*shape))
         np.testing.assert_allclose(classes.average(values)[classes.number], values, atol=1e-12)
         assert classes.distance[classes.number[1, 0]] == classes.distance[classes.number[0, -1]] == 1
 
 
 def test_fourier_powers_add_up_and_know_a_wave():
     vectors = np.linalg.qr(np.random.default_rng(3).normal(size=(30, 30)))[0]
-    np.testing.assert_allclose(fourier_power(vectors, 5, 6).sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_allclose(fourier_power(vectors, square(5, 6)).sum(axis=1), 1, atol=1e-12)
     y, x = np.divmod(np.arange(100), 10)
     wave = np.cos(2 * np.pi * (3 * y - 2 * x) / 10 + 0.4)[:, None]
-    power = fourier_power(wave / np.linalg.norm(wave), 10, 10)[0]
-    of_wave = np.argmin(np.abs(shells(10, 10).wavenumber - 2 * np.pi * np.sqrt(13) / 10))
+    power = fourier_power(wave / np.linalg.norm(wave), square(10))[0]
+    of_wave = np.argmin(np.abs(shells(square(10)).wavenumber - 2 * np.pi * np.sqrt(13) / 10))
     assert power[of_wave] == pytest.approx(1)
     assert participation(wave)[0] == pytest.approx(2 / 3, abs=0.01)
     assert participation(np.eye(100)[:, :1])[0] == pytest.approx(0.01)
@@ -167,7 +167,7 @@ def test_random_weights_fill_the_marchenko_pastur_interval(visible, hidden):
     # The extremes scatter by about N^(-2/3) of the width of the law.
     assert eigenvalues.max() == pytest.approx(upper, rel=5 * visible ** (-2 / 3))
     assert eigenvalues.min() == pytest.approx(lower, abs=5 * visible ** (-2 / 3) * upper / 10)
-    found = measures(machine, np.ones((20, visible // 20)), 0.1)
+    found = measures(machine, square(20, visible // 20), np.ones((20, visible // 20)), 0.1)
     assert found["effective_ratio"] == pytest.approx(1, abs=0.02)
     assert found["above_one"] == np.sum(eigenvalues > 1)
     assert found["above_edge"] == np.sum(eigenvalues > upper) <= 5
@@ -175,7 +175,7 @@ def test_random_weights_fill_the_marchenko_pastur_interval(visible, hidden):
 
 def test_measures_of_a_rank_one_machine_and_of_none():
     ground = exact.two_point(ising(square(4)), 0.0)
-    found = measures(RBM.from_weights(np.full((16, 3), 0.5), np.zeros(16), None, units="-1/+1"), ground, 0.1)
+    found = measures(RBM.from_weights(np.full((16, 3), 0.5), np.zeros(16), None, units="-1/+1"), square(4), ground, 0.1)
     assert found.keys() == MEASURES.keys()
     for name in ("effective_modes", "first_share", "leading_uniformity", "purity", "mode_extent", "hidden_extent"):
         assert found[name] == pytest.approx(1)
@@ -184,7 +184,7 @@ def test_measures_of_a_rank_one_machine_and_of_none():
     assert found["largest_eigenvalue"] == pytest.approx(12)
     assert found["above_edge"] == found["above_one"] == 1
     nothing = RBM.from_weights(np.zeros((16, 3)), np.zeros(16), None, units="-1/+1")
-    assert np.isnan(list(measures(nothing, ground, 0.1).values())).all()
+    assert np.isnan(list(measures(nothing, square(4), ground, 0.1).values())).all()
 
 
 def test_the_spectrum_of_a_machine_does_not_depend_on_its_units():
@@ -203,7 +203,9 @@ def test_the_spectrum_of_a_machine_does_not_depend_on_its_units():
     spins = np.sign(some)
     close(field_correlators(other, spins), field_correlators(machine, spins))
     truth = exact.two_point(ising(square(4)), 2.0)
-    close(list(measures(other, truth, 0.4).values()), list(measures(machine, truth, 0.1).values()))
+    close(
+        list(measures(other, square(4), truth, 0.4).values()), list(measures(machine, square(4), truth, 0.1).values())
+    )
     start = sampler.hot(jax.random.key(7), ising(square(4)), 2000)
     close(mode_growth(1, other, start, 1).predicted, mode_growth(1, machine, start, 1).predicted)
 
@@ -258,7 +260,7 @@ def test_diverged_weights_give_nan_and_no_failure():
     growth = mode_growth(jax.random.key(0), machine, sampler.hot(jax.random.key(1), ising(square(4)), 5), 2)
     assert np.isnan(decompose(machine).singular_values).all()
     assert np.isnan([growth.gain_rank_correlation, growth.growth_rank_correlation]).all()
-    assert np.isnan(list(measures(machine, np.eye(4), 0.1).values())).all()
+    assert np.isnan(list(measures(machine, square(4), np.eye(4), 0.1).values())).all()
 
 
 def test_correlators_against_a_sum_over_states():

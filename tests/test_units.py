@@ -7,7 +7,6 @@ from scipy.special import log_softmax
 
 import rbmflow as rf
 from rbmflow import enumeration
-from rbmflow._checks import InvalidInput
 from rbmflow.equilibrium.enumerated import all_states
 from rbmflow.likelihood import (
     annealed_log_partition,
@@ -19,7 +18,7 @@ from rbmflow.likelihood import (
 from rbmflow.maps import Gibbs
 from rbmflow.rbm import RBM, of_arrays
 from rbmflow.settings import MachineSettings
-from rbmflow.spectrum import decompose, measures, mode_growth, translation_average
+from rbmflow.spectrum import decompose, measures, translation_average
 from rbmflow.training import Exact, pseudo_likelihood
 from rbmflow.units import Units, units_named
 
@@ -161,7 +160,9 @@ def test_weights_of_one_hot_units_are_read_without_their_mean_over_the_states():
     np.testing.assert_allclose(np.diff(ours), np.diff(theirs), atol=1e-4)
     one, other = decompose(machine), decompose(ising)
     np.testing.assert_allclose(one.singular_values, other.singular_values, rtol=1e-5)
-    np.testing.assert_allclose(translation_average(one, 3, 4), translation_average(other, 3, 4), atol=1e-6)
+    np.testing.assert_allclose(
+        translation_average(one, rf.square(3, 4)), translation_average(other, rf.square(3, 4)), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -215,8 +216,6 @@ def test_the_mixture_of_a_potts_model_and_its_excess_are_sums(grid):
 
 def test_measures_of_independent_weights_are_those_of_independent_components():
     machine = RBM.random(0, 64, MachineSettings(hidden=40), (0, 1, 2))
-    found = measures(machine, np.where(np.arange(64).reshape(8, 8) == 0, 1.0, 0.1), 0.1)
+    found = measures(machine, rf.square(8), np.where(np.arange(64).reshape(8, 8) == 0, 1.0, 0.1), 0.1)
     assert abs(found["effective_ratio"] - 1) < 0.05
     assert found["above_edge"] <= 2
-    with pytest.raises(InvalidInput, match="units = 'one-hot'"):
-        mode_growth(0, machine, np.zeros((5, 8, 8), np.int8))

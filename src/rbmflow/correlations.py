@@ -8,7 +8,7 @@ cells, and :math:`v_a(k) = \sum_R v_{R,a} e^{-ik \cdot R}`, the structure factor
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +19,9 @@ from rbmflow._doors import Configurations
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.lattice import Lattice
 from rbmflow.model import Model, model_of
+
+NUMBERS_AT_ONCE = 2**22
+"""Numbers of states whose waves are held in memory."""
 
 
 def wave_products(model: Model, spins: Configurations) -> Complex[Array, "..."]:
@@ -90,3 +93,28 @@ def two_point(model: Model, spins: Configurations) -> TwoPoint:
         told.append(mean_and_error(values[..., 0, 0] if lattice.basis == 1 else values, axis=0))
     mean, error = (np.stack(rows) for rows in zip(*told, strict=True))
     return TwoPoint(mean.reshape(*batch, *mean.shape[1:]), error.reshape(*batch, *mean.shape[1:]))
+
+
+def state_covariance(model: Model, spins: Configurations) -> Float64[np.ndarray, "*cells number number_other"]:
+    r"""Covariance of the states of sites by displacement, the mean over configurations [n, lattice ...] and over cells.
+
+    .. math:: K_{(a s)(b s')}(r) = \frac1M \sum_R \langle y_s(R, a)\, y_{s'}(R + r, b) \rangle, \qquad
+        y_s = \sqrt q\, (\delta_{s, s(R, a)} - 1/q)
+
+    with M cells R, their sites a and b, and the q states s. Free sites have the covariance
+    :math:`\delta_{ss'} - 1/q`, of rank q - 1, whose trace is that of any two equal states; the mean of y is taken to be
+    zero, as it is where all states are alike.
+    """
+    lattice, count = model_of(model).lattice, len(model.states)
+    cells, axes = math.prod(lattice.cells), tuple(range(1, 1 + len(lattice.cells)))
+    own = np.asarray(model.own(spins, axes=1)).reshape(-1, *lattice.cells, lattice.basis)
+    table = np.sqrt(count) * (np.eye(count, dtype=np.float32) - np.float32(1 / count))
+    some, size = max(1, NUMBERS_AT_ONCE // (lattice.sites * count)), lattice.basis * count
+    total: Any = 0
+    for at in range(0, len(own), some):
+        place = np.searchsorted(model.states, own[at : at + some])
+        waves = np.fft.fftn(table[place], axes=axes).reshape(len(place), cells, size)
+        by_wave = waves.swapaxes(0, 1)
+        total = total + by_wave.conj().swapaxes(1, 2) @ by_wave
+    products = (total / (cells * len(own))).reshape(*lattice.cells, size, size)
+    return np.fft.ifftn(products, axes=range(len(axes))).real

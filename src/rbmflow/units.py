@@ -182,11 +182,37 @@ class Units:
         return float(np.std(self.codes, axis=0).max())
 
     @functools.cached_property
+    def _principal(self) -> tuple[Float64[np.ndarray, " component"], Float64[np.ndarray, "component component"]]:
+        """Eigenvalues and eigenvectors of the covariance of the numbers of a free site over its states."""
+        return np.linalg.eigh(np.cov(np.array(self.codes).T, bias=True).reshape(self.components, -1))
+
+    @functools.cached_property
     def root(self) -> Float64[np.ndarray, "component component"]:
         r"""Square root of the covariance of the numbers of a free site over its states."""
-        table = np.array(self.codes)
-        values, vectors = np.linalg.eigh(np.cov(table.T, bias=True).reshape(self.components, -1))
+        values, vectors = self._principal
         return vectors * np.sqrt(values.clip(0)) @ vectors.T
+
+    @property
+    def scale(self) -> float:
+        """Standard deviation of a number along `directions` over the states, root mean square of all."""
+        return float(np.linalg.norm(self.root) / np.sqrt(self.directions.shape[1]))
+
+    @functools.cached_property
+    def directions(self) -> Float64[np.ndarray, "component direction"]:
+        """Orthonormal directions in which the numbers of a site vary: all but one of one-hot units."""
+        values, vectors = self._principal
+        return vectors[:, values > 1e-9 * values.max()]
+
+    @functools.cached_property
+    def free(self) -> Float64[np.ndarray, "state direction"]:
+        """Numbers of each state along `directions`, over all states of mean zero and independent with variance one."""
+        along = np.array(self.codes) @ self.directions
+        return (along - along.mean(axis=0)) / along.std(axis=0)
+
+    def whitened(self, spins: Int[np.ndarray, "*batch site"]) -> Float64[np.ndarray, "*batch unit"]:
+        """Numbers of labels, less their mean over the states and over `root`: those of free sites have covariance 1."""
+        layer = (self.free @ self.directions.T)[np.searchsorted(self.states, spins)]
+        return layer.reshape(*layer.shape[:-2], -1)
 
     @property
     def _table(self) -> Float[Array, "state component"]:

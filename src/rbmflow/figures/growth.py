@@ -54,10 +54,10 @@ def fourier_content(results: xr.Dataset) -> Figure:
     section="projections",
     padded=1,
     needs="projection_mean projection_error critical_temperature",
-    caption="Mean squared projection of configurations on each of the leading modes against their temperature, exact, "
-    "logarithmic axis. {seed_band} Independent spins have 1 (line), aligned ones the number of sites on the uniform "
-    "vector. Look which modes tell temperatures apart, and where each is largest. Projections below 10⁻⁶ are not "
-    "drawn.",
+    caption="Mean squared projection of configurations on each of the leading modes against their temperature, "
+    "logarithmic axis: exact where the two-point function is, else over the draws. {seed_band} Independent "
+    "spins have 1 (line), aligned ones the number of sites on the uniform vector. Look which modes tell "
+    "temperatures apart, and where each is largest. Projections below 10⁻⁶ are not drawn.",
 )
 def projections(results: xr.Dataset) -> Figure:
     """Exact mean squared projection of configurations on the leading modes, against their temperature."""

@@ -71,9 +71,10 @@ def _weights(images: NDArray[np.float64], names: Sequence[str], titles: NDArray,
     section="vectors",
     padded=1,
     needs="leading_vector singular_value",
-    caption="The leading visible singular vectors of W, first seed, as images of the lattice, with their squared "
-    "singular values. Each has its own colour scale about zero (white); the sign of a vector is free. Look whether "
-    "the first is uniform (the magnetization) and the next are long waves.",
+    caption="The leading visible singular vectors of W, first seed, as images of the lattice (planes below one "
+    "another, sites of a cell side by side, of units with several numbers a site the first), with their "
+    "squared singular values. Each has its own colour scale about zero (white); the sign of a vector is free."
+    " Look whether the first is uniform (the magnetization) and the next are long waves.",
 )
 def leading_vectors(results: xr.Dataset) -> Figure:
     """Leading visible singular vectors of every machine's first seed, as images of the lattice."""
@@ -89,10 +90,10 @@ def leading_vectors(results: xr.Dataset) -> Figure:
     section="hidden",
     padded=1,
     needs="receptive_field receptive_correlator",
-    caption="The hidden units with the largest weights, first seed: above their weights W, below their correlators ⟨v "
-    "h⟩ with the visible units over the training configurations, as images of the lattice. Each has its own colour "
-    "scale, symmetric about zero, whose end stands above. Look whether a unit watches a single site, a block, or the "
-    "whole lattice.",
+    caption="The hidden units with the largest weights, first seed: above their weights W, below their correlators ⟨v"
+    " h⟩ with the visible units over the training configurations, as images of the lattice (of units with "
+    "several numbers a site the first). Each has its own colour scale, symmetric about zero, whose end stands"
+    " above. Look whether a unit watches a single site, a block, or the whole lattice.",
 )
 def receptive_fields(results: xr.Dataset) -> Figure:
     """Weights of the strongest hidden units (largest norm) of every machine's first seed, and their correlators."""
@@ -107,8 +108,8 @@ def receptive_fields(results: xr.Dataset) -> Figure:
     section="examples",
     by="machine",
     needs="example",
-    caption="One chain of the first seed, the same whatever it does. Dark is the highest state, light the lowest; rows "
-    "are starts, columns iterations.",
+    caption="One chain of the first seed, the same whatever it does. Dark is the highest state, light the lowest; "
+    "rows are starts, columns iterations.",
 )
 def configurations(results: xr.Dataset) -> Figure:
     """One chain of a machine's first seed along the flow: one row a start, one column a snapshot."""

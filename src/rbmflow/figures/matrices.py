@@ -49,14 +49,14 @@ def weight_products(results: xr.Dataset) -> Figure:
 @figure(
     section="product",
     needs="product_profile_mean product_profile_error two_point_profile distance weight_final_mean weight_final_error",
-    caption="Above: W Wᵀ averaged over all pairs of sites at one displacement (and over displacements that a symmetry "
-    "of the torus makes the same), against the distance. {seed_bars} Below: the two-point function ⟨s_i s_j⟩ of the "
-    "machine's training mixture, exact, on the same axis. Distance 0 is left out of both. ρ is the correlation "
-    "coefficient of the two over all displacements but zero; there is none if the data are constant. Look whether W "
-    "Wᵀ reaches as far as the correlations do.",
+    caption="Above: W Wᵀ averaged over all pairs of sites at one displacement (and over displacements that a symmetry"
+    " of the torus makes the same), against the distance. {seed_bars} Below: the two-point function ⟨s_i s_j⟩"
+    " of the machine's training mixture, exact where it is known, else over its draws, on the same axis. "
+    "Distance 0 is left out of both. ρ is the correlation coefficient of the two over all displacements but "
+    "zero; there is none if the data are constant. Look whether W Wᵀ reaches as far as the correlations do.",
 )
 def product_profiles(results: xr.Dataset) -> Figure:
-    """W W^T averaged over translations, and below it the exact two-point function of the training mixture."""
+    """W W^T averaged over translations, and below it the two-point function of the training mixture."""
     names = ("$W W^T$, mean over pairs", "two-point function of the data")
     drawn, columns = panels.machine_columns(results, names, "distance (lattice spacings)", 4.2, 0.0, sharey=False)
     for ((upper, lower), here), (name, _) in zip(columns, panels.by_machine(results), strict=True):
@@ -66,7 +66,7 @@ def product_profiles(results: xr.Dataset) -> Figure:
         upper.axhline(0.0, color=style.INK, linewidth=0.6)
         upper.errorbar(distance, mean, bars, fmt="o", color=style.NEUTRAL, markersize=3, linewidth=0.8)
         lower.plot(distance, at["two_point_profile"].values, "o", color=style.DATA, markersize=3)
-        lower.set_ylim(-0.05, 1.08)
+        lower.set_ylim(min(-0.05, 1.1 * float(at["two_point_profile"].min())), 1.08)
         alike = here.sel(final_measure="resemblance")
         mean, error = float(alike["weight_final_mean"]), float(alike["weight_final_error"])
         told = f"$\\rho$ = {with_error(mean, error)}" if np.isfinite(mean) else "no correlation"
@@ -80,10 +80,11 @@ def product_profiles(results: xr.Dataset) -> Figure:
     padded=2,
     needs="singular_value data_eigenvalue initial_edge_lower initial_edge_upper",
     caption="Eigenvalues of W Wᵀ against their index, largest first, logarithmic axis; one line for each of {n}. "
-    "Crosses: the eigenvalues of the exact covariance of the training mixture (the structure factor), whose sum is "
-    "the number of sites. Dotted lines: the edges between which the eigenvalues of the untrained weights lie "
-    "(Marchenko–Pastur; one line where the lower edge is zero). Look whether they fall gradually, stay level, or "
-    "leave one alone at the top, and how many stand above the upper edge.",
+    "Crosses: the eigenvalues of the covariance of the training mixture (the structure factor), whose sum is "
+    "the number of sites, of units with more states times one less than these. Dotted lines: the edges "
+    "between which the eigenvalues of the untrained weights lie (Marchenko–Pastur; one line where the lower "
+    "edge is zero). Look whether they fall gradually, stay level, or leave one alone at the top, and how many"
+    " stand above the upper edge.",
 )
 def spectra(results: xr.Dataset) -> Figure:
     """Squared singular values of the weights against their index, beside those of chance and of the data."""

@@ -196,8 +196,8 @@ class Spec:
             problems.unless(self.flow.chains >= least, "flow.chains", self.flow.chains, told)
 
     @property
-    def taken_apart(self) -> bool:
-        """Whether weights are taken apart: waves and displacements of W W^T are those of the square."""
+    def has_blocks(self) -> bool:
+        """Whether hidden units are set beside block spins: those of Ising spins on the square."""
         alike = self.model.kind == "ising" and len(set(self.model.couplings)) <= 1
         return alike and self.lattice.kind == "square"
 

@@ -1,6 +1,13 @@
 """The weights of a machine, in units -1/+1, taken apart: W W^T, singular vectors, and what the flow makes of them."""
 
 from rbmflow.spectrum.cascade import Cascade as Cascade, learning_cascade as learning_cascade
+from rbmflow.spectrum.covariances import (
+    Waves as Waves,
+    covariance_waves as covariance_waves,
+    in_units as in_units,
+    projections as projections,
+    two_point_of as two_point_of,
+)
 from rbmflow.spectrum.decomposition import Spectrum as Spectrum, decompose as decompose
 from rbmflow.spectrum.generalized_ising import (
     CLUSTERS as CLUSTERS,
@@ -17,13 +24,11 @@ from rbmflow.spectrum.linear import (
 )
 from rbmflow.spectrum.measures import MEASURES as MEASURES, measures as measures
 from rbmflow.spectrum.modes import (
-    covariance_eigenvalues as covariance_eigenvalues,
     displacement_classes as displacement_classes,
     field_correlators as field_correlators,
     fourier_power as fourier_power,
     marchenko_pastur_edges as marchenko_pastur_edges,
     participation as participation,
-    projections as projections,
     receptive_correlators as receptive_correlators,
     resemblance as resemblance,
     shells as shells,

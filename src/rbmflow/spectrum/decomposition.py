@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Numbers, numbers_of
 from rbmflow._record import Held, Record, arrays_of, dataset_of, in_order
 from rbmflow._shown import Shown
+from rbmflow.lattice import Lattice
 from rbmflow.rbm import RBM, machine_of, shape_of
 
 if TYPE_CHECKING:
@@ -74,22 +74,19 @@ class Spectrum(Record, Shown):
         return cls(values, visible, hidden, dataset.attrs.get("sides"), int(dataset.attrs.get("components", 1)))
 
 
-def vectors_on(given: Numbers, *shape: int) -> Float[np.ndarray, "mode component *lattice"]:
-    """Visible vectors of a spectrum, or any [visible, mode] as columns, as functions on the cells of the lattice.
-
-    Sites of one cell are components, as the numbers of one site are; no other lattice fits.
-    """
+def vectors_on(given: Numbers, lattice: Lattice) -> Float64[np.ndarray, "mode *cells basis component"]:
+    """Visible vectors of a spectrum, or any [visible, mode] as columns, as functions on the lattice; no other fits."""
     problems = Problems()
-    lattice = problems.wholes("shape of the lattice", shape, 2)
+    problems.kind("lattice", lattice, Lattice, "lattice, such as square(10)")
     problems.done()
-    components = 1
     if isinstance(given, Spectrum):
-        own = given.shape or lattice
-        fits = own[: len(lattice)] == lattice
-        Problems.only(fits, "lattice of vectors", given.shape, f"it must be that of the data, {list(lattice)}")
-        components, given = given.components * math.prod(own[len(lattice) :]), given.visible_vectors
-    rows = numbers_of(given, "vectors", (math.prod(lattice) * components, "mode"), nan=True).T
-    return np.moveaxis(rows.reshape(len(rows), *lattice, components), -1, 1)
+        own = given.shape or lattice.shape
+        Problems.only(own == lattice.shape, "lattice of vectors", own, f"it must be that of the data, {lattice.shape}")
+        given = given.visible_vectors
+    columns = numbers_of(given, "vectors", ("visible", "mode"), nan=True)
+    told = f"there must be one row, or several, for each of the {lattice.sites} sites"
+    Problems.only(len(columns) % lattice.sites == 0 < len(columns), "shape of vectors", columns.shape, told)
+    return columns.T.reshape(columns.shape[1], *lattice.cells, lattice.basis, -1)
 
 
 def decompose(machine: RBM) -> Spectrum:

@@ -1,9 +1,13 @@
 """The numbers that sum up a weight matrix, the same for every machine and every checkpoint."""
 
+import math
+
 import numpy as np
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Numbers, numbers_of
+from rbmflow.geometry import distances
+from rbmflow.lattice import Lattice
 from rbmflow.rbm import RBM
 from rbmflow.spectrum.decomposition import decompose
 from rbmflow.spectrum.modes import (
@@ -33,7 +37,7 @@ MEASURES = {
 """What `measures` gives, by name."""
 
 
-def measures(machine: RBM, two_point: Numbers, initial_scale: float) -> dict[str, float]:
+def measures(machine: RBM, lattice: Lattice, two_point: Numbers, initial_scale: float) -> dict[str, float]:
     r"""Numbers that sum up the weights of a machine.
 
     With the eigenvalues :math:`\lambda_m` of W W^T the participation ratio, or effective number of modes, is
@@ -44,35 +48,34 @@ def measures(machine: RBM, two_point: Numbers, initial_scale: float) -> dict[str
     :math:`N_v N_h / (N_v + N_h + 1)` for large matrices. Spectra that decay gradually lie in between.
 
     There is a number for every name of `MEASURES`; all are NaN for weights that are zero or not finite. Biases play no
-    part. `two_point` [y, x] is G of what the machine was trained on, of no other lattice; `initial_scale` is the
-    standard deviation of its initial weights, in its own units.
+    part. `two_point` [cells], or [cells, a, b] where a cell has several sites, is G of what the machine was trained on,
+    see `two_point_of`; `initial_scale` is the standard deviation of its initial weights, in its own units.
     """
-    spectrum, correlation = decompose(machine), numbers_of(two_point, "two_point", ("y", "x"))
-    sites, hidden = machine.sites, machine.weights.shape[1]
-    ly, lx = correlation.shape
-    machine.require_lattice("two_point", (ly, lx))
+    spectrum, apart = decompose(machine), distances(lattice)
+    machine.require_lattice("two_point", lattice.shape)
+    correlation = numbers_of(two_point, "two_point", apart.shape)
+    hidden = machine.weights.shape[1]
     problems = Problems()
     problems.not_negative("initial_scale", initial_scale)
     problems.done()
     # Of the components of a site so many are independent, in a spectrum of free units all with this scale.
-    independent = int(np.linalg.matrix_rank(machine.units.root))
+    independent = machine.units.directions.shape[1]
     visible = machine.sites * independent
-    of_units = np.linalg.norm(machine.units.root) / np.sqrt(independent) * machine.hidden_units.root.item()
-    scale = float(initial_scale * of_units)
+    scale = float(initial_scale * (machine.units.scale * machine.hidden_units.root.item()))
     eigenvalues = spectrum.singular_values**2
     total = eigenvalues.sum()
     if not total > 0:
         return dict.fromkeys(MEASURES, float("nan"))
-    average = translation_average(spectrum, ly, lx)
-    alike = resemblance(average, correlation)
+    average = translation_average(spectrum, lattice)
+    alike = resemblance(average, correlation, lattice)
     share = eigenvalues / total
     effective = 1 / np.sum(share**2)
-    purity = fourier_power(spectrum, ly, lx).max(axis=1)
+    purity = fourier_power(spectrum, lattice).max(axis=1)
     found = {
         "resemblance": alike.correlation,
         "resemblance_cosine": alike.cosine,
-        "neighbour_ratio": (average[0, 1] + average[1, 0]) / (2 * average[0, 0]),
-        "translation_share": sites * np.sum(average**2) / np.sum(eigenvalues**2),
+        "neighbour_ratio": _of_neighbours(average, lattice) / np.mean(average[apart == 0]),
+        "translation_share": math.prod(lattice.cells) * np.sum(average**2) / independent / np.sum(eigenvalues**2),
         "effective_modes": effective,
         "effective_ratio": effective * (visible + hidden + 1) / (visible * hidden),
         "first_share": share[0],
@@ -85,3 +88,10 @@ def measures(machine: RBM, two_point: Numbers, initial_scale: float) -> dict[str
         "above_one": np.sum(eigenvalues > 1),
     }
     return {name: float(found[name]) for name in MEASURES}
+
+
+def _of_neighbours(average: np.ndarray, lattice: Lattice) -> float:
+    """Mean of a function of the displacement over all bonds."""
+    pairs = [() if lattice.basis == 1 else (bond.start, bond.end) for bond in lattice.bonds]
+    steps = [tuple(np.mod(bond.displacement, lattice.cells)) for bond in lattice.bonds]
+    return float(np.mean([average[*step, *pair] for step, pair in zip(steps, pairs, strict=True)]))

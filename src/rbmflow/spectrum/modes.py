@@ -1,6 +1,5 @@
 """Singular vectors and W W^T as functions on the lattice: their waves, their extent, and what they see of the data."""
 
-import functools
 import math
 from typing import NamedTuple
 
@@ -9,7 +8,8 @@ from jaxtyping import Float, Int
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Configurations, Numbers, numbers_of, rows_of
-from rbmflow.lattice import square
+from rbmflow.geometry import distances, wavenumbers
+from rbmflow.lattice import Lattice
 from rbmflow.rbm import RBM, machine_of
 from rbmflow.spectrum.decomposition import Spectrum, vectors_on
 
@@ -18,79 +18,37 @@ NUMBERS_IN_A_BLOCK = 2**25
 
 
 class Shells(NamedTuple):
-    r"""Wave vectors of a torus by their length :math:`|k|`, components taken from :math:`-\pi` to :math:`\pi`."""
+    r"""Wave vectors of a torus by their length :math:`|k|`, the shortest of those that are the same wave."""
 
     wavenumber: Float[np.ndarray, " shell"]
-    """Lengths in radians per cell of the lattice, increasing from 0."""
-    number: Int[np.ndarray, "*lattice"]
+    """Lengths in radians per lattice spacing, increasing from 0."""
+    number: Int[np.ndarray, "*cells"]
     """Shell of every wave vector, in the order of `numpy.fft.fftn`."""
 
 
-def shells(*shape: int) -> Shells:
-    """Shells of equal wavenumber of a torus with so many cells along each axis, taken as rectangular."""
-    problems = Problems()
-    cells = problems.wholes("shape of the lattice", shape, 2)
-    problems.done()
-    squares = functools.reduce(np.add.outer, (np.fft.fftfreq(side) ** 2 for side in cells))
-    # The same length comes out of different sums; whole numbers would not do on a torus of unequal sides.
-    lengths, index = np.unique(np.round(squares, 12), return_inverse=True)
-    return Shells(2 * np.pi * np.sqrt(lengths), index.reshape(cells))
+def shells(lattice: Lattice) -> Shells:
+    """Shells of equal wavenumber of a lattice, see `geometry.wavenumbers`."""
+    lengths, index = np.unique(wavenumbers(lattice), return_inverse=True)
+    return Shells(lengths, index.reshape(lattice.cells))
 
 
-def wave_power(vectors: Numbers, *shape: int) -> Float[np.ndarray, "mode *lattice"]:
-    r"""Power of each vector in each wave, :math:`|\hat u(k)|^2 = \frac1N \sum_c |\sum_r u_c(r) e^{-i k r}|^2`.
-
-    Those of all components of a site are added up. By Parseval's theorem the powers of a vector of unit length add up
-    to one.
-    """
-    on = vectors_on(vectors, *shape)
-    return (np.abs(np.fft.fftn(on, axes=range(2, on.ndim))) ** 2).sum(axis=1) / math.prod(shape)
+def _waves(vectors: Numbers, lattice: Lattice) -> np.ndarray:
+    """Waves [mode, *cells, basis, component] of each vector, by `numpy.fft.fftn` over cells."""
+    return np.fft.fftn(vectors_on(vectors, lattice), axes=range(1, 1 + len(lattice.cells)))
 
 
-def fourier_power(vectors: Numbers, *shape: int) -> Float[np.ndarray, "mode shell"]:
+def fourier_power(vectors: Numbers, lattice: Lattice) -> Float[np.ndarray, "mode shell"]:
     r"""Power of each vector in each shell of equal :math:`|k|`; each row adds up to one.
 
-    .. math:: p(|k|) = \frac1N \sum_{k' : |k'| = |k|} \left| \sum_r u(r) e^{-i k' r} \right|^2
+    .. math:: p(|k|) = \frac1M \sum_{k' : |k'| = |k|} \sum_c \left| \sum_R u_c(R) e^{-i k' R} \right|^2
 
-    The data are invariant under translations, so the modes of a perfect average are single waves; those of one shell
-    are degenerate and mix freely. The largest of the powers is the *purity* of the mode. The vectors are a spectrum, or
-    columns [visible, mode] of unit length.
+    with M cells R and the numbers c of a cell, those of all its sites. The data are invariant under translations, so
+    the modes of a perfect average are single waves; those of one shell are degenerate and mix freely. The largest of
+    the powers is the *purity* of the mode. The vectors are a spectrum, or columns [visible, mode] of unit length.
     """
-    power, index = wave_power(vectors, *shape), shells(*shape).number.ravel()
+    power = (np.abs(_waves(vectors, lattice)) ** 2).sum(axis=(-2, -1)) / math.prod(lattice.cells)
+    index = shells(lattice).number.ravel()
     return np.stack([np.bincount(index, weights=one.ravel()) for one in power])
-
-
-def covariance_eigenvalues(two_point: Numbers) -> Float[np.ndarray, "*batch y x"]:
-    r"""Eigenvalues of the covariance matrix of the spins, one a wave: the structure factor.
-
-    .. math:: S(k) = \sum_r G(r) \cos(k r)
-
-    It is in the order of `numpy.fft.fft2`, and its mean is 1; the mean magnetization is taken to be zero.
-    """
-    return np.real(np.fft.fft2(_two_point_of(two_point)))
-
-
-def _two_point_of(given: Numbers) -> Float[np.ndarray, "*batch y x"]:
-    """A two-point function of spins: 1 at no displacement, and nowhere beyond 1 but for rounding."""
-    values = numbers_of(given, "two_point", ("...", "y", "x"), lowest=-1 - 1e-5, highest=1 + 1e-5)
-    here = values[..., 0, 0]
-    odd = here[np.abs(here - 1) > 1e-5]
-    Problems.only(odd.size == 0, "two_point", odd.flat[0].item() if odd.size else None, "it must be 1 at (0, 0)")
-    return values
-
-
-def projections(vectors: Numbers, two_point: Numbers) -> Float[np.ndarray, "*batch mode"]:
-    r"""Mean squared projection of configurations on each vector.
-
-    .. math:: \langle (u \cdot s)^2 \rangle = \sum_{ij} u_i\, G(r_i - r_j)\, u_j = \sum_k |\hat u(k)|^2 S(k)
-
-    It is exact where G [..., y, x] of the ensembles is. Independent spins have 1 on every vector; all spins aligned
-    have N on the uniform one. The vectors are as for `fourier_power`.
-    """
-    correlation = _two_point_of(two_point)
-    ly, lx = correlation.shape[-2:]
-    structure = covariance_eigenvalues(correlation).reshape(*correlation.shape[:-2], ly * lx)
-    return structure @ wave_power(vectors, ly, lx).reshape(-1, ly * lx).T
 
 
 def participation(vectors: Numbers, components: int = 1) -> Float[np.ndarray, " mode"]:
@@ -174,18 +132,24 @@ def receptive_correlators(machine: RBM, spins: Configurations) -> Float[np.ndarr
     return np.stack([np.roll(one, tuple(-place), axes) for place, one in rows])
 
 
-def translation_average(vectors: Numbers, *shape: int) -> Float[np.ndarray, "*lattice"]:
+def translation_average(vectors: Numbers, lattice: Lattice) -> Float[np.ndarray, "*displacement"]:
     r"""Mean of the trace of the blocks of W W^T over all pairs of sites at one displacement on the torus.
 
-    .. math:: P(r) = \frac1N \sum_i \mathrm{Tr}\, (W W^T)_{i,\, i + r}
-        = \frac1{N^2} \sum_k \sum_j |\hat W_j(k)|^2 e^{i k r}
+    .. math:: P_{ab}(r) = \frac1M \sum_R \mathrm{Tr}\, (W W^T)_{(R, a),\, (R + r, b)}
+        = \frac1{M^2} \sum_k \sum_{jc} \hat W_{acj}(k)^* \hat W_{bcj}(k)\, e^{i k r}
 
-    It needs no matrix of pairs of sites: the sum over k is that of the powers of the columns. The vectors are the
+    with M cells R, their sites a and b and the numbers c of a site; [cells], or [cells, a, b] where a cell has several
+    sites. It needs no matrix of pairs of sites: the sum over k is that of the waves of the columns. The vectors are the
     spectrum of W, or W itself.
     """
-    power = wave_power(vectors, *shape)
-    weight = vectors.singular_values**2 if isinstance(vectors, Spectrum) else np.ones(len(power))
-    return np.fft.ifftn(np.tensordot(weight, power, 1)).real
+    waves = _waves(vectors, lattice)
+    weight = vectors.singular_values**2 if isinstance(vectors, Spectrum) else np.ones(len(waves))
+    axes = tuple(range(len(lattice.cells)))
+    if lattice.basis == 1:
+        power = (np.abs(waves[..., 0, :]) ** 2).sum(axis=-1) / lattice.sites
+        return np.fft.ifftn(np.tensordot(weight, power, 1), axes=axes).real
+    products = np.einsum("m,m...ac,m...bc->...ab", weight, waves.conj(), waves) / math.prod(lattice.cells)
+    return np.fft.ifftn(products, axes=axes).real
 
 
 class Resemblance(NamedTuple):
@@ -197,15 +161,18 @@ class Resemblance(NamedTuple):
     """Normalised scalar product, which counts a common constant as likeness."""
 
 
-def resemblance(product: Numbers, two_point: Numbers) -> Resemblance:
+def resemblance(product: Numbers, two_point: Numbers, lattice: Lattice) -> Resemblance:
     r"""Likeness of W W^T and the two-point function G over all displacements but zero.
 
     .. math:: \rho = \frac{\sum_{r \ne 0} (P(r) - \bar P)(G(r) - \bar G)}
                           {\sqrt{\sum_{r \ne 0} (P(r) - \bar P)^2 \sum_{r \ne 0} (G(r) - \bar G)^2}}, \qquad
               \cos = \frac{\sum_{r \ne 0} P(r)\, G(r)}{\sqrt{\sum_{r \ne 0} P(r)^2 \sum_{r \ne 0} G(r)^2}}
+
+    Both are as `translation_average` has them.
     """
-    average = numbers_of(product, "product", ("y", "x"), nan=True)
-    one, other = average.ravel()[1:], numbers_of(two_point, "two_point", average.shape).ravel()[1:]
+    away = distances(lattice) > 0
+    one = numbers_of(product, "product", away.shape, nan=True)[away]
+    other = numbers_of(two_point, "two_point", away.shape)[away]
     return Resemblance(_cosine(one - one.mean(), other - other.mean()), _cosine(one, other))
 
 
@@ -218,12 +185,12 @@ def _cosine(one: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> flo
 
 
 class DisplacementClasses(NamedTuple):
-    """Displacements that reflections of the torus, and on a square the exchange of its axes, make the same."""
+    """Displacements of two sites that symmetries of the bonds, whatever their kinds, make the same."""
 
     distance: Float[np.ndarray, " displacement"]
-    """Shortest Euclidean distance on the torus, in lattice spacings, increasing from 0."""
-    number: Int[np.ndarray, "y x"]
-    """Class of every displacement."""
+    """Shortest distance on the torus, in lattice spacings, increasing from 0."""
+    number: Int[np.ndarray, "*displacement"]
+    """Class of every displacement, [cells], or [cells, a, b] where a cell has several sites."""
 
     def average(self, values: Numbers) -> Float[np.ndarray, " displacement"]:
         """Mean of a function of the displacement over each class."""
@@ -232,14 +199,22 @@ class DisplacementClasses(NamedTuple):
         return np.bincount(flat, weights=whole.ravel()) / np.bincount(flat)
 
 
-def displacement_classes(ly: int, lx: int) -> DisplacementClasses:
-    """Classes of the displacements of a torus of so many rows and columns."""
-    ly, lx = square(ly, lx).shape
-    y, x = np.minimum(np.arange(ly), -np.arange(ly) % ly), np.minimum(np.arange(lx), -np.arange(lx) % lx)
-    down, across = np.meshgrid(y, x, indexing="ij")
-    if ly == lx:
-        down, across = np.maximum(down, across), np.minimum(down, across)
-    named, index = np.unique(
-        np.stack([down**2 + across**2, down, across], axis=-1).reshape(-1, 3), axis=0, return_inverse=True
-    )
-    return DisplacementClasses(np.sqrt(named[:, 0]), index.reshape(ly, lx))
+def displacement_classes(lattice: Lattice) -> DisplacementClasses:
+    r"""Classes of the displacements of a lattice: those of one distance and one Green function of its bonds.
+
+    .. math:: g = (\Delta + 1/L)^{-1}, \qquad (\Delta f)_i = \sum_{j \sim i} (f_i - f_j)
+
+    with the longest side L. Symmetries of the bonds change neither.
+    """
+    cells, apart = lattice.cells, distances(lattice)
+    axes = tuple(range(len(cells)))
+    bonds = np.zeros((*cells, lattice.basis, lattice.basis))
+    for start, end, step, _ in lattice.bonds:
+        for here, there, sign in ((start, end, 1), (end, start, -1)):
+            bonds[*np.zeros(len(cells), int), here, here] += 1
+            bonds[*np.mod(sign * np.array(step), cells), here, there] -= 1
+    waves = np.fft.fftn(bonds, axes=axes) + np.eye(lattice.basis) / max(cells)
+    green = np.fft.ifftn(np.linalg.inv(waves), axes=axes).real.reshape(apart.shape)
+    keys = np.stack([apart.ravel(), green.ravel().round(9)], axis=-1)
+    named, index = np.unique(keys, axis=0, return_inverse=True)
+    return DisplacementClasses(named[:, 0], index.reshape(apart.shape))

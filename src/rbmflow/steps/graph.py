@@ -130,17 +130,18 @@ def _rbm_branch(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step
     if not trained:
         own = {"machine": one.settings["machine"], "weights": kind.weights, **_source_of(CONTROLS, kind.weights)}
         branch.append(one := control.of(spec, f"{kind.weights} weights {label}", one, **own))
-    if spec.taken_apart:
-        two_points = correlation.of(spec, "two-point functions", draws.of(spec, "draws"))
-        called = f"two-point functions {variant.type}{variant.at}"
-        mixture = correlation.of(spec, called, drawn, temperatures=grid, **_data_of(spec, variant.type))
-        taken = spectrum.of(spec, f"spectrum {label}", one, two_points, mixture, drawn, temperatures=grid)
-        branch += [two_points, mixture, taken]
-        if trained and kind.machine == "new":
-            branch.append(cascade.of(spec, f"cascade {label}", one, mixture))
-        if spec.scaling.asked_for:
-            drawn_at_critical = spec.scaling.differing("spin_window", "energy_window")
-            branch.append(correlators.of(spec, f"correlators {label}", one, scaling=drawn_at_critical))
+    two_points = correlation.of(spec, "two-point functions", draws.of(spec, "draws"))
+    called = f"two-point functions {variant.type}{variant.at}"
+    mixture = correlation.of(spec, called, drawn, temperatures=grid, **_data_of(spec, variant.type))
+    # The units of a site with two states have one number, whatever the machine.
+    coded: dict[str, Any] = {"machine": one.settings["machine"]} if len(spec.model.states) > 2 else {}
+    branch += [two_points, mixture]
+    branch.append(spectrum.of(spec, f"spectrum {label}", one, two_points, mixture, drawn, temperatures=grid, **coded))
+    if trained and kind.machine == "new" and spec.square_ising:
+        branch.append(cascade.of(spec, f"cascade {label}", one, mixture))
+    if spec.has_blocks and spec.scaling.asked_for:
+        drawn_at_critical = spec.scaling.differing("spin_window", "energy_window")
+        branch.append(correlators.of(spec, f"correlators {label}", one, scaling=drawn_at_critical))
     if trained and kind.data == "ising":
         branch += _against_model(spec, variant, label, one)
     if trained and spec.flow.along_training and kind.machine == "new":

@@ -67,6 +67,7 @@ def gather(task: Task) -> xr.Dataset:
     read = _unflatten(xr.concat(every, "flat"), ("machine", "seed", "start"), shape)
     if any(whose[0] == "spectrum" for whose in found):
         weights = weights_of_all(
+            task.model.lattice,
             [[found["spectrum", one] for one in row] for row in hashes],
             [found[_whose(steps[row[0]])] for row in hashes],
         )

@@ -30,7 +30,7 @@ def correlators(task: Task) -> dict[str, Any]:
     critical = critical_temperature(model)
     assert critical, "a spec refuses models without T_c"
     spins = sampler.sample(task.key, model, critical, task.asked(ScalingSettings).draws).spins[0]
-    classes = displacement_classes(*model.lattice.shape)
+    classes = displacement_classes(model.lattice)
 
     def decay(own: RBM) -> np.ndarray:
         """Of hidden units with random signs squares are taken, so that none cancels another."""
