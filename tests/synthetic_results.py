@@ -195,6 +195,10 @@ def _beyond_temperatures(machines, starts, iterations, length, converged, end):
     return variables | _along_training(len(machines), len(starts)) | _scale_invariance(flow, length)
 
 
+LAYERS = {"layer": [1, 2], "change": ["hidden units", "block spins", "random weights"], "sector": ["even", "odd"]}
+"""Labels of the layers of a stack, and of what they are held against."""
+
+
 def _scale_invariance(flow, length):
     """Dimensions at the start and the end of the flows, and decays of correlators."""
     machines, starts, _ = flow
@@ -211,6 +215,18 @@ def _scale_invariance(flow, length):
     ):
         found |= {name: _labelled(axes, values), f"{name}_error": _labelled(axes, 0.01 + 0 * values)}
     found |= {f"{name}_decay_mean": _labelled("machine displacement", decay) for name in ("block", "site")}
+    change = np.array([1.05, 1.0, 0.3])[:, None] * np.array([1.0, 1.875])
+    exponents = np.broadcast_to(change, (machines, 2, 3, 2))
+    for name, axes, values in (
+        ("layer_exponent_mean", "machine layer change sector", exponents),
+        ("layer_participation_mean", "machine layer change", 4.0 + exponents[..., 0]),
+        ("layer_share_mean", "machine layer change", 0.5 * exponents[..., 0]),
+    ):
+        found |= {name: _labelled(axes, values), f"{name}_error": _labelled(axes, 0.01 + 0 * values)}
+    fields = np.random.default_rng(5).normal(size=(machines, 2, 8, length, length))
+    found |= {"layer_field": _labelled("machine layer shown y x", fields)}
+    found |= {"layer_known": _labelled("sector", [1.0, 1.875])}
+    found |= {name: ((name,), values) for name, values in LAYERS.items()}
     coordinates = {"fitted": [0, flow[2] - 1], "field": ["spin", "energy"], "separation": apart}
     return found | {name: ((name,), values) for name, values in coordinates.items()}
 

@@ -76,6 +76,7 @@ def test_every_panel_shows_numbers_and_names_its_axes(results, name):
     if name not in (
         "leading_vectors",
         "receptive_fields",
+        "layer_fields",
         "configurations",
     ):  # images of the lattice have no axes to name
         names = [axes.get_xlabel() for axes in panels(figure)], [axes.get_ylabel() for axes in panels(figure)]

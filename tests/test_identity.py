@@ -155,7 +155,8 @@ def test_golden_defaults_change_only_with_the_version_of_what_it_is_a_setting_of
 
     After a version was raised or settings got new fields, RBMFLOW_RENEW_GOLDEN=1 has the new table written.
     """
-    steps = graph(SPEC) + graph(SCALED) + graph(parse({"name": "coders", "machine": {"kind": "autoencoder"}}))
+    stack = {"machine": {"kind": "stack", "hidden": 25}, "stability": {"layers": True}}
+    steps = graph(SPEC) + graph(SCALED) + graph(parse({"name": "stacks", **stack}))
     # All settings of equilibrium draws stand in their steps; a given machine is that of a file.
     assert {step.kind for step in steps} == set(KINDS) - {"equilibrium", "given"}
     now = {}

@@ -140,6 +140,7 @@ def test_every_kind_states_what_its_data_hold(tiny_run):
         "learner",
         "renormalization",
         "equilibrium",
+        "layers",
         "stability",
         "thermodynamics",
         "couplings",
@@ -262,7 +263,7 @@ def test_flows_of_every_checkpoint_end_where_those_of_its_machine_do(tiny_run):
     assert (np.abs(untrained) < 5 * np.sqrt(2 / 16 / 50)).all()
 
 
-OF_SCALING = ("scaling_", "axis_", "hidden_decay", "block_", "site_")
+OF_SCALING = ("layer_", "scaling_", "axis_", "hidden_decay", "block_", "site_")
 OF_DRIFT = ("drift_abs_magnetization", "drift_off_curve", "drift_energy_vanishes", "balance", "gibbs_steps")
 
 
@@ -270,7 +271,20 @@ def test_every_variable_of_the_results_and_of_a_study_is_declared(tiny_run):
     results = tiny_run["results"]
     others = ("blocked_", "stability_", "thermodynamics", "coupling", *OF_SCALING, *OF_DRIFT)
     optional = {name for name in RESULTS if name.startswith(others)}
-    optional |= {"rule", "side", "sector", "rank", "quantity", "cluster", "field", "fitted", "separation"}
+    optional |= {
+        "rule",
+        "side",
+        "sector",
+        "rank",
+        "quantity",
+        "cluster",
+        "field",
+        "fitted",
+        "separation",
+        "layer",
+        "change",
+        "shown",
+    }
     assert set(results.variables) == set(RESULTS) - optional
     for dataset, declared in ((results, RESULTS), (study(machines_of(results)), STUDY)):
         for name, variable in dataset.variables.items():

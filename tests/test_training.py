@@ -70,6 +70,17 @@ def test_one_update_of_each_optimiser_is_the_formula():
     expected = machine.weights + 0.1 * (np.sign(slope.weights) - 0.5 * machine.weights)
     np.testing.assert_allclose(adam.weights, expected, atol=1e-5)
     np.testing.assert_allclose(adam.hidden_bias, machine.hidden_bias + 0.1 * np.sign(slope.hidden_bias), atol=1e-5)
+    for optimiser in ("sgd", "momentum", "adam"):
+        sparse = stepped(
+            TrainingSettings(optimiser=optimiser, learning_rate=0.1, l1_penalty=0.5),
+            machine,
+            [jax.tree.map(jnp.zeros_like, slope)] * 2,
+            10,
+        )
+        moved = np.abs(machine.weights) - 0.05
+        expected = np.sign(machine.weights) * (moved - 0.05 * np.sign(moved))
+        np.testing.assert_allclose(sparse.weights, expected, atol=1e-6)
+        np.testing.assert_array_equal(sparse.visible_bias, machine.visible_bias)
     heavy = stepped(TrainingSettings(optimiser="momentum", learning_rate=0.1), machine, [slope, slope], 10)
     np.testing.assert_allclose(heavy.weights, machine.weights + 0.1 * (1 + 1.9) * slope.weights, rtol=1e-5)
     # Momentum does not gather up the decay.
@@ -201,7 +212,7 @@ def test_held_out_part_is_spread_evenly(size, fraction, out):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("weight_decay", -0.1), ("held_out", 1.0), ("held_out", -0.1), ("checkpoints", 1)],
+    [("weight_decay", -0.1), ("l1_penalty", -0.1), ("held_out", 1.0), ("held_out", -0.1), ("checkpoints", 1)],
 )
 def test_bad_settings_are_named(field, value):
     with pytest.raises(InvalidInput) as caught:

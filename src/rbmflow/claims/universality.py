@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import stdtrit
 
+from rbmflow._checks import same_temperature
 from rbmflow.claims.declaration import claim
 from rbmflow.claims.judgement import LEVEL, Judgement, Measured, Side, within
 from rbmflow.claims.machines import Machine
@@ -54,8 +55,7 @@ def _judged(results: xr.Dataset) -> tuple[Side, str]:
         known = float(here["stability_known"])
         sides.add(within(steps[-1], known, window, SIGMAS))
         told.append(f"{SYMBOLS[sector]} {', '.join(map(str, steps))} (known {known:.4g})")
-    both = "contradicts" if "contradicts" in sides else "supports" if sides == {"supports"} else "open"
-    return both, "; ".join(told)
+    return _all_of(sides), "; ".join(told)
 
 
 ALIKE = 0.1
@@ -137,5 +137,97 @@ def _dimensions(machine: Machine, start: str, iteration: int) -> tuple[Side, str
         found = machine.measured("scaling_dimension_mean", start=start, fitted=iteration, field=field)
         sides.add(within(found, machine.number("scaling_known", field=field), window, SIGMAS))
         told.append(f"{found}" if math.isfinite(found.value) else "no fit")
-    side: Side = "contradicts" if "contradicts" in sides else "supports" if sides == {"supports"} else "open"
-    return side, " and ".join(told)
+    return _all_of(sides), " and ".join(told)
+
+
+FIELD = 2.0
+"""How many times the participation number of a block that of a receptive field may be, or how small a part of it."""
+
+SHARE = 0.5
+"""Part of its square that a receptive field must have within one block."""
+
+
+@claim(
+    id="stack-fields-blocks",
+    words="Receptive fields of the layers of a stack trained at T_c are blocks of spins",
+    source="1410.3831, from memory, not checked against the text",
+    needs=("layer_participation", "layer_share"),
+    figure=("layer_scaling", "layer_fields"),
+)
+def stack_fields_blocks(machines: Sequence[Machine]) -> list[Judgement]:
+    """Participation number of the fields in the spins, mean over the units of a layer, over that of a block of the size
+    of the layer, and the largest share of a squared field in one such block, of stacks of one critical temperature.
+    Supports: in every layer the ratio is between 1/2 and 2 and the share above 1/2, both widened by three errors.
+    Contradicts: in some layer one of them is outside that by more than its error.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        sides, told = set[Side](), []
+        for layer in machine.results["layer"].values.tolist():
+            own = machine.results.sel(layer=layer)
+            fields, blocks = own.sel(change="hidden units"), own.sel(change="block spins")
+            octaves = np.log2(fields["layer_participation"].values / blocks["layer_participation"].values)
+            parts = fields["layer_share"].values
+            ratio, share = (_over_seeds(values) for values in (octaves, parts))
+            sides.add(within(ratio, 0, math.log2(FIELD), SIGMAS))
+            sides.add(within(share, 1, 1 - SHARE, SIGMAS))
+            number, part = (_over_seeds(fields[f"layer_{name}"].values) for name in ("participation", "share"))
+            told.append(f"layer {layer} on {number} spins, a block on {4**layer}, {part} of the square in one block")
+        return _all_of(sides), "; ".join(told)
+
+    return each(_stacks(machines), rule)
+
+
+@claim(
+    id="stack-exponents",
+    words="The layers of a stack trained at T_c are changes of scale with the exponents of the universality class",
+    source="1410.3831 and 1708.04622",
+    needs=("layer_exponent_mean", "layer_exponent_mean_error", "layer_known"),
+    figure="layer_scaling",
+)
+def stack_exponents(machines: Sequence[Machine]) -> list[Judgement]:
+    """y_T and y_h of every layer, from the largest even and odd eigenvalue of its stability matrix at T_c, of stacks of
+    one critical temperature. A layer decides where block spins of the same sizes have the exponents on the same
+    configurations, by the windows of this rule. Supports: in every layer that decides y_T is within 0.05 and y_h within
+    0.02 of the known ones, both widened by three errors, and in one of them random weights of the same norm are not.
+    Contradicts: in some layer that decides one of them is outside that window by more than its error.
+    """
+
+    def rule(machine: Machine) -> tuple[Side, str]:
+        sides, told, decides, random_fails = set[Side](), [], 0, False
+        for layer in machine.results["layer"].values.tolist():
+            of = {name: _layer(machine, layer, name) for name in machine.results["change"].values.tolist()}
+            if of["block spins"][0] == "supports":
+                decides += 1
+                sides.add(of["hidden units"][0])
+                random_fails |= of["random weights"][0] == "contradicts"
+            told.append(f"layer {layer}: " + ", ".join(f"{change} {numbers}" for change, (_, numbers) in of.items()))
+        side = _all_of(sides)
+        return "open" if not decides or (side == "supports" and not random_fails) else side, "; ".join(told)
+
+    return each(_stacks(machines), rule)
+
+
+def _layer(machine: Machine, layer: int, change: str) -> tuple[Side, str]:
+    """Whether a layer has both exponents, and what they are."""
+    sides, told = set[Side](), []
+    for sector, window in WINDOWS.items():
+        found = machine.measured("layer_exponent_mean", layer=layer, change=change, sector=sector)
+        sides.add(within(found, machine.number("layer_known", sector=sector), window, SIGMAS))
+        told.append(f"{SYMBOLS[sector]} {found}")
+    return _all_of(sides), " ".join(told)
+
+
+def _all_of(sides: set[Side]) -> Side:
+    return "contradicts" if "contradicts" in sides else "supports" if sides == {"supports"} else "open"
+
+
+def _over_seeds(values: np.ndarray) -> Measured:
+    mean, error = mean_and_error(values, axis=0)
+    return Measured(float(mean), float(error), len(values) - 1)
+
+
+def _stacks(machines: Sequence[Machine]) -> list[Machine]:
+    """Trained stacks of the critical temperature alone."""
+    alike = [machine for machine in machines if machine.network == "stack" and len(machine.temperatures) == 1]
+    return [machine for machine in alike if same_temperature(machine.temperatures[0], machine.critical)]

@@ -47,6 +47,7 @@ EFFORTS = {
     "results": Effort(0.24, 0.1, 6e7),
     "renormalization": Effort(2.2, 0, 0),
     "stability": Effort(4.5, 0, 230),
+    "layers": Effort(8, 0, 900),
     "checkpoint_flow": Effort(0.22, 0.1, 0.4),
     "control": Effort(0, 0.1, 0),
     "thermodynamics": Effort(1.5, 0.1, 2e5),
@@ -152,6 +153,7 @@ def counts(spec: Spec) -> dict[str, float]:
         "reading": iterated * neural.hidden,
         "renormalization": blocks.length**2 * len(blocks.temperatures) * blocks.draws,
         "stability": spec.stability.length ** len(spec.lattice.sides) * spec.stability.runs * spec.stability.draws,
+        "layers": sites * spec.stability.runs * spec.stability.draws,
         "results": len(sizes) * spec.seeds * len(flow.starts),
     }
 

@@ -105,6 +105,26 @@ def receptive_fields(results: xr.Dataset) -> Figure:
 
 
 @figure(
+    section="Scale invariance",
+    padded=1,
+    needs="layer_field",
+    caption="Receptive fields of the first hidden units of every layer of a stack, first seed: products of the weights "
+    "up to the layer, as images of the lattice. Each has its own colour scale, symmetric about zero, whose end stands "
+    "above. Look whether they are blocks, of twice the side with every layer.",
+)
+def layer_fields(results: xr.Dataset) -> Figure:
+    """Receptive fields of some hidden units of every layer of stacks."""
+    rows = [
+        (f"{name}\nlayer {layer}", here["layer_field"].sel(layer=layer).transpose("shown", "y", "x").values)
+        for name, here in panels.by_machine(results)
+        for layer in results["layer"].values
+    ]
+    images = np.array([values for _, values in rows])
+    titles = np.array([[f"± {np.abs(image).max():.2g}" for image in row] for row in images])
+    return _weights(images, [name for name, _ in rows], titles, 1.15, "no such unit")
+
+
+@figure(
     section="examples",
     by="machine",
     needs="example",

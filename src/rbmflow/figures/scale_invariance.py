@@ -112,3 +112,50 @@ def hidden_decays(results: xr.Dataset) -> Figure:
         marks.say_empty(axes, mean)
     panels.label_legend(drawn, cells[0][0], 3)
     return drawn
+
+
+CHANGES = {
+    "hidden units": (style.INK, "o", "-"),
+    "block spins": (style.DATA, "s", "--"),
+    "random weights": (style.FAINT, "D", ":"),
+}
+"""Colour, marker and dashes of the changes of scale."""
+
+OF_LAYER = {"even": "$y_T$", "odd": "$y_h$"}
+
+
+@figure(
+    section=SECTION,
+    padded=1,
+    needs="layer_exponent_mean layer_exponent_mean_error layer_known layer_participation_mean "
+    "layer_participation_mean_error",
+    caption="Layers of stacks as changes of scale at T_c. Above and middle: logarithms to the base 2 of the largest "
+    "even and odd eigenvalue of the stability matrix of each layer, with the known exponents as level lines. Below: on "
+    "how many spins the receptive field of a hidden unit lives, its participation number. {seed_bars} Squares: block "
+    "spins on the same configurations, what a layer that does RG must give. Diamonds: random weights with the norms of "
+    "the trained ones, what a layer that has learnt nothing gives; an exponent that they have too tells nothing.",
+)
+def layer_scaling(results: xr.Dataset) -> Figure:
+    """Exponents and participation numbers of the layers of stacks, beside block spins and random weights."""
+    names = [*OF_LAYER.values(), "spins of a field"]
+    drawn, columns = panels.machine_columns(results, names, "layer", 5.4)
+    layers = results["layer"].values
+    for column, machine in columns:
+        for change, (colour, marker, dashes) in CHANGES.items():
+            here = machine.sel(change=change)
+            look = {"color": colour, "marker": marker, "linestyle": dashes, "markersize": 4, "linewidth": 0.8}
+            for axes, sector in zip(column, OF_LAYER, strict=False):
+                mean, error = (here[f"layer_exponent_mean{end}"].sel(sector=sector).values for end in ("", "_error"))
+                axes.errorbar(layers, mean, np.nan_to_num(error), label=change, **look)
+            mean, error = (here[f"layer_participation_mean{end}"].values for end in ("", "_error"))
+            column[-1].errorbar(layers, mean, np.nan_to_num(error), **look)
+        for axes, sector in zip(column, OF_LAYER, strict=False):
+            known = float(machine["layer_known"].sel(sector=sector))
+            axes.axhline(known, **marks.CRITICAL)
+            marks.side_labels(axes, {"known": known})
+            axes.margins(y=0.2)
+        column[-1].set_yscale("log", base=4)
+        column[-1].set_xticks(layers, map(str, layers))
+        column[-1].margins(x=0.15, y=0.15)
+    panels.label_legend(drawn, columns[0][0][0], len(CHANGES))
+    return drawn

@@ -7,7 +7,7 @@ from rbmflow.renormalization.block_spins import (
     majority_rule,
     migdal_kadanoff_coupling,
 )
-from rbmflow.renormalization.hidden_layers import layers_as_rules
+from rbmflow.renormalization.hidden_layers import block_share, layer_fields, layers_as_rules
 from rbmflow.renormalization.operators import Operator, operators
 from rbmflow.renormalization.stability_matrix import Rule, Stability, stability
 
@@ -16,8 +16,10 @@ __all__ = [
     "Rule",
     "Stability",
     "block_machine",
+    "block_share",
     "decimate",
     "decimated_coupling",
+    "layer_fields",
     "layers_as_rules",
     "majority_rule",
     "migdal_kadanoff_coupling",

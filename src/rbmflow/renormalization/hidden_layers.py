@@ -1,5 +1,6 @@
 """Layers of hidden units as changes of scale: every unit in the cell where its receptive field is."""
 
+import itertools
 from collections.abc import Sequence
 
 import jax
@@ -54,10 +55,9 @@ def layers_as_rules(model: Model, machines: Sequence[RBM]) -> list[Rule]:
     sides = model.lattice.shape
     told = "it must be of Ising spins on a square lattice"
     Problems.only(model.states == (-1, 1) and len(set(sides)) == 1 and len(sides) == 2, "model", model.name, told)
-    side, fields, below = sides[0], np.eye(model.lattice.sites), np.arange(model.lattice.sites)
-    signs = np.ones(len(below))
-    for given in machines:
-        machine = machine_of(given)
+    side, below = sides[0], np.arange(model.lattice.sites)
+    signs, fields = np.ones(len(below)), np.eye(len(below))
+    for machine in map(machine_of, machines):
         told = f"it must have units -1/+1, {side**2} visible and, for half the side, {(side // 2) ** 2} hidden ones"
         fits = machine.weights.shape == (side**2, (side // 2) ** 2) and side % 2 == 0
         Problems.only(fits and machine.units.name == "-1/+1", "machine", machine.weights.shape, told)
@@ -67,6 +67,27 @@ def layers_as_rules(model: Model, machines: Sequence[RBM]) -> list[Rule]:
         rules.append(_rule(_arranged(machine, below, signs, places, turned), side))
         below, signs = places, turned
     return rules
+
+
+def layer_fields(machines: Sequence[RBM]) -> list[Float[np.ndarray, "site unit"]]:
+    r"""Receptive fields of the hidden units of every layer in the spins, the columns of :math:`W_1 W_2 \cdots`."""
+    weights = [np.asarray(machine_of(one).weights, np.float64) for one in machines]
+    return list(itertools.accumulate(weights, np.matmul))
+
+
+def block_share(fields: Float[np.ndarray, "site unit"], side: int, block: int) -> Float[np.ndarray, " unit"]:
+    r"""Largest share of every squared field that lies within one block of so many sites a side, anywhere on the torus.
+
+    .. math:: \max_B \sum_{i \in B} w_i^2 \Big/ \sum_i w_i^2
+
+    1 of a field within a block, about the share of the block in the lattice for a field that is spread out; NaN of a
+    field of zeros.
+    """
+    squares = (fields**2).reshape(side, side, -1)
+    for axis in (0, 1):
+        squares = sum(np.roll(squares, -shift, axis) for shift in range(block))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(squares).max(axis=(0, 1)) / (fields**2).sum(axis=0)
 
 
 def _cells(

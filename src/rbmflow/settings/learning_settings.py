@@ -175,6 +175,8 @@ class TrainingSettings(Settings):
     """Course of the learning rate; "linear" and "cosine" fall to zero at the last update."""
     weight_decay: float = checked(0.0, Problems.not_negative)
     """Shrinks the weights by this times the learning rate in every update; biases are left alone."""
+    l1_penalty: float = checked(0.0, Problems.not_negative)
+    """Takes this times the learning rate off the modulus of every weight in every update, so that most come to 0."""
     held_out: float = checked(0.0, Problems.below_one)
     """Fraction of the configurations that is not trained on; the free-energy gap and `patience` need some."""
     checkpoints: int = checked(16, Problems.whole, 2)

@@ -94,7 +94,7 @@ class RenormalizationSettings(Settings):
 
 @dataclass(frozen=True)
 class StabilitySettings(Settings):
-    """The stability matrix of block spins at T_c, from large configurations of the model of the run."""
+    """The stability matrix of block spins at T_c, from large configurations of the model of the run, and of stacks."""
 
     length: int = checked(0, Problems.whole, 0)
     """Cells along each side before the first step; 0 for no such matrix."""
@@ -104,6 +104,9 @@ class StabilitySettings(Settings):
     """Independent runs; error bars come from them."""
     draws: int = checked(4000, Problems.whole, 100)
     """Configurations of each run."""
+    layers: bool = checked(False, Problems.true_or_false)
+    """Whether the layers of every stack are measured as changes of scale too, from as many configurations of the
+    lattice of the run; each must have a quarter of the units below it."""
 
     def compare(self, problems: Problems) -> None:
         """Note what does not fit."""

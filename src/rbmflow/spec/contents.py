@@ -32,6 +32,9 @@ from rbmflow.settings import (
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _NAME_ALLOWED = "must be 1 to 60 letters, digits, - or _"
 
+FEWEST_CELLS = 4
+"""Cells along a side of which the operators of a stability matrix can be told apart."""
+
 MOST_MACHINES = 100_000
 """Machines that one run may train; more is taken for a slip."""
 
@@ -172,6 +175,7 @@ class Spec:
             told = "T_c of this model on this lattice is not known, so it must be 0"
             problems.unless(False, "stability.length", self.stability.length, told)
         self._compare_scaling(problems)
+        self._compare_layers(problems)
         if self.square_ising:
             return
         alone = "this is done for the Ising model with J = 1 and no field on the square lattice alone"
@@ -194,6 +198,21 @@ class Spec:
             least = 5 * (last - first + 1)
             told = f"it must be at least {least}, five for each distance of scaling.{name}_window"
             problems.unless(self.flow.chains >= least, "flow.chains", self.flow.chains, told)
+
+    def _compare_layers(self, problems: Problems) -> None:
+        """Note where the layers of machines are no changes of scale by two."""
+        if not self.stability.layers:
+            return
+        side, machine = self.lattice.sides[0], self.machine
+        fits = machine.kind == "stack" and machine.units == "-1/+1" and self.square_ising
+        told = "layers are those of a machine of kind 'stack' in units -1/+1, of the Ising model on a square"
+        problems.unless(fits and len(set(self.lattice.sides)) == 1, "stability.layers", True, told)
+        wanted = tuple((side >> place) ** 2 for place in range(1, len(machine.layers) + 2))
+        halved = side % 2 ** len(wanted) == 0 and side >> len(wanted) >= FEWEST_CELLS
+        told = f"each layer must have a quarter of the units below, {FEWEST_CELLS**2} at least, from {side**2} sites on"
+        sizes = {units for name in self.types for units in self.hidden_units(name)}
+        own = (machine.hidden, *machine.layers)
+        problems.unless(halved and own == wanted and sizes == {own[0]}, "machine.hidden, layers", own, told)
 
     @property
     def has_blocks(self) -> bool:

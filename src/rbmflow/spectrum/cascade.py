@@ -166,6 +166,8 @@ def no_linear_theory(training: TrainingSettings, units: str) -> tuple[str, objec
     if training.patience and training.schedule != "constant":
         told = "the schedule of a training that stops at a plateau is cut, so linear theory is known for constant rates"
         return "schedule", training.schedule, told
+    if training.l1_penalty:
+        return "l1_penalty", training.l1_penalty, "linear theory is known for weights that shrink in proportion"
     if training.optimiser == "adam":
         return "optimiser", "adam", "linear theory is known for steps in proportion to the gradient, sgd and momentum"
     if units not in ("-1/+1", "0/1"):

@@ -21,6 +21,7 @@ from rbmflow.steps.kinds.drift_step import drift
 from rbmflow.steps.kinds.equilibrium_step import equilibrium
 from rbmflow.steps.kinds.flow_step import flow
 from rbmflow.steps.kinds.given_step import given
+from rbmflow.steps.kinds.layers_step import layers
 from rbmflow.steps.kinds.learner_step import learner
 from rbmflow.steps.kinds.likelihood_step import likelihood
 from rbmflow.steps.kinds.machine_step import machine
@@ -47,8 +48,8 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     size, seed) its training, the control that stands in for it if its type is one, of an RBM on the square a spectrum
     and the cascade of waves that it learnt, its likelihood if it was trained on configurations of a model that formulas
     or a sum tell, thermodynamics and couplings if these were of one temperature, one flow a start and one reading a
-    flow, block spins, and the stability matrix of these; if asked for, the scaling dimensions of every flow, the
-    correlators of hidden units, and what becomes of exact configurations.
+    flow, block spins, and the stability matrix of these; if asked for, the layers of stacks as changes of scale, the
+    scaling dimensions of every flow, the correlators of hidden units, and what becomes of exact configurations.
     """
     instruments, read_by = _instruments(spec), _read_by(spec)
     check = calibration.of(spec, "thermometer check", *instruments, **read_by)
@@ -81,7 +82,7 @@ def graph(spec: Spec) -> tuple[Step, ...]:
         steps.append(renormalization.of(spec, "block spins", *instruments, classes=classes, **read_by))
         gathered.append(steps[-1])
     if spec.stability.length:
-        steps.append(stability.of(spec, "stability of block spins"))
+        steps.append(stability.of(spec, "stability of block spins", stability=spec.stability.differing("layers")))
         gathered.append(steps[-1])
     # Types that differ in their weights alone share their trained machines.
     once: dict[str, Step] = {}
@@ -110,6 +111,9 @@ def _machine_branch(
         recipe = _source_of(RECIPES, spec.training.estimator)
         own = {**_source_of(MACHINES, about.kind), **({"recipe_source": recipe["source"]} if recipe else {})}
         branch = [one := learner.of(spec, f"{about.kind} {label}", drawn, **learning, **own)]
+        if spec.stability.layers:
+            asked = spec.stability.differing("length", "steps", "layers")
+            branch.append(layers.of(spec, f"layers {label}", one, stability=asked))
     # The record names what is kept wherever that is not all.
     kept = spec.flow.kept(spec.lattice.sites)
     named = replace(spec.flow, keep=() if len(kept) > spec.flow.iterations else kept)

@@ -33,8 +33,11 @@ OF_READING = ("temperature_read", "temperature_read_error", "temperature_read_cu
 
 OF_MACHINE = {
     *("spectrum", "cascade", "likelihood", "drift", "checkpoint_flow", "thermodynamics", "couplings", "correlators"),
+    "layers",
 }
 """Kinds of steps that measure a machine, their first parent."""
+
+LAYER_EXPONENT = ("layer_exponent", "layer_exponent_error")
 
 type Found = dict[tuple[str, ...], xr.Dataset]
 
@@ -92,6 +95,7 @@ def gather(task: Task) -> xr.Dataset:
         _along_training(_of_all(found, "checkpoint_flow", hashes), starts),
         _scaling(found, hashes, starts),
         _correlators(_of_all(found, "correlators", hashes)),
+        _layers(_of_all(found, "layers", hashes)),
         _examples(task.model.lattice, [[found["flow", row[0], start] for start in starts] for row in hashes]),
         _references(task, found),
         *(data for whose, data in found.items() if whose in (("renormalization",), ("stability",))),
@@ -339,6 +343,18 @@ def _correlators(every: xr.Dataset | None) -> xr.Dataset:
     for name in ("hidden_decay", "block_decay", "site_decay"):
         told |= _over_seeds(every, name, mean_and_error, error="mean_error")
     return every.assign(labelled(told)).assign(block_side=every["block_side"].isel(seed=0))
+
+
+def _layers(every: xr.Dataset | None) -> xr.Dataset:
+    """Layers of stacks as changes of scale, with their means over seeds; the fields are those of the first seed."""
+    if every is None:
+        return xr.Dataset()
+    told = _over_seeds(every, "layer_exponent", mean_and_joined_error, *LAYER_EXPONENT, error="mean_error")
+    for name in ("layer_participation", "layer_share"):
+        told |= _over_seeds(every, name, mean_and_error, error="mean_error")
+    first = {name: every[name].isel(seed=0) for name in ("layer_field", "layer_known")}
+    first["layer_known"] = first["layer_known"].isel(machine=0)
+    return every.assign(labelled(told, every.coords)).assign(first)
 
 
 def _examples(lattice: Lattice, flows: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:

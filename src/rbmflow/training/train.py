@@ -47,19 +47,27 @@ def optimiser_of(settings: TrainingSettings, updates: int) -> optax.GradientTran
 
     The learning rate is constant, or falls to zero at the last update: linearly, or as
     :math:`\frac{\eta}{2} (1 + \cos \pi t / t_{last})`. Weight decay shrinks the weights and no biases, by
-    :math:`\eta \lambda W` an update. D. P. Kingma, J. Ba, ICLR 2015, arXiv:1412.6980 (adam); I. Loshchilov, F. Hutter,
-    ICLR 2019, arXiv:1711.05101 (its decoupled weight decay).
+    :math:`\eta \lambda W` an update, the L1 penalty by :math:`\eta \lambda_1\, \mathrm{sign}\, W`. D. P. Kingma, J. Ba,
+    ICLR 2015, arXiv:1412.6980 (adam); I. Loshchilov, F. Hutter, ICLR 2019, arXiv:1711.05101 (its decoupled decay).
     """
-    rate = rate_of(settings, updates)
-    if settings.optimiser == "adam":
-        return optax.adamw(rate, weight_decay=settings.weight_decay, mask=_weights_only)
-    # After the momentum, which would multiply the decay by 1 / (1 - momentum).
-    decay = optax.add_decayed_weights(settings.weight_decay, _weights_only)
-    return optax.chain(
-        optax.trace(MOMENTUM) if settings.optimiser == "momentum" else optax.identity(),
-        decay if settings.weight_decay else optax.identity(),
-        optax.scale_by_learning_rate(rate),
-    )
+    slope = {"adam": optax.scale_by_adam, "momentum": lambda: optax.trace(MOMENTUM), "sgd": optax.identity}
+    # After the slope: momentum would multiply what shrinks the weights by 1 / (1 - momentum).
+    shrinking = []
+    if settings.weight_decay:
+        shrinking.append(optax.add_decayed_weights(settings.weight_decay, _weights_only))
+    if settings.l1_penalty:
+        shrinking.append(optax.masked(_towards_zero(settings.l1_penalty), _weights_only))
+    rate = optax.scale_by_learning_rate(rate_of(settings, updates))
+    return optax.chain(slope[settings.optimiser](), *(shrinking or [optax.identity()]), rate)
+
+
+def _towards_zero(strength: float) -> optax.GradientTransformation:
+    """Slope of the L1 penalty of this strength."""
+
+    def added(slope: Any, machine: Any) -> Any:
+        return jax.tree.map(lambda one, weights: one + strength * jnp.sign(weights), slope, machine)
+
+    return optax.stateless(added)
 
 
 def rate_of(settings: TrainingSettings, updates: int) -> optax.ScalarOrSchedule:
@@ -227,6 +235,7 @@ def train(
     optimiser: OptimiserName = "sgd",
     schedule: ScheduleName = "constant",
     weight_decay: float = 0.0,
+    l1_penalty: float = 0.0,
     held_out: float = 0.0,
     checkpoints: int = 16,
     kl_limit: float = 0.0,
@@ -251,7 +260,7 @@ def train(
     hidden, units, biases, initial_scale, code
         The machine, see `MachineSettings`.
     epochs, batch, learning_rate, steps, estimator, rungs, swap_acceptance, centred, optimiser, schedule, \
-    weight_decay, held_out, checkpoints, kl_limit, swap_limit, patience
+    weight_decay, l1_penalty, held_out, checkpoints, kl_limit, swap_limit, patience
         The training, see `TrainingSettings`. The estimator is a name, or a value such as `CD(10)` with `steps`,
         `rungs` and `swap_acceptance` of its own.
     progress
@@ -295,6 +304,7 @@ def train(
         optimiser=optimiser,
         schedule=schedule,
         weight_decay=weight_decay,
+        l1_penalty=l1_penalty,
         held_out=held_out,
         checkpoints=checkpoints,
         kl_limit=kl_limit,
