@@ -346,3 +346,30 @@ def test_all_problems_of_a_table_are_told_at_once():
     with pytest.raises(InvalidInput) as caught:
         rf.Model(SQUARE, (0, 1), [[0, 1], [2, 0]], (0,), [[0]])
     assert len(caught.value.problems) == 3
+
+
+TWO = [[0.0, 1.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("call", "fields"),
+    [
+        (lambda: rf.Lattice((3, 3), [(0, 1, (0, 1)), (3, 0, (0, 1)), (0, 0, (3, 0))]), ["bond"] * 3),
+        (lambda: rf.Lattice((3, 1), [(0, 0, (0, 0)), (2, 0, (0, 1, 1))], basis=0), ["cells", "basis", "bond", "bond"]),
+        (lambda: rf.Lattice((1,), [(0, 0, (1,))]), ["cells"]),
+        (lambda: rf.Model(rf.square(4), (1, 0), TWO, (0, 0, 1), [[0]]), ["states", "pair", "site", "vectors"]),
+        (lambda: rf.Model("square", (0,), TWO, (0, 0), [[0]]), ["lattice", "states"]),
+        (lambda: rf.potts("square", 1), ["lattice", "q"]),
+        (lambda: rf.clock("square", 0), ["lattice", "q"]),
+        (lambda: rf.ising(rf.square(4), "a", [1, 2, 3]), ["field", "couplings"]),
+        (lambda: rf.ising("square", np.nan, "b"), ["lattice", "field", "type of couplings"]),
+        (lambda: rf.blume_capel("square", "x"), ["lattice", "crystal_field"]),
+        (lambda: rf.potts(rf.square(4), 3).energy([[3] * 4] * 3), ["spins", "spins"]),
+        (lambda: rf.sample(0, "model", [-1.0], 0), ["draws", "model", "temperatures"]),
+    ],
+)
+@pytest.mark.usefixtures("as_people_call")
+def test_all_faults_of_tables_are_told_at_once(call, fields):
+    with pytest.raises(InvalidInput) as error:
+        call()
+    assert [problem.field.removeprefix("shape of ") for problem in error.value.problems] == fields

@@ -3,7 +3,7 @@
 import difflib
 import itertools
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
@@ -143,6 +143,14 @@ class Problems:
         """Raise one `InvalidInput` unless `ok`."""
         if not ok:
             raise InvalidInput(Problem(name, value, allowed))
+
+    def of[T](self, door: Callable[..., T], *given: Any, **named: Any) -> T | None:
+        """What a function that checks what it is given returns; None with its problems noted."""
+        try:
+            return door(*given, **named)
+        except InvalidInput as error:
+            self.found.extend(error.problems)
+            return None
 
     def whole(self, name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
         """The value as an int; a problem unless it is a whole number of at least `minimum` and at most `maximum`."""

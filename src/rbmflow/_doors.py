@@ -50,8 +50,11 @@ def spins_of(
     fits = fits and (last == tuple(shape) if shape is not None else len(last) == 2 and min(last) > 1)
     number = "" if axes is None else f" and have {axes} axes"
     allowed = f"the last axes must be [{sides}], the sides of the lattice{number}, and no axis empty"
-    Problems.only(fits, f"shape of {name}", array.shape, allowed)
-    return _as_spins(array, name, states)
+    problems = Problems()
+    problems.unless(fits, f"shape of {name}", array.shape, allowed)
+    own = problems.of(_as_spins, array, name, states) if array.size else array
+    problems.done()
+    return own  # pyright: ignore[reportReturnType]
 
 
 def rows_of(

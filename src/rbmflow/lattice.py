@@ -68,16 +68,21 @@ class Lattice:
         problems = Problems()
         cells = problems.wholes("cells", cells, 2)
         problems.unless(0 < len(cells) <= len(AXES), "cells", cells, f"there must be 1 to {len(AXES)} sides")
-        basis = problems.whole("basis", basis, 1)
+        torus = None if problems.found else cells
+        sites = problems.whole("basis", basis, 1)
         rows = tuple(bonds) if listed(bonds) else ()
         problems.unless(bool(rows), "bonds", bonds, "there must be at least one bond, in a list")
-        table = [_bond(row, cells, basis, problems) for row in rows]
-        ends = [pair for bond in table if bond for pair in _both_ways(bond)]
+        # What is told of bonds does not follow from a fault of the cells or of the basis.
+        within = None if problems.found else sites
+        found = [_bond(row, len(cells), torus, within, problems) for row in rows]
+        table = tuple(bond for bond in found if bond)
+        ends = [pair for bond in table for pair in _both_ways(bond)]
         problems.unless(len(set(ends)) == len(ends), "bonds", rows, "each must be there once, from one of its ends")
-        kinds = {bond.kind for bond in table if bond}
-        problems.unless(kinds == set(range(len(kinds))), "kinds", sorted(kinds), "they must be numbered from 0 on")
+        kinds = {bond.kind for bond in table}
+        whole = kinds == set(range(len(kinds))) or len(table) < len(found)
+        problems.unless(whole, "kinds", sorted(kinds), "they must be numbered from 0 on")
         problems.done()
-        for attribute, value in zip(fields(self), (cells, tuple(table), basis, name), strict=True):
+        for attribute, value in zip(fields(self), (cells, table, sites, name), strict=True):
             object.__setattr__(self, attribute.name, value)
 
     def __repr__(self) -> str:
@@ -233,22 +238,23 @@ def _both_ways(bond: Bond) -> Iterator[tuple[int, int, tuple[int, ...]]]:
     yield bond.end, bond.start, tuple(-step for step in bond.displacement)
 
 
-def _bond(row: Sequence[Any], cells: tuple[int, ...], basis: int, problems: Problems) -> Bond | None:
-    """A row of the table, None with its problem noted."""
+def _bond(
+    row: Sequence[Any], sides: int, cells: tuple[int, ...] | None, basis: int | None, problems: Problems
+) -> Bond | None:
+    """A row of the table, None with its problem noted; cells and a basis that are at fault themselves are None."""
     parts: tuple[Any, ...] = listed(row) or ()
     inner = Problems()
     if len(parts) in (3, 4):
-        start, end = (inner.whole("site", site, 0, basis - 1) for site in parts[:2])
+        start, end = (inner.whole("site", site, 0, basis and basis - 1) for site in parts[:2])
         steps = inner.wholes("displacement", parts[2], -(2**15), 2**15)
         kind = inner.whole("kind", (*parts, 0)[3], 0)
-        if not inner.found and len(steps) == len(cells):
-            loop = start == end and all(step % side == 0 for step, side in zip(steps, cells, strict=True))
-            problems.unless(not loop, "bond", row, f"on {cells} cells it joins a site to itself")
-            return Bond(start, end, steps, kind)
-    sites = "site 0, the only one of a cell" if basis == 1 else f"sites 0 to {basis - 1} of a cell"
-    told = (
-        f"(from, to, displacement, kind) must join {sites}, by {len(cells)} numbers of cells, and its kind be a number"
-    )
+        if not inner.found and len(steps) == sides:
+            loop = start == end and not any(np.mod(steps, cells or np.inf))
+            problems.unless(not loop, "bond", row, f"on {cells or 'any'} cells it joins a site to itself")
+            return None if loop else Bond(start, end, steps, kind)
+    sites = {None: "sites of a cell", 1: "site 0, the only one of a cell"}
+    there = sites.get(basis) or f"sites 0 to {basis - 1} of a cell"  # pyright: ignore[reportOptionalOperand]
+    told = f"(from, to, displacement, kind) must join {there}, by {sides} numbers of cells, and its kind be a number"
     problems.unless(False, "bond", row, told)
     return None
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int, Int8, Int32
 
-from rbmflow._checks import InvalidInput, Problems
+from rbmflow._checks import Problems
 from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of
 from rbmflow.lattice import Lattice
 
@@ -81,18 +81,19 @@ class Model:
     ):
         problems = Problems()
         problems.kind("lattice", lattice, Lattice, "lattice, such as square(10)")
-        problems.done()
         labels = problems.wholes("states", states, -128, 127)
         ordered = len(labels) > 1 and all(a < b for a, b in itertools.pairwise(labels))
         problems.unless(ordered, "states", states, "there must be at least two labels, increasing")
-        problems.done()
         count = len(labels)
+        if count < 2:
+            problems.done()
         bonds = _table(problems, "pair", pair, ("...", count, count))
-        bonds = np.broadcast_to(bonds, (lattice.kinds, count, count)) if bonds.ndim == 2 else bonds
-        kinds = f"it must be [kind, state, state] with {lattice.kinds} kinds of bonds"
-        problems.unless(bonds.shape == (lattice.kinds, count, count), "shape of pair", bonds.shape, kinds)
         symmetric = np.array_equal(bonds, bonds.swapaxes(-1, -2))
         problems.unless(symmetric, "pair", bonds.tolist(), "a bond must cost the same from both ends")
+        if isinstance(lattice, Lattice):
+            bonds = np.broadcast_to(bonds, (lattice.kinds, count, count)) if bonds.ndim == 2 else bonds
+            kinds = f"it must be [kind, state, state] with {lattice.kinds} kinds of bonds"
+            problems.unless(bonds.shape == (lattice.kinds, count, count), "shape of pair", bonds.shape, kinds)
         alone = _table(problems, "site", site, (count,))
         order = _table(problems, "vectors", vectors, (count, "component"))
         problems.done()
@@ -284,11 +285,8 @@ def all_places(states: int, sites: int) -> Int[np.ndarray, "state site"]:
 
 def _table(problems: Problems, name: str, given: Numbers, axes: tuple[int | str, ...]) -> Float64[np.ndarray, "..."]:
     """A table of finite numbers, with its problems noted."""
-    try:
-        return numbers_of(given, name, axes, lowest=-LARGEST_ENERGY, highest=LARGEST_ENERGY)
-    except InvalidInput as error:
-        problems.found.extend(error.problems)
-        return np.zeros([axis for axis in axes if isinstance(axis, int)])
+    found = problems.of(numbers_of, given, name, axes, lowest=-LARGEST_ENERGY, highest=LARGEST_ENERGY)
+    return np.zeros([axis for axis in axes if isinstance(axis, int)]) if found is None else found
 
 
 def _nested(table: Any) -> Any:

@@ -41,10 +41,9 @@ def ising(lattice: Lattice, field: float = 0.0, couplings: float | Sequence[floa
     >>> float(model.energy(np.ones((4, 4), np.int8)))
     -2.0
     """
-    problems = Problems()
+    problems = _on(lattice)
     problems.finite("field", field)
-    problems.done()
-    strengths = _by_kind(lattice, couplings)
+    strengths = _by_kind(problems, lattice, couplings)
     uniform = bool((strengths == 1).all())
     told = [str(lattice), *([f"field={field:g}"] if field else []), *([] if uniform else [f"couplings={couplings}"])]
     convention = f"E = -sum {'' if uniform else 'J '}s s'{' - h sum s' if field else ''}"
@@ -67,7 +66,7 @@ def potts(lattice: Lattice, q: int) -> Model:
     >>> potts(square(4), 3)
     potts(square(4), q=3): E = -sum delta(s, s')
     """
-    q = _states(q)
+    q = _states(lattice, q)
     corners = (np.eye(q) - 1 / q) * np.sqrt(q / (q - 1))
     name, convention = f"potts({lattice}, q={q})", "E = -sum delta(s, s')"
     return Model(lattice, range(q), -np.eye(q), np.zeros(q), corners, name, convention)
@@ -84,7 +83,7 @@ def clock(lattice: Lattice, q: int) -> Model:
     >>> clock(square(4), 4).energy([[0, 2, 0, 2]] * 4).item()
     0.0
     """
-    q = _states(q)
+    q = _states(lattice, q)
     angle = 2 * np.pi * np.arange(q) / q
     # Rounded, so that energies that are equal are the same number and those of q = 4 are whole.
     pair = -np.cos(np.subtract.outer(angle, angle)).round(15)
@@ -104,7 +103,7 @@ def blume_capel(lattice: Lattice, crystal_field: float) -> Model:
     >>> blume_capel(square(4), 1.0).energy([[1] * 4] * 4).item()
     -1.0
     """
-    problems = Problems()
+    problems = _on(lattice)
     problems.finite("crystal_field", crystal_field)
     problems.done()
     d, spins = float(crystal_field), np.array([-1.0, 0.0, 1.0])
@@ -153,21 +152,28 @@ def _torus(lattice: LatticeSettings) -> Lattice:
     return getattr(lattices, lattice.kind)(*lattice.sides)
 
 
-def _states(q: int) -> int:
+def _on(lattice: Lattice) -> Problems:
+    """What is wrong with a lattice, to which a model adds."""
     problems = Problems()
+    problems.kind("lattice", lattice, Lattice, "lattice, such as square(10)")
+    return problems
+
+
+def _states(lattice: Lattice, q: int) -> int:
+    problems = _on(lattice)
     q = problems.whole("q", q, 2, 128)
     problems.done()
     return q
 
 
-def _by_kind(lattice: Lattice, couplings: float | Sequence[float]) -> Float64[np.ndarray, " kind"]:
-    problems = Problems()
-    problems.kind("lattice", lattice, Lattice, "lattice, such as square(10)")
+def _by_kind(problems: Problems, lattice: Lattice, couplings: float | Sequence[float]) -> Float64[np.ndarray, " kind"]:
+    """The coupling of each kind of bonds; raises what was noted before with what is wrong of it."""
+    values = problems.of(numbers_of, couplings, "couplings", lowest=-LARGEST_ENERGY, highest=LARGEST_ENERGY)
+    if values is not None and isinstance(lattice, Lattice):
+        told = f"there must be one number, or one for each of {lattice.kinds} kinds of bonds"
+        problems.unless(values.shape in ((), (1,), (lattice.kinds,)), "couplings", values.tolist(), told)
     problems.done()
-    values = numbers_of(couplings, "couplings", lowest=-LARGEST_ENERGY, highest=LARGEST_ENERGY)
-    told = f"there must be one number, or one for each of {lattice.kinds} kinds of bonds"
-    Problems.only(values.shape in ((), (1,), (lattice.kinds,)), "couplings", values.tolist(), told)
-    return np.broadcast_to(values, lattice.kinds)
+    return np.broadcast_to(np.asarray(values), lattice.kinds)
 
 
 def model_in(attributes: Mapping[str, Any]) -> Model:

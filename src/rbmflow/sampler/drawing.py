@@ -49,8 +49,9 @@ def planned(model: Model, temperatures: Temperatures, draws: int, method: Method
     problems = Problems()
     problems.function("progress", progress, "the fraction done")
     draws = problems.whole("draws", draws, 1)
+    problems.of(model_of, model)
+    grid = problems.of(temperatures_of, temperatures) or (0.0,)
     problems.done()
-    model, grid = model_of(model), temperatures_of(temperatures)
     told = f"only uniform ground states are drawn at T = 0, and {model.name or 'this model'} may have others"
     Problems.only(grid[0] > 0 or bool(model.ground_states), "temperatures", grid, told)
     return Plan(model, grid, draws, [method_for(model, temperature, method, draws) for temperature in grid])
