@@ -25,8 +25,8 @@ GROUPS = {
     "Thermometers and equilibrium": "Thermometer NeuralThermometer Reading train_thermometer thermometer equilibrium",
     "Exact numbers": "exact exact.infinite",
     "Renormalization group": "operators Operator stability Stability renormalization",
-    "Weights": """Spectrum decompose effective_couplings learning_cascade Cascade spectrum.modes spectrum.linear
-        spectrum.measures""",
+    "Weights": """Spectrum decompose effective_couplings learning_cascade Cascade gaussian_law GaussianLaw
+        gaussian_training GaussianTraining spectrum.modes spectrum.linear spectrum.measures""",
     "Runs, figures and claims": "open Run judge runs figure figures claim verdicts Judgement claims",
 }
 """Names of `rbmflow`, and modules with all that they define beyond these; what is in no group comes last."""

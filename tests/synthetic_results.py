@@ -240,6 +240,12 @@ def _along_training(machines, starts):
     rows = (("converged", 1), ("excess_mean", excess))
     for name, values in (*rows, ("excess_mean_error", 0.05)):
         variables[f"checkpoint_{name}"] = _labelled("machine checkpoint", np.ones((machines, 6)) * values)
+    law = np.ones((machines, 1)) * [np.inf, 400.0, 3.1, 3.1, 2.8, 2.7]
+    for name, value in (("predicted_temperature_mean", law), ("checkpoint_stationary_temperature_mean", law + 0.03)):
+        variables[name] = _labelled("machine checkpoint", value)
+    for name in ("predicted_temperature_error", "checkpoint_stationary_temperature_mean_error"):
+        variables[name] = _labelled("machine checkpoint", 0 * law.clip(max=1) + 0.01)
+    variables["predicted_rate"] = _labelled("machine checkpoint", 0 * law.clip(max=1) + 0.1)
     return variables | {"update": _labelled("machine checkpoint", np.ones((machines, 1)) * updates)}
 
 

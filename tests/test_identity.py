@@ -22,6 +22,8 @@ from rbmflow.steps import graph
 from rbmflow.store import Damaged, Step, Store, parcels
 from rbmflow.store.expected import KINDS
 
+EXTRAS = ("along_training", "from_exact", "predicted")
+
 SPEC = parse(
     {
         "name": "identity",
@@ -35,7 +37,7 @@ SPEC = parse(
             "warm": {"split": "temperature", "temperatures": [2.0]},
         },
         "training": {"epochs": 2, "batch": 20},
-        "flow": {"chains": 20, "iterations": 8, "starts": ["cold", 2.0], "along_training": True, "from_exact": True},
+        "flow": {"chains": 20, "iterations": 8, "starts": ["cold", 2.0], **dict.fromkeys(EXTRAS, True)},
         "thermometer": {"draws": 100, "batch": 50},
         "renormalization": {"length": 8},
         "stability": {"length": 16, "steps": 2},

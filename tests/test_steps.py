@@ -147,6 +147,7 @@ def test_every_kind_states_what_its_data_hold(tiny_run):
         "scaling",
         "correlators",
         "drift",
+        "prediction",
     }
     assert set(KINDS) == {step.kind for step in graph(TINY)} | others
 
@@ -269,7 +270,16 @@ OF_DRIFT = ("drift_abs_magnetization", "drift_off_curve", "drift_energy_vanishes
 
 def test_every_variable_of_the_results_and_of_a_study_is_declared(tiny_run):
     results = tiny_run["results"]
-    others = ("blocked_", "stability_", "thermodynamics", "coupling", *OF_SCALING, *OF_DRIFT)
+    others = (
+        "blocked_",
+        "stability_",
+        "predicted_temperature",
+        "predicted_rate",
+        "thermodynamics",
+        "coupling",
+        *OF_SCALING,
+        *OF_DRIFT,
+    )
     optional = {name for name in RESULTS if name.startswith(others)}
     optional |= {
         "rule",

@@ -71,9 +71,13 @@ from .scaling import ScalingDimension as ScalingDimension, scaling_dimension as 
 from .settings import OBSERVABLES as OBSERVABLES
 from .spectrum import (
     Cascade as Cascade,
+    GaussianLaw as GaussianLaw,
+    GaussianTraining as GaussianTraining,
     Spectrum as Spectrum,
     decompose as decompose,
     effective_couplings as effective_couplings,
+    gaussian_law as gaussian_law,
+    gaussian_training as gaussian_training,
     learning_cascade as learning_cascade,
 )
 from .spin_models import blume_capel as blume_capel, clock as clock, ising as ising, potts as potts

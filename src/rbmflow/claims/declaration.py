@@ -78,7 +78,7 @@ class Claim:
         return (*told, "", "")[:3]  # pyright: ignore[reportReturnType]
 
 
-TABLES = ("paper", "dispute", "candidates", "universality", "at_temperature")
+TABLES = ("paper", "dispute", "candidates", "learning", "universality", "at_temperature")
 """Modules with the claims of this package."""
 
 CLAIMS: Registry[Claim] = Registry(

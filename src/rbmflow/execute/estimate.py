@@ -54,6 +54,7 @@ EFFORTS = {
     "couplings": Effort(0, 0.1, 1e5),
     "scaling": Effort(1.5, 0.1, 45),
     "correlators": Effort(1.5, 0.1, 250),
+    "prediction": Effort(0, 1, 1.5e3),
     "given": Effort(0, 1, 0),
 }
 """Fitted by `benchmarks/estimate.py` to runs of up to two thousand steps at L = 4 to 10, and rounded; the rates of
@@ -73,6 +74,9 @@ _DRAWN_EXACTLY = 1024
 
 _ALL_STATES = 16
 """Most sites for which a likelihood goes through all configurations, 1/75 of what it does with draws for each."""
+
+PREDICTED = 500
+"""Steps of a predicted training, about, each of as many products for every site and magnetization."""
 
 BY_SIZE = ("machine", "learner", "likelihood", "spectrum", "flow", "checkpoint_flow", "thermodynamics")
 """Kinds whose programs are compiled for each number of hidden units."""
@@ -146,6 +150,7 @@ def counts(spec: Spec) -> dict[str, float]:
         "spectrum": sites * hidden,
         "thermodynamics": sites * hidden,
         "couplings": sites * hidden,
+        "prediction": mean(spec.lattice.sites**2 * size * PREDICTED for _, size in sizes),
         "scaling": flow.chains * len(flow.kept(sites)) * sites,
         "correlators": spec.scaling.draws * sites,
         "flow": flow.chains * flow.iterations * gibbs,

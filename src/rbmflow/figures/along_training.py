@@ -165,6 +165,41 @@ def training_time(results: xr.Dataset) -> Figure:
     return drawn
 
 
+@figure(
+    section="training-time",
+    padded=1,
+    needs="checkpoint_stationary_temperature_mean checkpoint_stationary_temperature_mean_error update "
+    "predicted_temperature_mean predicted_temperature_error null_energy null_temperature critical_temperature "
+    "specific_heat_peak_temperature",
+    caption="T* of the stationary law p(v) at every checkpoint of the training: symbols measured, mean over {n} with "
+    "standard error, black line predicted from the training data and the untrained weights with nothing fitted (band: "
+    "standard error by the first weights). The level that the line keeps at first is that of a machine that has learnt "
+    "the uniform wave alone. Full line T_c, dashed the maximum of the specific heat, dotted the training mixture. A "
+    "triangle is a T* beyond the axis. Updates are logarithmic beyond 1. Look where symbols leave the line, and "
+    "whether the end is that of a theory that knows no critical point.",
+)
+def predicted_law(results: xr.Dataset) -> Figure:
+    """T* of the stationary law along the training, measured and by the Gaussian theory."""
+    drawn, columns = panels.machine_columns(results, ("$T^*$ of $p(v)$ $(J/k_B)$",), "gradient updates", 2.6)
+    for (axes,), here in columns:
+        lines = panels.references(here.sel(thermometer="energy"), "mixture")
+        panels.reference_lines(axes, lines)
+        update = here["update"].values
+        axes.set_ylim(LOWEST, HIGHEST)
+        theory, spread = (here[f"predicted_temperature_{part}"].values for part in ("mean", "error"))
+        axes.plot(update, theory, color=style.INK, linewidth=1.0)
+        axes.fill_between(update, theory - spread, theory + spread, color=style.INK, alpha=0.2, linewidth=0)
+        name = "checkpoint_stationary_temperature_mean"
+        measured, error = here[name].values, here[f"{name}_error"].values
+        shown = np.isfinite(measured) & (error < HIGHEST)
+        axes.errorbar(update[shown], measured[shown], error[shown], fmt="o", color=style.DATA, markersize=3.5)
+        marks.draw_beyond(axes, update, measured, style.DATA)
+        marks.say_empty(axes, measured, theory)
+        marks.side_labels(axes, lines)
+        panels.update_axis(axes)
+    return drawn
+
+
 def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
     lines = panels.references(here.sel(thermometer="energy"), "mixture")
     panels.reference_lines(axes, lines)

@@ -41,6 +41,8 @@ class FlowSettings(Settings):
     """Whether the machines of all checkpoints are iterated too, so that the ends are known against training time."""
     from_exact: bool = checked(False, Problems.true_or_false)
     """Whether exact configurations of every temperature are iterated too: drift fields, and the balance of CD-k."""
+    predicted: bool = checked(False, Problems.true_or_false)
+    """Whether T* of the stationary law of all checkpoints is predicted too, from the training data alone."""
 
     def compare(self, problems: Problems) -> None:
         """Note what does not fit."""

@@ -182,6 +182,7 @@ class Spec:
         problems.unless(self.renormalization.length == 0, "renormalization.length", self.renormalization.length, alone)
         problems.unless(not self.flow.along_training, "flow.along_training", True, alone)
         problems.unless(not self.flow.from_exact, "flow.from_exact", True, alone)
+        problems.unless(not self.flow.predicted, "flow.predicted", True, alone)
         for name, kind in self.types.items():
             problems.unless(kind.data != "mean-field", f"types.{name}.data", kind.data, alone)
 
@@ -252,6 +253,8 @@ class Spec:
             problems.unless(not self.flow.along_training, "flow.along_training", True, told)
             told = "only of an RBM it is measured what becomes of exact configurations, so it must be false"
             problems.unless(not self.flow.from_exact, "flow.from_exact", True, told)
+            told = "only of an RBM the stationary law is predicted, so it must be false"
+            problems.unless(not self.flow.predicted, "flow.predicted", True, told)
             halves = self.flow.halves
             told = "only an RBM has halves, so it must be 'sampled'; machine.output may be of use"
             problems.unless(halves == "sampled", "flow.halves", halves, told)

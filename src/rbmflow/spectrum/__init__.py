@@ -9,6 +9,11 @@ from rbmflow.spectrum.covariances import (
     two_point_of as two_point_of,
 )
 from rbmflow.spectrum.decomposition import Spectrum as Spectrum, decompose as decompose
+from rbmflow.spectrum.gaussian_law import GaussianLaw as GaussianLaw, gaussian_law as gaussian_law
+from rbmflow.spectrum.gaussian_training import (
+    GaussianTraining as GaussianTraining,
+    gaussian_training as gaussian_training,
+)
 from rbmflow.spectrum.generalized_ising import (
     CLUSTERS as CLUSTERS,
     clusters as clusters,

@@ -26,6 +26,7 @@ from rbmflow.steps.kinds.learner_step import learner
 from rbmflow.steps.kinds.likelihood_step import likelihood
 from rbmflow.steps.kinds.machine_step import machine
 from rbmflow.steps.kinds.null_step import null
+from rbmflow.steps.kinds.prediction_step import prediction
 from rbmflow.steps.kinds.reading_step import reading
 from rbmflow.steps.kinds.renormalization_step import renormalization
 from rbmflow.steps.kinds.results_step import results
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
     from rbmflow.spec import Spec, Variant
 
 
+NOT_OF_FLOWS = ("along_training", "from_exact", "predicted")
+"""Settings of flows that ask for other steps."""
+
+
 def graph(spec: Spec) -> tuple[Step, ...]:
     """All steps of a run, parents before children; the last one is its results.
 
@@ -49,7 +54,8 @@ def graph(spec: Spec) -> tuple[Step, ...]:
     and the cascade of waves that it learnt, its likelihood if it was trained on configurations of a model that formulas
     or a sum tell, thermodynamics and couplings if these were of one temperature, one flow a start and one reading a
     flow, block spins, and the stability matrix of these; if asked for, the layers of stacks as changes of scale, the
-    scaling dimensions of every flow, the correlators of hidden units, and what becomes of exact configurations.
+    scaling dimensions of every flow, the correlators of hidden units, the stationary law that theory predicts along the
+    training, and what becomes of exact configurations.
     """
     instruments, read_by = _instruments(spec), _read_by(spec)
     check = calibration.of(spec, "thermometer check", *instruments, **read_by)
@@ -118,7 +124,7 @@ def _machine_branch(
     kept = spec.flow.kept(spec.lattice.sites)
     named = replace(spec.flow, keep=() if len(kept) > spec.flow.iterations else kept)
     for start in spec.flow.starts:
-        of_start, asked = f"{label} {start_label(start)}", named.differing("along_training", "from_exact", "starts")
+        of_start, asked = f"{label} {start_label(start)}", named.differing(*NOT_OF_FLOWS, "starts")
         branch.append(flowed := flow.of(spec, f"flow {of_start}", one, start=start, flow=asked))
         branch.append(reading.of(spec, f"reading {of_start}", flowed, *instruments, **_read_by(spec)))
         if spec.scaling.asked_for:
@@ -147,14 +153,14 @@ def _rbm_branch(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step
         drawn_at_critical = spec.scaling.differing("spin_window", "energy_window")
         branch.append(correlators.of(spec, f"correlators {label}", one, scaling=drawn_at_critical))
     if trained and kind.data == "ising":
-        branch += _against_model(spec, variant, label, one)
+        branch += _against_model(spec, variant, label, one, drawn)
     if trained and spec.flow.along_training and kind.machine == "new":
-        asked = spec.flow.differing("along_training", "from_exact", "halves", "keep")
+        asked = spec.flow.differing(*NOT_OF_FLOWS, "halves", "keep")
         branch.append(checkpoint_flow.of(spec, f"flows of checkpoints {label}", one, flow=asked))
     return branch
 
 
-def _against_model(spec: Spec, variant: Variant, label: str, one: Step) -> list[Step]:
+def _against_model(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step) -> list[Step]:
     """Likelihood and drift of a machine, and of one of a single temperature what it has in place of its model there."""
     unseen, grid, branch = _unseen_draws(spec, variant.type), variant.temperatures, []
     if spec.known:
@@ -164,6 +170,8 @@ def _against_model(spec: Spec, variant: Variant, label: str, one: Step) -> list[
         own = at | _by_levels(spec)
         branch += [unseen, thermodynamics.of(spec, f"thermodynamics {label}", one, unseen, *branch[1:], **own)]
         branch += [couplings.of(spec, f"couplings {label}", one, **at)] if spec.model.kind == "ising" else []
+    if spec.flow.predicted and spec.types[variant.type].machine == "new":
+        branch.append(prediction.of(spec, f"prediction {label}", one, drawn, temperatures=grid))
     if spec.flow.from_exact:
         branch += [unseen, drift.of(spec, f"drift {label}", one, unseen, mixture=grid)]
     return branch

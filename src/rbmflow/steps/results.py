@@ -33,7 +33,7 @@ OF_READING = ("temperature_read", "temperature_read_error", "temperature_read_cu
 
 OF_MACHINE = {
     *("spectrum", "cascade", "likelihood", "drift", "checkpoint_flow", "thermodynamics", "couplings", "correlators"),
-    "layers",
+    *("layers", "prediction"),
 }
 """Kinds of steps that measure a machine, their first parent."""
 
@@ -90,6 +90,7 @@ def gather(task: Task) -> xr.Dataset:
         _one_of_seeds(_of_all(found, "cascade", hashes), "growing_waves"),
         likelihood := _likelihood(_of_all(found, "likelihood", hashes)),
         _from_exact(_of_all(found, "drift", hashes), likelihood),
+        _predicted(_of_all(found, "prediction", hashes)),
         _one_temperature(_of_all(found, "thermodynamics", hashes), "thermodynamics", "thermodynamics_error"),
         _one_temperature(_of_all(found, "couplings", hashes), "coupling"),
         _along_training(_of_all(found, "checkpoint_flow", hashes), starts),
@@ -296,6 +297,15 @@ def _from_exact(every: xr.Dataset | None, likelihood: xr.Dataset) -> xr.Dataset:
         change, error = sign * changes[f"{name}_mean"], changes[f"{name}_error"]
         told |= _where_vanishing(name, every["drift_temperature"].values, change, error)
     return labelled(told, every.coords)
+
+
+def _predicted(every: xr.Dataset | None) -> xr.Dataset:
+    """Stationary law of the checkpoints by theory; seeds differ in their first weights alone."""
+    if every is None:
+        return xr.Dataset()
+    return labelled(_over_seeds(every, "predicted_temperature", mean_and_error)).assign(
+        predicted_rate=every["predicted_rate"].mean("seed", skipna=False)
+    )
 
 
 def _where_vanishing(name: str, temperature: np.ndarray, change: np.ndarray, error: np.ndarray) -> dict[str, Any]:
