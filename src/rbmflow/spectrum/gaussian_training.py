@@ -134,6 +134,9 @@ def no_gaussian_training(training: TrainingSettings) -> tuple[str, object, str] 
     for guard in ("kl_limit", "swap_limit", "l1_penalty"):
         if value := getattr(training, guard):
             return guard, value, "the theory is known for steps that no guard or penalty changes"
+    if training.patience and training.schedule != "constant":
+        told = "the schedule of a training that stops at a plateau is cut, so the theory is known for constant rates"
+        return "schedule", training.schedule, told
     if training.centred:
         return "centred", True, "the theory is known for machines without biases"
     return None
