@@ -118,7 +118,7 @@ def test_maps_of_others_go_through_the_whole_report(tiny, capsys):
     assert len(pages) == 3
     for page in pages:
         assert "tied autoencoder" in page or "quenched" in page
-        assert "The weights" not in page
+        assert 'id="weights"' not in page
     edited = Path("tied_autoencoder.py")
     edited.write_text(edited.read_text() + "# edited")
     code, out, err = call(capsys, "plan", "maps.toml", *tiny)

@@ -1,6 +1,8 @@
 """Maps: what a flow iterates, whatever it is."""
 
+import importlib.util
 import itertools
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -346,11 +348,38 @@ def test_a_map_learns_by_a_loss_alone_and_from_configurations_of_its_model():
     assert eqx.tree_equal(by_name, by_value)
 
 
+TORCH = Path(__file__).parents[1] / "docs" / "examples" / "torch_map.py"
+
+
+@pytest.mark.slow
 def test_the_example_of_torch_through_the_whole_report(tmp_path):
-    pytest.importorskip("torch", reason="torch is not installed: its wheels bring CUDA libraries of gigabytes")
-    example = Path(__file__).parents[1] / "docs" / "examples" / "torch_map.py"
-    done = subprocess.run([sys.executable, str(example)], check=True, cwd=tmp_path, capture_output=True, text=True)
+    """In this Python, or else in that of the system, which may have it from a package of Debian."""
+    pythons = [os.environ.get("RBMFLOW_TORCH_PYTHON", sys.executable), sys.executable, "/usr/bin/python3"]
+    found = [one for one in pythons if subprocess.run([one, "-c", "import torch"], capture_output=True).returncode == 0]
+    if not found:
+        pytest.skip("torch is in no Python here: its wheels bring CUDA libraries of gigabytes")
+    env = os.environ | ({} if found[0] == sys.executable else {"RBMFLOW_TORCH_PYTHON": found[0]})
+    done = subprocess.run([sys.executable, TORCH], check=True, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert "<svg" in (tmp_path / done.stdout.splitlines()[-1]).read_text(encoding="utf-8")
+
+
+def test_a_map_in_another_process_tells_what_went_wrong_there_and_when(tmp_path, monkeypatch):
+    """The other Python has a torch that cannot be imported, answers in time, or is killed."""
+    (tmp_path / "torch.py").write_text("print('loading')\nraise ImportError('no such CPU')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    declared = importlib.util.spec_from_file_location("torch_map", TORCH)
+    assert declared is not None
+    example = importlib.util.module_from_spec(declared)
+    declared.loader.exec_module(example)
+    with example.Elsewhere(sys.executable) as broken:
+        with pytest.raises(rf.MapFailed, match="at iteration 1 RuntimeError: in the other Python ImportError: no such"):
+            rf.iterate(0, rf.host(example.drawn(broken)), START, 3)
+        broken.process.kill()
+        with pytest.raises(rf.MapFailed, match="at iteration 1 RuntimeError: the other Python has ended with code -9"):
+            rf.iterate(0, rf.host(example.drawn(broken)), START, 3)
+    with example.Elsewhere(sys.executable) as idle:
+        pass
+    assert idle.process.returncode == 0
 
 
 def test_a_stack_of_one_machine_is_that_machine():
