@@ -19,6 +19,7 @@ import rbmflow
 from rbmflow import execute, spec
 from rbmflow.cli import main
 from rbmflow.cli.arguments import split_overrides
+from rbmflow.execute import recording
 from rbmflow.store import Store
 
 SMALL = ("--seeds", "2", "--training.epochs", "3")
@@ -156,13 +157,18 @@ def test_run_writes_the_run_and_ends_with_its_report(call, tmp_path):
     last = fake_science.graph(asked)[-1]
     assert record["run"] == f"quick-{last.hash[:10]}" == folder.name
     assert record["spec_toml"] == (folder / "spec.toml").read_text() == spec.to_toml(asked)
-    keys = "name run spec_toml started seconds compute_seconds steps versions flags device cores platform revision seed"
-    assert set(record) == set(keys.split())
+    keys = "name run spec_toml started seconds compute_seconds cpu_seconds steps versions flags device cores platform"
+    assert set(record) == {*keys.split(), "revision", "seed"}
     assert record["flags"] == []
     assert [row["name"] for row in record["steps"]] == [step.name for step in fake_science.graph(asked)]
-    assert set(record["steps"][0]) == {"kind", "name", "hash", "seconds", "cached", "device", "flags"}
+    assert set(record["steps"][0]) == {"kind", "name", "hash", "seconds", "cpu_seconds", "cached", "device", "flags"}
     assert not any(row["cached"] for row in record["steps"])
     assert record["compute_seconds"] == pytest.approx(sum(row["seconds"] for row in record["steps"]))
+    assert record["cpu_seconds"] == pytest.approx(sum(row["cpu_seconds"] for row in record["steps"]))
+    assert call("show", record["run"])[1].splitlines()[0].endswith(f"{record['cpu_seconds']:.0f} s of CPU time")
+    # Artifacts of before CPU time was kept tell none.
+    assert recording.total_seconds([1.0, 2.5]) == 3.5
+    assert recording.total_seconds([1.0, None]) is None
 
 
 def test_a_second_run_computes_and_writes_nothing(call, tmp_path):

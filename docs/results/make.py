@@ -18,6 +18,7 @@ import xarray as xr
 from rbmflow import figures, report
 from rbmflow._format import with_error
 from rbmflow.claims import distinct, machines_of, named
+from rbmflow.execute.recording import total_seconds
 from rbmflow.figures.style import STYLE_FILE
 from rbmflow.report.page import duration
 from rbmflow.report.tables import likelihood_table, measures_table, off_table, settling_table
@@ -111,7 +112,7 @@ def provenance(records, store):
     steps = {row["hash"]: row for record in records for row in record["steps"]}
     about = [store.provenance(Address(row["kind"], row["hash"])) for row in steps.values()]
     spec = tomllib.loads(records[0]["spec_toml"])
-    seconds = sum(one["seconds"] for one in about)
+    of_cpu = total_seconds(one.get("cpu_seconds") for one in about)
     trained = any(row["kind"] in ("machine", "learner") for row in steps.values())
     seeds = f", {spec.get('seeds', 3)} independent trainings of each machine" if trained else ""
     versions = ", ".join(f"{name} {version}" for name, version in about[-1]["versions"].items())
@@ -121,7 +122,8 @@ def provenance(records, store):
         [
             ("root seed, seeds" if seeds else "root seed", f"{spec.get('seed', 0)}{seeds}"),
             ("steps", str(len(about))),
-            ("computing time", f"{duration(seconds)} of one core"),
+            ("CPU time", "not told by all steps" if of_cpu is None else duration(of_cpu)),
+            ("wall time, of all steps together", duration(sum(one["seconds"] for one in about))),
             ("started", min(one["started"] for one in about)[:16].replace("T", " ") + " UTC"),
             ("device", ", ".join(sorted({one["device"] for one in about}))),
             ("versions", versions),

@@ -69,7 +69,7 @@ def _whole(record: dict[str, Any], store: Store) -> dict[str, Any]:
     """The record of a run; that of a sweep, which tells less, with what the record of its first point tells of both."""
     first = store.read_run(next(iter(record.get("points", ())), record)["run"])
     told = {key: first[key] for key in ("versions", "device", "platform") if key in first}
-    return {"versions": versions(), "device": "", "compute_seconds": None} | told | record
+    return {"versions": versions(), "device": "", "cpu_seconds": None} | told | record
 
 
 def _licence(file: str | None) -> bytes:

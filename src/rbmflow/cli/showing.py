@@ -33,7 +33,9 @@ def show_record(record: dict[str, Any], store: Store, as_json: bool = False) -> 
     if as_json:
         print(json.dumps(numbers["summary"], indent=1, allow_nan=False))
         return
-    print(f"{record['run']}, started {record['started']}, {record.get('compute_seconds', 0):.0f} s of computing")
+    cpu, wall = record.get("cpu_seconds"), record.get("compute_seconds", 0)
+    took = f"steps of {wall:.0f} s on the clock" if cpu is None else f"{cpu:.0f} s of CPU time"
+    print(f"{record['run']}, started {record['started']}, {took}")
     for name, value in numbers["summary"]["references"].items():
         print(plain(f"{name.replace('_', ' ')}: {f'{value:.4f}' if isinstance(value, float) else value}"))
     print_ends(numbers)

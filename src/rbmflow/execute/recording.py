@@ -114,13 +114,14 @@ def finish(
         abouts.append(about)
         row = {"kind": step.kind, "name": step.name, "hash": step.hash, "cached": step not in computed}
         flags = [{"where": step.name, **flag} for flag in about.get("flags", ())]
-        rows.append(row | {key: about.get(key) for key in ("seconds", "device")} | {"flags": flags})
+        rows.append(row | {key: about.get(key) for key in ("seconds", "cpu_seconds", "device")} | {"flags": flags})
     used = _versions(abouts)
     record = _header(spec.name, run_name(spec, steps), started) | {
         "spec_toml": to_toml(spec),
         "seed": spec.seed,
         "seconds": round(seconds, 3),
         "compute_seconds": round(sum(row["seconds"] or 0.0 for row in rows), 3),
+        "cpu_seconds": total_seconds(row["cpu_seconds"] for row in rows),
         "steps": rows,
         "versions": {name: " and ".join(values) for name, values in used.items()} or versions(),
         "flags": [
@@ -135,6 +136,12 @@ def finish(
     }
     _write(record, steps, store)
     return record
+
+
+def total_seconds(seconds: Iterable[float | None]) -> float | None:
+    """The sum of what all steps tell; None if one does not, as artifacts of before CPU time was kept."""
+    told = list(seconds)
+    return None if None in told else round(sum(filter(None, told)), 3)
 
 
 def _versions(abouts: Sequence[dict[str, Any]]) -> dict[str, list[str]]:

@@ -32,7 +32,7 @@ SECTIONS = (
 """Ids of the sections that have a place of their own; any other is a new section at the end, under its own title."""
 
 RUN_FIELDS = (
-    *("name", "run", "spec_toml", "started", "seconds", "compute_seconds", "steps"),
+    *("name", "run", "spec_toml", "started", "seconds", "compute_seconds", "cpu_seconds", "steps"),
     *("versions", "device", "cores", "platform", "revision", "seed"),
 )
 """What is told of a run; a field that was not recorded is said to be unknown."""
@@ -153,11 +153,13 @@ def write(
 
 
 def _kinds(steps: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Count the steps of each kind, in order of first appearance."""
+    """Count the steps of each kind, in order of first appearance; CPU time is unknown where one of them tells none."""
     kinds: dict[str, dict[str, Any]] = {}
     for step in steps:
-        row = kinds.setdefault(step["kind"], {"kind": step["kind"], "count": 0, "cached": 0, "seconds": 0.0})
+        nothing = {"count": 0, "cached": 0, "seconds": 0.0, "cpu_seconds": 0.0}
+        row = kinds.setdefault(step["kind"], {"kind": step["kind"], **nothing})
         row["count"] += 1
         row["cached"] += bool(step.get("cached"))
         row["seconds"] += step.get("seconds") or 0.0
+        row["cpu_seconds"] += math.nan if step.get("cpu_seconds") is None else step["cpu_seconds"]
     return list(kinds.values())

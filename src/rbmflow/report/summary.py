@@ -50,7 +50,7 @@ def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
         "run": run.get("run"),
         "spec": run.get("name"),
         **{name: results.attrs.get(name) for name in ("title", "model", "lattice")},
-        **{name: run.get(name) for name in ("started", "seconds", "compute_seconds")},
+        **{name: run.get(name) for name in ("started", "seconds", "compute_seconds", "cpu_seconds")},
         "seeds": results.sizes["seed"],
         "chains": int(results["chains"]),
         "iterations": int(results["iteration"].values[-1]),

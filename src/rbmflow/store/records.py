@@ -82,6 +82,7 @@ class StepRow(_Record):
     hash: _Hash
     cached: NotRequired[bool]
     seconds: NotRequired[_Seconds | None]
+    cpu_seconds: NotRequired[_Seconds | None]
     device: NotRequired[_Line | None]
     flags: NotRequired[list[Flag] | None]
 
@@ -106,6 +107,7 @@ class RunRecord(_Record):
     seed: NotRequired[_Count]
     seconds: NotRequired[_Seconds]
     compute_seconds: NotRequired[_Seconds]
+    cpu_seconds: NotRequired[_Seconds | None]
     versions: NotRequired[dict[_Line, _Line]]
     flags: NotRequired[list[Flag]]
     device: NotRequired[_Line]
