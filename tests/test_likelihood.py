@@ -24,6 +24,7 @@ from rbmflow.likelihood import (
     stationary_law,
 )
 from rbmflow.rbm import RBM
+from rbmflow.settings import MachineSettings
 from rbmflow.units import PLUS_MINUS, ZERO_ONE
 
 UNITS = pytest.mark.parametrize("units", [PLUS_MINUS, ZERO_ONE], ids=lambda units: units.name)
@@ -338,6 +339,31 @@ def test_means_of_the_machine_are_those_of_all_states():
     assert abs(found.mean - truth) < 5 * found.error < 0.2
     with pytest.raises(InvalidInput, match="a share of"):
         machine_mean(random_machine(visible=8, scale=9.0), model, draws, model.energy(draws.spins))
+
+
+def test_mixtures_of_models_that_draws_alone_tell_are_told_by_draws(monkeypatch):
+    """Three-state Potts on 3 x 3 sites, known by a sum and by a transfer matrix, as if by draws alone."""
+    monkeypatch.setattr("rbmflow.likelihood.importance.LARGEST_SUMMED_LAYER", 0)
+    model, grid = rf.potts(rf.square(3), 3), (0.0, 1.0, 2.0, np.inf)
+    machine = RBM.random(jax.random.key(3), 9, MachineSettings(hidden=6, initial_scale=0.1), model.states)
+    fresh, true = rf.sample(1, model, grid, 2000), rf.equilibrium.enumerated(model)
+    pulls = []
+    for seed in range(3):
+        measured = rf.equilibrium.measured(seed, model, [], rf.equilibrium.covering(model), 400)
+        told = rf.equilibrium.reweighted(measured)
+        for method in ("draws", "annealed"):
+            draws = {"model": true, "draws": fresh} if method == "draws" else {}
+            partition = log_partition(4, machine, **draws)
+            assert partition.method == method
+            one, other = (excess_nats(machine, truth, fresh, partition) for truth in (told, true))
+            assert one.error > other.error
+            pulls.append((one.mean - other.mean) / np.sqrt(one.error**2 - other.error**2))
+        laws = [stationary_law(machine, truth, fresh) for truth in (told, rf.equilibrium.transferred(model))]
+        assert laws[0].energy == pytest.approx(laws[1].energy, abs=5 * laws[1].energy_error + 0.02)
+        assert ising_divergence(told, grid) == pytest.approx(ising_divergence(true, grid), abs=0.03)
+    assert np.abs(pulls).max() < 5
+    exactly = [stationary_law(machine, truth, fresh) for truth in (true, rf.equilibrium.transferred(model))]
+    assert exactly[0].temperature == pytest.approx(exactly[1].temperature, abs=1e-6)
 
 
 def excess_of(model):

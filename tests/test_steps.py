@@ -677,12 +677,9 @@ def test_a_run_of_another_model_goes_from_draws_to_the_report(tmp_path, model, l
         done[step.hash] = found
     assert found["product_profile_mean"].notnull().all()
     assert found["leading_vector"].isel(leading=0).notnull().all()
-    # What sums over all configurations tell: the excess, and T* of the stationary law.
-    summed = len(model.states) ** lattice.sites <= 2**20
-    assert ("likelihood" in {step.kind for step in graph(spec)}) == summed
-    if summed:
-        assert ((found["excess"] + found["excess_error"]) > 0).all()
-        assert found["stationary_temperature"].notnull().all()
+    # By sums over all configurations, transfer matrices, or draws: the excess, and T* of the stationary law.
+    assert ((found["excess"] + 5 * found["excess_error"]) > 0).all()
+    assert found["stationary_temperature"].notnull().all()
     assert found["temperature_mean"].notnull().any()
     assert found.attrs["lattice"].startswith(lattice.kind)
     judged = verdicts(found)

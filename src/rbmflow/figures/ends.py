@@ -218,7 +218,7 @@ def study_law(study: xr.Dataset) -> Figure:
     padded=1,
     needs=f"{' '.join(LAW)} ising_divergence length {' '.join(CANDIDATES)}",
     caption="T* of the stationary law of every machine and checkpoint, minus each candidate, against its excess nats "
-    "over those of the best Ising model at one temperature (dashed: no better than that). Colour: T(E) of the training "
+    "over those of its model at the best one temperature (dashed: no better than that). Colour: T(E) of the training "
     "mixture. Large symbols: the last machine of a training. Of a candidate that describes the ends, the points are "
     "on the line.",
 )

@@ -12,12 +12,14 @@ from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, numbers_of, rows_of
 from rbmflow._own_settings import own_settings
 from rbmflow.dataset import Draws
+from rbmflow.equilibrium import Equilibrium
 from rbmflow.equilibrium.enumerated import all_states
 from rbmflow.likelihood.annealing import annealed_log_partition, flow_ends
 from rbmflow.likelihood.partition import (
     LogPartition,
     bennett,
     effective_share,
+    equilibrium_of,
     exact_log_partition,
     log_mean,
     log_mixture_probability,
@@ -52,7 +54,7 @@ class Nats(NamedTuple):
 
 
 @own_settings
-def log_weights(machine: RBM, model: Model, draws: Draws) -> Float[np.ndarray, "temperature draw"]:
+def log_weights(machine: RBM, model: Model | Equilibrium, draws: Draws) -> Float[np.ndarray, "temperature draw"]:
     r"""Logarithm of the weights that turn draws of the exact mixture of temperatures into draws of a machine.
 
     .. math:: w = -F(v) - \ln p(v), \qquad \langle e^w \rangle_p = Z, \qquad
@@ -61,7 +63,8 @@ def log_weights(machine: RBM, model: Model, draws: Draws) -> Float[np.ndarray, "
     The *effective share* :math:`(\sum e^w)^2 / n \sum e^{2w}` says how many of the draws count.
 
     The draws are independent and exact, as many at each temperature of the mixture, of a model whose Z is known
-    (`equilibrium.known`).
+    (`equilibrium.known`). Of any other model its equilibrium from draws is given in its place,
+    `equilibrium.reweighted`; its error is not among those of the weights.
     """
     allowed = "they must be Draws, with their temperatures"
     Problems.only(isinstance(draws, Draws), "draws", type(draws).__name__, allowed)
@@ -69,9 +72,11 @@ def log_weights(machine: RBM, model: Model, draws: Draws) -> Float[np.ndarray, "
     return (log_probability(machine, draws, LogPartition(0.0)) - log_mixture).reshape(len(draws.temperatures), -1)
 
 
-def states_of(model: Model) -> Int8[np.ndarray, "state *lattice"] | None:
-    """All configurations of a model of at most 2^16, None of a larger one."""
-    return all_states(model) if len(model.states) ** model.lattice.sites <= MOST_SUMMED else None
+def states_of(truth: Equilibrium) -> Int8[np.ndarray, "state *lattice"] | None:
+    """All configurations of a model of at most 2^16, None of a larger one or of what draws tell."""
+    model = truth.model
+    few = len(model.states) ** model.lattice.sites <= MOST_SUMMED and not truth.copies
+    return all_states(model) if few else None
 
 
 def unusable(weights: Float[np.ndarray, "temperature draw"], draws: Draws) -> str:
@@ -88,7 +93,7 @@ def unusable(weights: Float[np.ndarray, "temperature draw"], draws: Draws) -> st
 def log_partition(
     key: AnyKey,
     machine: RBM,
-    model: Model | None = None,
+    model: Model | Equilibrium | None = None,
     draws: Draws | None = None,
     *,
     chains: int = 500,
@@ -107,7 +112,8 @@ def log_partition(
     Parameters
     ----------
     model, draws
-        Draws of the mixture that the machine was trained on, made anew, and their model.
+        Draws of the mixture that the machine was trained on, made anew, and their model or its equilibrium, as for
+        `log_weights`.
     chains
         Flows, and chains of annealing.
     steps
@@ -151,7 +157,7 @@ def log_partition(
 
 
 @own_settings
-def excess_nats(machine: RBM, model: Model, held_out: Draws, partition: LogPartition) -> Nats:
+def excess_nats(machine: RBM, model: Model | Equilibrium, held_out: Draws, partition: LogPartition) -> Nats:
     r"""How many nats a machine loses on configurations of its own training mixture.
 
     .. math:: \langle \ln p_{mixture}(v) - \ln p_{RBM}(v) \rangle_{held\ out} = \ln Z - \langle w \rangle
@@ -161,10 +167,14 @@ def excess_nats(machine: RBM, model: Model, held_out: Draws, partition: LogParti
     draws it is :math:`\langle e^x - 1 - x \rangle` of :math:`x = w - \ln Z`, which is the same number, never below
     zero, and of smaller error. By other ways noise may bring it below zero, and a flag says so. Where the
     configurations show more of the machine than an ln Z that is not a sum, by more than three standard errors, the
-    error reaches up to it, with a flag.
+    error reaches up to it, with a flag. Where the equilibrium of the model is from draws, its ln Z has an error, which
+    comes in by the jackknife of these draws; with ln Z of the machine by weighted draws what is common to all
+    temperatures cancels.
 
     Parameters
     ----------
+    model
+        The model, or its equilibrium, as for `log_weights`.
     held_out
         Independent configurations of the model that were not trained on, as many at each temperature of the mixture.
     partition
@@ -182,16 +192,18 @@ def excess_nats(machine: RBM, model: Model, held_out: Draws, partition: LogParti
     True
     """
     require_partition(partition)
-    x = log_weights(machine, model, held_out) - partition.value
-    if partition.method == "exact" and (states := states_of(model)) is not None:
-        log_mixture = log_mixture_probability(model, held_out.temperatures, states)
+    truth = equilibrium_of(model)
+    x = log_weights(machine, truth, held_out) - partition.value
+    if partition.method == "exact" and (states := states_of(truth)) is not None:
+        log_mixture = log_mixture_probability(truth, held_out.temperatures, states)
         log_machine = log_probability(machine, states, partition)
         part = np.exp(log_mixture)
         return Nats(float(part @ np.where(part > 0, log_mixture - log_machine, 0.0)), partition.error, partition.flags)
     if partition.method == "draws":
-        return Nats(*stratified(np.exp(x) - 1 - x), partition.flags)
+        mean, error = stratified(np.exp(x) - 1 - x)
+        return Nats(mean, float(np.hypot(error, _of_truth(truth, held_out, np.exp(x) - 1))), partition.flags)
     mean, error = stratified(-x)
-    error = float(np.hypot(error, partition.error))
+    error = float(np.linalg.norm([error, partition.error, _of_truth(truth, held_out, -np.ones_like(x))]))
     flags = partition.flags
     missing, noise = log_mean(x)
     if partition.method != "exact" and missing > SIGMAS * np.hypot(partition.error, noise):
@@ -201,6 +213,19 @@ def excess_nats(machine: RBM, model: Model, held_out: Draws, partition: LogParti
     return Nats(mean, error, (*flags, *([below] if mean < 0 else [])))
 
 
+def _of_truth(truth: Equilibrium, draws: Draws, slope: Float[np.ndarray, "temperature draw"]) -> float:
+    """Error of a mean over draws from that of ln Z of the model, to first order: it moves every log weight.
+
+    With the weights normalised over the draws, as `slope` has them, what moves all alike is left out by itself.
+    """
+    if not truth.copies:
+        return 0.0
+    grid, shape = draws.temperatures, slope.shape
+    rows = [log_mixture_probability(truth, grid, draws, copy).reshape(shape) for copy in range(1, 1 + truth.copies)]
+    means = [float((slope * row).mean()) for row in rows]
+    return float(np.sqrt(truth.copies - 1) * np.std(means))
+
+
 def weighted_mean(part: Float[np.ndarray, "..."], values: Float[np.ndarray, "..."]) -> tuple[float, float]:
     """Mean of values [temperature, draw] by parts that add up to one, and its error."""
     mean = float((part * values).sum())
@@ -208,7 +233,7 @@ def weighted_mean(part: Float[np.ndarray, "..."], values: Float[np.ndarray, "...
 
 
 @own_settings
-def machine_mean(machine: RBM, model: Model, draws: Draws, values: ArrayLike) -> Nats:
+def machine_mean(machine: RBM, model: Model | Equilibrium, draws: Draws, values: ArrayLike) -> Nats:
     r"""Mean of an observable over a machine at its equilibrium, without a chain, from draws of the exact mixture.
 
     .. math:: \langle O \rangle = \frac{\sum O e^w}{\sum e^w}

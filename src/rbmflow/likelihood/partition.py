@@ -120,33 +120,43 @@ def log_probability(machine: RBM, data: Configurations, partition: LogPartition)
     return np.concatenate(parts)
 
 
-def equilibrium_of(model: Model) -> Equilibrium:
-    """The equilibrium of a model that is known without a draw; other models are refused."""
+def equilibrium_of(model: Model | Equilibrium) -> Equilibrium:
+    """The equilibrium that is given, or that of a model if it is known without a draw; other models are refused."""
+    if isinstance(model, Equilibrium):
+        return model
     truth = known(model_of(model))
     if truth is None:
-        raise InvalidInput(Problem("model", model, "its ln Z must be known without a draw (equilibrium.known)"))
+        told = "its ln Z must be known without a draw (equilibrium.known), or its equilibrium given"
+        raise InvalidInput(Problem("model", model, told))
     return truth
 
 
 @own_settings
 def log_mixture_probability(
-    model: Model, temperatures: Temperatures, data: Configurations
+    model: Model | Equilibrium, temperatures: Temperatures, data: Configurations, copy: int = 0
 ) -> Float[np.ndarray, " sample"]:
-    r"""Exact log-probability of configurations in the equal mixture of temperatures.
+    r"""Log-probability of configurations in the equal mixture of temperatures, exact where ln Z of the model is.
 
     .. math:: \ln p(v) = \ln \frac1K \sum_{k=1}^K \frac{e^{-E(v) / T_k}}{Z(T_k)}
 
     T = 0 is the equal mixture of the ground states. The configurations are as for `log_probability`, those of another
-    lattice are refused, and so is a model whose Z is not known without draws (`equilibrium.known`).
+    lattice are refused. Of a model whose Z is not known without draws (`equilibrium.known`), its equilibrium from draws
+    is given in its place, `equilibrium.reweighted`; copies of it, from 1 on, are those of its jackknife.
     """
-    truth, lattice, grid = equilibrium_of(model), model.lattice, temperatures_of(temperatures)
+    truth, grid = equilibrium_of(model), temperatures_of(temperatures)
+    model, lattice = truth.model, truth.model.lattice
     model.require_lattice(data, "data")
     spins = rows_of(data, lattice.sites, shape=lattice.shape, states=model.states)
     energies = np.asarray(model.total_energy(spins.reshape(-1, *lattice.shape)), np.float64).round(5)
     # There are far fewer levels than configurations.
     energy, level = np.unique(energies, return_inverse=True)
     warm = np.array([temperature for temperature in grid if temperature > 0])[:, None]
-    rows = -energy / warm - truth.log_partition(warm)
+    if copy:
+        levels = truth.levels(copy=copy)
+        log_z = np.asarray(logsumexp(levels.log_count - levels.energy / warm, axis=1, keepdims=True))
+    else:
+        log_z = truth.log_partition(warm)
+    rows = -energy / warm - log_z
     if grid[0] == 0:
         ground = np.abs(energy - truth.ground_energy) < 1e-3 * model.step
         rows = np.concatenate([np.where(ground, -truth.log_excitations(0.0), -np.inf)[None], rows])

@@ -8,6 +8,7 @@ from scipy.special import logsumexp, rel_entr
 from rbmflow._doors import Temperatures, temperatures_of
 from rbmflow._own_settings import own_settings
 from rbmflow.dataset import Draws
+from rbmflow.equilibrium import Equilibrium
 from rbmflow.likelihood.importance import log_weights, states_of, unusable, weighted_mean
 from rbmflow.likelihood.partition import LogPartition, equilibrium_of, log_probability
 from rbmflow.model import Model
@@ -30,7 +31,7 @@ class Stationary(NamedTuple):
 
 
 @own_settings
-def stationary_law(machine: RBM, model: Model, draws: Draws) -> Stationary:
+def stationary_law(machine: RBM, model: Model | Equilibrium, draws: Draws) -> Stationary:
     r"""The energies of a machine at equilibrium, by weighted draws of the exact mixture, or all of at most 2^16 states.
 
     .. math:: P(E) = \sum_{v: E(v) = E} p(v), \qquad \langle E \rangle_{T^*} = \sum_E E\, P(E)
@@ -49,16 +50,17 @@ def stationary_law(machine: RBM, model: Model, draws: Draws) -> Stationary:
     >>> abs(stationary_law(free, model, draws).energy) < 1e-12
     True
     """
-    if (states := states_of(model)) is not None:
+    truth = equilibrium_of(model)
+    model = truth.model
+    if (states := states_of(truth)) is not None:
         spins, weights = states, log_probability(machine, states, LogPartition(0.0))
     else:
-        spins, weights = draws.spins, log_weights(machine, model, draws)
+        spins, weights = draws.spins, log_weights(machine, truth, draws)
         if unusable(weights, draws):
             return Stationary()
     part = np.exp(weights - logsumexp(weights))
     total = np.asarray(model.total_energy(spins)).reshape(part.shape)
-    truth, sites = equilibrium_of(model), model.lattice.sites
-    levels = truth.levels().energy
+    sites, levels = model.lattice.sites, truth.levels().energy
     if states is None:
         energy, error = weighted_mean(part, total / sites)
     else:
@@ -75,7 +77,7 @@ def stationary_law(machine: RBM, model: Model, draws: Draws) -> Stationary:
     return Stationary(energy, error, float(temperatures[1]), width, *overlaps)
 
 
-def ising_divergence(model: Model, temperatures: Temperatures) -> float:
+def ising_divergence(model: Model | Equilibrium, temperatures: Temperatures) -> float:
     r"""Nats from an equal mixture of temperatures to the best Ising model, a scale for every excess.
 
     .. math:: \min_T \sum_E P(E) \ln \frac{P(E)}{P_T(E)},
@@ -90,5 +92,5 @@ def ising_divergence(model: Model, temperatures: Temperatures) -> float:
     """
     truth = equilibrium_of(model)
     mixture, levels = truth.distribution(temperatures_of(temperatures)).mean(axis=0), truth.levels().energy
-    best = truth.curve(ENERGY).temperature_of(mixture @ levels / model.lattice.sites)
+    best = truth.curve(ENERGY).temperature_of(mixture @ levels / truth.model.lattice.sites)
     return float(rel_entr(mixture, truth.distribution(float(best))).sum())

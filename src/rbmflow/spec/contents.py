@@ -26,7 +26,6 @@ from rbmflow.settings import (
     TrainingSettings,
     TypeSettings,
     is_square_ising,
-    is_summed,
 )
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
@@ -233,11 +232,6 @@ class Spec:
     def square_ising(self) -> bool:
         """Whether formulas tell everything of its model."""
         return is_square_ising(self.model, self.lattice)
-
-    @property
-    def known(self) -> bool:
-        """Whether formulas or a sum tell ln Z and energies of its model at every temperature."""
-        return self.square_ising or is_summed(self.model, self.lattice)
 
     def _compare_training(self, problems: Problems) -> None:
         """Note where a machine cannot be trained as is asked."""

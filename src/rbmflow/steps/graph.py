@@ -50,12 +50,12 @@ def graph(spec: Spec) -> tuple[Step, ...]:
 
     Draws (a type with data of its own has its own), the neural thermometer, equilibrium draws if a curve is not known
     exactly, the check of all thermometers, two-point functions, a mixture null for each type, for every machine (type,
-    size, seed) its training, the control that stands in for it if its type is one, of an RBM on the square a spectrum
-    and the cascade of waves that it learnt, its likelihood if it was trained on configurations of a model that formulas
-    or a sum tell, thermodynamics and couplings if these were of one temperature, one flow a start and one reading a
-    flow, block spins, and the stability matrix of these; if asked for, the layers of stacks as changes of scale, the
-    scaling dimensions of every flow, the correlators of hidden units, the stationary law that theory predicts along the
-    training, and what becomes of exact configurations.
+    size, seed) its training, the control that stands in for it if its type is one, of an RBM a spectrum and the
+    cascade of waves that it learnt, its likelihood if it was trained on configurations of the model, thermodynamics
+    and couplings if these were of one temperature, one flow a start and one reading a flow, block spins, and the
+    stability matrix of these; if asked for, the layers of stacks as changes of scale, the scaling dimensions of every
+    flow, the correlators of hidden units, the stationary law that theory predicts along the training, and what becomes
+    of exact configurations.
     """
     instruments, read_by = _instruments(spec), _read_by(spec)
     check = calibration.of(spec, "thermometer check", *instruments, **read_by)
@@ -162,18 +162,18 @@ def _rbm_branch(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step
 
 def _against_model(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step) -> list[Step]:
     """Likelihood and drift of a machine, and of one of a single temperature what it has in place of its model there."""
-    unseen, grid, branch = _unseen_draws(spec, variant.type), variant.temperatures, []
-    if spec.known:
-        branch = [unseen, likelihood.of(spec, f"likelihood {label}", one, unseen, mixture=grid)]
+    unseen, grid = _unseen_draws(spec, variant.type), variant.temperatures
+    curves = _instruments(spec)[1:] if _by_levels(spec) else ()
+    branch = [unseen, likelihood.of(spec, f"likelihood {label}", one, unseen, *curves, mixture=grid)]
     if len(grid) == 1 and 0 < grid[0] < math.inf:
         at: dict[str, Any] = {"temperature": grid[0]}
         own = at | _by_levels(spec)
-        branch += [unseen, thermodynamics.of(spec, f"thermodynamics {label}", one, unseen, *branch[1:], **own)]
+        branch.append(thermodynamics.of(spec, f"thermodynamics {label}", one, unseen, branch[-1], **own))
         branch += [couplings.of(spec, f"couplings {label}", one, **at)] if spec.model.kind == "ising" else []
     if spec.flow.predicted and spec.types[variant.type].machine == "new":
         branch.append(prediction.of(spec, f"prediction {label}", one, drawn, temperatures=grid))
     if spec.flow.from_exact:
-        branch += [unseen, drift.of(spec, f"drift {label}", one, unseen, mixture=grid)]
+        branch += [drift.of(spec, f"drift {label}", one, unseen, mixture=grid)]
     return branch
 
 

@@ -75,34 +75,41 @@ FEW = 250
     """,
 )
 def likelihood(task: Task) -> dict[str, Any]:
-    """Excess nats and stationary law of the machine and its checkpoints, and what chains do; NaN where no number is."""
+    """Excess nats and stationary law of the machine and its checkpoints, and what chains do; NaN where no number is.
+
+    Probabilities of configurations are exact where formulas, a sum or a transfer matrix tell ln Z of the model, else
+    those that equilibrium draws tell, with their error.
+    """
     import numpy as np
 
     from rbmflow import exact
     from rbmflow.dataset import Draws
+    from rbmflow.equilibrium import MeasuredDraws, reweighted
     from rbmflow.likelihood import excess_nats, ising_divergence, log_partition, stationary_law
     from rbmflow.random import split
     from rbmflow.rbm import RBM
     from rbmflow.relaxation import relax
+    from rbmflow.steps.thermometers import known_by
     from rbmflow.training import Checkpoints
 
-    trained, drawn = task.parents
+    trained, drawn, *curves = task.parents
     for_last, for_chains, for_drift, *for_checkpoints = split(task.key, 3 + trained.sizes["checkpoint"])
     model, grid = task.model, tuple(task.settings["mixture"])
+    truth = known_by(model, *curves) or reweighted(MeasuredDraws.from_dataset(curves[0]))
     everywhere = Draws.from_dataset(drawn)
     fresh = everywhere.at(grid)
     few = fresh.first(FEW)
     machine, kept = RBM.from_dataset(trained), Checkpoints.from_dataset(trained)
     names = ("excess", "excess_error", "log_partition_method", *OF_PARTITION, *OF_RELAXATION, *OF_LAW)
-    values: dict[str, Any] = dict.fromkeys(names, np.nan) | {"ising_divergence": ising_divergence(model, grid)}
+    values: dict[str, Any] = dict.fromkeys(names, np.nan) | {"ising_divergence": ising_divergence(truth, grid)}
     values |= _drift(for_drift, machine, model, everywhere)
     if machine.finite:
-        partition = log_partition(for_last, machine, model, fresh, **LAST)
-        excess = excess_nats(machine, model, fresh, partition)
+        partition = log_partition(for_last, machine, truth, fresh, **LAST)
+        excess = excess_nats(machine, truth, fresh, partition)
         values |= {name: float(getattr(partition, part)) for name, part in OF_PARTITION.items()}
         values |= {"excess": excess.mean, "excess_error": excess.error}
         values["log_partition_method"] = float(METHODS.index(partition.method))
-        law = stationary_law(machine, model, fresh)
+        law = stationary_law(machine, truth, fresh)
         values |= {name: float(getattr(law, part)) for name, part in OF_LAW.items()}
         if exact.magnetization_known(model):
             found = relax(for_chains, machine, model, grid)
@@ -113,9 +120,9 @@ def likelihood(task: Task) -> dict[str, Any]:
         one = kept.machine(number)
         if not one.finite:
             continue
-        partition = log_partition(key, one, model, few, **ALONG)
-        excess = excess_nats(one, model, few, partition)
-        law = stationary_law(one, model, few)
+        partition = log_partition(key, one, truth, few, **ALONG)
+        excess = excess_nats(one, truth, few, partition)
+        law = stationary_law(one, truth, few)
         of_law = law.temperature, law.temperature_error
         rows[number] = excess.mean, excess.error, METHODS.index(partition.method), *of_law
         if excess.mean < 0:
