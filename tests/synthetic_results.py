@@ -380,6 +380,7 @@ def results(
         "bayes_accuracy_exact": ((), 0.1885),
         "critical_temperature": ((), T_C),
         "specific_heat_peak_temperature": ((), C_MAX),
+        "specific_heat_peak_error": ((), 0.0),
         "chains": ((), 1000),
     }
     in_depth, labels = _weights_in_depth(weights, singular, length, true)

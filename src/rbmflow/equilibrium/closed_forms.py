@@ -40,6 +40,8 @@ _FORMS = {
 class ClosedForms(Equilibrium):
     """The Ising model without a field: see `exact`."""
 
+    by = "formulas"
+
     def __str__(self) -> str:
         return "closed forms; draws tell it (equilibrium.reweighted)"
 

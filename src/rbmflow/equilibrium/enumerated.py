@@ -21,6 +21,8 @@ def all_states(model: Model) -> Int8[np.ndarray, "state *lattice"]:
 class Enumerated(Equilibrium):
     """All configurations of a model: see `enumerated`."""
 
+    by = "a sum over all configurations"
+
     def __init__(self, model: Model):
         lattice = model_of(model).lattice
         number = len(model.states) ** lattice.sites

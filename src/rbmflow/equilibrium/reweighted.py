@@ -40,6 +40,8 @@ UNCOVERED = 0.05
 class Reweighted(Equilibrium):
     """Draws at several temperatures: see `reweighted`."""
 
+    by = "draws"
+
     knots = 257
     copies = BLOCKS
 

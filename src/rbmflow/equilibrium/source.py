@@ -54,6 +54,8 @@ class Equilibrium(abc.ABC):
     model: Model
     strongest, knots = 3.4, KNOTS
     """Coupling of the coldest knot of a curve but T = 0, and how many there are."""
+    by = ""
+    """By what it is known, as a report says it."""
     copies = 0
     """Copies with a block of the draws left out each, numbered from 1; none of what has no error."""
 

@@ -38,6 +38,8 @@ _LAYOUT = {
 class Transferred(Equilibrium):
     """A model through its transfer matrix: see `transferred`."""
 
+    by = "the transfer matrix"
+
     def __init__(self, model: Model, found: tuple[np.ndarray, np.ndarray] | None = None):
         super().__init__(model_of(model))
         reason = no_levels(model)

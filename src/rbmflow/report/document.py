@@ -13,6 +13,7 @@ import xarray as xr
 
 from rbmflow._checks import Problems
 from rbmflow._files import write_text
+from rbmflow._format import with_error
 from rbmflow.report import tables
 from rbmflow.report.explorer import explorer_data
 from rbmflow.report.illustrations import Drawing, draw_all, plots_of, sayings
@@ -110,6 +111,7 @@ def render(
         **{f"{axis}s": tables.names(results, axis) for axis in ("machine", "start", "thermometer", "classifier")},
         seeds=results.sizes["seed"],
         said=words,
+        peak=_peak(results),
         iterations=int(results["iteration"].values[-1]),
         answer=answer,
         chance=math.log(results.sizes["bin"]),
@@ -132,6 +134,13 @@ def render(
         live_left_out=not_live,
         explorer=packed(json.dumps(explorer_data(results), allow_nan=False)),
     )
+
+
+def _peak(results: xr.Dataset) -> str:
+    """Temperature of the maximum of the specific heat with its error, and by what it is known."""
+    peak, error = (float(results.get(f"specific_heat_peak_{one}", math.nan)) for one in ("temperature", "error"))
+    told = f"{peak:.4f}" if math.isnan(error) or error == 0 else with_error(peak, error)
+    return f"{told}, by {results.attrs['known_by']}" if "known_by" in results.attrs else told
 
 
 def places(drawn: Iterable[Drawing]) -> dict[str, str]:

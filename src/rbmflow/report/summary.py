@@ -44,7 +44,7 @@ def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
     NaN is null, infinity the string "inf"; temperatures in J/k_B, energies per site in J, times in seconds. `run` is
     the record kept beside the results.
     """
-    references = ("critical_temperature", "specific_heat_peak_temperature")
+    references = ("critical_temperature", "specific_heat_peak_temperature", "specific_heat_peak_error")
     return {
         "schema": 3,
         "run": run.get("run"),
@@ -54,7 +54,7 @@ def summary(results: xr.Dataset, run: Mapping[str, Any]) -> dict[str, Any]:
         "seeds": results.sizes["seed"],
         "chains": int(results["chains"]),
         "iterations": int(results["iteration"].values[-1]),
-        "references": {name: number(results[name]) for name in references},
+        "references": {name: number(results[name]) for name in references if name in results},
         "thermometers": names(results, "thermometer"),
         "machines": [_machine(results.isel(machine=row)) for row in range(results.sizes["machine"])],
         "classifiers": _classifiers(results),

@@ -98,14 +98,14 @@ def gather(task: Task) -> xr.Dataset:
         _correlators(_of_all(found, "correlators", hashes)),
         _layers(_of_all(found, "layers", hashes)),
         _examples(task.model.lattice, [[found["flow", row[0], start] for start in starts] for row in hashes]),
-        _references(task, found),
+        references := _references(task, found),
         *(data for whose, data in found.items() if whose in (("renormalization",), ("stability",))),
     ]
     there = [part for part in parts if part is not None]
     dataset = xr.merge(there, join="outer", compat="no_conflicts", combine_attrs="drop").assign_coords(coordinates)
     dataset = dataset.drop_vars(["visible", "visible_other"], errors="ignore")
     task.flags.extend(_flags(task, dataset))
-    return described(dataset.assign_attrs(title="RBM flows", **_words(task)), RESULTS)
+    return described(dataset.assign_attrs(title="RBM flows", **references.attrs, **_words(task)), RESULTS)
 
 
 def _words(task: Task) -> dict[str, Any]:
@@ -380,12 +380,14 @@ def _references(task: Task, found: Found) -> xr.Dataset:
     """T_c and the maximum of the specific heat; NaN where there is no T_c or it is not known."""
     drawn = [found["equilibrium",]] if ("equilibrium",) in found else []
     truth = known_by(task.model, *drawn) or reweighted(MeasuredDraws.from_dataset(drawn[0]))
+    peak, error = truth.specific_heat_peak()
     told = {
         "critical_temperature": critical_temperature(task.model) or np.nan,
-        "specific_heat_peak_temperature": truth.specific_heat_peak()[0],
+        "specific_heat_peak_temperature": peak,
+        "specific_heat_peak_error": error,
         "chains": task.settings["chains"],
     }
-    return labelled(told)
+    return labelled(told).assign_attrs(known_by=truth.by)
 
 
 def _flags(task: Task, dataset: xr.Dataset) -> list[dict[str, str]]:
