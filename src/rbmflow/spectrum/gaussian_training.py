@@ -247,12 +247,14 @@ def _course(
             uphill, curvature = theory.gradient(weights)
             relaxing = curvature * rates[gone]
             last = min(int(np.searchsorted(passed, passed[gone] + LONGEST, side="right")) - 1, update)
-            joined = last if gone >= ONE_BY_ONE and relaxing < 1 and last > gone else gone + 1
+            # Where the uniform wave swings it must be followed; CD, whose curvature is smaller, does not swing.
+            follows = theory.contrastive or relaxing < 1
+            joined = last if gone >= ONE_BY_ONE and follows and last > gone else gone + 1
             far = passed[joined] - passed[gone]
             if joined > gone + 1:
                 # The weights on the uniform wave relax within these updates, so they are followed to where they go.
                 along = theory.waves(weights)[0] / np.linalg.norm(theory.waves(weights)[0])
-                part = (1 - (1 - relaxing) ** (joined - gone)) / (curvature * far)
+                part = -math.expm1(-curvature * far) / (curvature * far)
                 uphill[: theory.hidden] -= (1 - part) * (along @ uphill[: theory.hidden]) * along
             weights, gone = weights + far * (uphill - training.weight_decay * weights), joined
         yield weights
