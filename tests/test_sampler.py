@@ -245,7 +245,10 @@ def test_automatic_choice_says_why():
     assert method_for(rf.ising(rf.square(32)), 2.6, draws=1000)[0] == Metropolis()
     assert method_for(small, CRITICAL, draws=10_000_000)[0] in (Metropolis(), Wolff())
     assert method_for(rf.ising(rf.square(12)), CRITICAL, draws=1000)[0] == TransferMatrix()
-    assert method_for(rf.ising(rf.triangular(32)), 3.641, draws=1000)[0] == Metropolis()
+    triangular = rf.ising(rf.triangular(32))
+    assert method_for(triangular, 6.0, draws=1000)[0] == Metropolis()
+    # Measured: 54 ms against 73 ms by sweeps.
+    assert method_for(triangular, 3.641, draws=1000)[0] == Wolff() or Wolff().refusal(triangular)
     chosen, why = method_for(large, CRITICAL, draws=1000)
     assert chosen == Wolff() or Wolff().refusal(large)
     assert "the least of" in why

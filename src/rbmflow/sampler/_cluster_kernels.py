@@ -147,6 +147,105 @@ def spread(cluster, right, down, state):
 
 @compiled
 @no_type_check
+def draw_ends(site, lanes, bond, alike, lines, words, along, across):
+    """Bonds between all pairs of `lines`, in its order; then those along every line, and those of every other end.
+
+    They are bonds between equal spins where `alike` has all bits, between unequal ones where it has none.
+    """
+    starts, ends, which_along, which_across = lines[:4]
+    for kind in range(len(starts)):
+        row = words[kind]
+        for pair in range(row.size):
+            row[pair] = alike ^ site[starts[kind, pair]] ^ site[ends[kind, pair]]
+        thin(row, lanes, bond)
+    # One more word, which is no bond, for what is not there.
+    drawn, from_along, from_across = words.ravel(), which_along.ravel(), which_across.ravel()
+    drawn[starts.size] = NONE
+    flat_along, flat_across = along.ravel(), across.ravel()
+    for end in range(flat_along.size):
+        flat_along[end] = drawn[from_along[end]]
+    for end in range(flat_across.size):
+        flat_across[end] = drawn[from_across[end]]
+
+
+@compiled
+@no_type_check
+def _fill_line(members, here, along, neighbours, across, reached, both_ways):
+    """Let clusters spread into a line and along it; says whether they grew, and whether they may still grow."""
+    last = here.size - 1
+    reached[:] = here
+    for end in range(len(across)):
+        there, bonds = neighbours[end], across[end]
+        for x in range(here.size):
+            reached[x] |= members[there[x]] & bonds[x]
+    grown, carry = NONE, here[last] & along[last]
+    for x in range(here.size):
+        after = reached[x] | carry
+        grown |= here[x] ^ after
+        here[x] = after
+        carry = after & along[x]
+    if grown == NONE and not both_ways:
+        return False, False
+    carry = here[0]
+    for x in range(last, -1, -1):
+        before = here[x]
+        carry = before | (carry & along[x])
+        grown |= before ^ carry
+        here[x] = carry
+    return grown != NONE, ((here[0] ^ here[last]) & along[last]) != NONE
+
+
+@compiled
+@no_type_check
+def spread_along(members, lines, along, across, reached, state):
+    """As `spread`, along lines; one whose other bonds join sites of its own is filled until it grows no more."""
+    neighbours, beside, folded = lines[4:]
+    rows = members.reshape(along.shape)
+    state[:] = UNFILLED
+    downwards, unsettled = True, True
+    while unsettled:
+        unsettled = False
+        for step in range(state.size):
+            y = step if downwards else state.size - 1 - step
+            if state[y] == SETTLED:
+                continue
+            unsettled = True
+            tables = along[y], neighbours[y], across[y], reached
+            grown, unfilled = _fill_line(members, rows[y], *tables, state[y] == UNFILLED)
+            state[y] = UNFILLED if unfilled or (grown and folded) else SETTLED
+            if grown:
+                for other in beside[y]:
+                    state[other] = max(state[other], NEIGHBOUR_GREW)
+        downwards = not downwards
+
+
+@compiled
+@no_type_check
+def seed_clusters(members, lanes):
+    """A random site of every replica, alone in its cluster."""
+    members[:] = NONE
+    for replica in range(64):
+        site = ((word_of(lanes, replica) >> np.uint64(32)) * np.uint64(members.size)) >> np.uint64(32)
+        members[site] |= ONE << np.uint64(replica)
+
+
+@compiled
+@no_type_check
+def turn_clusters(sites, members, ties, lanes, ghost, favoured):
+    """Flip the clusters that are not tied to the ghost spin."""
+    tied = NONE
+    if ghost.size > 0:
+        for site in range(members.size):
+            ties[site] = members[site] & ~(sites[site] ^ favoured)
+        thin(ties, lanes, ghost)
+        for site in range(members.size):
+            tied |= ties[site]
+    for site in range(members.size):
+        sites[site] ^= members[site] & ~tied
+
+
+@compiled
+@no_type_check
 def wolff(spins, lanes, bond, ghost, favoured, steps):
     """Flip the cluster of one random site of every replica unless it is tied to the ghost spin, in place.
 
@@ -155,26 +254,29 @@ def wolff(spins, lanes, bond, ghost, favoured, steps):
     _, ly, lx = spins.shape
     right, down = np.empty((ly, lx), np.uint64), np.empty((ly, lx), np.uint64)
     cluster, ties = np.empty((ly, lx), np.uint64), np.empty(ly * lx, np.uint64)
-    state = np.empty(ly, np.int64)
+    state, members = np.empty(ly, np.int64), cluster.ravel()
     for word in range(len(spins)):
-        spin, sites = spins[word], spins[word].ravel()
-        members = cluster.ravel()
         for _ in range(steps):
-            draw_bonds(spin, lanes[word], bond, right, down)
-            members[:] = NONE
-            for replica in range(64):
-                site = ((word_of(lanes[word], replica) >> np.uint64(32)) * np.uint64(members.size)) >> np.uint64(32)
-                members[site] |= ONE << np.uint64(replica)
+            draw_bonds(spins[word], lanes[word], bond, right, down)
+            seed_clusters(members, lanes[word])
             spread(cluster, right, down, state)
-            tied = NONE
-            if ghost.size > 0:
-                for site in range(members.size):
-                    ties[site] = members[site] & ~(sites[site] ^ favoured)
-                thin(ties, lanes[word], ghost)
-                for site in range(members.size):
-                    tied |= ties[site]
-            for site in range(members.size):
-                sites[site] ^= members[site] & ~tied
+            turn_clusters(spins[word].ravel(), members, ties, lanes[word], ghost, favoured)
+
+
+@compiled
+@no_type_check
+def wolff_along(spins, lanes, bond, ghost, favoured, steps, alike, lines):
+    """The same on any lattice, of spins uint64 [word, site]."""
+    along, across = np.empty(lines[2].shape, np.uint64), np.empty(lines[3].shape, np.uint64)
+    words = np.empty((len(lines[0]) + 1, lines[0].shape[1]), np.uint64)
+    members, ties = np.empty(spins.shape[1], np.uint64), np.empty(spins.shape[1], np.uint64)
+    state, reached = np.empty(len(along), np.int64), np.empty(along.shape[1], np.uint64)
+    for word in range(len(spins)):
+        for _ in range(steps):
+            draw_ends(spins[word], lanes[word], bond, alike, lines, words, along, across)
+            seed_clusters(members, lanes[word])
+            spread_along(members, lines, along, across, reached, state)
+            turn_clusters(spins[word], members, ties, lanes[word], ghost, favoured)
 
 
 @compiled
@@ -243,30 +345,35 @@ def table_wolff(places, lanes, neighbours, kinds, images, bonds, clusters):
     `places` is int8 [replica, site], `images` [reflection, state], `bonds` [reflection, kind, state, state].
     """
     replicas, sites = places.shape
-    stack, mark = np.empty(sites, np.int64), np.zeros(sites, np.int64)
+    stack, mark = np.empty(sites, np.int32), np.zeros(sites, np.int64)
     number = 0
     for replica in range(replicas):
         place, lane = places[replica], lanes[replica]
+        # In registers, not in memory.
+        s0, s1, s2, s3 = lane[0, 0], lane[1, 0], lane[2, 0], lane[3, 0]
         for _ in range(clusters):
             number += 1
-            word = word_of(lane, 0)
+            word, s0, s1, s2, s3 = advanced(s0, s1, s2, s3)
             chosen = ((word >> np.uint64(32)) * np.uint64(len(images))) >> np.uint64(32)
-            seed = np.int64(((word & np.uint64(0xFFFF_FFFF)) * np.uint64(sites)) >> np.uint64(32))
+            seed = ((word & np.uint64(0xFFFF_FFFF)) * np.uint64(sites)) >> np.uint64(32)
             image, bond = images[chosen], bonds[chosen]
             if image[place[seed]] == place[seed]:
                 continue
             stack[0], mark[seed], depth = seed, number, 1
             while depth:
                 depth -= 1
-                site = stack[depth]
-                before = place[site]
+                site = np.uint64(stack[depth])
+                before = np.uint64(place[site])
                 place[site] = image[before]
                 for end in range(neighbours.shape[1]):
-                    kind, other = kinds[site, end], neighbours[site, end]
+                    kind, other = kinds[site, end], np.uint64(neighbours[site, end])
                     if kind < 0 or mark[other] == number:
                         continue
-                    chance = bond[kind, before, place[other]]
-                    if chance > 0 and (word_of(lane, 0) >> np.uint64(11)) * 2.0**-53 < chance:
-                        mark[other] = number
-                        stack[depth] = other
-                        depth += 1
+                    chance = bond[np.uint64(kind), before, np.uint64(place[other])]
+                    if chance > 0:
+                        word, s0, s1, s2, s3 = advanced(s0, s1, s2, s3)
+                        if (word >> np.uint64(11)) * 2.0**-53 < chance:
+                            mark[other] = number
+                            stack[depth] = other
+                            depth += 1
+        lane[0, 0], lane[1, 0], lane[2, 0], lane[3, 0] = s0, s1, s2, s3

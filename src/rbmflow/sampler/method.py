@@ -68,7 +68,9 @@ def extent(model: Model, temperature: float) -> float:
 
     Correlation lengths are taken from the square lattice at the same T / T_c.
     """
-    length = min(*model.lattice.cells, 3 * correlation_length(as_of_square(model, temperature)))
+    lattice = model.lattice
+    side = min(lattice.cells) * lattice.basis ** (1 / len(lattice.cells))
+    length = min(side, 3 * correlation_length(as_of_square(model, temperature)))
     return min(length, abs(model.field) ** (-8 / 15)) if model.field else length
 
 

@@ -26,16 +26,13 @@ from rbmflow._types import Key
 from rbmflow.exact.infinite import magnetization
 from rbmflow.model import Model
 from rbmflow.random import host_generator, split
-from rbmflow.sampler.cluster_update import NUMBA, random_words
+from rbmflow.sampler.cluster_update import NUMBA, UNKNOWN, random_words
 from rbmflow.sampler.method import POINTS, RECORD_BYTES, ChainMethod, Kernel, as_of_square, extent
 
 BUNDLE = 64
 """Replicas that are moved by one call."""
 
-UNKNOWN = 100.0
-"""Autocorrelation time, in steps, of models without uniform ground states: of what is not known."""
-
-SECONDS = 60e-9
+SECONDS = 50e-9
 """A site of a cluster on one core."""
 
 RELAXING = 4.0

@@ -103,7 +103,7 @@ _OF_LATTICE = {entry.name for entry in fields(LatticeSettings)} - {"kind"}
 """Settings of the lattice by their names among those of the model in a step, where its kind is "lattice"."""
 
 
-DRAWN = 2
+DRAWN = 3
 """Version of how models that formulas do not tell are drawn: a part of the hash of what has to do with them alone."""
 
 
