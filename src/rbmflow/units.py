@@ -197,6 +197,12 @@ class Units:
         """Standard deviation of a number along `directions` over the states, root mean square of all."""
         return float(np.linalg.norm(self.root) / np.sqrt(self.directions.shape[1]))
 
+    @property
+    def is_even(self) -> bool:
+        """Whether the numbers of a free site vary alike in all `directions`, as those of one-hot and clock units do."""
+        values, _ = self._principal
+        return bool(np.ptp(values[values > 1e-9 * values.max()]) < 1e-9 * values.max())
+
     @functools.cached_property
     def directions(self) -> Float64[np.ndarray, "component direction"]:
         """Orthonormal directions in which the numbers of a site vary: all but one of one-hot units."""

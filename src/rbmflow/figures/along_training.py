@@ -86,14 +86,16 @@ def weights_along_training(results: xr.Dataset) -> Figure:
     needs="checkpoint_singular_value predicted_singular_value appearance appearance_predicted data_eigenvalue "
     "growing_waves appeared_waves order_of_appearance update",
     caption="Which waves of the data are learnt, and when. Above: the six largest singular values of W at the "
-    "checkpoints (symbols, mean over {n}), and those that linear theory makes of the untrained weights (lines): every "
-    "wave with an eigenvalue c of the covariance of the data above 1 grows as (1 + η(c − 1))ᵗ, the others decay. "
-    "Below: the update at which the amplitude of each wave goes beyond 1, where the machine itself orders in it, "
-    "against its eigenvalue: grey symbols measured, one for each wave and seed, black lines predicted. Right of the "
-    "upright line waves should grow; the numbers are those of waves with c > 1 and of waves that have appeared by the "
-    "end, and the rank correlation of eigenvalue and earliness. The theory ends where the first wave saturates. It "
-    "has no lines where a step is not in proportion to the gradient, as with Adam. Look how far the symbols keep to "
-    "the lines, and whether waves left of the upright line appear.",
+    "checkpoints (symbols, mean over {n}), and those that linear theory makes of the untrained weights "
+    "(lines): every wave with an eigenvalue c of the covariance of the data above 1 grows as (1 + η(c − 1))ᵗ,"
+    " the others decay. Below: the update at which the amplitude of each wave goes beyond 1, where the "
+    "machine itself orders in it, against its eigenvalue: grey symbols measured, one for each wave and seed, "
+    "black lines predicted. Right of the upright line waves should grow; the numbers are those of waves with "
+    "c > 1, by three standard errors where the covariance is that of draws, and of waves that have appeared "
+    "by the end, and the rank correlation of eigenvalue and earliness. The theory ends where the first wave "
+    "saturates. It has no lines where a step is not in proportion to the gradient, as with Adam, of which the"
+    " order alone is told. Look how far the symbols keep to the lines, and whether waves left of the upright "
+    "line appear.",
 )
 def learning_cascade(results: xr.Dataset) -> Figure:
     """Singular values along the training and the updates at which waves appear, against linear theory."""

@@ -19,6 +19,24 @@ class Waves(NamedTuple):
     eigenvalue: Float64[np.ndarray, "*cells wave"]
     vector: Complex[np.ndarray, "*cells number wave"]
 
+    def error(
+        self, covariances: Numbers, draws: int, lattice: Lattice, units: Units = PLUS_MINUS
+    ) -> Float64[np.ndarray, "*cells wave"]:
+        r"""Standard error of the eigenvalues of a mixture whose covariances [temperature, ...] are means over draws.
+
+        .. math:: \delta c^2 = \frac{1}{n K^2} \sum_{t = 1}^K f_k\, c_t^2, \qquad c_t = u^\dagger D_t(k)\, u,
+
+        for n independent configurations at each of K temperatures, with Gaussian waves: f = 2 for a real one, where k
+        and -k are the same, else 1. Waves that are bounded, as the uniform one of ordered spins, scatter less.
+        """
+        given = blocks_of(covariances, lattice, units)
+        axes = tuple(range(1, 1 + len(lattice.cells)))
+        each = np.fft.fftn(given, axes=axes).conj()
+        own = np.einsum("...aw,t...ab,...bw->t...w", self.vector.conj(), each, self.vector).real
+        turns = np.stack(np.meshgrid(*map(np.arange, lattice.cells), indexing="ij"), axis=-1)
+        real = (2 * turns % np.array(lattice.cells) == 0).all(axis=-1)
+        return np.sqrt((own**2).sum(axis=0) * np.where(real, 2, 1)[..., None] / draws) / len(own)
+
     def amplitude(self, weights: Numbers, lattice: Lattice, units: Units) -> Complex[np.ndarray, "wave column"]:
         """Projections of columns [visible, column], such as those of W by `units.root`, on every wave."""
         on = np.moveaxis(vectors_on(weights, lattice) @ units.directions, 0, -1)

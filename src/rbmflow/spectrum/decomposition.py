@@ -89,6 +89,13 @@ def vectors_on(given: Numbers, lattice: Lattice) -> Float64[np.ndarray, "mode *c
     return columns.T.reshape(columns.shape[1], *lattice.cells, lattice.basis, -1)
 
 
+def whitened(machine: RBM) -> Float64[np.ndarray, "visible hidden"]:
+    """Weights between the free numbers of both layers, see `decompose`."""
+    weights, units = np.asarray(machine.weights, np.float64), machine.units
+    by_site = weights.reshape(machine.sites, units.components, -1)
+    return (units.root @ by_site).reshape(weights.shape) * machine.hidden_units.root.item()
+
+
 def decompose(machine: RBM) -> Spectrum:
     r"""Take the weights of a machine apart; all is NaN where a training has diverged.
 
@@ -112,8 +119,6 @@ def decompose(machine: RBM) -> Spectrum:
         modes = min(weights.shape)
         nothing = [np.full((*axes, modes), np.nan) for axes in ((), (len(weights),), (weights.shape[1],))]
         return Spectrum(nothing[0], nothing[1], nothing[2], machine.shape, units.components)
-    by_site = weights.reshape(machine.sites, units.components, -1)
-    whitened = (units.root @ by_site).reshape(weights.shape) * machine.hidden_units.root.item()
-    left, values, right = np.linalg.svd(whitened, full_matrices=False)
+    left, values, right = np.linalg.svd(whitened(machine), full_matrices=False)
     sign = np.where(left[:: units.components].sum(axis=0) < 0, -1.0, 1.0)
     return Spectrum(values, left * sign, right.T * sign, machine.shape, units.components)

@@ -147,7 +147,7 @@ def _rbm_branch(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step
     coded: dict[str, Any] = {"machine": one.settings["machine"]} if len(spec.model.states) > 2 else {}
     branch += [two_points, mixture]
     branch.append(spectrum.of(spec, f"spectrum {label}", one, two_points, mixture, drawn, temperatures=grid, **coded))
-    if trained and kind.machine == "new" and spec.square_ising:
+    if trained and kind.machine == "new":
         branch.append(cascade.of(spec, f"cascade {label}", one, mixture))
     if spec.has_blocks and spec.scaling.asked_for:
         drawn_at_critical = spec.scaling.differing("spin_window", "energy_window")

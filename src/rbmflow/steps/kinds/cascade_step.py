@@ -4,6 +4,7 @@ from typing import Any
 
 from rbmflow.settings import TrainingSettings
 from rbmflow.steps.kind import Task, step
+from rbmflow.steps.kinds.correlation_step import covariance_in
 
 LEADING = 6
 """Modes, and hidden units, that are shown one by one."""
@@ -30,9 +31,11 @@ def cascade(task: Task) -> dict[str, Any]:
 
     trained, of_mixture = task.parents
     checkpoints, training = Checkpoints.from_dataset(trained), task.asked(TrainingSettings)
-    known = no_linear_theory(training, checkpoints.machines.units.name) is None
-    two_point = of_mixture["two_point"].values.mean(axis=0)
-    found = learning_cascade(checkpoints, two_point, training if known else None)
+    known = no_linear_theory(training, checkpoints.machines, task.model) is None
+    every = covariance_in(checkpoints.machines.units, of_mixture)
+    draws = int(of_mixture["draws"]) if "draws" in of_mixture else None
+    of_data = every if draws else every.mean(axis=0)
+    found = learning_cascade(checkpoints, of_data, training if known else None, task.model, draws)
     leading = [
         np.pad(values[:, :LEADING], ((0, 0), (0, max(0, LEADING - values.shape[1]))), constant_values=np.nan)
         for values in (found.singular_value, found.predicted_singular_value)

@@ -54,6 +54,7 @@ def correlation(task: Task) -> Any:
     found = {
         "two_point": (("temperature", *cells, *pair), two_point_of(own, in_units(own, covariance))),
         "covariance": (("temperature", *cells, "number", "number_other"), covariance),
+        "draws": drawn.shape[1],
     }
     return xr.Dataset(found, {"temperature": list(temperatures)})
 
