@@ -219,6 +219,14 @@ def test_a_group_that_starts_anew_does_not_repeat_itself(store, tmp_path, monkey
     assert [line for line in fake_science.traced() if "chunk" not in line] == [step.name for step in graph[:3]]
 
 
+def test_a_function_of_others_that_asks_python_to_end_fails_alone(store, monkeypatch):
+    monkeypatch.setattr(fake_science, "compute", lambda *given: sys.exit(3))
+    store.prepare()
+    [outcome] = Perform(str(store.path), Science("fake_science"))(steps(2)[:1])
+    assert outcome.what == "failed"
+    assert outcome.reason.startswith("SystemExit: 3 (traceback in ")
+
+
 def test_jobs_are_cancelled_when_the_master_ends(cluster, store, monkeypatch):
     cluster.fate = lambda job: "hangs"
     commands = []

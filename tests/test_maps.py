@@ -5,6 +5,7 @@ import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,13 +93,27 @@ def raising(spins):
     raise ValueError("no more")
 
 
+class Speechless(Exception):
+    def __str__(self):
+        raise ValueError
+
+
+def speechless(spins):
+    raise Speechless
+
+
 @pytest.mark.parametrize(
     ("bad", "told"),
     [
         (Clock(3, float("nan")), "it returned nan"),
         (Clock(3, 2.0), "it returned 2.0"),
         (third_call(raising), "ValueError: no more' is not allowed: no step may fail, "),
-        (third_call(lambda spins: spins[:, 1:]), "(6, 3, 4)"),
+        (third_call(lambda spins: spins[:, 1:]), "shape of spins = (6, 3, 4), it must be [6, 4, 4]"),
+        (third_call(lambda spins: None), "function = None, it must return the next configurations"),
+        (third_call(lambda spins: spins.astype(str)), "it returned an array of type <U4"),
+        (third_call(lambda spins: np.ma.masked_equal(spins, 1)), "no site may be masked"),
+        (third_call(lambda spins: sys.exit(3)), "SystemExit: 3"),
+        (third_call(speechless), "Speechless: no message"),
     ],
 )
 def test_what_a_bad_map_did_before_is_kept(bad, told):
@@ -109,6 +124,35 @@ def test_what_a_bad_map_did_before_is_kept(bad, told):
     assert caught.value.result is not None
     assert caught.value.result.iterations == (0, 2)
     assert sum(seen) == 3
+
+
+class Failing(eqx.Module):
+    """A compiled map that does what it is told of state and spins."""
+
+    what: Callable[..., Any] = eqx.field(static=True)
+
+    def start(self, spins):
+        return jnp.asarray(spins), jnp.zeros((), jnp.int32)
+
+    def step(self, key, state):
+        return self.what(*state)
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        (lambda spins, done: ((spins[1:], done), spins), "from int8[6, 4, 4] to int8[5, 4, 4]"),
+        (lambda spins, done: ((spins, done * 1.0), spins), "from int32[] to float32[]"),
+        (lambda spins, done: spins, "it must be a state and configurations"),
+        (lambda spins, done: ((spins, done), [spins]), "shape of spins = list"),
+        (lambda spins, done: eqx.error_if(((spins, done), spins), done == 0, "bad\nluck"), "EquinoxRuntimeError: bad'"),
+    ],
+)
+def test_a_compiled_map_that_fails_is_told_in_a_sentence(what, told):
+    with pytest.raises(rf.MapFailed, match="at iteration 1") as caught:
+        rf.iterate(0, Failing(what), START, 3)
+    assert told in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.usefixtures("as_people_call")

@@ -115,6 +115,17 @@ def listed(given: Any) -> tuple[Any, ...] | None:
     return None if one or not isinstance(given, Iterable) else tuple(given)
 
 
+def in_a_line(error: BaseException) -> str:
+    """What an error says, without what follows its first line."""
+    try:
+        text = str(error)
+    except Exception:  # The text of an error of others may fail as well.
+        text = ""
+    # Of a check within compiled code Equinox writes the stack before what it says.
+    text = (text.partition("equinox.EquinoxRuntimeError: ")[2] or text).strip()
+    return f"{type(error).__name__}: {(text.splitlines() or ['no message'])[0]}"
+
+
 def is_number(value: object) -> bool:
     """Whether a plain value is a real number, NaN and infinity included; truth values are none."""
     return isinstance(value, Real) and not isinstance(value, bool)

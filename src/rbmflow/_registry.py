@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from rbmflow._checks import InvalidInput, Problem, Problems, one_of
+from rbmflow._checks import InvalidInput, Problem, Problems, in_a_line, one_of
 
 GROUP = "rbmflow.extensions"
 """Group of the entry points that name modules whose import registers things."""
@@ -172,7 +172,7 @@ def _told(error: BaseException, path: str) -> str:
     lines = [error.lineno] if isinstance(error, SyntaxError) else []
     lines += [row.lineno for row in traceback.extract_tb(error.__traceback__) if row.filename == path]
     where = f" (line {lines[-1]})" if lines else ""
-    return f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}{where}"
+    return f"{in_a_line(error)}{where}"
 
 
 def _load_installed() -> None:
@@ -186,7 +186,7 @@ def _load_installed() -> None:
     for point in metadata.entry_points(group=GROUP):
         try:
             point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             _installed = False
             owner = point.dist.name if point.dist else "a package"
             told = f"{owner} names it as an extension, and it cannot be imported: {_told(error, '')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import equinox as eqx
@@ -11,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float32, Int8, Int32
 
 from rbmflow import _scan
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import InvalidInput, Problem, Problems, in_a_line
 from rbmflow._doors import AnyKey, Configurations, spins_of
 from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Layout, Record, arrays_of, dataset_of, in_order, owned
@@ -176,8 +177,13 @@ class _FlowStep(eqx.Module):
 
     def __call__(self, state: _FlowState) -> tuple[_FlowState, Array | np.ndarray]:
         done = state.done + 1
-        inner, spins = self.map.step(jax.random.fold_in(self.key, done), state.inner)
-        Problems.only(spins.shape == self.shape, "shape of spins", spins.shape, f"it must be {list(self.shape)}")
+        told = self.map.step(jax.random.fold_in(self.key, done), state.inner)
+        pair = isinstance(told, tuple | list) and len(told) == 2
+        Problems.only(pair, "what step returns", type(told).__name__, "it must be a state and configurations")
+        inner, spins = told
+        shape = getattr(spins, "shape", type(spins).__name__)
+        Problems.only(shape == self.shape, "shape of spins", shape, f"it must be {list(self.shape)}")
+        Problems.only(not np.ma.is_masked(spins), "spins", "a masked array", "no site may be masked")
         return _FlowState(inner, done), spins
 
 
@@ -222,9 +228,9 @@ def _stretches(
                 done, state = later, now
         except (MapFailed, KeyboardInterrupt, GeneratorExit):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if size == 1:
-                raise _failed(done + 1, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}") from error
+                raise _failed(done + 1, _told(error, step, state)) from error
             size = 1  # Gone through again one by one, so that the iterations before are not lost.
 
 
@@ -236,7 +242,24 @@ def _of_states(found: np.ndarray, states: tuple[int, ...], done: int) -> Iterato
     if good:
         yield found[:good].astype(np.int8, copy=False)
     if good < len(found):
-        raise _failed(done + good + 1, f"it returned {found[good][odd[good]].flat[0]}")
+        number = found.dtype.kind in "iufcb"
+        what = found[good][odd[good]].flat[0] if number else f"an array of type {found.dtype}"
+        raise _failed(done + good + 1, f"it returned {what}")
+
+
+def _told(error: BaseException, step: _FlowStep, state: _FlowState) -> str:
+    """What went wrong in a step, in a line."""
+    if isinstance(error, InvalidInput):
+        [first, *_] = error.problems
+        return f"{first.field} = {first.value}, {first.allowed}"
+    if step.compiled and isinstance(error, TypeError):
+        with suppress(Exception):
+            after, before = jax.eval_shape(step, state)[0].inner, jax.eval_shape(lambda: state).inner
+            leaves = zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)
+            for old, new in ([f"{leaf.dtype}{list(leaf.shape)}" for leaf in pair] for pair in leaves):
+                if old != new:
+                    return f"a part of its state goes from {old} to {new}, and must keep its shape and type"
+    return in_a_line(error)
 
 
 def _failed(iteration: int, what: str) -> MapFailed:
@@ -317,8 +340,8 @@ def iterate(
         inner = moved.seeded(for_flow, inner) if hasattr(moved, "seeded") else inner  # pyright: ignore
     except InvalidInput:
         raise
-    except Exception as error:
-        raise _failed(0, f"start raised {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise _failed(0, f"start raised {in_a_line(error)}") from error
     step = _FlowStep(moved, for_flow, spins.shape)
     state = _FlowState(inner, jax.device_put(np.int32(0)) if step.compiled else 0)
     flow, told = None, _scan.watched(progress, "flow")

@@ -113,7 +113,7 @@ class Observable:
             return self.checked(model, function(model, spins.astype(np.float32)), (len(spins),))
         except InvalidInput:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             told = f"it must return {len(spins)} numbers for so many configurations; it raised {error!r}"
             raise InvalidInput(Problem("observable", self.name, told)) from error
 

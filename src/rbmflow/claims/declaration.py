@@ -58,7 +58,7 @@ class Claim:
         try:
             found = tuple(self.judge(judged))
             verdict = weigh(found)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # A claim from outside that fails shall not cost the others.
             if self.judge.__module__.startswith("rbmflow."):
                 raise

@@ -24,8 +24,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from rbmflow._checks import Problems
-from rbmflow.execute.performing import Science, in_a_line
+from rbmflow._checks import Problems, in_a_line
+from rbmflow.execute.performing import Science
 from rbmflow.execute.surroundings import one_thread, resident_memory
 from rbmflow.settings import Settings, checked
 from rbmflow.store import STALE_AFTER
@@ -243,7 +243,7 @@ def serve(channel: int, master: int, module: str, files: tuple[str, ...]) -> Non
             try:
                 news = (lambda what: send("news", what),) if with_news else ()
                 answer = "answer", function(*arguments, *news)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 traceback.print_exc()
                 answer = "raised", in_a_line(error)
             send(*answer)

@@ -12,6 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
+from rbmflow._checks import in_a_line
 from rbmflow._registry import load_files
 from rbmflow.execute.surroundings import about_here, compute_in_one_thread, device, forget_peak_memory, peak_memory
 from rbmflow.store import Address, Damaged, Step, Store, Unreachable
@@ -98,7 +99,7 @@ class Perform:
                 provenance["own_flags"] = provenance["own_flags"] | {"threads": "those of a process of its user's"}
             for step, dataset in zip(steps, datasets, strict=True):
                 store.publish(step, dataset, provenance | {"flags": json.loads(dataset.attrs.get("flags", "[]"))})
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # Functions of others may ask Python to end.
             if len(steps) == 1:
                 return [_what_happened(error, steps[0], store)]
             return self(steps, tell)
@@ -114,7 +115,7 @@ class Perform:
         return DelayedSubmission(self, steps)
 
 
-def _what_happened(error: Exception, step: Step, store: Store) -> Outcome:
+def _what_happened(error: BaseException, step: Step, store: Store) -> Outcome:
     """Say in one line what went wrong; the traceback of what the science raised is left in the step's work folder."""
     if isinstance(error, Unreachable):
         return Outcome("failed", str(error))
@@ -129,11 +130,6 @@ def _what_happened(error: Exception, step: Step, store: Store) -> Outcome:
         path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
         reason += f" (traceback in {path})"
     return Outcome("failed", reason)
-
-
-def in_a_line(error: Exception) -> str:
-    """What an error says, without what follows its first line."""
-    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
 
 
 @contextlib.contextmanager

@@ -7,8 +7,9 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, Protocol, runtime_checkable
 
+from rbmflow._checks import in_a_line
 from rbmflow.execute.children import Children, Limits, Lost
-from rbmflow.execute.performing import Outcome, Perform, in_a_line
+from rbmflow.execute.performing import Outcome, Perform
 from rbmflow.store import Step
 
 _IN_FLIGHT = 1000

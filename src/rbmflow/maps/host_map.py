@@ -24,7 +24,8 @@ class _Host:
 
     def step(self, key: Key, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         told = self.function(host_generator(key), state.copy())
-        spins = np.asarray(told.detach().cpu() if hasattr(told, "detach") else told)
+        Problems.only(told is not None, "function", None, "it must return the next configurations")
+        spins = np.asanyarray(told.detach().cpu() if hasattr(told, "detach") else told)
         return spins, spins
 
 

@@ -83,7 +83,7 @@ def draw_all(
         gc.disable()  # Looking for cycles among the many objects of a figure takes a sixth of the time.
         try:
             found = _drawings(plot, data, words or {})
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if plot.draw.__module__.startswith("rbmflow."):
                 raise
             left_out.append(f"the figure {plot.name} could not be drawn: {type(error).__name__}: {error}")

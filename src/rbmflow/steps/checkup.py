@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rbmflow import enumeration, exact, sampler
+from rbmflow._checks import in_a_line
 from rbmflow._doors import Numbers
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import iterate
@@ -47,8 +48,7 @@ def _tried(check: Callable[[], Found]) -> Found:
     try:
         return check()
     except Exception as error:
-        lines = str(error).strip().splitlines() or ["no message"]
-        return "no error", f"{type(error).__name__}: {lines[0]}", False
+        return "no error", in_a_line(error), False
 
 
 def _statistical(expected: float, values: Numbers) -> Found:

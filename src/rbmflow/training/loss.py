@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int8, UInt32
 
+from rbmflow._checks import Problems
 from rbmflow._types import Key
 from rbmflow.maps.coding import one_hot
 from rbmflow.training.estimator import Estimator, recipe
@@ -43,6 +44,8 @@ def _states(learner: Any) -> tuple[int, ...]:
 def _cross_entropy(learner: Any, logits: Array, spins: Array) -> tuple[Array, Array]:
     """Mean over sites of minus the log-probability of the true labels, and the fraction of sites changed."""
     true = one_hot(spins, _states(learner))
+    told = f"logits(key, spins) must return [sample, site, state], {list(true.shape)} for so many"
+    Problems.only(jnp.shape(logits) == true.shape, "shape of logits", jnp.shape(logits), told)
     nats = -jnp.sum(true * jax.nn.log_softmax(logits), axis=-1)
     return jnp.mean(nats), jnp.mean(jnp.argmax(logits, -1) != jnp.argmax(true, -1), dtype=jnp.float32)
 
