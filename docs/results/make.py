@@ -4,6 +4,7 @@ Writes `docs/results/NAME/`: figures as PNG, tables as Markdown that the page of
 pages is written by hand.
 """
 
+import itertools
 import json
 import math
 import sys
@@ -501,6 +502,45 @@ def write_de_mello_koch(store, run, folder):
     write_tables(tables, folder)
 
 
+def write_mehta_schwab(store, run, folder):
+    """Figures and tables of stacks: every layer as a change of scale, beside block spins and random weights."""
+    records = [store.read_run(point["run"]) for point in run["points"]]
+    found = [results_of(store, record) for record in records]
+    exponents, fields = [], []
+    for machine in named(machines_of(*found)):
+        here, penalty = machine.results, machine.recipe["training.l1_penalty"]
+        called = f"penalty-{penalty:g}".replace(".", "-")
+        for name in ("layer_scaling", "layer_fields"):
+            save(figures.FIGURES[name](here.expand_dims("machine")), folder, f"{name}-{called}")
+        for layer, change in itertools.product(here["layer"].values.tolist(), here["change"].values):
+            at = {"layer": layer, "change": change}
+            told = [machine.measured("layer_exponent_mean", **at, sector=sector) for sector in ("even", "odd")]
+            # Of b^y with b = 2.
+            powers = [with_error(2**one.value, math.log(2) * 2**one.value * one.error) for one in told]
+            step = f"{machine.length >> (layer - 1)} to {machine.length >> layer}"
+            exponents.append([f"{penalty:g}", layer, step, change, powers[0], told[0], powers[1], told[1]])
+            number, share = (machine.measured(f"layer_{name}_mean", **at) for name in ("participation", "share"))
+            fields.append([f"{penalty:g}", layer, change, number, 4**layer, share])
+    of = ("L1 penalty", "layer")
+    header = (
+        *of,
+        "cells",
+        "change of scale",
+        "even eigenvalue (2)",
+        "y_T (1)",
+        "odd eigenvalue (3.668)",
+        "y_h (1.875)",
+    )
+    wanted = ("stack-fields-blocks", "stack-exponents")
+    tables = {
+        "exponents": table(header, exponents),
+        "fields": table((*of, "change of scale", "spins of a field", "of a block", "share in one block"), fields),
+        "verdicts": verdict_table([row for row in verdicts_of(*found) if row.id in wanted], folder),
+        "provenance": provenance(records, store),
+    }
+    write_tables(tables, folder)
+
+
 def write_recipes(store, run, folder):
     """Figures and tables of a study of recipes; its machines side by side stand beside them as netCDF."""
     records = [store.read_run(point["run"]) for point in run["points"]]
@@ -611,6 +651,7 @@ WRITERS = {
     **dict.fromkeys(("lattices", "models", "giataganas-potts", "funai-giataganas"), write_systems),
     "swendsen": write_swendsen,
     "de-mello-koch": write_de_mello_koch,
+    "mehta-schwab": write_mehta_schwab,
     "recipes": write_recipes,
     **dict.fromkeys(("torlai-melko", "cossu-decelle", "gu-zhang"), write_one_temperature),
     "candidates": write_recipes,
