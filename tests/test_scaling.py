@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,10 +12,12 @@ from rbmflow._checks import InvalidInput
 from rbmflow.claims import CLAIMS, Machine
 from rbmflow.renormalization import block_machine, majority_rule
 from rbmflow.scaling import _fit, axis_correlations, bond_energies
+from rbmflow.settings import MachineSettings
 from rbmflow.spec import parse
 from rbmflow.spectrum import displacement_classes, receptive_correlators
 from rbmflow.steps import graph
 from rbmflow.steps.kind import compute
+from rbmflow.steps.restoring import at_rest
 from rbmflow.store.expected import expected_of
 
 
@@ -177,6 +180,18 @@ def test_the_step_of_correlators(tmp_path):
     assert 1.0 < float(data["block_decay"][0]) < float(data["site_decay"][0]) - 0.1
     other = compute(step, (block_machine(model, 4).to_dataset(),), tmp_path, lambda _: None)
     assert np.isnan(other["block_decay"]).any() == (other["block_side"] != 4)
+
+
+def test_the_step_of_correlators_sees_the_highest_layer_of_a_stack(tmp_path):
+    """Spins drawn as they are, then blocks of them."""
+    model, settings = rf.ising(rf.square(8)), MachineSettings(kind="stack", hidden=64, layers=(16,))
+    spec = parse(SPEC | {"machine": {"kind": "stack", "hidden": 64, "layers": [16]}})
+    step = next(step for step in graph(spec) if step.kind == "correlators")
+    stack = at_rest(rf.Stack([block_machine(model, 1), block_machine(model)]), jax.random.key(0), settings, None)
+    data = compute(step, (stack,), tmp_path, lambda _: None)
+    assert expected_of(step.kind, step.settings).fault(data) is None
+    assert float(data["block_side"]) == 2.0
+    np.testing.assert_allclose(data["hidden_decay"], data["block_decay"], rtol=1e-5)
 
 
 def test_a_machine_that_is_block_spins_has_their_correlators():

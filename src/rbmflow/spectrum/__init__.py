@@ -29,6 +29,7 @@ from rbmflow.spectrum.linear import (
 )
 from rbmflow.spectrum.measures import MEASURES as MEASURES, measures as measures
 from rbmflow.spectrum.modes import (
+    around_fields as around_fields,
     displacement_classes as displacement_classes,
     field_correlators as field_correlators,
     fourier_power as fourier_power,

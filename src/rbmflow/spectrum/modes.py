@@ -123,9 +123,17 @@ def receptive_correlators(machine: RBM, spins: Configurations) -> Float[np.ndarr
     shape = own.shape or ()
     fits = math.prod(shape) == len(own.weights) > 1
     Problems.only(fits, "shape", own.shape, "the machine must know the lattice of its visible units, one number a site")
-    weights, correlators = np.asarray(own.weights), field_correlators(machine, spins)
-    centres = np.argmax(np.abs(weights), axis=0)
-    signs = np.sign(weights[centres, np.arange(weights.shape[1])])
+    return around_fields(np.asarray(own.weights), field_correlators(machine, spins), shape)
+
+
+def around_fields(
+    fields: Float[np.ndarray, "visible hidden"],
+    correlators: Float[np.ndarray, "visible hidden"],
+    shape: tuple[int, ...],
+) -> Float[np.ndarray, "hidden *lattice"]:
+    """Correlators moved so that each hidden unit has the largest of its receptive field at the origin, and positive."""
+    centres = np.argmax(np.abs(fields), axis=0)
+    signs = np.sign(fields[centres, np.arange(fields.shape[1])])
     places = np.stack(np.unravel_index(centres, shape), axis=-1)
     axes = tuple(range(len(shape)))
     rows = zip(places, (correlators * signs).T.reshape(-1, *shape), strict=True)

@@ -117,6 +117,8 @@ def _machine_branch(
         recipe = _source_of(RECIPES, spec.training.estimator)
         own = {**_source_of(MACHINES, about.kind), **({"recipe_source": recipe["source"]} if recipe else {})}
         branch = [one := learner.of(spec, f"{about.kind} {label}", drawn, **learning, **own)]
+        if about.kind == "stack" and about.units == "-1/+1":
+            branch += _correlators_of(spec, label, one)
         if spec.stability.layers:
             asked = spec.stability.differing("length", "steps", "layers")
             branch.append(layers.of(spec, f"layers {label}", one, stability=asked))
@@ -149,15 +151,21 @@ def _rbm_branch(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step
     branch.append(spectrum.of(spec, f"spectrum {label}", one, two_points, mixture, drawn, temperatures=grid, **coded))
     if trained and kind.machine == "new":
         branch.append(cascade.of(spec, f"cascade {label}", one, mixture))
-    if spec.has_blocks and spec.scaling.asked_for:
-        drawn_at_critical = spec.scaling.differing("spin_window", "energy_window")
-        branch.append(correlators.of(spec, f"correlators {label}", one, scaling=drawn_at_critical))
+    branch += _correlators_of(spec, label, one)
     if trained and kind.data == "ising":
         branch += _against_model(spec, variant, label, one, drawn)
     if trained and spec.flow.along_training and kind.machine == "new":
         asked = spec.flow.differing(*NOT_OF_FLOWS, "halves", "keep")
         branch.append(checkpoint_flow.of(spec, f"flows of checkpoints {label}", one, flow=asked))
     return branch
+
+
+def _correlators_of(spec: Spec, label: str, one: Step) -> list[Step]:
+    """Correlators of the hidden units of a machine, those of the highest layer of a stack, if they are asked for."""
+    if not (spec.has_blocks and spec.scaling.asked_for):
+        return []
+    drawn_at_critical = spec.scaling.differing("spin_window", "energy_window")
+    return [correlators.of(spec, f"correlators {label}", one, scaling=drawn_at_critical)]
 
 
 def _against_model(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step) -> list[Step]:
