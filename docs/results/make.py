@@ -509,7 +509,7 @@ def write_mehta_schwab(store, run, folder):
     exponents, fields = [], []
     for machine in named(machines_of(*found)):
         here, penalty = machine.results, machine.recipe["training.l1_penalty"]
-        called = f"penalty-{penalty:g}".replace(".", "-")
+        called = f"{machine.length}-penalty-{penalty:g}".replace(".", "-")
         for name in ("layer_scaling", "layer_fields"):
             save(figures.FIGURES[name](here.expand_dims("machine")), folder, f"{name}-{called}")
         for layer, change in itertools.product(here["layer"].values.tolist(), here["change"].values):
@@ -518,10 +518,12 @@ def write_mehta_schwab(store, run, folder):
             # Of b^y with b = 2.
             powers = [with_error(2**one.value, math.log(2) * 2**one.value * one.error) for one in told]
             step = f"{machine.length >> (layer - 1)} to {machine.length >> layer}"
-            exponents.append([f"{penalty:g}", layer, step, change, powers[0], told[0], powers[1], told[1]])
+            exponents.append(
+                [machine.length, f"{penalty:g}", layer, step, change, powers[0], told[0], powers[1], told[1]]
+            )
             number, share = (machine.measured(f"layer_{name}_mean", **at) for name in ("participation", "share"))
-            fields.append([f"{penalty:g}", layer, change, number, 4**layer, share])
-    of = ("L1 penalty", "layer")
+            fields.append([machine.length, f"{penalty:g}", layer, change, number, 4**layer, share])
+    of = ("L", "L1 penalty", "layer")
     header = (
         *of,
         "cells",
