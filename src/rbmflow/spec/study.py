@@ -50,7 +50,7 @@ class Study:
     numbers: dict[str, StudyNumber] = field(default_factory=dict)
     """Its numbers that ours are held against, each called by what it is."""
     took: str = ""
-    """What it took when it was run for its page, such as "7 min 01 s of one core"; empty where that was not kept."""
+    """What it took when it was run for its page: "7 min 01 s", or "3 min of CPU"; empty where that was not kept."""
 
     def __post_init__(self):
         problems = Problems()
