@@ -686,6 +686,8 @@ def test_a_run_of_another_model_goes_from_draws_to_the_report(tmp_path, model, l
     assert [one.verdict for one in judged if one.id == "V-to-Tc"] == ["not tested"]
     page = report.render(found, {"name": "other", "run": "other-0", "steps": []}, judged)
     assert f"{lattice.kind} torus" in page
+    assert f", by {found.attrs['known_by']}." in page
+    assert (found["specific_heat_peak_error"] == 0) == (found.attrs["known_by"] != "draws")
 
 
 @pytest.mark.slow
