@@ -95,8 +95,8 @@ def transferred(model: Model) -> Equilibrium:
 
     Through ln g(E), which the transfer matrix gives at complex temperatures (`exact.slice_levels`): ln Z, energy,
     specific heat, posterior and whatever is a function of the energy. Twelve Ising spins, seven three-state Potts spins
-    are such a slice. Milliseconds for small ones; a minute for Ising spins with L = 10 in a field of 0.1, whose energies
-    are in steps of 0.2.
+    are such a slice. Small ones take milliseconds, Ising spins with L = 10 in a field of 0.1, whose energies are in
+    steps of 0.2, a minute.
 
     Raises
     ------
