@@ -26,16 +26,18 @@ def with_error(value: float, error: float) -> str:
 
 
 def stretches(temperatures: Iterable[float]) -> str:
-    """Write temperatures by the ends of every stretch without a hole of more than 1.
+    """Write temperatures, to four digits, by the ends of every stretch without a hole of more than 1.
 
     Examples
     --------
     >>> stretches([0, 0.5, 1, 4, 5])
     '0..1 and 4..5'
+    >>> stretches([2.269185, 3, 3.5, 6.01334])
+    '2.269..3.5 and 6.013'
     """
     values = np.array(list(temperatures), float)
     parts = np.split(values, np.flatnonzero(np.diff(values) > 1) + 1)
-    return " and ".join(f"{part[0]:g}..{part[-1]:g}" if len(part) > 1 else f"{part[0]:g}" for part in parts)
+    return " and ".join("..".join(f"{end:.4g}" for end in dict.fromkeys((part[0], part[-1]))) for part in parts)
 
 
 def made_of(recipe: Mapping[str, Any]) -> str:

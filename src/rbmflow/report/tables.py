@@ -141,7 +141,7 @@ def likelihood_table(results: xr.Dataset) -> Table:
     taus, overlaps = ("tau_energy", "tau_abs_magnetization"), ("energy_overlap", "abs_magnetization_overlap")
     law = ("effective_share", "stationary_mixture_overlap", "stationary_ising_overlap")
     header = ["machine", "excess nats", "those of one T", "T* of p(v)", "share", "E as mixture", "E as at T*"]
-    header += ["τ of E", "τ of |m|", "overlap of E", "overlap of |m|", "cold and hot agree"]
+    header += ["τ of E", "τ of |m|", "overlap of E", "overlap of |m|", "long chains from cold and hot agree"]
     rows = []
     for name, here in _by_machine(results) if "excess" in results else []:
         # A divergence cannot be negative, so such a number never stands alone.
