@@ -5,8 +5,8 @@
 
 Wall times until n effectively independent configurations are there: the median of five calls with keys of their own
 after the first, which is timed in a process of its own and compiles into an empty cache. mcising runs as its manual
-says: Wolff, adaptive (MSER and Sokal's window, two autocorrelation times between configurations), cooling down. Rows
-say how many configurations it delivered within its budget, at the worst temperature and key.
+says: Wolff, adaptive (MSER and Sokal's window, two autocorrelation times between configurations), cooling down. Its
+budget of sweeps is raised so far that it delivers as many; by default it ends after 315 of 1000 at L = 64 and T = 4.
 """
 
 import os
@@ -70,7 +70,7 @@ def peer(job, seed):
     from mcising import AdaptiveConfig, Algorithm, LatticeConfig, LatticeType, Simulation, SimulationConfig
 
     kind, length, temperatures, count = JOBS[job]
-    adaptive = AdaptiveConfig(enabled=True, min_independent_samples=count)
+    adaptive = AdaptiveConfig(enabled=True, min_independent_samples=count, max_total_sweeps=10**8)
     lattice, grid = LatticeConfig(LatticeType(kind), length), tuple(sorted(temperatures, reverse=True))
     config = SimulationConfig(lattice, Algorithm.WOLFF, seed, grid, adaptive=adaptive)
     start = time.perf_counter()
