@@ -559,6 +559,52 @@ def write_recipes(store, run, folder):
     write_tables(tables, folder)
 
 
+def write_learning(store, run, folder):
+    """T* along every training beside its prediction."""
+    records = [store.read_run(point["run"]) for point in run["points"]]
+    found = [results_of(store, record) for record in records]
+    machines = machines_side_by_side(*found)
+    save(figures.study_predicted(machines), folder, "study_predicted")
+    rates = {str(one.artifact): one.results["predicted_rate"] for one in distinct(machines_of(*found))}
+    rows = []
+    for number, name in enumerate(machines["machine"].values):
+        here = machines.isel(machine=number)
+        rate = rates[str(here["artifact"].values)]
+        star, theory = (here[f"{kind}_temperature_mean"] for kind in ("checkpoint_stationary", "predicted"))
+        error = here["checkpoint_stationary_temperature_mean_error"]
+        away = star - theory
+        inside = np.isfinite(away.values) & (
+            theory.values <= json.loads(str(here["recipe"].values))["temperatures"][-1]
+        )
+        rows.append(
+            (
+                *(name, int(here["length"]), int(here["updates"]), f"{float(here['mixture_temperature']):.3f}"),
+                with_error(float(star[-1]), float(error[-1])),
+                f"{float(theory[-1]):.3f}",
+                f"{np.sqrt(np.mean(away.values[inside] ** 2)):.3f}",
+                f"{np.abs(away.values[inside]).max():.3f}",
+                "" if np.isnan(rate).all() else f"{float(rate.min()):.3f}",
+            )
+        )
+    header = (
+        "machine",
+        "L",
+        "updates",
+        "mixture",
+        "T\\* at the end",
+        "predicted",
+        "rms",
+        "largest",
+        "largest stable rate",
+    )
+    tables = {
+        "machines": table(header, rows),
+        "verdicts": verdict_table(verdicts_of(*found), folder),
+        "provenance": provenance(records, store),
+    }
+    write_tables(tables, folder)
+
+
 def recipe_table(machines):
     """Every recipe with its excess and T*, the best first."""
     learnt = machines["excess"].values / machines["ising_divergence"].values
@@ -657,6 +703,7 @@ WRITERS = {
     "recipes": write_recipes,
     **dict.fromkeys(("torlai-melko", "cossu-decelle", "gu-zhang"), write_one_temperature),
     "candidates": write_recipes,
+    "learning": write_learning,
     "why": write_why,
 }
 

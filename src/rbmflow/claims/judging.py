@@ -177,6 +177,7 @@ def study(machines: Sequence[Machine]) -> xr.Dataset:
 LAW = (
     *("update", "checkpoint_excess_mean", "checkpoint_excess_mean_error"),
     *("checkpoint_stationary_temperature_mean", "checkpoint_stationary_temperature_mean_error"),
+    *("predicted_temperature_mean", "predicted_temperature_error"),
 )
 """What a study has of the machines along a training, on the axis `kept`."""
 

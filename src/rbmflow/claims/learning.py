@@ -25,7 +25,7 @@ FEWEST = 3
     words="T* of the stationary law along a training follows from the data and the first weights, nothing being fitted",
     source="this study",
     needs=("predicted_temperature_mean", "predicted_rate", "checkpoint_stationary_temperature_mean"),
-    figure="predicted_law",
+    figure=("predicted_law", "study_predicted"),
 )
 def law_predicted(machines: Sequence[Machine]) -> list[Judgement]:
     """T* of p(v) against its prediction at all checkpoints where the latter is within the training temperatures, three
@@ -48,13 +48,9 @@ def _differences(machine: Machine) -> list[Measured]:
     """Measured minus predicted T* at every checkpoint that is judged."""
     if "predicted_temperature_mean" not in machine.results:
         return []
-    rows = [
-        machine.results[name].values
-        for name in (
-            *("predicted_temperature_mean", "predicted_temperature_error"),
-            *("checkpoint_stationary_temperature_mean", "checkpoint_stationary_temperature_mean_error"),
-        )
-    ]
+    star = "checkpoint_stationary_temperature_mean"
+    names = ("predicted_temperature_mean", "predicted_temperature_error", star, f"{star}_error")
+    rows = [machine.results[name].values for name in names]
     low, high = machine.temperatures[0], machine.temperatures[-1]
     return [
         Measured(float(star - theory), float(math.hypot(error, spread)), machine.seeds - 1)

@@ -75,7 +75,7 @@ _DRAWN_EXACTLY = 1024
 _ALL_STATES = 16
 """Most sites for which a likelihood goes through all configurations, 1/75 of what it does with draws for each."""
 
-PREDICTED = 500
+GAUSSIAN_STEPS = 500
 """Steps of a predicted training, about, each of as many products for every site and magnetization."""
 
 BY_SIZE = ("machine", "learner", "likelihood", "spectrum", "flow", "checkpoint_flow", "thermodynamics")
@@ -150,7 +150,7 @@ def counts(spec: Spec) -> dict[str, float]:
         "spectrum": sites * hidden,
         "thermodynamics": sites * hidden,
         "couplings": sites * hidden,
-        "prediction": mean(spec.lattice.sites**2 * size * PREDICTED for _, size in sizes),
+        "prediction": mean(spec.lattice.sites**2 * size * GAUSSIAN_STEPS for _, size in sizes),
         "scaling": flow.chains * len(flow.kept(sites)) * sites,
         "correlators": spec.scaling.draws * sites,
         "flow": flow.chains * flow.iterations * gibbs,

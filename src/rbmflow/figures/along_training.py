@@ -13,6 +13,12 @@ from rbmflow.figures.plot import figure
 LOWEST, HIGHEST = 0.5, 6.0
 """Range of temperatures that is drawn, in J/k_B; ends beyond are triangles at its edge."""
 
+PREDICTED = (
+    *("predicted_temperature_mean", "predicted_temperature_error"),
+    *("checkpoint_stationary_temperature_mean", "checkpoint_stationary_temperature_mean_error"),
+)
+"""T* of the stationary law along a training, by theory and measured."""
+
 MACHINE_LINES = ((style.INK, "-"), (style.DATA, (0, (5, 1.5))), ("#C28E00", "-."), ("#5B8FC7", (0, (1, 1.2))))
 """Colour and dashes of the machines of one figure."""
 
@@ -170,8 +176,7 @@ def training_time(results: xr.Dataset) -> Figure:
 @figure(
     section="training-time",
     padded=1,
-    needs="checkpoint_stationary_temperature_mean checkpoint_stationary_temperature_mean_error update "
-    "predicted_temperature_mean predicted_temperature_error null_energy null_temperature critical_temperature "
+    needs=f"{' '.join(PREDICTED)} update null_energy null_temperature critical_temperature "
     "specific_heat_peak_temperature",
     caption="T* of the stationary law p(v) at every checkpoint of the training: symbols measured, mean over {n} with "
     "standard error, black line predicted from the training data and the untrained weights with nothing fitted (band: "
@@ -186,20 +191,44 @@ def predicted_law(results: xr.Dataset) -> Figure:
     for (axes,), here in columns:
         lines = panels.references(here.sel(thermometer="energy"), "mixture")
         panels.reference_lines(axes, lines)
-        update = here["update"].values
-        axes.set_ylim(LOWEST, HIGHEST)
-        theory, spread = (here[f"predicted_temperature_{part}"].values for part in ("mean", "error"))
-        axes.plot(update, theory, color=style.INK, linewidth=1.0)
-        axes.fill_between(update, theory - spread, theory + spread, color=style.INK, alpha=0.2, linewidth=0)
-        name = "checkpoint_stationary_temperature_mean"
-        measured, error = here[name].values, here[f"{name}_error"].values
-        shown = np.isfinite(measured) & (error < HIGHEST)
-        axes.errorbar(update[shown], measured[shown], error[shown], fmt="o", color=style.DATA, markersize=3.5)
-        marks.draw_beyond(axes, update, measured, style.DATA)
-        marks.say_empty(axes, measured, theory)
+        _draw_predicted(axes, here, HIGHEST)
         marks.side_labels(axes, lines)
-        panels.update_axis(axes)
     return drawn
+
+
+@figure(
+    section="study",
+    page="sweep",
+    by="run",
+    padded=1,
+    needs=f"{' '.join(PREDICTED)} update mixture_temperature critical_temperature",
+    caption="T* of the stationary law p(v) along the training of every machine: symbols measured, mean over the seeds "
+    "with standard error, line predicted from the training data and the untrained weights with nothing fitted. Full "
+    "line T_c, dotted the training mixture. A triangle is a T* beyond the axis. Updates are logarithmic beyond 1.",
+)
+def study_predicted(study: xr.Dataset) -> Figure:
+    """T* of the stationary law along every training, measured and by the Gaussian theory."""
+    drawn, cells = panels.machine_panels(study, (0.6, 1.9), "gradient updates", "$T^*$ $(J/k_B)$", 3, sharey=False)
+    for axes, here in cells:
+        critical, mixture = (float(here[f"{name}_temperature"]) for name in ("critical", "mixture"))
+        axes.axhline(critical, **marks.CRITICAL)
+        axes.axhline(mixture, color=style.INK, linewidth=0.9, linestyle=(0, (1, 1.2)))
+        _draw_predicted(axes, here, max(4.0, mixture + 1.0))
+    return drawn
+
+
+def _draw_predicted(axes: Axes, here: xr.Dataset, highest: float) -> None:
+    """T* of one machine and its prediction against the updates, up to a highest temperature."""
+    theory, spread, measured, error = (here[name].values for name in PREDICTED)
+    update = here["update"].values
+    axes.set_ylim(LOWEST, highest)
+    axes.plot(update, theory, color=style.INK, linewidth=1.0)
+    axes.fill_between(update, theory - spread, theory + spread, color=style.INK, alpha=0.2, linewidth=0)
+    shown = np.isfinite(measured) & (error < highest)
+    axes.errorbar(update[shown], measured[shown], error[shown], fmt="o", color=style.DATA, markersize=3)
+    marks.draw_beyond(axes, update, measured, style.DATA)
+    marks.say_empty(axes, measured, theory)
+    panels.update_axis(axes)
 
 
 def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
