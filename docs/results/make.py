@@ -566,7 +566,7 @@ def write_learning(store, run, folder):
     machines = machines_side_by_side(*found)
     save(figures.study_predicted(machines), folder, "study_predicted")
     rates = {str(one.artifact): one.results["predicted_rate"] for one in distinct(machines_of(*found))}
-    rows = []
+    rows, courses = [], []
     for number, name in enumerate(machines["machine"].values):
         here = machines.isel(machine=number)
         rate = rates[str(here["artifact"].values)]
@@ -576,6 +576,11 @@ def write_learning(store, run, folder):
         inside = np.isfinite(away.values) & (
             theory.values <= json.loads(str(here["recipe"].values))["temperatures"][-1]
         )
+        told = [
+            f"{int(here['update'][at])}: {with_error(float(star[at]), float(error[at]))} ({float(theory[at]):.3f})"
+            for at in np.flatnonzero(inside)[1:]
+        ]
+        courses.append((name, "; ".join(told)))
         rows.append(
             (
                 *(name, int(here["length"]), int(here["updates"]), f"{float(here['mixture_temperature']):.3f}"),
@@ -595,11 +600,12 @@ def write_learning(store, run, folder):
         "predicted",
         "rms",
         "largest",
-        "largest stable rate",
+        "stable rate up to",
     )
     tables = {
         "machines": table(header, rows),
-        "verdicts": verdict_table(verdicts_of(*found), folder),
+        "courses": table(("machine", "after so many updates: T\\* (predicted)"), courses),
+        "verdicts": verdict_table([row for row in verdicts_of(*found) if row.id == "law-predicted"], folder),
         "provenance": provenance(records, store),
     }
     write_tables(tables, folder)
