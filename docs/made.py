@@ -1,7 +1,12 @@
 """Tables of these pages that are made from the package when they are built, so that they cannot differ from it."""
 
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+
+import rbmflow as rf
+from rbmflow._format import with_error
 from rbmflow._variables import RESULTS, STUDY
 from rbmflow.claims import CLAIMS
 from rbmflow.claims.declaration import TABLES
@@ -51,8 +56,65 @@ def measures():
     return table(("name", "meaning"), [(f"`{name}`", meaning) for name, meaning in (MEASURES | FINAL_MEASURES).items()])
 
 
+TINY = [
+    *(rf.ising(rf.square(4)), rf.ising(rf.square(4), 0.5), rf.ising(rf.square(3, 4), couplings=-1.0)),
+    *(rf.ising(rf.chain(12)), rf.ising(rf.triangular(4)), rf.ising(rf.honeycomb(3)), rf.ising(rf.kagome(2))),
+    *(rf.ising(rf.cubic(2, 2, 3)), rf.ising(rf.hypercubic((2, 2, 2, 2)))),
+    *(rf.potts(rf.square(3), 3), rf.potts(rf.square(4), 3), rf.potts(rf.square(4), 4), rf.potts(rf.honeycomb(2), 3)),
+    *(rf.clock(rf.square(4), 4), rf.clock(rf.chain(6), 5), rf.blume_capel(rf.square(4), 1.0)),
+]
+"""Models whose energies are known without a draw."""
+
+DRAWS = 2000
+
+
+class Drawn(NamedTuple):
+    """Energies per site of draws of a model by `rf.sample`, beside the exact ones."""
+
+    model: rf.Model
+    temperature: list[float]
+    log_partition: list[float]
+    levels: list[tuple[float, int]]
+    exact: list[float]
+    mean: list[float]
+    error: list[float]
+
+
+def drawn(model):
+    """Draws of a model at 3/4, 1 and 3/2 of its T_c, or of 2 J/k_B where it has none."""
+    scale = rf.critical_temperature(model) or 2.0
+    temperature = [0.75 * scale, scale, 1.5 * scale]
+    truth, draws = rf.equilibrium.known(model), rf.sample(1, model, temperature, DRAWS)
+    exact, levels = truth.mean("energy", np.array(temperature))[0], truth.levels()
+    attained = [(float(e), round(np.exp(log))) for e, log in zip(levels.energy, levels.log_count, strict=True)]
+    lowest = [level for level in attained if level[1]][:4]
+    energy = np.asarray(model.energy(draws.spins), float)
+    # The spread is that of equilibrium: draws deep in the ground state may show none.
+    spread = np.sqrt(truth.specific_heat(np.array(temperature)) / model.lattice.sites) * temperature
+    effective = [min(DRAWS, chain.ess) for chain in draws.chains] or [DRAWS] * 3
+    error = spread / np.sqrt(effective)
+    logs = truth.log_partition(np.array(temperature))
+    mean = energy.reshape(3, -1).mean(axis=1)
+    return Drawn(model, temperature, logs.tolist(), lowest, exact.tolist(), mean.tolist(), error.tolist())
+
+
+def models():
+    """Energies of draws of tiny models beside exact ones, with ln Z and the lowest levels."""
+    rows = []
+    for one in map(drawn, TINY):
+        name, convention = str(one.model).split(": ", 1)
+        lowest = ", ".join(f"({energy:g}, {count})" for energy, count in one.levels)
+        for place, temperature in enumerate(one.temperature):
+            told = (f"`{name}`", convention, lowest) if place == 0 else ("", "", "")
+            seen = with_error(one.mean[place], one.error[place])
+            values = f"{one.log_partition[place]:.9f}", f"{one.exact[place]:.9f}", seen
+            rows.append((*told, f"{temperature:.6g}", *values))
+    header = ("model", "energy", "lowest levels (E, states)", "T", "ln Z", "E/N exact", f"E/N of {DRAWS} draws")
+    return table(header, rows)
+
+
 PAGES = {f"claims-{name}": lambda name=name: claims(name) for name in TABLES}
-PAGES |= {"figures": figures, "ends": of_ends, "measures": measures}
+PAGES |= {"models": models, "figures": figures, "ends": of_ends, "measures": measures}
 # The first that is of machines, and not of flows, in the order in which they are declared.
 OF_MACHINES = list(RESULTS).index("reconstruction")
 PAGES |= {

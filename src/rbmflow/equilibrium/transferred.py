@@ -86,7 +86,7 @@ class Transferred(Equilibrium):
         logs = np.full(values.shape, math.log(len(self.model.ground_states)))
         for at, k in enumerate(values[np.isfinite(values)].tolist()):
             logs[at] = transfer.blocks.log_sum(k).real - k * excess
-        return logs[which].reshape(coupling.shape)
+        return np.asarray(logs[which]).reshape(coupling.shape)
 
 
 @functools.lru_cache(maxsize=4)
