@@ -39,9 +39,7 @@ DRAWN = sum({"machine": len(MACHINES), "classifier": 2}.get(p.by, 1) for p in FI
 
 @pytest.fixture(scope="module")
 def results():
-    """As of a run of RBMs, none of which has the layers of a stack."""
-    whole = synthetic_results.results(machines=MACHINES, length=4, iterations=11)
-    return whole.drop_vars([name for name in whole.data_vars if str(name).startswith("layer_")])
+    return synthetic_results.results(machines=MACHINES, length=4, iterations=11)
 
 
 @pytest.fixture(scope="module")
