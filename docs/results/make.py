@@ -330,6 +330,32 @@ def write_why(store, run, folder, *further):
     write_tables(tables, folder)
 
 
+def write_controls(store, run, folder):
+    """Ends of machines that learnt no lattice beside one that did, by every thermometer."""
+    found, records = there(store, run)
+    rows = []
+    for machine in distinct(machines_of(*found)):
+        here = machine.results
+        for start in here["start"].values:
+            at = here.sel(start=start)
+            ends = [
+                with_error(
+                    float(at["end_temperature"].sel(thermometer=one)), float(at["end_error"].sel(thermometer=one))
+                )
+                for one in here["thermometer"].values
+            ]
+            last = [float(at[f"abs_magnetization_{end}"].isel(iteration=-1)) for end in ("mean", "error")]
+            rows.append([machine.name, start, with_error(*last), *ends, machine.measured("excess_mean")])
+    header = ("machine", "start", "abs m", *(f"T({one})" for one in found[0]["thermometer"].values), "excess nats")
+    judged = [row for row in verdicts_of(*found) if row.id in ("topology-free", "neural-cannot-tell")]
+    tables = {
+        "ends": table(header, rows),
+        "verdicts": verdict_table(judged, folder),
+        "provenance": provenance(records, store),
+    }
+    write_tables(tables, folder)
+
+
 def write_good(store, run, folder, *further):
     """Figures and tables of the study of good machines, as far as its points are there."""
     found, records = there(store, run, *further)
@@ -701,6 +727,7 @@ WRITERS = {
     "paper": write_paper,
     "fixed-point": write_fixed_point,
     "veiga-vicente": write_veiga_vicente,
+    "veiga-vicente-controls": write_controls,
     "good": write_good,
     **dict.fromkeys(("lattices", "models", "giataganas-potts", "funai-giataganas"), write_systems),
     "swendsen": write_swendsen,
