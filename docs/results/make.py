@@ -492,7 +492,8 @@ def write_swendsen(store, run, folder):
 
 def write_de_mello_koch(store, run, folder):
     """Figures and tables of scale invariance: dimensions along the flows, and what hidden units see."""
-    results = results_of(store, run)
+    records = [store.read_run(point["run"]) for point in run["points"]]
+    results, *others = (results_of(store, record) for record in records)
     for name in ("scaling_dimensions", "axis_correlations", "hidden_decays"):
         save(figures.FIGURES[name](results), folder, name)
     rows, shown = [], [0, 1, 10, int(results["fitted"].values[-1])]
@@ -522,10 +523,33 @@ def write_de_mello_koch(store, run, folder):
         "decays": table(header, rows),
         "ends": table(*report.ends_table(results)),
         "likelihood": table(*likelihood_table(results)),
-        "verdicts": verdict_table(verdicts_of(results), folder),
-        "provenance": provenance([run], store),
+        "others": further_points(others),
+        "verdicts": verdict_table(verdicts_of(results, *others), folder),
+        "provenance": provenance(records, store),
     }
     write_tables(tables, folder)
+
+
+def further_points(points):
+    """Ends of the flows and decay of the correlators of machines with fewer hidden units, and of stacks."""
+    rows = []
+    for machine in named(machines_of(*points)):
+        here = machine.results
+        last = {"fitted": here["fitted"].values[-1]}
+        dimensions = [
+            [
+                machine.measured("scaling_dimension_mean", field=field, start=start, **last)
+                for start in here["start"].values
+            ]
+            for field in ("spin", "energy")
+        ]
+        far = here.isel(displacement=int(np.argmax(here["distance"].values)))
+        decay = with_error(float(far["hidden_decay_mean"]), float(far["hidden_decay_mean_error"]))
+        side, block = float(here["block_side"]), float(far["block_decay_mean"])
+        told = [", ".join(str(one) if math.isfinite(one.value) else "no fit" for one in row) for row in dimensions]
+        rows.append([machine.name, *told, decay, f"{block:.3f} ({side:g})"])
+    ends = (f"x of the {of} at the end, from cold, hot and T_c" for of in ("spin", "energy"))
+    return table(("machine", *ends, "hidden decay at the largest distance", "block spins (side)"), rows)
 
 
 def write_mehta_schwab(store, run, folder):

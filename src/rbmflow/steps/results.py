@@ -18,6 +18,7 @@ from rbmflow.drift import vanishing
 from rbmflow.equilibrium import MeasuredDraws, reweighted
 from rbmflow.lattice import Lattice
 from rbmflow.settings import MachineSettings, SamplingSettings, TrainingSettings, dotted, start_label
+from rbmflow.spectrum import displacement_classes
 from rbmflow.steps.kind import Task, system
 from rbmflow.steps.thermometers import known_by
 from rbmflow.steps.weights import weights_of_all
@@ -95,7 +96,7 @@ def gather(task: Task) -> xr.Dataset:
         _one_temperature(_of_all(found, "couplings", hashes), "coupling"),
         _along_training(_of_all(found, "checkpoint_flow", hashes), starts),
         _scaling(found, hashes, starts),
-        _correlators(_of_all(found, "correlators", hashes)),
+        _correlators(_of_all(found, "correlators", hashes), task.model.lattice),
         _layers(_of_all(found, "layers", hashes)),
         _examples(task.model.lattice, [[found["flow", row[0], start] for start in starts] for row in hashes]),
         references := _references(task, found),
@@ -345,14 +346,17 @@ def _scaling(found: Found, hashes: list[list[str]], starts: Sequence[str]) -> xr
     return kept.assign(labelled(told | known, fits.coords))
 
 
-def _correlators(every: xr.Dataset | None) -> xr.Dataset:
+def _correlators(every: xr.Dataset | None, lattice: Lattice) -> xr.Dataset:
     """How correlators of hidden units, of block spins and of single spins decay, with their means over seeds."""
     if every is None:
         return xr.Dataset()
     told = {}
     for name in ("hidden_decay", "block_decay", "site_decay"):
         told |= _over_seeds(every, name, mean_and_error, error="mean_error")
-    return every.assign(labelled(told)).assign(block_side=every["block_side"].isel(seed=0))
+    # Of stacks, whose weights are not taken apart, nothing else tells how far displacements are.
+    distance = ("displacement", displacement_classes(lattice).distance, {"units": "lattice spacings"})
+    whole = every.assign(labelled(told)).assign(block_side=every["block_side"].isel(seed=0))
+    return whole.assign_coords(distance=distance)
 
 
 def _layers(every: xr.Dataset | None) -> xr.Dataset:
