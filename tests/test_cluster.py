@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 import fake_science
+import rbmflow as rf
 from rbmflow import execute, spec
 from rbmflow._checks import InvalidInput
 from rbmflow.cli import main
@@ -225,6 +226,22 @@ def test_a_function_of_others_that_asks_python_to_end_fails_alone(store, monkeyp
     [outcome] = Perform(str(store.path), Science("fake_science"))(steps(2)[:1])
     assert outcome.what == "failed"
     assert outcome.reason.startswith("SystemExit: 3 (traceback in ")
+
+
+def test_a_job_whose_machine_is_taken_away_ends_whatever_it_is_at(store, monkeypatch):
+    """The exit is that of a handler of submitit, which runs wherever the signal comes."""
+    handler = {"__name__": "submitit.core.job_environment", "sys": sys}
+    exec("def taken(*given):\n    sys.exit(-1)", handler)
+    monkeypatch.setattr(fake_science, "compute", handler["taken"])
+    store.prepare()
+    with pytest.raises(SystemExit):
+        Perform(str(store.path), Science("fake_science"))(steps(2)[:1])
+    model = rf.ising(rf.square(4))
+    spins = rf.hot(0, model, 3)
+    observed = rf.Observable("ends", "e", handler["taken"])
+    for call in (lambda: observed.values(model, spins), lambda: rf.iterate(0, rf.host(handler["taken"]), spins, 2)):
+        with pytest.raises(SystemExit):
+            call()
 
 
 def test_jobs_are_cancelled_when_the_master_ends(cluster, store, monkeypatch):

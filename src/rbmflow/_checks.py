@@ -3,6 +3,7 @@
 import difflib
 import itertools
 import math
+import traceback
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -113,6 +114,14 @@ def listed(given: Any) -> tuple[Any, ...] | None:
     """What can be run through, as a tuple; None of text, of tables, and of one thing, such as an array without axes."""
     one = isinstance(given, str | bytes | dict) or getattr(given, "ndim", 1) == 0
     return None if one or not isinstance(given, Iterable) else tuple(given)
+
+
+def let_go(error: BaseException) -> None:
+    """Raise again the exit of a job whose machine the cluster takes away, which no function of others asked for."""
+    if isinstance(error, SystemExit) and error.__traceback__ is not None:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__")).startswith("submitit."):
+            raise error
 
 
 def in_a_line(error: BaseException) -> str:

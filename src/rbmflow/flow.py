@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float32, Int8, Int32
 
 from rbmflow import _scan
-from rbmflow._checks import InvalidInput, Problem, Problems, in_a_line
+from rbmflow._checks import InvalidInput, Problem, Problems, in_a_line, let_go
 from rbmflow._doors import AnyKey, Configurations, spins_of
 from rbmflow._own_settings import own_settings
 from rbmflow._record import Held, Layout, Record, arrays_of, dataset_of, in_order, owned
@@ -229,6 +229,7 @@ def _stretches(
         except (MapFailed, KeyboardInterrupt, GeneratorExit):
             raise
         except (Exception, SystemExit) as error:
+            let_go(error)
             if size == 1:
                 raise _failed(done + 1, _told(error, step, state)) from error
             size = 1  # Gone through again one by one, so that the iterations before are not lost.
@@ -341,6 +342,7 @@ def iterate(
     except InvalidInput:
         raise
     except (Exception, SystemExit) as error:
+        let_go(error)
         raise _failed(0, f"start raised {in_a_line(error)}") from error
     step = _FlowStep(moved, for_flow, spins.shape)
     state = _FlowState(inner, jax.device_put(np.int32(0)) if step.compiled else 0)

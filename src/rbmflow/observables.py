@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial.distance import pdist
 
-from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow._checks import InvalidInput, Problem, Problems, let_go
 from rbmflow._doors import Configurations, Numbers, numbers_of
 from rbmflow.correlations import longest_wave, structure_factor
 from rbmflow.diagnostics import mean_and_error
@@ -114,6 +114,7 @@ class Observable:
         except InvalidInput:
             raise
         except (Exception, SystemExit) as error:
+            let_go(error)
             told = f"it must return {len(spins)} numbers for so many configurations; it raised {error!r}"
             raise InvalidInput(Problem("observable", self.name, told)) from error
 

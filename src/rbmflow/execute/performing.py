@@ -12,7 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
-from rbmflow._checks import in_a_line
+from rbmflow._checks import in_a_line, let_go
 from rbmflow._registry import load_files
 from rbmflow.execute.surroundings import about_here, compute_in_one_thread, device, forget_peak_memory, peak_memory
 from rbmflow.store import Address, Damaged, Step, Store, Unreachable
@@ -100,6 +100,7 @@ class Perform:
             for step, dataset in zip(steps, datasets, strict=True):
                 store.publish(step, dataset, provenance | {"flags": json.loads(dataset.attrs.get("flags", "[]"))})
         except (Exception, SystemExit) as error:  # Functions of others may ask Python to end.
+            let_go(error)
             if len(steps) == 1:
                 return [_what_happened(error, steps[0], store)]
             return self(steps, tell)
