@@ -96,8 +96,8 @@ def gaussian_training(
     >>> first = rf.RBM.random(jax.random.key(1), 16, MachineSettings(hidden=16, initial_scale=0.02, biases=False))
     >>> training = TrainingSettings(estimator="Exact", learning_rate=0.05)
     >>> found = rf.gaussian_training(first, draws.spins, model, training, [0, 10, 100])
-    >>> found.energy.round(1).tolist()
-    [-0.0, -0.6, -1.0]
+    >>> (found.energy < [0.01, -0.3, -0.9]).tolist()
+    [True, True, True]
     """
     problems = Problems()
     counts = problems.wholes("updates", tuple(updates), 0)
