@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rbmflow.claims.candidates import PERFECT, about_laws
 from rbmflow.claims.declaration import claim
-from rbmflow.claims.judgement import Judgement, Measured, Side, within
+from rbmflow.claims.judgement import Judgement, Measured, Side, all_of, within
 from rbmflow.claims.machines import Machine
 from rbmflow.claims.rules import alike_but_for, each
 from rbmflow.convergence import SIGMAS
@@ -52,11 +52,6 @@ def _with_order(machines: Sequence[Machine]) -> list[Machine]:
     return [m for m in machines if math.isfinite(m.number("thermodynamics_exact", quantity="abs_magnetization"))]
 
 
-def _all(sides: Sequence[Side]) -> Side:
-    """Refuted by one, supported by all."""
-    return "contradicts" if "contradicts" in sides else "open" if "open" in sides else "supports"
-
-
 @claim(
     id="one-temperature",
     words="A machine that has learnt one temperature, with as many hidden units as spins, has the energy, the order "
@@ -74,7 +69,7 @@ def one_temperature(machines: Sequence[Machine]) -> list[Judgement]:
         asked = {"energy": ENERGY, "abs_magnetization": ENERGY, "specific_heat": HEAT}
         found = {name: _deviation(machine, "thermodynamics", quantity=name) for name in asked}
         told = ", ".join(f"{sign} {100 * one.value:+.1f} %" for sign, one in zip("EmC", found.values(), strict=True))
-        return _all([within(found[name], 0.0, window) for name, window in asked.items()]), told
+        return all_of([within(found[name], 0.0, window) for name, window in asked.items()]), told
 
     return each(_with_order(_whole(machines)), rule)
 
@@ -98,7 +93,7 @@ def few_hidden_units(machines: Sequence[Machine]) -> list[Judgement]:
         over = energy.value - ENERGY
         high: Side = "open" if not abs(over) > energy.margin else "supports" if over > 0 else "contradicts"
         told = f"E {100 * energy.value:+.1f} %, abs m {100 * order.value:+.1f} %"
-        return _all([high, within(order, 0.0, 0.05)]), told
+        return all_of([high, within(order, 0.0, 0.05)]), told
 
     few = [m for m in machines if m.is_ising and len(m.temperatures) == 1 and 4 * m.hidden <= m.length**2 and _known(m)]
     return each([m for m in _with_order(few) if abs(m.temperatures[0] / m.critical - 1) <= AROUND], rule)
@@ -124,7 +119,7 @@ def couplings_in_weights(machines: Sequence[Machine]) -> list[Judgement]:
             found, exact = machine.measured("coupling_mean", cluster=cluster), unit * (cluster == "bond")
             sides.append(within(found, exact, COUPLING * unit))
             told.append(f"{cluster} {found}")
-        return _all(sides), f"{', '.join(told)} beside 1/T = {unit:.3f}"
+        return all_of(sides), f"{', '.join(told)} beside 1/T = {unit:.3f}"
 
     return each(_whole(machines), rule)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -208,6 +208,12 @@ def within(number: Measured, target: float, window: float, errors: float = 0.0) 
     if math.isinf(number.margin):
         return "open"
     return "supports" if distance <= errors * number.error else "contradicts" if distance > number.margin else "open"
+
+
+def all_of(sides: Iterable[Side]) -> Side:
+    """Refuted by one, supported by all; of none nothing is known."""
+    found = set(sides)
+    return "contradicts" if "contradicts" in found else "supports" if found == {"supports"} else "open"
 
 
 def above(number: Measured, least: float, below: float) -> Side:

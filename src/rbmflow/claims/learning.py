@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rbmflow.claims.declaration import claim
-from rbmflow.claims.judgement import Judgement, Measured, Side, within
+from rbmflow.claims.judgement import Judgement, Measured, Side, all_of, within
 from rbmflow.claims.machines import Machine
 from rbmflow.claims.rules import each
 
@@ -35,8 +35,7 @@ def law_predicted(machines: Sequence[Machine]) -> list[Judgement]:
 
     def rule(machine: Machine) -> tuple[Side, str]:
         away = _differences(machine)
-        sides = [within(one, 0.0, AGREEMENT) for one in away]
-        side: Side = "contradicts" if "contradicts" in sides else "open" if "open" in sides else "supports"
+        side = all_of(within(one, 0.0, AGREEMENT) for one in away)
         furthest = max(away, key=lambda one: abs(one.value))
         mean = math.sqrt(np.mean([one.value**2 for one in away]))
         return side, f"furthest {furthest}, root mean square {mean:.3f}, {len(away)} checkpoints"

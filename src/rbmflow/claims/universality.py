@@ -9,7 +9,7 @@ from scipy.special import stdtrit
 
 from rbmflow._checks import same_temperature
 from rbmflow.claims.declaration import claim
-from rbmflow.claims.judgement import LEVEL, Judgement, Measured, Side, within
+from rbmflow.claims.judgement import LEVEL, Judgement, Measured, Side, all_of, within
 from rbmflow.claims.machines import Machine
 from rbmflow.claims.rules import each
 from rbmflow.convergence import CONFIDENCE, SIGMAS
@@ -55,7 +55,7 @@ def _judged(results: xr.Dataset) -> tuple[Side, str]:
         known = float(here["stability_known"])
         sides.add(within(steps[-1], known, window, SIGMAS))
         told.append(f"{SYMBOLS[sector]} {', '.join(map(str, steps))} (known {known:.4g})")
-    return _all_of(sides), "; ".join(told)
+    return all_of(sides), "; ".join(told)
 
 
 ALIKE = 0.1
@@ -137,7 +137,7 @@ def _dimensions(machine: Machine, start: str, iteration: int) -> tuple[Side, str
         found = machine.measured("scaling_dimension_mean", start=start, fitted=iteration, field=field)
         sides.add(within(found, machine.number("scaling_known", field=field), window, SIGMAS))
         told.append(f"{found}" if math.isfinite(found.value) else "no fit")
-    return _all_of(sides), " and ".join(told)
+    return all_of(sides), " and ".join(told)
 
 
 FIELD = 2.0
@@ -173,7 +173,7 @@ def stack_fields_blocks(machines: Sequence[Machine]) -> list[Judgement]:
             sides.add(within(share, 1, 1 - SHARE, SIGMAS))
             number, part = (_over_seeds(fields[f"layer_{name}"].values) for name in ("participation", "share"))
             told.append(f"layer {layer} on {number} spins, a block on {4**layer}, {part} of the square in one block")
-        return _all_of(sides), "; ".join(told)
+        return all_of(sides), "; ".join(told)
 
     return each(_stacks(machines), rule)
 
@@ -202,7 +202,7 @@ def stack_exponents(machines: Sequence[Machine]) -> list[Judgement]:
                 sides.add(of["hidden units"][0])
                 random_fails |= of["random weights"][0] == "contradicts"
             told.append(f"layer {layer}: " + ", ".join(f"{change} {numbers}" for change, (_, numbers) in of.items()))
-        side = _all_of(sides)
+        side = all_of(sides)
         return "open" if not decides or (side == "supports" and not random_fails) else side, "; ".join(told)
 
     return each(_stacks(machines), rule)
@@ -215,11 +215,7 @@ def _layer(machine: Machine, layer: int, change: str) -> tuple[Side, str]:
         found = machine.measured("layer_exponent_mean", layer=layer, change=change, sector=sector)
         sides.add(within(found, machine.number("layer_known", sector=sector), window, SIGMAS))
         told.append(f"{SYMBOLS[sector]} {found}")
-    return _all_of(sides), " ".join(told)
-
-
-def _all_of(sides: set[Side]) -> Side:
-    return "contradicts" if "contradicts" in sides else "supports" if sides == {"supports"} else "open"
+    return all_of(sides), " ".join(told)
 
 
 def _over_seeds(values: np.ndarray) -> Measured:
