@@ -31,11 +31,11 @@ def realization(lattice: Lattice) -> tuple[Float64[np.ndarray, "basis axis"], Fl
     """
     size, axes = lattice.basis, len(lattice.cells)
     pulled, pull = np.zeros((size, size)), np.zeros((size, axes))
-    for start, end, step, _ in lattice.bonds:
-        for here, there, sign in ((start, end, 1), (end, start, -1)):
+    for bond in lattice.bonds:
+        for here, there, step in bond.both_ways():
             pulled[here, here] += 1
             pulled[here, there] -= 1
-            pull[here] += sign * np.array(step)
+            pull[here] += step
     positions = np.linalg.pinv(pulled) @ pull
     bonds = np.array([positions[end] + step - positions[start] for start, end, step, _ in lattice.bonds])
     spread = bonds.T @ bonds / len(bonds)

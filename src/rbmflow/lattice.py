@@ -23,6 +23,11 @@ class Bond(NamedTuple):
     displacement: tuple[int, ...]
     kind: int = 0
 
+    def both_ways(self) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+        """From each of its ends: the basis site here and there, and the displacement in cells."""
+        yield self.start, self.end, self.displacement
+        yield self.end, self.start, tuple(-step for step in self.displacement)
+
 
 @dataclass(frozen=True, repr=False)
 class Lattice:
@@ -76,7 +81,7 @@ class Lattice:
         within = None if problems.found else sites
         found = [_bond(row, len(cells), torus, within, problems) for row in rows]
         table = tuple(bond for bond in found if bond)
-        ends = [pair for bond in table for pair in _both_ways(bond)]
+        ends = [pair for bond in table for pair in bond.both_ways()]
         problems.unless(len(set(ends)) == len(ends), "bonds", rows, "each must be there once, from one of its ends")
         kinds = {bond.kind for bond in table}
         whole = kinds == set(range(len(kinds))) or len(table) < len(found)
@@ -112,8 +117,8 @@ class Lattice:
     @property
     def is_square(self) -> bool:
         """Whether it is the square torus, whatever the kinds of its two bonds."""
-        two = {frozenset(_both_ways(bond)) for bond in self.bonds}
-        right_down = {frozenset(_both_ways(Bond(0, 0, step))) for step in ((0, 1), (1, 0))}
+        two = {frozenset(bond.both_ways()) for bond in self.bonds}
+        right_down = {frozenset(Bond(0, 0, step).both_ways()) for step in ((0, 1), (1, 0))}
         return len(self.cells) == 2 and self.basis == 1 and two == right_down
 
     @functools.cached_property
@@ -150,7 +155,7 @@ class Lattice:
     @functools.cached_property
     def joined(self) -> str:
         """Which sites bonds join, whatever their kinds and their order: rows of from, to and displacement in cells."""
-        rows = sorted(min((here, there, *step) for here, there, step in _both_ways(bond)) for bond in self.bonds)
+        rows = sorted(min((here, there, *step) for here, there, step in bond.both_ways()) for bond in self.bonds)
         return "; ".join(" ".join(map(str, row)) for row in rows)
 
     @functools.cached_property
@@ -195,7 +200,7 @@ class Lattice:
     @functools.cached_property
     def mirrored(self) -> bool:
         """Whether sites are alone in their cells, and reversing any single axis maps bonds onto bonds of their kind."""
-        ends = {(end, bond.kind) for bond in self.bonds for end in _both_ways(bond)}
+        ends = {(end, bond.kind) for bond in self.bonds for end in bond.both_ways()}
         flips = 1 - 2 * np.eye(len(self.cells), dtype=int)
         turned = [{((a, b, tuple((flip * step).tolist())), kind) for (a, b, step), kind in ends} for flip in flips]
         return self.basis == 1 and all(one == ends for one in turned)
@@ -231,11 +236,6 @@ class Lattice:
         axes = tuple(range(-len(self.cells), 0))
         back = tuple(-step for step in bond.displacement)
         return by_site[..., bond.start], jnp.roll(by_site[..., bond.end], back, axes)
-
-
-def _both_ways(bond: Bond) -> Iterator[tuple[int, int, tuple[int, ...]]]:
-    yield bond.start, bond.end, bond.displacement
-    yield bond.end, bond.start, tuple(-step for step in bond.displacement)
 
 
 def _bond(

@@ -217,10 +217,10 @@ def displacement_classes(lattice: Lattice) -> DisplacementClasses:
     cells, apart = lattice.cells, distances(lattice)
     axes = tuple(range(len(cells)))
     bonds = np.zeros((*cells, lattice.basis, lattice.basis))
-    for start, end, step, _ in lattice.bonds:
-        for here, there, sign in ((start, end, 1), (end, start, -1)):
+    for bond in lattice.bonds:
+        for here, there, step in bond.both_ways():
             bonds[*np.zeros(len(cells), int), here, here] += 1
-            bonds[*np.mod(sign * np.array(step), cells), here, there] -= 1
+            bonds[*np.mod(step, cells), here, there] -= 1
     waves = np.fft.fftn(bonds, axes=axes) + np.eye(lattice.basis) / max(cells)
     green = np.fft.ifftn(np.linalg.inv(waves), axes=axes).real.reshape(apart.shape)
     keys = np.stack([apart.ravel(), green.ravel().round(9)], axis=-1)
