@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex128, Float64, Int
+from jaxtyping import Float64, Inexact, Int
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ class SliceBlocks:
             blocks = np.fft.fftn(blocks, axes=range(2, blocks.ndim))
         counted = self.times > 0
         blocks = np.moveaxis(blocks.reshape(*blocks.shape[:2], -1)[..., counted], -1, 0) / self.shared
-        half, scale = _power(blocks, self.slices // 2)
+        half, scale = scaled_power(blocks, self.slices // 2)
         other = half @ blocks if self.slices % 2 else half
         return complex(np.log(np.einsum("kab,kba->k", half, other) @ self.times[counted])) + 2 * scale
 
@@ -76,11 +76,11 @@ def products(power: int) -> int:
     return power.bit_length() - 2 + (power // 2).bit_count()
 
 
-def _power(blocks: Complex128[np.ndarray, "wave orbit orbit"], power: int) -> tuple[np.ndarray, float]:
-    """A power of all blocks over its largest number, and ln of that."""
+def scaled_power(blocks: Inexact[np.ndarray, "... row row"], power: int) -> tuple[np.ndarray, float]:
+    """A power of a matrix, or of all blocks, over its largest number, and ln of that."""
     if power == 1:
         return blocks, 0.0
-    half, scale = _power(blocks, power // 2)
+    half, scale = scaled_power(blocks, power // 2)
     raised, scale = half @ half, 2 * scale
     if power % 2:
         raised = raised @ blocks

@@ -12,7 +12,6 @@ H. A. Kramers, G. H. Wannier, Phys. Rev. 60, 252 (1941), doi:10.1103/PhysRev.60.
 """
 
 import functools
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ from jaxtyping import Float64, Int
 from scipy.optimize import minimize_scalar
 
 from rbmflow._checks import InvalidInput, Problem, Problems
-from rbmflow.exact.slice_blocks import SliceBlocks
+from rbmflow.exact.slice_blocks import SliceBlocks, scaled_power
 from rbmflow.model import Model, all_places
 from rbmflow.settings import LARGEST_ROW
 
@@ -94,21 +93,9 @@ class SliceTransfer:
 
 def diagonal(weights: Float64[np.ndarray, "state state"], power: int) -> tuple[float, Float64[np.ndarray, " state"]]:
     """Diagonal of a power, at least 2, of a matrix without negative numbers, after ln of a factor left out."""
-    half, scale = _power(weights, power // 2)
+    half, scale = scaled_power(weights, power // 2)
     other = half @ weights if power % 2 else half
     return 2 * scale, np.einsum("ab,ba->a", half, other)
-
-
-def _power(matrix: Float64[np.ndarray, "state state"], power: int) -> tuple[np.ndarray, float]:
-    """A power over its largest number, and ln of that."""
-    if power == 1:
-        return matrix, 0.0
-    half, scale = _power(matrix, power // 2)
-    raised, scale = half @ half, 2 * scale
-    if power % 2:
-        raised = raised @ matrix
-    largest = raised.max()
-    return raised / largest, scale + math.log(largest)
 
 
 def no_slices(model: Model, most: int = LARGEST_ROW) -> str | None:
