@@ -359,6 +359,11 @@ def no_square_ising(model: Model) -> str | None:
     return "it needs the Ising model with J = 1" if no_even_ising(model) or model.coupling != 1 else None
 
 
+def has_formulas(model: Model) -> bool:
+    """Whether it is the Ising model with J = 1 and no field on the square torus, of which all is known exactly."""
+    return no_square_ising(model) is None and model.field == 0
+
+
 def square_ising(model: Model, what: str) -> Model:
     """The model, refused where something is done for Ising spins on the square torus alone."""
     reason = no_square_ising(model)

@@ -18,7 +18,7 @@ from rbmflow._scan import watched
 from rbmflow.critical import temperature_scale
 from rbmflow.dataset import Draws
 from rbmflow.exact.kaufman import log_excitations
-from rbmflow.model import Model, model_of, no_square_ising
+from rbmflow.model import Model, has_formulas, model_of
 from rbmflow.observables import Observable
 from rbmflow.sampler import sample
 from rbmflow.settings import CRITICAL
@@ -151,7 +151,7 @@ def _fluctuations(model: Model, coupling: float) -> tuple[float, bool]:
 
     Where no formula is known they are told by a few draws, always the same ones: they place temperatures, no more.
     """
-    if model.field == 0 and no_square_ising(model) is None:
+    if has_formulas(model):
         excited = log_excitations(model.lattice, np.array(coupling))
         return float(excited.curvature), bool(-excited.slope < 0.8)
     energy = model.exact_energy(sample(0, model, 1 / coupling if coupling else math.inf, PILOT).spins[0])

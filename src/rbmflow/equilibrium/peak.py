@@ -10,7 +10,7 @@ from rbmflow.equilibrium.reweighted import reweighted
 from rbmflow.equilibrium.transferred import known
 from rbmflow.exact.slice_levels import trace_seconds
 from rbmflow.exact.slice_transfer import no_slices, slice_transfer
-from rbmflow.model import Model, model_of, no_square_ising
+from rbmflow.model import Model, has_formulas
 
 TRACES = 120
 """Traces of the transfer matrix that the maximum takes, roughly."""
@@ -22,7 +22,7 @@ AROUND = np.geomspace(0.6, 1.7, 9)
 
 def quick_peak(model: Model, within: float = DOOR) -> float | None:
     """The temperature of the maximum without a draw, None if it takes longer than so many seconds, roughly."""
-    if model.field == 0 and no_square_ising(model_of(model)) is None:
+    if has_formulas(model):
         return formulas.specific_heat_peak(model)[0]
     if no_slices(model) is None and TRACES * trace_seconds(model) <= within:
         return slice_transfer(model).specific_heat_peak(temperature_scale(model))

@@ -23,7 +23,7 @@ from rbmflow.equilibrium.curve import KNOTS, Curve, couplings
 from rbmflow.exact import critical_temperature
 from rbmflow.exact._temperature import heat, inverse_temperature
 from rbmflow.exact.energy_levels import boltzmann
-from rbmflow.model import Model, no_square_ising
+from rbmflow.model import Model, has_formulas
 from rbmflow.observables import ENERGY, Observable
 from rbmflow.settings import OBSERVABLES
 
@@ -191,7 +191,7 @@ class Equilibrium(abc.ABC):
         lowest, largest = (bound * self.model.lattice.sites for bound in self.model.energy_bounds)
         slack = 1e-6 * max(abs(lowest), abs(largest))  # Energies may come in single precision.
         values = numbers_of(total, "total energy", lowest=lowest - slack, highest=largest + slack)
-        fours = self.model.field == 0 and no_square_ising(self.model) is None
+        fours = has_formulas(self.model)
         odd = values[(values + largest) % 4 != 0] if fours else values[:0]
         if odd.size:
             told = f"a total is one of {-largest:g}, {4 - largest:g}, ..., not a number per site"

@@ -18,7 +18,7 @@ from rbmflow.equilibrium.source import Equilibrium, Levels
 from rbmflow.exact._temperature import inverse_temperature
 from rbmflow.exact.slice_levels import log_levels, no_levels, seconds
 from rbmflow.exact.slice_transfer import slice_transfer
-from rbmflow.model import Model, model_of, no_square_ising
+from rbmflow.model import Model, has_formulas, model_of
 from rbmflow.observables import ENERGY, Observable
 from rbmflow.settings import MOST_STATES
 from rbmflow.spin_models import model_in
@@ -128,7 +128,7 @@ def known(model: Model, within: float = QUICK) -> Equilibrium | None:
     >>> [type(known(model)).__name__ for model in models]
     ['ClosedForms', 'Enumerated', 'Transferred', 'NoneType']
     """
-    if model.field == 0 and no_square_ising(model) is None:
+    if has_formulas(model):
         return exact(model)
     if len(model.states) ** model.lattice.sites <= MOST_STATES:
         return enumerated(model)

@@ -28,7 +28,7 @@ def correlation(task: Task) -> Any:
     from rbmflow import exact
     from rbmflow.correlations import state_covariance
     from rbmflow.dataset import Draws
-    from rbmflow.model import no_square_ising
+    from rbmflow.model import has_formulas
     from rbmflow.spectrum import in_units, two_point_of
     from rbmflow.units import units_named
 
@@ -38,7 +38,7 @@ def correlation(task: Task) -> Any:
         return {"temperature": temperatures, "two_point": known(model, temperatures)}
     if "data" not in task.settings and exact.magnetization_known(model):
         return {"temperature": temperatures, "two_point": exact.two_point(model, temperatures)}
-    by_formula = "data" not in task.settings and no_square_ising(model) is None and model.field == 0
+    by_formula = "data" not in task.settings and has_formulas(model)
     large = "the lattice is too large for the exact two-point function"
     task.flag("sampled", f"{large if by_formula else 'none is known'}: it is the mean over the draws")
     # One temperature at a time: the waves of all would take many times the memory of the draws.
