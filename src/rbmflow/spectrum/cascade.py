@@ -198,12 +198,8 @@ def no_linear_theory(
     """
     if training.estimator not in LINEAR:
         return "estimator", training.estimator, f"linear theory is known for {', '.join(LINEAR)}"
-    for guard in ("kl_limit", "swap_limit"):
-        if limit := getattr(training, guard):
-            return guard, limit, "linear theory is known for steps that no guard shortens"
-    if training.patience and training.schedule != "constant":
-        told = "the schedule of a training that stops at a plateau is cut, so linear theory is known for constant rates"
-        return "schedule", training.schedule, told
+    if (guarded := by_guards(training, "linear theory")) is not None:
+        return guarded
     if training.l1_penalty:
         return "l1_penalty", training.l1_penalty, "linear theory is known without it: it shrinks all weights alike"
     if training.optimiser == "adam":
@@ -219,6 +215,17 @@ def no_linear_theory(
     if model is not None and not _even(model, units) and (biased or not units.two_valued or off):
         told = "linear theory is known for data of the mean of free sites, or units -1/+1 without biases"
         return "model", repr(model), told
+    return None
+
+
+def by_guards(training: TrainingSettings, theory: str) -> tuple[str, object, str] | None:
+    """What a theory of the mean gradient refuses in guards of a training: field, value, what is allowed, or None."""
+    for guard in ("kl_limit", "swap_limit"):
+        if limit := getattr(training, guard):
+            return guard, limit, f"{theory} is known for steps that no guard shortens"
+    if training.patience and training.schedule != "constant":
+        told = f"the schedule of a training that stops at a plateau is cut, so {theory} is known for constant rates"
+        return "schedule", training.schedule, told
     return None
 
 

@@ -42,8 +42,6 @@ class Means(NamedTuple):
     tanh: Float[np.ndarray, "m hidden"]
     slope: Float[np.ndarray, "m hidden"]
     """Of sech^2."""
-    log_cosh: Float[np.ndarray, "m hidden"]
-    """Of ln 2 cosh."""
 
 
 def gaussian_law(machine: RBM, model: Model) -> GaussianLaw:
@@ -117,10 +115,15 @@ def means_of(
     structure: Float[np.ndarray, "m wave"],
 ) -> Means:
     """Means over the inputs of every hidden unit, at each magnetization of as many spins as there are waves."""
+    tanh = np.tanh(_inputs(uniform, sizes, magnetization, structure))
+    return Means(tanh @ NODE_WEIGHTS, (1 - tanh**2) @ NODE_WEIGHTS)
+
+
+def _inputs(
+    uniform: np.ndarray, sizes: np.ndarray, magnetization: np.ndarray, structure: np.ndarray
+) -> Float[np.ndarray, "m hidden node"]:
     along = magnetization[:, None] / np.sqrt(len(sizes) + 1) * uniform
-    inputs = along[..., None] + np.sqrt(structure @ sizes**2)[..., None] * NODES
-    tanh = np.tanh(inputs)
-    return Means(tanh @ NODE_WEIGHTS, (1 - tanh**2) @ NODE_WEIGHTS, np.logaddexp(inputs, -inputs) @ NODE_WEIGHTS)
+    return along[..., None] + np.sqrt(structure @ sizes**2)[..., None] * NODES
 
 
 def conditional(
@@ -144,12 +147,14 @@ def conditional(
         structure = (structure + found) / 2
         if change < TOLERANCE:
             break
-    means = means_of(uniform, sizes, magnetization, structure)
+    inputs = _inputs(uniform, sizes, magnetization, structure)
+    log_cosh = np.logaddexp(inputs, -inputs) @ NODE_WEIGHTS
     up = (sites + magnetization) / 2
     count = gammaln(sites + 1) - gammaln(up + 1) - gammaln(sites - up + 1) + np.log(2) * (magnetization > 0)
     entropy = np.log(np.where(inside[:, None], structure, 1) / np.where(inside[:, None], flat, 1)).sum(axis=1) / 2
-    weight = count + means.log_cosh.sum(axis=1) + entropy
-    return GaussianLaw(magnetization, np.exp(weight - logsumexp(weight)), structure), means
+    weight = count + log_cosh.sum(axis=1) + entropy
+    law = GaussianLaw(magnetization, np.exp(weight - logsumexp(weight)), structure)
+    return law, means_of(uniform, sizes, magnetization, structure)
 
 
 def _on_sphere(stiffness: Float[np.ndarray, "m wave"], rest: Float[np.ndarray, " m"]) -> Float[np.ndarray, "m wave"]:

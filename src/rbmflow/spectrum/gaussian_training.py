@@ -12,6 +12,7 @@ from rbmflow._doors import Configurations
 from rbmflow.model import Model
 from rbmflow.rbm import RBM
 from rbmflow.settings import TrainingSettings
+from rbmflow.spectrum.cascade import by_guards
 from rbmflow.spectrum.gaussian_law import NODE_WEIGHTS, NODES, GaussianLaw, Means, conditional, means_of, waves_of
 from rbmflow.training.train import rate_of
 
@@ -108,11 +109,11 @@ def gaussian_training(
     uniform, sizes = waves_of(machine, model)
     own = model.own(configurations, "configurations")
     data = given_magnetization(np.asarray(own), model.lattice.shape)
-    theory = _Theory(data, len(uniform), training.estimator == "CD")
-    course = list(_course(theory, np.concatenate([uniform, sizes.ravel()]), training, counts))
-    laws = [theory.law(weights) for weights in course]
-    onto = [theory.waves(weights)[0] for weights in course]
-    curvature = [_curvature(law, means, one, machine.sites) for (law, means), one in zip(laws, onto, strict=True)]
+    theory = _Theory(data, training.estimator == "CD")
+    course = list(_course(theory, uniform, sizes, training, counts))
+    laws = [theory.law(*weights) for weights in course]
+    onto = [one for one, _ in course]
+    curvature = [_curvature(*found, one, machine.sites) for found, one in zip(laws, onto, strict=True)]
     return GaussianTraining(
         np.array(counts),
         np.array([law.energy(model) for law, _ in laws]),
@@ -131,12 +132,10 @@ def no_gaussian_training(training: TrainingSettings) -> tuple[str, object, str] 
         return "steps", training.steps, "of CD the theory is known for one step"
     if training.optimiser != "sgd":
         return "optimiser", training.optimiser, "the theory is known for steps in proportion to the gradient, sgd"
-    for guard in ("kl_limit", "swap_limit", "l1_penalty"):
-        if value := getattr(training, guard):
-            return guard, value, "the theory is known for steps that no guard or penalty changes"
-    if training.patience and training.schedule != "constant":
-        told = "the schedule of a training that stops at a plateau is cut, so the theory is known for constant rates"
-        return "schedule", training.schedule, told
+    if (guarded := by_guards(training, "the theory")) is not None:
+        return guarded
+    if training.l1_penalty:
+        return "l1_penalty", training.l1_penalty, "the theory is known without it"
     if training.centred:
         return "centred", True, "the theory is known for machines without biases"
     return None
@@ -160,33 +159,30 @@ def given_magnetization(spins: np.ndarray, shape: tuple[int, ...]) -> GaussianLa
 class _Theory:
     """The mean gradient of weights on waves, beside data; it remembers the law it found last."""
 
-    def __init__(self, data: GaussianLaw, hidden: int, contrastive: bool):
-        self.data, self.hidden, self.contrastive = data, hidden, contrastive
+    def __init__(self, data: GaussianLaw, contrastive: bool):
+        self.data, self.contrastive = data, contrastive
         self.last: np.ndarray | None = None
 
-    def law(self, weights: np.ndarray) -> tuple[GaussianLaw, Means]:
+    def law(self, uniform: np.ndarray, sizes: np.ndarray) -> tuple[GaussianLaw, Means]:
         """The law of a machine."""
-        found = conditional(*self.waves(weights), self.last)
+        found = conditional(uniform, sizes, self.last)
         self.last = found[0].structure
         return found
 
-    def waves(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The weights on the uniform wave, and the sizes of the others."""
-        return weights[: self.hidden], weights[self.hidden :].reshape(-1, self.hidden)
+    def gradient(self, uniform: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Mean gradient of the weights on the uniform wave and of the sizes of the others, and a curvature.
 
-    def gradient(self, weights: np.ndarray) -> tuple[np.ndarray, float]:
-        """Mean gradient of all weights, one after the other, and the curvature along the weights on the uniform wave.
-
-        That curvature is the variance of M tanh x over a law, which grows as N N_h: by far the largest of all.
+        The curvature is that along the first, the variance of M tanh x over a law. It grows as N N_h, and is by far the
+        largest of all.
         """
-        uniform, sizes = self.waves(weights)
         means = means_of(uniform, sizes, self.data.magnetization, self.data.structure)
-        data = _moments(self.data, means, sizes)
         if self.contrastive:
-            after = _moments(*after_gibbs_step(self.data, means, uniform, sizes), sizes)
-            return data - after, _curvature(self.data, means, uniform, len(sizes) + 1)
-        law, of_law = self.law(weights)
-        return data - _moments(law, of_law, sizes), _curvature(law, of_law, uniform, len(sizes) + 1)
+            against, curved = after_gibbs_step(self.data, means, uniform, sizes), (self.data, means)
+        else:
+            against = curved = self.law(uniform, sizes)
+        pairs = zip(_moments(self.data, means, sizes), _moments(*against, sizes), strict=True)
+        on_uniform, on_waves = (of_data - of_machine for of_data, of_machine in pairs)
+        return on_uniform, on_waves, _curvature(*curved, uniform, len(sizes) + 1)
 
 
 def _curvature(law: GaussianLaw, means: Means, uniform: np.ndarray, sites: int) -> float:
@@ -194,11 +190,11 @@ def _curvature(law: GaussianLaw, means: Means, uniform: np.ndarray, sites: int) 
     return float(law.probability @ along**2 - (law.probability @ along) ** 2)
 
 
-def _moments(law: GaussianLaw, means: Means, sizes: np.ndarray) -> np.ndarray:
+def _moments(law: GaussianLaw, means: Means, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means of v_0 tanh x_j, and of v_k tanh x_j by Stein's lemma along each wave of the weights."""
     order = law.magnetization / np.sqrt(len(sizes) + 1)
     of_waves = sizes * ((law.probability[:, None] * law.structure).T @ means.slope)
-    return np.concatenate([(law.probability * order) @ means.tanh, of_waves.ravel()])
+    return (law.probability * order) @ means.tanh, of_waves
 
 
 def after_gibbs_step(
@@ -235,26 +231,28 @@ def after_gibbs_step(
 
 
 def _course(
-    theory: _Theory, weights: np.ndarray, training: TrainingSettings, updates: Sequence[int]
-) -> Iterator[np.ndarray]:
-    """Weights after each number of updates."""
-    last = updates[-1]
-    course = rate_of(training, last)
-    rates = np.asarray(course(np.arange(last)), np.float64) if callable(course) else np.full(last, course)
+    theory: _Theory, uniform: np.ndarray, sizes: np.ndarray, training: TrainingSettings, updates: Sequence[int]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Weights on the uniform wave, and sizes of those on the others, after each number of updates."""
+    course, decay = rate_of(training, updates[-1]), training.weight_decay
+    count = np.arange(updates[-1])
+    rates = np.asarray(course(count), np.float64) if callable(course) else np.full(count.size, course)
     passed, gone = np.concatenate([[0.0], np.cumsum(rates)]), 0
     for update in updates:
         while gone < update:
-            uphill, curvature = theory.gradient(weights)
-            relaxing = curvature * rates[gone]
-            last = min(int(np.searchsorted(passed, passed[gone] + LONGEST, side="right")) - 1, update)
+            on_uniform, on_waves, curvature = theory.gradient(uniform, sizes)
             # Where the uniform wave swings it must be followed; CD, whose curvature is smaller, does not swing.
-            follows = theory.contrastive or relaxing < 1
-            joined = last if gone >= ONE_BY_ONE and follows and last > gone else gone + 1
+            follows = theory.contrastive or curvature * rates[gone] < 1
+            joined = gone + 1
+            if gone >= ONE_BY_ONE and follows:
+                last = int(np.searchsorted(passed, passed[gone] + LONGEST, side="right")) - 1
+                joined = max(joined, min(last, update))
             far = passed[joined] - passed[gone]
             if joined > gone + 1:
                 # The weights on the uniform wave relax within these updates, so they are followed to where they go.
-                along = theory.waves(weights)[0] / np.linalg.norm(theory.waves(weights)[0])
+                along = uniform / np.linalg.norm(uniform)
                 part = -math.expm1(-curvature * far) / (curvature * far)
-                uphill[: theory.hidden] -= (1 - part) * (along @ uphill[: theory.hidden]) * along
-            weights, gone = weights + far * (uphill - training.weight_decay * weights), joined
-        yield weights
+                on_uniform = on_uniform - (1 - part) * (along @ on_uniform) * along
+            uniform, sizes = uniform + far * (on_uniform - decay * uniform), sizes + far * (on_waves - decay * sizes)
+            gone = joined
+        yield uniform, sizes
