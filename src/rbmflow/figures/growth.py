@@ -60,7 +60,7 @@ def fourier_content(results: xr.Dataset) -> Figure:
     "temperatures apart, and where each is largest. Projections below 10⁻⁶ are not drawn.",
 )
 def projections(results: xr.Dataset) -> Figure:
-    """Exact mean squared projection of configurations on the leading modes, against their temperature."""
+    """Mean squared projection of configurations on the leading modes, against their temperature."""
     names = ("temperature of the data $(J/k_B)$", "mean squared projection")
     drawn, cells = panels.machine_panels(results, (0.7, 2.5), *names, pad=18)
     top, temperatures = marks.top_temperature(results), results["temperature"].values.astype(float)

@@ -41,7 +41,7 @@ def weights_of_all(
         dims = ("machine", *values.dims[2:])
         averaged |= {f"{name}_mean": (dims, mean), f"{name}_error": (dims, error)}
     pairs = zip(by_machine, machines, strict=True)
-    of_first = xr.concat([_of_first(lattice, row[0], machine) for row, machine in pairs], "machine")
+    of_first = xr.concat([_of_first(lattice, classes, row[0], machine) for row, machine in pairs], "machine")
     whole = every.drop_vars(["product_profile", "projection"]).assign(
         **averaged,
         mode_power=every["mode_power"].mean("seed", skipna=False),
@@ -68,7 +68,7 @@ def _of_one(spectrum: xr.Dataset, classes: DisplacementClasses) -> xr.Dataset:
     return kept.assign_coords({**axes, "distance": distance})
 
 
-def _of_first(lattice: Lattice, spectrum: xr.Dataset, machine: xr.Dataset) -> xr.Dataset:
+def _of_first(lattice: Lattice, classes: DisplacementClasses, spectrum: xr.Dataset, machine: xr.Dataset) -> xr.Dataset:
     """What is shown of the first seed alone: W W^T, the data, and images.
 
     Images are of the leading modes, and of the weights and correlators of the hidden units with the largest weights:
@@ -94,7 +94,7 @@ def _of_first(lattice: Lattice, spectrum: xr.Dataset, machine: xr.Dataset) -> xr
     fewer = spectrum.sizes["visible"] - eigenvalues.size
     return xr.Dataset(
         {
-            "two_point_profile": ("displacement", displacement_classes(lattice).average(two_point)),
+            "two_point_profile": ("displacement", classes.average(two_point)),
             "data_eigenvalue": ("mode", np.pad(np.sort(eigenvalues)[::-1], (0, fewer), constant_values=np.nan)),
             "weight_product": (("visible", "visible_other"), np.trace(by_site, axis1=1, axis2=3)),
             **{name: (("leading", "y", "x"), image) for name, image in images.items()},
