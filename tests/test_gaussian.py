@@ -5,7 +5,10 @@ import pytest
 from scipy.special import logsumexp
 
 import rbmflow as rf
+import synthetic_results
+from rbmflow import figures
 from rbmflow._checks import InvalidInput
+from rbmflow.claims import machines_of, study
 from rbmflow.likelihood import stationary_law
 from rbmflow.settings import TrainingSettings
 from rbmflow.spectrum.gaussian_law import means_of, waves_of
@@ -100,3 +103,11 @@ def test_machines_and_models_that_the_law_does_not_hold_for_are_refused():
             rf.gaussian_law(one, model)
     with pytest.raises(InvalidInput, match="must increase"):
         rf.gaussian_training(machine, rf.sample(0, MODEL, [2.0], 20).spins, MODEL, TrainingSettings(), [3, 2])
+
+
+def test_every_panel_of_a_predicted_study_names_its_machine():
+    table = study(machines_of(synthetic_results.results()))
+    panels = figures.study_predicted(table).axes
+    assert [axes.get_title("left") for axes in panels] == table["machine"].values.tolist()
+    [theory] = [line for line in panels[0].lines if len(line.get_xdata()) == table.sizes["kept"]][:1]
+    np.testing.assert_allclose(theory.get_ydata(), table["predicted_temperature_mean"].values[0])

@@ -210,7 +210,7 @@ def study_predicted(study: xr.Dataset) -> Figure:
     """T* of the stationary law along every training, measured and by the Gaussian theory."""
     drawn, cells = panels.machine_panels(study, (0.6, 1.9), "gradient updates", "$T^*$ $(J/k_B)$", 3, sharey=False)
     for axes, here in cells:
-        axes.set_title(textwrap.fill(axes.get_title(), 40), fontsize=7.5)
+        axes.set_title(textwrap.fill(marks.plain(str(here["machine"].values)), 40), fontsize=7.5)
         critical, mixture = (float(here[f"{name}_temperature"]) for name in ("critical", "mixture"))
         axes.axhline(critical, **marks.CRITICAL)
         axes.axhline(mixture, color=style.INK, linewidth=0.9, linestyle=(0, (1, 1.2)))
