@@ -262,6 +262,7 @@ def test_guards_that_a_map_cannot_have_are_refused():
     for settings, told in (
         (TrainingSettings(batch=2, kl_limit=0.1), "logits"),
         (TrainingSettings(batch=2, swap_limit=0.1), "swaps are those of an RBM"),
+        (TrainingSettings(batch=2, optimiser="natural"), "natural gradient is that of an RBM"),
         (TrainingSettings(batch=2, held_out=0.5), "patience"),
         (TrainingSettings(batch=2, held_out=0.1, patience=2), "holds out none of the 6 configurations"),
     ):

@@ -27,6 +27,7 @@ from rbmflow.training import (
     Training,
     estimator_of,
     held_out,
+    natural,
     optimiser_of,
     pseudo_likelihood,
     step_acceptance,
@@ -329,6 +330,45 @@ def test_training_stops_at_a_plateau_and_keeps_the_bits_of_a_shorter_one(tmp_pat
     assert max(scores[-3:]) <= scores[done - 4]
 
 
+@UNITS
+def test_the_natural_gradient_solves_for_the_product_of_both_moments(units):
+    machine, slope = random_machine(units), random_machine(units, seed=42)
+    spins = np.random.default_rng(7).choice([-1, 1], (40, 6)).astype(np.int8)
+    visible = np.asarray(units.from_spins(spins), np.float64)
+    fields = visible @ np.asarray(machine.weights, np.float64) + np.asarray(machine.hidden_bias)
+    hidden = np.tanh(fields) if units is PLUS_MINUS else 1 / (1 + np.exp(-fields))
+
+    def metric(layer):
+        moments = layer.T @ layer
+        return (moments / (np.trace(moments) / len(moments)) + np.eye(len(moments))) / 2
+
+    def solved(visible, hidden, slope):
+        return np.linalg.solve(np.kron(metric(visible), metric(hidden)), slope.ravel()).reshape(slope.shape)
+
+    plain = natural(machine, slope, jnp.asarray(visible, jnp.float32), False)
+    np.testing.assert_allclose(plain.weights, solved(visible, hidden, np.asarray(slope.weights)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(plain.visible_bias, slope.visible_bias)
+    one = np.ones((40, 1))
+    whole = np.block([[slope.weights, slope.visible_bias[:, None]], [slope.hidden_bias[None], np.zeros((1, 1))]])
+    whole = solved(np.hstack([visible, one]), np.hstack([hidden, one]), np.asarray(whole, np.float64))
+    biased = natural(machine, slope, jnp.asarray(visible, jnp.float32), True)
+    np.testing.assert_allclose(biased.weights, whole[:-1, :-1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(biased.visible_bias, whole[:-1, -1], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(biased.hidden_bias, whole[-1, :-1], rtol=1e-4, atol=1e-5)
+
+
+def test_a_rate_that_is_too_high_for_the_uniform_wave_is_not_for_the_natural_gradient():
+    data, course = draws(2000), {"hidden": 9, "estimator": "Exact", "batch": 1000, "initial_scale": 0.02, "epochs": 50}
+    states = np.array(list(itertools.product([-1, 1], repeat=9)), np.int8)
+    loss = {}
+    for optimiser in ("sgd", "natural"):
+        machine, _ = train(1, data, optimiser=optimiser, learning_rate=0.6, **course)
+        partition = rf.log_partition(1, machine)
+        assert np.exp(rf.log_probability(machine, states, partition)).sum() == pytest.approx(1, abs=1e-6)
+        loss[optimiser] = -np.mean(rf.log_probability(machine, data, partition))
+    assert loss["natural"] < loss["sgd"] - 0.05, loss
+
+
 def test_guards_are_refused_where_they_cannot_be():
     with pytest.raises(InvalidInput, match="held_out"):
         TrainingSettings(patience=2)
@@ -336,6 +376,8 @@ def test_guards_are_refused_where_they_cannot_be():
         TrainingSettings(swap_limit=0.1, batch=1)
     with pytest.raises(InvalidInput, match="patience"):
         train_ensemble([1], square_data(), None, TrainingSettings(patience=2, held_out=0.2))
+    with pytest.raises(InvalidInput, match=r"training.optimiser = 'natural' is not allowed: .* of an RBM"):
+        spec.parse({"name": "odd", "machine": {"kind": "autoencoder"}, "training": {"optimiser": "natural"}})
     for kind, guard in (("autoencoder", "swap_limit"), ("block spins", "kl_limit"), ("vae", "held_out")):
         with pytest.raises(InvalidInput, match=f"training.{guard} = 0.1 is not allowed"):
             spec.parse({"name": "odd", "machine": {"kind": kind}, "training": {guard: 0.1}})

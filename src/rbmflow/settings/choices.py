@@ -8,7 +8,7 @@ from rbmflow._registry import Registry
 type UnitsName = Literal["-1/+1", "0/1"]
 type CodeName = Literal["one-hot", "clock", "labels"]
 type EstimatorName = str
-type OptimiserName = Literal["sgd", "momentum", "adam"]
+type OptimiserName = Literal["sgd", "momentum", "adam", "natural"]
 type ScheduleName = Literal["constant", "linear", "cosine"]
 type OriginName = Literal["new", "file"]
 type HalvesName = Literal["sampled", "mean-hidden", "mean-field"]
@@ -44,6 +44,9 @@ LARGEST_SUMMED_LAYER = 20
 
 NO_SWAPS = "swaps are those of an RBM, whose probabilities are known"
 """Why the guard by swaps is refused to other maps."""
+
+NO_METRIC = "the natural gradient is that of an RBM, so it must be 'sgd', 'momentum' or 'adam'"
+"""Why this optimiser is refused to other maps."""
 
 HELD_FOR_PATIENCE = "of a map that is no RBM some are held out for training.patience alone, so it must be 0 without it"
 """Why nothing else may be held out of the configurations of other maps."""

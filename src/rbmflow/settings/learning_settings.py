@@ -170,7 +170,8 @@ class TrainingSettings(Settings):
     centred: bool = checked(False, Problems.true_or_false)
     """Whether the gradient is that of the machine with centred units; the machine needs biases for it."""
     optimiser: OptimiserName = checked("sgd", Problems.one_of, get_args(OptimiserName.__value__))
-    """Plain stochastic gradient ascent "sgd", with momentum 0.9 "momentum", or "adam"."""
+    """Plain stochastic gradient ascent "sgd", with momentum 0.9 "momentum", "adam", or "natural", by which all waves of
+    an RBM learn at rates of one order."""
     schedule: ScheduleName = checked("constant", Problems.one_of, get_args(ScheduleName.__value__))
     """Course of the learning rate; "linear" and "cosine" fall to zero at the last update."""
     weight_decay: float = checked(0.0, Problems.not_negative)

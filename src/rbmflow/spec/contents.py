@@ -12,6 +12,7 @@ from rbmflow.settings import (
     LARGEST_ROW,
     LARGEST_SUMMED_LAYER,
     MACHINES,
+    NO_METRIC,
     NO_SWAPS,
     FlowSettings,
     LatticeSettings,
@@ -265,6 +266,8 @@ class Spec:
             if learns and name == "swap_limit" and self.machine.kind != "stack":
                 problems.unless(value == 0, f"training.{name}", value, f"{NO_SWAPS}, so it must be 0")
             problems.unless(learns or value == 0, f"training.{name}", value, f"{told}, so it must be 0")
+        known = self.training.optimiser != "natural" or self.machine.kind == "stack"
+        problems.unless(known, "training.optimiser", self.training.optimiser, NO_METRIC)
         used = self.machine.kind == "stack" or self.training.patience or not self.training.held_out
         problems.unless(bool(used), "training.held_out", self.training.held_out, HELD_FOR_PATIENCE)
 

@@ -23,6 +23,7 @@ from rbmflow.training.loss import (
     Reconstruction as Reconstruction,
 )
 from rbmflow.training.map_training import MapTraining as MapTraining, train_map as train_map
+from rbmflow.training.natural import natural as natural
 from rbmflow.training.pcd import PCD as PCD
 from rbmflow.training.ptt import PTT as PTT, Trajectory as Trajectory
 from rbmflow.training.stacking import greedily as greedily, train_stack as train_stack

@@ -18,7 +18,7 @@ from rbmflow._own_settings import own_settings
 from rbmflow._types import Key
 from rbmflow.maps import Map, map_of
 from rbmflow.random import key_for, split
-from rbmflow.settings import HELD_FOR_PATIENCE, NO_SWAPS, RECIPES, TrainingSettings
+from rbmflow.settings import HELD_FOR_PATIENCE, NO_METRIC, NO_SWAPS, RECIPES, TrainingSettings
 from rbmflow.training.fit import Fit, FitState
 from rbmflow.training.history import MOST_CONFIGURATIONS, Epochs, held_out, some_of
 from rbmflow.training.loss import Loss
@@ -43,6 +43,7 @@ class MapTraining(Fit[TrainingSettings]):
         allowed = "a map that is no RBM learns by a loss, such as Reconstruction"
         Problems.only(isinstance(own, Loss), "estimator", recipe, allowed)
         Problems.only(settings.swap_limit == 0, "swap_limit", settings.swap_limit, f"{NO_SWAPS}, so it must be 0")
+        Problems.only(settings.optimiser != "natural", "optimiser", settings.optimiser, NO_METRIC)
         told = "the map has no logits(key, spins) that tell how its output is distributed, so it must be 0"
         known = settings.kl_limit == 0 or hasattr(untrained, "logits")
         Problems.only(known, "kl_limit", settings.kl_limit, told)

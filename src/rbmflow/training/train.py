@@ -37,20 +37,21 @@ from rbmflow.training.history import (
     read_checkpoints,
     some_of,
 )
+from rbmflow.training.natural import natural
 from rbmflow.training.ptt import TemperedChains
 
 MOMENTUM = 0.9
 
 
 def optimiser_of(settings: TrainingSettings, updates: int) -> optax.GradientTransformation:
-    r"""Optimiser that the settings name, for a training of so many updates.
+    r"""Optimiser that the settings name, for a training of so many updates; gradients are `natural` before it.
 
     The learning rate is constant, or falls to zero at the last update: linearly, or as
     :math:`\frac{\eta}{2} (1 + \cos \pi t / t_{last})`. Weight decay shrinks the weights and no biases, by
     :math:`\eta \lambda W` an update, the L1 penalty by :math:`\eta \lambda_1\, \mathrm{sign}\, W`. D. P. Kingma, J. Ba,
     ICLR 2015, arXiv:1412.6980 (adam); I. Loshchilov, F. Hutter, ICLR 2019, arXiv:1711.05101 (its decoupled decay).
     """
-    slope = {"adam": optax.scale_by_adam, "momentum": lambda: optax.trace(MOMENTUM), "sgd": optax.identity}
+    slope = {"adam": optax.scale_by_adam, "momentum": lambda: optax.trace(MOMENTUM)}
     # After the slope: momentum would multiply what shrinks the weights by 1 / (1 - momentum).
     shrinking = []
     if settings.weight_decay:
@@ -58,7 +59,7 @@ def optimiser_of(settings: TrainingSettings, updates: int) -> optax.GradientTran
     if settings.l1_penalty:
         shrinking.append(optax.masked(_towards_zero(settings.l1_penalty), _weights_only))
     rate = optax.scale_by_learning_rate(rate_of(settings, updates))
-    return optax.chain(slope[settings.optimiser](), *(shrinking or [optax.identity()]), rate)
+    return optax.chain(slope.get(settings.optimiser, optax.identity)(), *(shrinking or [optax.identity()]), rate)
 
 
 def _towards_zero(strength: float) -> optax.GradientTransformation:
@@ -167,6 +168,9 @@ class Training(Fit[TrainingSettings]):
         chains, gradient, changed = self.estimator.gradient(learner, chains, visible)
         if self.settings.centred:
             gradient = centred(learner, gradient, visible)
+        if self.settings.optimiser == "natural":
+            drawn = jnp.concatenate([visible, self.estimator.drawn(chains, visible)])
+            gradient = natural(learner, gradient, drawn, self.machine.biases)
         if not self.machine.biases:
             still = (jnp.zeros_like(gradient.visible_bias), jnp.zeros_like(gradient.hidden_bias))
             gradient = eqx.tree_at(lambda g: (g.visible_bias, g.hidden_bias), gradient, still)
