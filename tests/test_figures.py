@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import xml.etree.ElementTree as ET
@@ -9,11 +10,15 @@ import xml.etree.ElementTree as ET
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.axis import Axis
 from matplotlib.colors import to_hex
+from matplotlib.mathtext import MathTextParser
+from matplotlib.text import Text
 
 import synthetic_results
 from rbmflow import figures
 from rbmflow._checks import InvalidInput
+from rbmflow.figures import svg_text
 from rbmflow.figures.marks import spread
 from rbmflow.figures.panels import shown_iterations
 from rbmflow.figures.style import tints
@@ -200,6 +205,16 @@ def test_svg_is_the_same_every_time_and_can_share_a_page(results):
     assert not set(identifiers) & set(re.findall(r'\bid="([^"]*)"', figures.to_svg(figures.spectra(results), "b")))
     referred = set(re.findall(r'href="#([^"]*)"|url\(#([^)]*)\)', one))
     assert {a or b for a, b in referred} <= set(identifiers)
+
+
+@pytest.mark.parametrize("name", ["temperature_flow", "spectra", "training_curves"])
+def test_what_is_remembered_while_a_figure_is_drawn_changes_nothing_of_it(results, name, monkeypatch):
+    patched = [(Axis, "_update_ticks"), (Text, "_get_layout"), (MathTextParser, "_parse_cached")]
+    plain = [getattr(*one) for one in patched]
+    quick = figures.to_svg(draw(name, results))
+    assert [getattr(*one) for one in patched] == plain
+    monkeypatch.setattr(svg_text, "remembering", contextlib.nullcontext)
+    assert figures.to_svg(draw(name, results)) == quick
 
 
 def test_tables_hold_the_numbers_of_the_figures(results):

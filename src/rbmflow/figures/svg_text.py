@@ -11,6 +11,7 @@ import matplotlib
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from rbmflow.figures.remembering import remembering
 from rbmflow.figures.style import STYLE
 
 type Element = ElementTree.Element
@@ -34,7 +35,8 @@ def to_svg(figure: Figure, name: str = "figure", shows: str = "") -> str:
         try:
             figure.dpi = 200
             # Figure.savefig would draw everything twice, the first time for the layout alone.
-            FigureCanvasSVG(figure).print_svg(text, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+            with remembering():
+                FigureCanvasSVG(figure).print_svg(text, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
         finally:
             figure.set_canvas(canvas)
             figure.dpi = dpi

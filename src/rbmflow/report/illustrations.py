@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 LARGEST_LINK = 1_900_000
 """Characters of a link to numbers; browsers refuse to save a data address of more than 2 MiB."""
 
+MOST_ALIVE = 50
+"""Drawings whose objects may be in memory at once, of some megabytes each."""
+
 CLASSIFIERS = {"bayes": "the exact Bayes rule from the energy", "neural": "the neural network"}
 """How classifiers are called in captions; one that is not here is called by its name in quotes."""
 
@@ -75,25 +78,29 @@ def draw_all(
     """
     drawn: list[Drawing] = []
     left_out: list[str] = []
-    for plot in plots:
-        if missing := plot.missing(data):
-            left_out.append(missing)
-            continue
-        collects = gc.isenabled()
-        gc.disable()  # Looking for cycles among the many objects of a figure takes a sixth of the time.
-        try:
-            found = _drawings(plot, data, words or {})
-        except (Exception, SystemExit) as error:
-            if plot.draw.__module__.startswith("rbmflow."):
-                raise
-            left_out.append(f"the figure {plot.name} could not be drawn: {type(error).__name__}: {error}")
-        else:
+    collects, alive = gc.isenabled(), 0
+    gc.disable()  # Taking the many objects of a figure apart takes a sixth of the time.
+    try:
+        for plot in plots:
+            if missing := plot.missing(data):
+                left_out.append(missing)
+                continue
+            try:
+                found = _drawings(plot, data, words or {})
+            except (Exception, SystemExit) as error:
+                if plot.draw.__module__.startswith("rbmflow."):
+                    raise
+                left_out.append(f"the figure {plot.name} could not be drawn: {type(error).__name__}: {error}")
+                continue
             drawn += found
             if not found:
                 left_out.append(f"the figure {plot.name} shows `{plot.needs[0]}`, of which there is nothing here")
-        finally:
-            if collects:
-                gc.enable()
+            if len(drawn) - alive > MOST_ALIVE:
+                gc.collect()
+                alive = len(drawn)
+    finally:
+        if collects:
+            gc.enable()
     return drawn, left_out
 
 
