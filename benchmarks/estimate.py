@@ -1,7 +1,8 @@
 """What `rbmflow plan` tells against what runs took, and the fit of the table that it tells it from.
 
     python benchmarks/estimate.py told STORE ...    told against taken, by kind of step, of all runs in these stores
-    python benchmarks/estimate.py fit STORE ...     the table EFFORTS of `rbmflow.execute.estimate`, from them
+    python benchmarks/estimate.py fit STORE ...     the table EFFORTS of `rbmflow.execute.estimate`, from them, and the
+                                                    factor by which `rbmflow.execute.work` is off
 
 The stores are those of `rbmflow run`, best with nothing compiled before (`JAX_COMPILATION_CACHE_DIR` at an empty
 folder). Seconds are those of CPU, which a busy machine moves less than those of the wall. Steps that a run has found in
@@ -17,7 +18,7 @@ from scipy.optimize import nnls
 
 from rbmflow import spec, steps
 from rbmflow._checks import InvalidInput
-from rbmflow.execute import estimate
+from rbmflow.execute import estimate, work
 from rbmflow.store import Store
 
 
@@ -68,26 +69,30 @@ def tell(paths):
 
 
 def fit(paths):
-    """Print the efforts that fit best, steps of one run, kind and size weighted together; none is negative."""
+    """Print `first` and `start` of every kind, and the factor by which its work is off; none is negative.
+
+    Steps of one run, kind and size are weighted together, less what steps of several kinds share.
+    """
     equations = defaultdict(lambda: np.zeros(4))
     for name, points, took in runs(paths):
-        compiled, seen = set(), set()
+        made, seen = set(), set()
         for asked, graph in points:
-            units, sizes = estimate.counts(asked), {size for one in asked.types for size in asked.hidden_units(one)}
+            works, programs = work.works(asked), estimate.programs(asked)
             for step in graph:
                 if step not in took or step in seen:
                     continue
                 seen.add(step)
-                of_kind = sizes if step.kind in estimate.BY_SIZE else [0]
-                programs = {(step.kind, asked.lattice.sites, size) for size in of_kind}
-                work = units.get(step.kind, 0.0) / 1e9
-                equations[step.kind, name, work] += len(programs - compiled), 1, work, took[step]
-                compiled |= programs
+                new = {one: seconds for one, seconds in programs.get(step.kind, {}).items() if one not in made}
+                own = sum(one[0] == step.kind for one in new)
+                shared = sum(seconds for one, seconds in new.items() if one[0] != step.kind)
+                units = work.of_step(asked, step, works) / 1e9
+                equations[step.kind, name, units] += own, 1, units, took[step] - shared
+                made |= new.keys()
     for kind in dict.fromkeys(kind for kind, *_ in equations):
         table = np.array([row for key, row in equations.items() if key[0] == kind])
         weights = np.maximum(table[:, 3], 0.3) ** -0.75  # Between equal weight of a second and of a percent.
-        efforts = nnls(table[:, :3] * weights[:, None], table[:, 3] * weights)[0]
-        print(f'    "{kind}": Effort({", ".join(f"{number:.2g}" for number in efforts)}),')
+        first, start, factor = nnls(table[:, :3] * weights[:, None], table[:, 3] * weights)[0]
+        print(f'    "{kind}": Effort({first:.2g}, {start:.2g}),  # and {factor:.2g} of its work')
 
 
 if __name__ == "__main__":

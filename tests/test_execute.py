@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 import fake_science
-from rbmflow import execute, spec
+from rbmflow import execute, spec, steps as science
 from rbmflow._checks import InvalidInput
-from rbmflow.execute import Limits, estimate, manifest, scheduling, surroundings
+from rbmflow.execute import Limits, estimate, manifest, performing, scheduling, surroundings, work
 from rbmflow.store import Step, Store, ancestry
+from rbmflow.store.expected import KINDS
 
 TESTS = Path(__file__).parent
 
@@ -206,6 +207,52 @@ def test_the_time_of_a_plan_is_that_of_its_longest_way_and_its_workers():
     seconds = {step: {"draws": 5.0, "machine": 4.0, "flow": 1.0, "results": 2.0}[step.kind] for step in steps}
     assert [estimate.makespan(steps, seconds, workers) for workers in (1, 2, 3, 9)] == [22.0, 16.0, 12.0, 12.0]
     assert estimate.makespan(steps[1:], seconds, 3) == 7.0
+
+
+SMALL = {"name": "small", "seeds": 1, "types": {"V": {}}, "machine": {"hidden": 64}, "training": {"epochs": 4}}
+
+
+def modelled_by_kind(workers=1, **sections):
+    asked = spec.parse(SMALL | sections)
+    graph = science.graph(asked)
+    found = dict[str, float]()
+    for step, seconds in estimate.modelled([(asked, graph)], workers).items():
+        found[step.kind] = found.get(step.kind, 0.0) + seconds
+    return found
+
+
+def test_every_kind_of_step_has_its_seconds():
+    """Its start and its work, or a plan would take ten seconds for each that nobody has thought of."""
+    assert set(estimate.EFFORTS) == set(KINDS)
+    assert set(work.works(spec.parse(SMALL))) == set(KINDS) - {"draws"}
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ({}, {"draws": 2.8, "thermometer": 14.7, "calibration": 4.1, "machine": 1.6, "likelihood": 3.0}),
+        ({"lattice": {"length": 12}}, {"draws": 21.9, "thermometer": 34.2, "calibration": 68.9}),
+        ({"lattice": {"length": 64}}, {"draws": 10.5, "likelihood": 89.2, "machine": 6.1, "flow": 38.3}),
+        ({"model": {"field": 0.1}, "machine": {"hidden": 64, "biases": True}}, {"draws": 17.6, "equilibrium": 32.4}),
+        ({"lattice": {"length": 32, "kind": "triangular"}}, {"draws": 7.3, "equilibrium": 2.1}),
+    ],
+    ids=["quick", "wide rows", "large", "field", "triangular"],
+)
+def test_the_seconds_of_steps_by_their_work(sections, told):
+    found = modelled_by_kind(**sections)
+    assert {kind: found[kind] for kind in told} == pytest.approx(told, rel=0.02)
+
+
+def test_programs_are_compiled_once_and_curves_made_by_every_worker():
+    one, two = (modelled_by_kind(workers, types={"V": {}, "H": {"minimum": 4.0}}) for workers in (1, 2))
+    more = {kind: two[kind] - one[kind] for kind in one if two[kind] != pytest.approx(one[kind])}
+    assert more == pytest.approx({"null": 2.4}, rel=0.02)
+
+
+def test_the_cpu_time_of_children_that_have_ended_is_that_of_a_step():
+    before = performing._cpu_seconds()
+    subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
+    assert performing._cpu_seconds() - before > 0.01
 
 
 def test_a_failure_does_not_stop_the_others(store, monkeypatch):

@@ -109,6 +109,14 @@ thermometer = { draws = 20, epochs = 1, hidden = 4, batch = 20 }
 """
 
 
+def test_a_plan_names_the_steps_that_run_code_of_others(tiny, capsys):
+    Path("maps.toml").write_text(MAPS)
+    code, out, err = call(capsys, "plan", "maps.toml", *tiny)
+    assert code == 0, err
+    assert "  not in it is what code of your own takes: learner, flow\n" in out
+    assert call(capsys, "plan", "quick")[1].count("not in it") == 0
+
+
 @pytest.mark.slow
 def test_maps_of_others_go_through_the_whole_report(tiny, capsys):
     Path("maps.toml").write_text(MAPS)

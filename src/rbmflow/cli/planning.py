@@ -60,6 +60,8 @@ def plan(arguments: argparse.Namespace) -> int:
     if wanted:
         print(f"estimate: {cost or told_cost(wanted, seconds, store, pages_of(sweep, pace))}")
         print(f"  by the work in the settings, at {pace:.2g} times the seconds of the machine that was measured")
+        if foreign := _not_measured(wanted):
+            print(plain(f"  not in it is what code of your own takes: {', '.join(foreign)}"))
     for step in wanted[:_MOST_NAMES]:
         print(f"to compute: {step.name}{' (under way)' if states[step] == 'running' else ''}")
     if len(wanted) > _MOST_NAMES:
@@ -73,6 +75,13 @@ def plan(arguments: argparse.Namespace) -> int:
         record = recording.begin(sweep, graphs, store, datetime.now(UTC))
         print(plain(store.run_folder(record["run"]) / manifest.FILE))
     return 0
+
+
+def _not_measured(wanted: Sequence[Step]) -> list[str]:
+    """Kinds of steps that run code of files or packages of others, whose work nothing tells: maps with their flows."""
+    foreign = {step for step in wanted if any("source" in name for name in step.settings)}
+    foreign |= {step for step in wanted if not foreign.isdisjoint(step.parents) and step.kind == "flow"}
+    return list(dict.fromkeys(step.kind for step in wanted if step in foreign))
 
 
 def _print_table(columns: Mapping[str, Mapping[str, float]]) -> None:

@@ -2,12 +2,13 @@
 
 import heapq
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from statistics import mean
 from typing import Any, NamedTuple
 
+from rbmflow.execute import work
 from rbmflow.spec import Spec
 from rbmflow.store import Damaged, Step, Store, layout
 
@@ -21,62 +22,58 @@ _SAMPLE = 20
 
 
 class Effort(NamedTuple):
-    """What a step of a kind takes on one core of the machine that was measured, in seconds of CPU."""
+    """What a step of a kind takes on one core of the machine that was measured, in seconds of CPU, beside its work."""
 
     first: float
     """To compile its programs, once for each number of hidden units if they depend on it."""
     start: float
     """Whatever its size."""
-    rate: float
-    """For 1e9 units of its count in `counts`."""
 
 
 EFFORTS = {
-    "draws": Effort(1.5, 0.1, 250),
-    "thermometer": Effort(2, 1.9, 0.12),
-    "equilibrium": Effort(0.26, 0.22, 140),
-    "calibration": Effort(0.4, 0.6, 1.0),
-    "correlation": Effort(0.1, 0.03, 7),
-    "null": Effort(0.3, 0.5, 0.08),
-    "machine": Effort(1.2, 0.42, 0.042),
-    "learner": Effort(0.3, 0.5, 0.35),
-    "spectrum": Effort(0.42, 0.15, 1.3e4),
-    "likelihood": Effort(1, 0.5, 3.1e3),
-    "flow": Effort(0.22, 0.1, 0.4),
-    "reading": Effort(0.12, 0.26, 0.18),
-    "results": Effort(0.24, 0.1, 6e7),
-    "renormalization": Effort(2.2, 0, 0),
-    "stability": Effort(4.5, 0, 230),
-    "layers": Effort(8, 0, 900),
-    "checkpoint_flow": Effort(0.22, 0.1, 0.4),
-    "control": Effort(0, 0.1, 0),
-    "thermodynamics": Effort(1.5, 0.1, 2e5),
-    "couplings": Effort(0, 0.1, 1e5),
-    "scaling": Effort(1.5, 0.1, 45),
-    "correlators": Effort(1.5, 0.1, 250),
-    "prediction": Effort(0, 1, 1.5e3),
-    "given": Effort(0, 1, 0),
+    "draws": Effort(1.5, 0.1),
+    "thermometer": Effort(2.0, 1.9),
+    "equilibrium": Effort(0.3, 0.2),
+    "calibration": Effort(0.6, 0.4),
+    "correlation": Effort(0.4, 0.02),
+    "null": Effort(0.3, 0.4),
+    "machine": Effort(1.2, 0.25),
+    "learner": Effort(0.3, 0.5),
+    "spectrum": Effort(0.42, 0.1),
+    "cascade": Effort(0.0, 0.15),
+    "likelihood": Effort(0.9, 0.4),
+    "drift": Effort(0.4, 0.3),
+    "flow": Effort(0.5, 0.03),
+    "reading": Effort(0.5, 0.1),
+    "results": Effort(0.2, 0.1),
+    "renormalization": Effort(5.0, 0.0),
+    "stability": Effort(4.5, 0.0),
+    "layers": Effort(6.0, 0.0),
+    "checkpoint_flow": Effort(0.5, 0.1),
+    "control": Effort(0.0, 0.05),
+    "thermodynamics": Effort(1.0, 0.6),
+    "couplings": Effort(0.0, 0.1),
+    "scaling": Effort(0.3, 0.1),
+    "correlators": Effort(0.9, 0.07),
+    "prediction": Effort(0.0, 0.5),
+    "given": Effort(0.0, 1.0),
 }
-"""Fitted by `benchmarks/estimate.py` to runs of up to two thousand steps at L = 4 to 10, and rounded; the rates of
-draws and of calibration are those of L = 64 and 128."""
+"""Fitted by `benchmarks/estimate.py` to runs at L = 4 to 128, and rounded; `work` has what grows with settings."""
+
+CHAINS_SECONDS = 4.5
+"""In which the programs that move Markov chains are compiled, by the first step of a process that draws by them."""
+
+DRAWING = ("draws", "thermometer", "equilibrium", "calibration", "null", "reading", "stability")
+"""Kinds that draw configurations of the model."""
+
+READING, CURVES = ("calibration", "null", "reading"), "curves"
+"""Kinds that read by curves, which are made once in a process, and how these are called among its programs."""
 
 START_SECONDS = 2.5
 """In which a process starts that computes."""
 
-PAGE_SECONDS, MACHINE_ON_A_PAGE = 10.0, 3.0
+PAGE_SECONDS, MACHINE_ON_A_PAGE = 6.0, 2.0
 """Seconds of CPU that the figures of a page take, and those of each machine on it."""
-
-_UNIT = 50
-"""Products of a weight and a state that take as long as one unit does to be drawn."""
-
-_DRAWN_EXACTLY = 1024
-"""Most sites for which draws take no time worth counting; larger lattices are drawn by Markov chains."""
-
-_ALL_STATES = 16
-"""Most sites for which a likelihood goes through all configurations, 1/75 of what it does with draws for each."""
-
-GAUSSIAN_STEPS = 500
-"""Steps of a predicted training, about, each of as many products for every site and magnetization."""
 
 BY_SIZE = ("machine", "learner", "likelihood", "spectrum", "flow", "checkpoint_flow", "thermodynamics")
 """Kinds whose programs are compiled for each number of hidden units."""
@@ -116,71 +113,39 @@ def computing_seconds(about: Mapping[str, Any]) -> float:
     return about["cpu_seconds"] if on_processor and "cpu_seconds" in about else about["seconds"]
 
 
-def counts(spec: Spec) -> dict[str, float]:
-    """Units of work of a step of each kind, in the mean over the types and sizes of machine."""
-    sampling, training, flow, neural = spec.sampling, spec.training, spec.flow, spec.thermometer
-    sites, blocks = spec.lattice.sites, spec.renormalization
-    drawn = sites * len(sampling.temperatures) * sampling.draws
-    sizes = [(len(one.temperatures), one.hidden) for one in spec.variants]
-    hidden, shown = mean(hidden for _, hidden in sizes), training.epochs * sampling.draws
-    iterated, seen = flow.chains * flow.iterations * sites, neural.hidden * sites
-
-    def gibbs_step(size: int) -> float:
-        """Work of one Gibbs step."""
-        return sites * size + _UNIT * (sites + size)
-
-    def summed(size: int) -> float:
-        """Work of all configurations, where they are gone through."""
-        return 2**sites * size / 75 if sites <= _ALL_STATES else 0.0
-
-    passed, gibbs = mean(grid * gibbs_step(size) for grid, size in sizes), mean(gibbs_step(size) for _, size in sizes)
-    judged = gibbs + mean(summed(size) for _, size in sizes)
-    return {
-        "draws": drawn if sites > _DRAWN_EXACTLY else 0,
-        "correlation": drawn,
-        "thermometer": neural.epochs * neural.draws * len(sampling.temperatures) * seen,
-        "equilibrium": spec.reading.draws * len(sampling.temperatures) * sites,
-        "calibration": len(sampling.temperatures) * sampling.draws * seen,
-        "null": iterated * neural.hidden,
-        "machine": shown * passed * (1 + training.steps),
-        "learner": shown * mean(grid for grid, _ in sizes) * (sites + hidden) * spec.machine.width,
-        "control": sites * hidden,
-        "given": sites * hidden,
-        "likelihood": (training.checkpoints + 12) * judged,
-        "spectrum": sites * hidden,
-        "thermodynamics": sites * hidden,
-        "couplings": sites * hidden,
-        "prediction": mean(spec.lattice.sites**2 * size * GAUSSIAN_STEPS for _, size in sizes),
-        "scaling": flow.chains * len(flow.kept(sites)) * sites,
-        "correlators": spec.scaling.draws * sites,
-        "flow": flow.chains * flow.iterations * gibbs,
-        "checkpoint_flow": flow.chains * flow.iterations * gibbs * training.checkpoints,
-        "reading": iterated * neural.hidden,
-        "renormalization": blocks.length**2 * len(blocks.temperatures) * blocks.draws,
-        "stability": spec.stability.length ** len(spec.lattice.sides) * spec.stability.runs * spec.stability.draws,
-        "layers": sites * spec.stability.runs * spec.stability.draws,
-        "results": len(sizes) * spec.seeds * len(flow.starts),
-    }
-
-
 def modelled(points: Iterable[tuple[Spec, Sequence[Step]]], workers: int = 1) -> dict[Step, float]:
     """Seconds of every step of a run, or of the points of a sweep, by the work that the specs have for it.
 
-    Programs are compiled with the first steps that need them, one for each of the workers.
+    Programs are compiled with the first steps that need them, as workers share what is compiled; curves are made once
+    by each of the workers.
     """
     seconds: dict[Step, float] = {}
-    compiled = Counter[tuple[str, int, int]]()
+    once = Counter[tuple[Any, ...]]()
     for spec, steps in points:
-        units, sizes = counts(spec), {one.hidden for one in spec.variants}
+        works, made = work.works(spec), programs(spec)
         for step in steps:
             if step in seconds:
                 continue
-            first, start, rate = EFFORTS.get(step.kind, Effort(0.0, UNKNOWN_SECONDS, 0.0))
-            programs = {(step.kind, spec.lattice.sites, size) for size in (sizes if step.kind in BY_SIZE else [0])}
-            new = [program for program in programs if compiled[program] < workers]
-            seconds[step] = first * len(new) + start + rate * units.get(step.kind, 0.0) / 1e9
-            compiled.update(programs)
+            start = EFFORTS[step.kind].start if step.kind in EFFORTS else UNKNOWN_SECONDS
+            seconds[step] = start + work.of_step(spec, step, works) / 1e9
+            for program, first in made.get(step.kind, {}).items():
+                seconds[step] += first if once[program] < (workers if program[0] == CURVES else 1) else 0.0
+                once[program] += 1
     return seconds
+
+
+def programs(spec: Spec) -> dict[str, dict[tuple[Any, ...], float]]:
+    """By kind of step, what its first step in a process makes, and the seconds that this takes."""
+    system, sizes = (spec.model, spec.lattice), {one.hidden for one in spec.variants}
+    found: dict[str, dict[tuple[Any, ...], float]] = defaultdict(dict)
+    for kind, effort in EFFORTS.items():
+        for size in sizes if kind in BY_SIZE else [0]:
+            found[kind][kind, spec.lattice.sites, size] = effort.first
+    for kind in DRAWING if work.by_chains(*system) else ():
+        found[kind]["chains", *system] = CHAINS_SECONDS
+    for kind in READING:
+        found[kind][CURVES, *system] = work.curves(spec) / 1e9
+    return found
 
 
 def of_pages(specs: Iterable[Spec], workers: int) -> float:

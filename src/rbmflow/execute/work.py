@@ -1,0 +1,253 @@
+"""How much work the steps of a run are by its settings, in nanoseconds that it takes on one core, about.
+
+The numbers were measured at L = 4 to 128 (`benchmarks/estimate.py`). Nothing is computed and no model is made: `plan`
+answers at once.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping
+from statistics import mean
+
+from rbmflow.settings import (
+    LARGEST_ROW,
+    LARGEST_SUMMED_LAYER,
+    LONGEST_EXACT_ROW,
+    LatticeSettings,
+    ModelSettings,
+    SamplingSettings,
+    is_square_ising,
+    is_summed,
+)
+from rbmflow.spec import Spec
+from rbmflow.store import Step
+
+_UNIT = 130
+"""Products of a weight and a state that take as long as one unit does to be drawn."""
+
+_SITE = 6.0
+"""A site of a configuration that Markov chains draw, about as much at T_c as elsewhere, by clusters."""
+
+_THROWN_AWAY, _SHARED_BY = 2500, 1600
+"""Draws at one temperature that thermalisation takes as long as, and those that share it."""
+
+_OTHER_STATES = 4
+"""As many times as long as of Ising spins do chains of other models take."""
+
+_LONGEST_EXACT = 1e9
+"""Most that independent draws at one temperature take; larger slices are drawn by Markov chains."""
+
+_LONGEST_LEVELS = 32e9
+"""Most that levels of a transfer matrix take; of others only draws tell."""
+
+_ALL_STATES = 16
+"""Most sites for which a likelihood goes through all configurations."""
+
+_ANNEALED_FROM = 250
+"""Sites from which hardly a draw of the model stands for a machine, so that its partition function is annealed."""
+
+_UNSEEN, _FEW = 1000, 250
+"""Unseen draws at each temperature, and those of them with which a checkpoint is compared."""
+
+_ANNEALED = 100 * 200, 250 * 1000
+"""Steps of chains that anneal a checkpoint, and the last machine."""
+
+_COMPARED_AT, _MOST_COMPARED = (1, 5, 20, 100, 400), 500
+"""Iterations of a flow, and most of its chains, that are compared with true configurations."""
+
+_CURVE_TEMPERATURES, _CURVE_DRAWS = 17, 68_000
+"""Temperatures of the curve of a neural thermometer where formulas tell the energy, and draws at all of them."""
+
+_FORMULAS = 1024
+"""Most sites with no more temperatures than these."""
+
+_PILOT = 200
+"""Draws at a temperature by which the next one is found, where no formula tells it."""
+
+_GAUSSIAN_STEPS = 500
+"""Steps of a predicted training, about, each of as many products for every site and magnetization."""
+
+
+def curves(spec: Spec) -> float:
+    """Exact magnetization and correlation at the temperatures of their curves, once in every process that reads."""
+    sides, asked = spec.lattice.sides, {"magnetization", "correlation"} & set(spec.reading.thermometers)
+    narrow = is_square_ising(spec.model, spec.lattice) and min(sides) <= LONGEST_EXACT_ROW
+    return 300 * 4.9 ** min(sides) if narrow and asked else 0.0
+
+
+def by_chains(model: ModelSettings, lattice: LatticeSettings) -> bool:
+    """Whether Markov chains draw, as slices of the lattice have too many states for independent draws."""
+    return _of_exact(model, lattice, 1) > _LONGEST_EXACT
+
+
+def _slice_states(model: ModelSettings, lattice: LatticeSettings) -> int:
+    """States of a slice across the longest side, one more than can be counted with where there are too many."""
+    across = lattice.sites // max(lattice.sides)
+    return min(LARGEST_ROW + 1, len(model.states) ** min(across, 64))
+
+
+def _of_exact(model: ModelSettings, lattice: LatticeSettings, draws: int) -> float:
+    """Independent draws at one temperature."""
+    states, slices = _slice_states(model, lattice), max(lattice.sides)
+    if states > LARGEST_ROW:
+        return math.inf
+    if is_square_ising(model, lattice):
+        return 2.0 * slices * states**2 + 10.0 * lattice.sites * draws
+    powers = states**2 * (slices.bit_length() * states + slices * min(draws, states))
+    return 0.018 * powers + 5.0 * slices * states * draws
+
+
+def _of_chains(model: ModelSettings, lattice: LatticeSettings, grid: float, draws: float) -> float:
+    thermal = _THROWN_AWAY * max(1, round(draws / _SHARED_BY))
+    slow = _OTHER_STATES if model.kind != "ising" else 1
+    return _SITE * slow * lattice.sites * grid * (draws + thermal)
+
+
+def drawing(model: ModelSettings, lattice: LatticeSettings, grid: float, draws: int) -> float:
+    """Configurations at so many temperatures, as `sample` draws them by default."""
+    exact = _of_exact(model, lattice, draws)
+    chains = _of_chains(model, lattice, 1, draws)
+    return grid * (exact if exact <= max(_LONGEST_EXACT, 1.5 * chains) else chains)
+
+
+def _covering(spec: Spec) -> tuple[float, float]:
+    """Temperatures that cover all energies, and the work of finding them: draws, unless formulas tell them."""
+    model, lattice = spec.model, spec.lattice
+    count = 3 + 0.65 * math.sqrt(lattice.sites)
+    if is_square_ising(model, lattice):
+        return count, 0.0
+    return 2 * count, drawing(model, lattice, 2 * count, _PILOT)
+
+
+def _curve_of_network(spec: Spec) -> float:
+    """The curve of the neural thermometer: draws at all energies, each seen by the network, and their reweighting."""
+    model, lattice, seen = spec.model, spec.lattice, spec.machine.components(spec.model) * spec.lattice.sites
+    network = 0.1 * _CURVE_DRAWS * seen * spec.thermometer.hidden
+    if is_square_ising(model, lattice) and lattice.sites <= _FORMULAS:
+        return network + drawing(model, lattice, _CURVE_TEMPERATURES, _CURVE_DRAWS // _CURVE_TEMPERATURES)
+    count, found = _covering(spec)
+    reweighted = 0.0 if is_square_ising(model, lattice) else 1500 * _CURVE_DRAWS * count
+    return network + reweighted + found + drawing(model, lattice, count, round(_CURVE_DRAWS / count))
+
+
+def _levels(spec: Spec) -> float:
+    """The levels of a transfer matrix, where it tells them: traces of powers of it at complex couplings."""
+    model, lattice, states = spec.model, spec.lattice, _slice_states(spec.model, spec.lattice)
+    if is_square_ising(model, lattice) or is_summed(model, lattice) or states > LARGEST_ROW:
+        return 0.0
+    slices, shifts = max(lattice.sides), math.prod(lattice.sides) // max(lattice.sides)
+    products = max(0, slices.bit_length() - 2 + (slices // 2).bit_count())
+    orbits = states / shifts
+    trace = shifts * (0.7 * products * orbits**3 + 50 * orbits**2)
+    whole = 0.35 * trace * _counted(model, lattice)
+    return whole if whole <= _LONGEST_LEVELS else 0.0
+
+
+def _counted(model: ModelSettings, lattice: LatticeSettings) -> float:
+    """Levels from the lowest energy to the highest, about, in steps of which all differences are multiples."""
+    bond = 2 if model.kind == "ising" else 1
+    gaps = [bond * abs(coupling) for coupling in model.couplings or (1.0,)]
+    gaps += [2 * abs(model.field), abs(model.crystal_field)]
+    step = math.gcd(*(round(1000 * gap) for gap in gaps)) / 1000 or 1.0
+    return lattice.sites * (bond * lattice.bonds * model.largest_coupling + gaps[-2] + gaps[-1]) / step
+
+
+def of_step(spec: Spec, step: Step, known: Mapping[str, float]) -> float:
+    """The work of one step, of draws by its own settings, else by its kind; see `works`."""
+    if step.kind != "draws" or "data" in step.settings:
+        return known.get(step.kind, 0.0)
+    asked = SamplingSettings(**step.settings.get("sampling", {}))
+    return drawing(spec.model, spec.lattice, len(asked.temperatures), asked.draws)
+
+
+def _gibbs(visible: int, hidden: int) -> float:
+    """Products that one Gibbs step takes as long as."""
+    return visible * hidden + _UNIT * (visible + hidden)
+
+
+def _learning(spec: Spec, grid: int, layers: tuple[int, ...]) -> float:
+    """Contrastive divergence of one machine on another, each of two layers, and spectra of what is kept of them."""
+    training, work = spec.training, 0.0
+    for visible, hidden in itertools.pairwise(layers):
+        shown = training.epochs * spec.sampling.draws * grid
+        work += 0.012 * shown * (1 + training.steps) * _gibbs(visible, hidden)
+        work += 660 * training.checkpoints * visible * hidden
+    return work
+
+
+def _learner(spec: Spec, grid: int, visible: int, hidden: int) -> float:
+    """Training of a map that is no RBM: of every machine of a stack, else of layers there and back."""
+    about = spec.machine
+    if about.kind == "stack":
+        return _learning(spec, grid, (visible, hidden, *about.layers))
+    products = visible * about.width + max(0, about.depth - 1) * about.width**2 + about.width * hidden
+    return 0.35 * spec.training.epochs * spec.sampling.draws * grid * (products if about.depth else visible * hidden)
+
+
+def _likelihood(spec: Spec, grid: int, visible: int, hidden: int) -> float:
+    """Annealing of the last machine and of every checkpoint, and what each says of the unseen draws."""
+    kept, sites = spec.training.checkpoints, spec.lattice.sites
+    annealed = (kept * _ANNEALED[0] + _ANNEALED[1]) * min(1.0, sites / _ANNEALED_FROM)
+    if min(visible, hidden) <= LARGEST_SUMMED_LAYER:
+        annealed = 0.0
+    weighed = grid * (_UNSEEN + kept * _FEW) + (kept * 2**sites if sites <= _ALL_STATES else 0)
+    return 0.09 * annealed * _gibbs(visible, hidden) + weighed * visible * (0.8 * hidden + 40)
+
+
+def _spectrum(spec: Spec, grid: int, visible: int, hidden: int) -> float:
+    """Singular values of all checkpoints, and what modes do with the training configurations."""
+    shown = spec.sampling.draws * grid
+    return 4750 * visible * hidden + 3680 * visible**1.5 + shown * (10 * visible + 0.13 * visible * hidden)
+
+
+def _flow(spec: Spec, grid: int, visible: int, hidden: int) -> float:
+    """Gibbs steps of all chains, and what is measured after each and of those that are kept."""
+    flow, sites = spec.flow, spec.lattice.sites
+    moved = flow.chains * flow.iterations * (0.02 * visible * hidden + 30 * (visible + hidden))
+    return moved + 60 * flow.chains * len(flow.kept(sites)) * sites
+
+
+def works(spec: Spec) -> dict[str, float]:
+    """The work of a step of each kind but draws, in the mean over the types and sizes of machine."""
+    model, lattice, training, neural, flow = spec.model, spec.lattice, spec.training, spec.thermometer, spec.flow
+    sites, grid, draws = lattice.sites, len(spec.sampling.temperatures), spec.sampling.draws
+    visible, blocks = sites * spec.machine.components(model), spec.renormalization
+    sizes = [(len(one.temperatures), visible, one.hidden) for one in spec.variants]
+    learnt, weights = mean(size[0] for size in sizes), visible * mean(size[2] for size in sizes)
+    count, found = _covering(spec)
+    seen, flowed = visible * neural.hidden, mean(_flow(spec, *size) for size in sizes)
+    compared = 1 + sum(at < flow.iterations for at in _COMPARED_AT)
+    kept, pairs = flow.chains * len(flow.kept(sites)), min(flow.chains, _MOST_COMPARED)
+    stable = math.prod([spec.stability.length] * len(lattice.sides)) * lattice.basis * spec.stability.runs
+    return {
+        "correlation": 20.0 * sites * grid * draws,
+        "thermometer": 0.06 * neural.epochs * neural.draws * grid * neural.hidden * (visible + grid)
+        + drawing(model, lattice, grid, neural.draws)
+        + _curve_of_network(spec),
+        "equilibrium": found + drawing(model, lattice, count, spec.reading.draws) + _levels(spec),
+        "calibration": 0.3 * grid * draws * seen + drawing(model, lattice, grid, draws),
+        "null": draws * learnt * (0.2 * seen + 85 * sites) + drawing(model, lattice, learnt, draws),
+        "machine": mean(_learning(spec, size[0], size[1:]) for size in sizes),
+        "learner": mean(_learner(spec, *size) for size in sizes),
+        "control": weights,
+        "given": weights,
+        "likelihood": mean(_likelihood(spec, *size) for size in sizes),
+        "spectrum": mean(_spectrum(spec, *size) for size in sizes),
+        "cascade": 2e4 * visible,
+        "thermodynamics": 2e4 * weights,
+        "couplings": 1e5 * weights,
+        "drift": 300 * grid * _FEW * visible,
+        "prediction": 450 * mean(sites**2 * size[0] * _GAUSSIAN_STEPS for size in sizes),
+        "scaling": 45 * kept * sites,
+        "correlators": drawing(model, lattice, 1, spec.scaling.draws),
+        "flow": flowed,
+        "checkpoint_flow": flowed * training.checkpoints,
+        "reading": compared * (200 * pairs**2 + drawing(model, lattice, 1, pairs))
+        + kept * 0.15 * seen
+        + 11 * flow.chains * flow.iterations * grid,
+        "renormalization": drawing(model, LatticeSettings(length=max(2, blocks.length)), 1, blocks.draws)
+        * len(blocks.temperatures),
+        "stability": 230 * stable * spec.stability.draws,
+        "layers": 500 * sites * spec.stability.runs * spec.stability.draws,
+        "results": 6e7 * len(sizes) * spec.seeds * len(flow.starts) + 1000 * weights * len(sizes) * spec.seeds,
+    }
