@@ -291,19 +291,28 @@ def test_figures_that_another_process_could_not_draw_are_drawn_here(results, tmp
     def drawn(data, plots, words):
         return [illustrations.Drawing(p.name, p.name, p.section, "", "<svg/>", "", None, 0) for p in plots], []
 
-    plots = report.plots_of("run")[1::2]
-    whole = [plot.name for plot in plots], drawn(results, plots, {})
+    def crew(last, dies):
+        """A child that has begun with the last figures, and draws them or dies of each."""
+
+        def submit(function, *arguments):
+            future = Future()
+            if function is pages._draw_there and arguments[0] in last:
+                future.set_running_or_notify_cancel()
+                told = Lost("it died") if dies else drawn(results, [FIGURES[arguments[0]]], {})
+                (future.set_exception if dies else future.set_result)(told)
+            return future
+
+        return SimpleNamespace(submit=submit, close=lambda: None)
+
+    order = [plot.name for plot in report.plots_of("run")]
     monkeypatch.setattr(pages, "results_of", lambda *_: results)
     monkeypatch.setattr(pages, "note", lambda *_: None)
     monkeypatch.setattr(report, "draw_all", drawn)
     monkeypatch.setattr("rbmflow.steps.verdicts_of", lambda *_: [])
     monkeypatch.setattr("rbmflow.steps.answer_of", lambda _: ["answered"])
     written = set()
-    for answer in (whole, (["another"], ([], [])), Lost("it died")):
-        future = Future()
-        future.set_exception(answer) if isinstance(answer, Lost) else future.set_result(answer)
-        crew = SimpleNamespace(submit=lambda *_, future=future: future, close=lambda: None)
-        monkeypatch.setattr(pages, "Children", lambda *_, crew=crew: crew)
+    for one in (crew(order[5:], False), crew(order[-1:], False), crew([], False), crew(order[-2:], True)):
+        monkeypatch.setattr(pages, "Children", lambda *_, one=one: one)
         pages._write_run(tmp_path / "page.html", synthetic_results.run(), Store(tmp_path), 2)
         written.add((tmp_path / "page.html").read_text("utf-8"))
     [page] = written

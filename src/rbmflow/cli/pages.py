@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import gc
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +19,7 @@ from rbmflow.execute import manifest
 from rbmflow.execute.children import Children, Lost
 from rbmflow.execute.performing import Science
 from rbmflow.runs import opened, points_of, results_of, side_by_side
-from rbmflow.store import Step, Store
+from rbmflow.store import Address, Step, Store
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -127,28 +129,33 @@ def _write_run(
 ) -> None:
     """Write the report of one run, with a verdict on every claim, and note its numbers.
 
-    A second process may draw every other figure.
+    A second process may draw figures from the last on, while this one draws from the first, until they meet.
     """
-    science = Science("rbmflow.report", files)
+    science, last = Science("rbmflow.report", files), record["steps"][-1]
+    there = science, Address(last["kind"], last["hash"]), str(store.path)
     with contextlib.closing(Children(1, science)) as crew:
-        # Before anything heavy is imported here: it takes its time to begin.
-        theirs = crew.submit(_draw_there, science, record, store) if processes > 1 else None
+        if processes > 1:  # Before anything heavy is imported here: it takes its time to begin.
+            crew.submit(_begin_there, *there)
         from rbmflow import report
         from rbmflow.steps import answer_of, verdicts_of
+
+        names = [plot.name for plot in report.plots_of("run")] if processes > 1 else []
+        theirs = {name: crew.submit(_draw_there, name, *there) for name in reversed(names)}
 
         def draw(
             results: xr.Dataset, plots: Sequence[Plot], words: Mapping[str, str]
         ) -> tuple[list[Drawing], list[str]]:
-            if theirs is None:
-                return report.draw_all(results, plots, words)
-            drawn, left_out = report.draw_all(results, plots[::2], words)
+            ours = (plot for plot in plots if plot.name not in theirs or theirs[plot.name].cancel())
+            drawn, left_out = report.draw_all(results, ours, words)
+            for plot in plots:
+                if plot.name in theirs and not theirs[plot.name].cancelled():
+                    try:
+                        others = theirs[plot.name].result()
+                    except Lost:  # What has kept it from drawing is told here, if it was the figure.
+                        others = report.draw_all(results, [plot], words)
+                    drawn, left_out = drawn + others[0], left_out + others[1]
             order = [plot.name for plot in plots]
-            names, others = [], ([], [])
-            with contextlib.suppress(Lost):
-                names, others = theirs.result()
-            if names != order[1::2]:  # What has kept it from drawing is told here, if it was the figures.
-                others = report.draw_all(results, plots[1::2], words)
-            return sorted(drawn + others[0], key=lambda one: order.index(one.figure)), left_out + others[1]
+            return sorted(drawn, key=lambda one: order.index(one.figure)), sorted(left_out)
 
         results = results_of(record, store)
         verdicts, answer, live = verdicts_of(results), answer_of(results), _live(record, store)
@@ -169,14 +176,26 @@ def _live(record: dict[str, Any], store: Store) -> xr.Dataset:
         return xr.Dataset(attrs={"left_out": ["no machine runs in this page: the manifest of the run is not whole"]})
 
 
-def _draw_there(science: Science, record: dict[str, Any], store: Store) -> tuple[list[str], Any]:
-    """Draw every other figure of a run in a child; their names, and what came of them."""
+@functools.lru_cache(1)
+def _results_there(science: Science, results: Address, store: str) -> xr.Dataset:
+    """Results of a run in a child that draws its figures and then ends."""
     science.load()
+    gc.disable()
+    return Store(store).read(results)
+
+
+def _begin_there(*there: Any) -> None:
+    """Read the results in a child while its master does the same."""
+    _results_there(*there)
+
+
+def _draw_there(name: str, *there: Any) -> tuple[list[Drawing], list[str]]:
+    """Draw a figure of a run in a child."""
+    results = _results_there(*there)
     from rbmflow import report
 
-    results = results_of(record, store)
-    plots = report.plots_of("run")[1::2]
-    return [plot.name for plot in plots], report.draw_all(results, plots, report.sayings(results))
+    plots = [plot for plot in report.plots_of("run") if plot.name == name]
+    return report.draw_all(results, plots, report.sayings(results))
 
 
 def _draw(records: dict[Path, dict[str, Any]], store: Store, processes: int, science: Science) -> None:
