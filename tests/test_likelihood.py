@@ -70,6 +70,13 @@ def test_log_probability_is_the_enumerated_one(units):
     np.testing.assert_allclose(log_p, enumeration.visible_log_probability(machine), atol=1e-12)
 
 
+def test_log_probabilities_of_large_lattices_are_found_in_parts(monkeypatch):
+    machine, spins = random_machine(), rf.hot(0, rf.ising(rf.square(4)), 25).reshape(25, 16)[:, :6]
+    whole = log_probability(machine, spins, LogPartition(1.0))
+    monkeypatch.setattr("rbmflow.likelihood.partition.SPINS_AT_ONCE", 7 * 6 + 1)
+    np.testing.assert_array_equal(log_probability(machine, spins, LogPartition(1.0)), whole)
+
+
 @UNITS
 def test_annealing_errors_cover_the_exact_value(units):
     machine = random_machine(units, 8, 6, scale=0.5 if units is PLUS_MINUS else 1.5)

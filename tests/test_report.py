@@ -270,7 +270,7 @@ def test_data_too_long_for_a_link_are_pointed_to(results, monkeypatch):
 
 def test_a_figure_that_lacks_a_variable_or_fails_is_left_out_with_a_sentence(results):
     def broken(results):
-        raise ZeroDivisionError("by <zero>")
+        raise ZeroDivisionError("by <zero>\nand more")
 
     def mine(results):
         return matplotlib.figure.Figure()

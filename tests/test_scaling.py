@@ -194,6 +194,24 @@ def test_the_step_of_correlators_sees_the_highest_layer_of_a_stack(tmp_path):
     np.testing.assert_allclose(data["hidden_decay"], data["block_decay"], rtol=1e-5)
 
 
+def test_results_of_a_stack_tell_how_far_displacements_are(tmp_path):
+    """Nothing else of a stack does: its weights are not taken apart."""
+    made = {}
+    few = {"machine": {"kind": "stack", "hidden": 4, "layers": [2]}, "seeds": 1, "training": {"epochs": 1}}
+    few |= {"flow": {"starts": ["cold"], "iterations": 2, "chains": 20}}
+    few |= {"reading": {"thermometers": ["neural", "bayes", "energy"]}}
+    for step in graph(parse(SPEC | few)):
+        work = tmp_path / step.hash
+        work.mkdir()
+        made[step] = compute(step, tuple(made[one] for one in step.parents), work, lambda _: None)
+    results = made[step]
+    assert step.kind == "results"
+    classes = displacement_classes(rf.square(8))
+    np.testing.assert_array_equal(results["distance"], classes.distance)
+    assert results["distance"].dims == results["hidden_decay_mean"].dims[1:] == ("displacement",)
+    np.testing.assert_allclose(results["hidden_decay_mean"].sel(displacement=1), 1)
+
+
 def test_a_machine_that_is_block_spins_has_their_correlators():
     """Hidden means of the machine are means of the majority rule, ties drawn at random."""
     model = rf.ising(rf.square(4))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
 
+from rbmflow._checks import in_a_line
 from rbmflow._registry import Registry
 from rbmflow.claims.judgement import LEVEL, SIGNIFICANCE, Judgement, Verdict, weigh
 from rbmflow.claims.machines import Machine
@@ -62,7 +63,7 @@ class Claim:
             # A claim from outside that fails shall not cost the others.
             if self.judge.__module__.startswith("rbmflow."):
                 raise
-            found, verdict, note = (), "not tested", f"its rule failed: {type(error).__name__}: {error}"
+            found, verdict, note = (), "not tested", f"its rule failed: {in_a_line(error)}"
         finally:
             LEVEL.reset(before)
         figures = (self.figure,) if isinstance(self.figure, str) else tuple(self.figure)

@@ -22,8 +22,8 @@ STATES_IN_A_BLOCK = 2**12
 """States of the smaller layer that are summed at once."""
 
 
-ROWS_AT_ONCE = 2**16
-"""Configurations whose log-probability is computed at once."""
+ROWS_AT_ONCE, SPINS_AT_ONCE = 2**16, 2**26
+"""Configurations whose log-probability is computed at once, and most spins that they have together."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,9 @@ def log_probability(machine: RBM, data: Configurations, partition: LogPartition)
     own = machine_of(machine)
     rows = np.asarray(rows_of(data, own.sites, shape=own.shape, states=own.units.states))
     parts, told = [], watched(None, "log-probabilities")
-    for at in range(0, len(rows), ROWS_AT_ONCE):
-        block = rows[at : at + ROWS_AT_ONCE]
+    many = max(1, min(ROWS_AT_ONCE, SPINS_AT_ONCE // own.sites))
+    for at in range(0, len(rows), many):
+        block = rows[at : at + many]
         parts.append(-free_energy(machine, np.asarray(machine.units.from_spins(block), np.float64)) - partition.value)
         told((at + len(block)) / len(rows))
     return np.concatenate(parts)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
+from rbmflow._checks import in_a_line
 from rbmflow.report.page import identifier, packed
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def draw_all(
             except (Exception, SystemExit) as error:
                 if plot.draw.__module__.startswith("rbmflow."):
                     raise
-                left_out.append(f"the figure {plot.name} could not be drawn: {type(error).__name__}: {error}")
+                left_out.append(f"the figure {plot.name} could not be drawn: {in_a_line(error)}")
                 continue
             drawn += found
             if not found:

@@ -111,7 +111,7 @@ def _machine_branch(
         else:
             recipe = _source_of(RECIPES, spec.training.estimator)
             first = machine.of(spec, f"machine {label}", drawn, **learning, **recipe)
-        branch = _rbm_branch(spec, variant, label, first, drawn)
+        branch = _rbm_branch(spec, variant, label, first, drawn, instruments)
         one = next(step for step in reversed(branch) if step.kind in ("machine", "given", "control"))
     else:
         recipe = _source_of(RECIPES, spec.training.estimator)
@@ -135,7 +135,9 @@ def _machine_branch(
     return branch
 
 
-def _rbm_branch(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step) -> list[Step]:
+def _rbm_branch(
+    spec: Spec, variant: Variant, label: str, one: Step, drawn: Step, instruments: tuple[Step, ...]
+) -> list[Step]:
     """One RBM, or the control that stands in its place, and what is measured of its weights."""
     kind, grid = spec.types[variant.type], variant.temperatures
     trained, branch = kind.weights == "trained", [one]
@@ -153,7 +155,7 @@ def _rbm_branch(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step
         branch.append(cascade.of(spec, f"cascade {label}", one, mixture))
     branch += _correlators_of(spec, label, one)
     if trained and kind.data == "ising":
-        branch += _against_model(spec, variant, label, one, drawn)
+        branch += _against_model(spec, variant, label, one, drawn, instruments)
     if trained and spec.flow.along_training and kind.machine == "new":
         asked = spec.flow.differing(*NOT_OF_FLOWS, "halves", "keep")
         branch.append(checkpoint_flow.of(spec, f"flows of checkpoints {label}", one, flow=asked))
@@ -168,10 +170,12 @@ def _correlators_of(spec: Spec, label: str, one: Step) -> list[Step]:
     return [correlators.of(spec, f"correlators {label}", one, scaling=drawn_at_critical)]
 
 
-def _against_model(spec: Spec, variant: Variant, label: str, one: Step, drawn: Step) -> list[Step]:
+def _against_model(
+    spec: Spec, variant: Variant, label: str, one: Step, drawn: Step, instruments: tuple[Step, ...]
+) -> list[Step]:
     """Likelihood and drift of a machine, and of one of a single temperature what it has in place of its model there."""
     unseen, grid = _unseen_draws(spec, variant.type), variant.temperatures
-    curves = _instruments(spec)[1:] if _by_levels(spec) else ()
+    curves = instruments[1:] if _by_levels(spec) else ()
     branch = [unseen, likelihood.of(spec, f"likelihood {label}", one, unseen, *curves, mixture=grid)]
     if len(grid) == 1 and 0 < grid[0] < math.inf:
         at: dict[str, Any] = {"temperature": grid[0]}
