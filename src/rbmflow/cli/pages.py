@@ -158,9 +158,9 @@ def _write_run(
             return sorted(drawn, key=lambda one: order.index(one.figure)), sorted(left_out)
 
         results = results_of(record, store)
+        note(results, record, store)
         verdicts, answer, live = verdicts_of(results), answer_of(results), _live(record, store)
         report.write(page, results, record, verdicts, answer=answer, draw=draw, live=live)
-        note(results, record, store)
 
 
 def _live(record: dict[str, Any], store: Store) -> xr.Dataset:
