@@ -1,4 +1,4 @@
-"""What a machine does to configurations that are exact: the drift along and off the Ising laws, and its balance."""
+"""What a machine does to configurations that are exact: the drift along and off the laws of the model, and its balance."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,15 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64, Int8
 
-from rbmflow import exact, sampler
+from rbmflow import sampler
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey
 from rbmflow._own_settings import own_settings
 from rbmflow.critical import critical_temperature
 from rbmflow.dataset import Draws
 from rbmflow.diagnostics import mean_and_error
+from rbmflow.equilibrium import Equilibrium, known
 from rbmflow.flow import iterate
-from rbmflow.likelihood.partition import equilibrium_of
 from rbmflow.model import Model
 from rbmflow.observables import ENERGY, MAGNETIZATION
 from rbmflow.random import key_for
@@ -59,6 +59,7 @@ def drift_field(
     model: Model,
     spins: Int8[np.ndarray, "temperature draw *lattice"],
     horizons: Sequence[int],
+    equilibrium: Equilibrium | None = None,
 ) -> Drift:
     r"""Mean changes of E and :math:`|m|` when exact configurations of every temperature are iterated so often.
 
@@ -76,6 +77,9 @@ def drift_field(
         Independent configurations of the model at each temperature.
     horizons
         Iterations after which they are looked at, increasing, from 1 on.
+    equilibrium
+        What tells :math:`|m|` and E of the model, with its errors; formulas or a sum, where there are any, if none is
+        given.
 
     Raises
     ------
@@ -102,24 +106,25 @@ def drift_field(
     before, later = measured(spins), measured(after)
     # [quantity, mean or error, horizon, temperature]
     changes = [mean_and_error(later[row] - before[row], axis=2) for row in range(2)]
-    off = _off_curve(model, *later)
+    truth = known(model, within=0.0) if equilibrium is None else equilibrium
+    off = _off_curve(truth, *later) if truth and truth.knows(MAGNETIZATION) else np.full((2, *changes[0][0].shape), np.nan)
     return Drift(*(np.moveaxis(values, 0, 1) for pair in (*changes, off) for values in pair))
 
 
-def _off_curve(model: Model, energy: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean abs(m) minus that of the model at the mean energy, over the last axis, and its standard error."""
-    if not exact.magnetization_known(model):
-        nothing = np.full(energy.shape[:-1], np.nan)
-        return nothing, nothing
-    truth = equilibrium_of(model)
-    expected = lambda mean: truth.curve(MAGNETIZATION).mean_at(truth.curve(ENERGY).temperature_of(mean))  # noqa: E731
+def _off_curve(truth: Equilibrium, energy: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean abs(m) minus that of equilibrium at the mean energy, over the last axis, and its standard error."""
+    of_size, of_energy = truth.curve(MAGNETIZATION), truth.curve(ENERGY)
     mean, error = mean_and_error(energy, axis=-1)
+    expected = lambda mean: of_size.mean_at(of_energy.temperature_of(mean))  # noqa: E731
+    at = of_energy.temperature_of(mean)
     # The slope over the energies that the error leaves open; at the end of the curve it is that of the one side.
-    low, high = (np.clip(mean + way * error, *model.energy_bounds) for way in (-1, 1))
+    error = np.hypot(error, np.nan_to_num(of_energy.error_at(at)))
+    low, high = (np.clip(mean + way * error, *truth.model.energy_bounds) for way in (-1, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.where(high > low, (expected(high) - expected(low)) / (high - low), 0.0)
-    residual = size - slope[..., None] * energy
-    return size.mean(axis=-1) - expected(mean), mean_and_error(residual, axis=-1)[1]
+    noise = mean_and_error(size - slope[..., None] * energy, axis=-1)[1]
+    of_curves = np.hypot(of_size.error_at(at), slope * of_energy.error_at(at))
+    return size.mean(axis=-1) - expected(mean), np.hypot(noise, np.nan_to_num(of_curves))
 
 
 def vanishing(

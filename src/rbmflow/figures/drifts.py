@@ -11,7 +11,7 @@ from rbmflow.figures.plot import figure
 QUANTITIES = {
     "drift_energy": r"$\Delta E$ (J)",
     "drift_abs_magnetization": r"$\Delta |m|$",
-    "drift_off_curve": r"$|m|$ off the Ising laws",
+    "drift_off_curve": r"$|m|$ off the model's curve",
 }
 """The variables that are drawn, with what their axes say."""
 

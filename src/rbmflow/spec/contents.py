@@ -180,8 +180,6 @@ class Spec:
             return
         alone = "this is done for the Ising model with J = 1 and no field on the square lattice alone"
         problems.unless(self.renormalization.length == 0, "renormalization.length", self.renormalization.length, alone)
-        problems.unless(not self.flow.along_training, "flow.along_training", True, alone)
-        problems.unless(not self.flow.from_exact, "flow.from_exact", True, alone)
         problems.unless(not self.flow.predicted, "flow.predicted", True, alone)
         for name, kind in self.types.items():
             problems.unless(kind.data != "mean-field", f"types.{name}.data", kind.data, alone)

@@ -136,7 +136,7 @@ def _machine_branch(
 
 
 def _rbm_branch(
-    spec: Spec, variant: Variant, label: str, one: Step, drawn: Step, instruments: tuple[Step, ...]
+    spec: Spec, variant: Variant, label: str, one: Step, drawn: Step, curves: tuple[Step, ...]
 ) -> list[Step]:
     """One RBM, or the control that stands in its place, and what is measured of its weights."""
     kind, grid = spec.types[variant.type], variant.temperatures
@@ -154,11 +154,13 @@ def _rbm_branch(
     if trained and kind.machine == "new":
         branch.append(cascade.of(spec, f"cascade {label}", one, mixture))
     branch += _correlators_of(spec, label, one)
+    # Equilibrium draws where these, or the levels beside them, tell the energy.
+    curves = instruments[1:] if _by_levels(spec) else ()
     if trained and kind.data == "ising":
-        branch += _against_model(spec, variant, label, one, drawn, instruments)
+        branch += _against_model(spec, variant, label, one, drawn, curves)
     if trained and spec.flow.along_training and kind.machine == "new":
         asked = spec.flow.differing(*NOT_OF_FLOWS, "halves", "keep")
-        branch.append(checkpoint_flow.of(spec, f"flows of checkpoints {label}", one, flow=asked))
+        branch.append(checkpoint_flow.of(spec, f"flows of checkpoints {label}", one, *curves, flow=asked))
     return branch
 
 
@@ -175,7 +177,6 @@ def _against_model(
 ) -> list[Step]:
     """Likelihood and drift of a machine, and of one of a single temperature what it has in place of its model there."""
     unseen, grid = _unseen_draws(spec, variant.type), variant.temperatures
-    curves = instruments[1:] if _by_levels(spec) else ()
     branch = [unseen, likelihood.of(spec, f"likelihood {label}", one, unseen, *curves, mixture=grid)]
     if len(grid) == 1 and 0 < grid[0] < math.inf:
         at: dict[str, Any] = {"temperature": grid[0]}
@@ -185,7 +186,7 @@ def _against_model(
     if spec.flow.predicted and spec.types[variant.type].machine == "new":
         branch.append(prediction.of(spec, f"prediction {label}", one, drawn, temperatures=grid))
     if spec.flow.from_exact:
-        branch += [drift.of(spec, f"drift {label}", one, unseen, mixture=grid)]
+        branch += [drift.of(spec, f"drift {label}", one, unseen, *curves, mixture=grid)]
     return branch
 
 

@@ -139,7 +139,7 @@ class Kind:
     """Dotted names of the parts of a spec that are its settings, of sections what differs from the defaults."""
     holds: str
     """What the data must hold, as `Expected` says it; {lattice} and {displacement} are axes of the lattice, {torus}
-    those of all its displacements, {e} is the largest energy per site, {total} the sort of a total energy,
+    those of all its displacements, {e} is the largest energy per site, {change} the largest change of it, {total} the sort of a total energy,
     {moment} that of a magnetization."""
     along: Along = lambda settings: {}
     """Lengths or coordinates by settings, besides the lengths that the lattice decides."""
@@ -167,6 +167,7 @@ class Kind:
             "displacement": " ".join(lattice.displacements),
             "torus": " ".join((*lattice.axes, *(("basis_other",) if lattice.basis > 1 else ()))),
             "e": f"{largest:g}",
+            "change": f"{2 * largest:g}",
             "total": "integer" if whole else "real",
             "moment": "integer" if model.components == 1 else "real",
         }

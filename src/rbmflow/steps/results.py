@@ -15,12 +15,11 @@ from rbmflow.convergence import DOUBTS, FlowEnds, end_of_flows, mean_temperature
 from rbmflow.critical import critical_temperature
 from rbmflow.diagnostics import mean_and_error, mean_and_joined_error, root_mean_square
 from rbmflow.drift import vanishing
-from rbmflow.equilibrium import MeasuredDraws, reweighted
 from rbmflow.lattice import Lattice
 from rbmflow.settings import MachineSettings, SamplingSettings, TrainingSettings, dotted, start_label
 from rbmflow.spectrum import displacement_classes
 from rbmflow.steps.kind import Task, system
-from rbmflow.steps.thermometers import known_by
+from rbmflow.steps.thermometers import sources_of
 from rbmflow.steps.weights import weights_of_all
 from rbmflow.store import Step
 
@@ -253,7 +252,8 @@ def _along_training(flows: xr.Dataset | None, starts: Sequence[str]) -> xr.Datas
         return xr.Dataset()
     temperature, error = flows["checkpoint_temperature_read"], flows["checkpoint_temperature_read_error"]
     read = xr.Dataset({"temperature_read": temperature, "temperature_read_error": error}).assign(
-        temperature_read_curve_error=xr.zeros_like(temperature), was_read=xr.ones_like(temperature, dtype=bool)
+        temperature_read_curve_error=flows.get("checkpoint_temperature_read_curve_error", xr.zeros_like(temperature)),
+        was_read=xr.ones_like(temperature, dtype=bool),
     )
     read = read.rename(stage="iteration").drop_vars("iteration").expand_dims(thermometer=["energy"])
     ends = [_ends(read.isel(checkpoint=number)) for number in range(flows.sizes["checkpoint"])]
@@ -383,7 +383,7 @@ def _examples(lattice: Lattice, flows: Sequence[Sequence[xr.Dataset]]) -> xr.Dat
 def _references(task: Task, found: Found) -> xr.Dataset:
     """T_c and the maximum of the specific heat; NaN where there is no T_c or it is not known."""
     drawn = [found["equilibrium",]] if ("equilibrium",) in found else []
-    truth = known_by(task.model, *drawn) or reweighted(MeasuredDraws.from_dataset(drawn[0]))
+    truth = sources_of(task.model, *drawn)[0]
     peak, error = truth.specific_heat_peak()
     told = {
         "critical_temperature": critical_temperature(task.model) or np.nan,

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float64
 
-from rbmflow.equilibrium import Equilibrium, MeasuredDraws, Transferred, exact, known, reweighted
+from rbmflow.equilibrium import Equilibrium, MeasuredDraws, Transferred, known, reweighted
 from rbmflow.measurements import Measurements
 from rbmflow.model import Model
 from rbmflow.observables import Observable
@@ -29,9 +29,7 @@ class Instruments:
 
     def __init__(self, task: Task, temperatures: Sequence[float], neural: xr.Dataset, *curves: xr.Dataset):
         self.neural = NeuralThermometer.from_dataset(neural)
-        whole = known_by(task.model, *curves)
-        drawn = [reweighted(MeasuredDraws.from_dataset(one), whole) for one in curves]
-        self.sources: list[Equilibrium] = [whole, *drawn] if whole else drawn
+        self.sources = sources_of(task.model, *curves)
         self.best = self.sources[0]
         self.bayes = Thermometer(self.best.mean_class(temperatures), self.best)
         self.names = list(ReadingSettings(**task.settings.get("reading", {})).thermometers)
@@ -45,7 +43,7 @@ class Instruments:
 
     def source_of(self, observable: Observable) -> Equilibrium | None:
         """The first equilibrium that knows an observable."""
-        return next((one for one in self.sources if one.knows(observable)), None)
+        return first_to_know(observable, self.sources)
 
     @property
     def labels(self) -> list[str]:
@@ -82,10 +80,20 @@ class Instruments:
         return [one.of_mixture(temperatures) for one in self.known.values()]
 
 
-def known_by(model: Model, *curves: xr.Dataset) -> Equilibrium | None:
-    """The equilibrium of a model without a draw: by formulas, a sum, or the levels beside equilibrium draws."""
+def sources_of(model: Model, *curves: xr.Dataset) -> list[Equilibrium]:
+    """All that tells the equilibrium of a model, the best first, which knows the energy.
+
+    Formulas, a sum, or the levels beside equilibrium draws, where there are any; then these draws.
+    """
     levels = [Transferred.from_dataset(one) for one in curves if "level_energy" in one]
-    return levels[0] if levels else known(model, within=0.0)
+    whole = levels[0] if levels else known(model, within=0.0)
+    drawn = [reweighted(MeasuredDraws.from_dataset(one), whole) for one in curves]
+    return [whole, *drawn] if whole else drawn
+
+
+def first_to_know(observable: Observable, sources: Sequence[Equilibrium]) -> Equilibrium | None:
+    """The first equilibrium that knows an observable."""
+    return next((one for one in sources if one.knows(observable)), None)
 
 
 def at_kept(kept: np.ndarray, iterations: int, values: np.ndarray) -> np.ndarray:
@@ -95,9 +103,9 @@ def at_kept(kept: np.ndarray, iterations: int, values: np.ndarray) -> np.ndarray
     return spread
 
 
-def energy_thermometer(model: Model) -> Thermometer:
-    """The one that needs nothing but the model."""
-    return Thermometer("energy", exact(model))
+def energy_thermometer(model: Model, *curves: xr.Dataset) -> Thermometer:
+    """The one that every model has."""
+    return Thermometer("energy", sources_of(model, *curves)[0])
 
 
 def per_site(model: Model, spins: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -13,8 +13,9 @@ NAMES = [
     f"checkpoint_{name}{error}"
     for name in ("energy", "abs_magnetization", "temperature_read")
     for error in ("", "_error")
-]
-"""What is kept of a stage: energies and magnetizations per site, T(E) in J/k_B, with standard errors over chains."""
+] + ["checkpoint_temperature_read_curve_error"]
+"""What is kept of a stage: energies and magnetizations per site, T(E) in J/k_B, with standard errors over chains. The
+last is kept where draws tell the curve."""
 
 
 @step(
@@ -41,8 +42,9 @@ def checkpoint_flow(task: Task) -> dict[str, Any]:
     from rbmflow.steps.thermometers import energy_thermometer, per_site
     from rbmflow.training import Checkpoints
 
-    trained, settings, model = Checkpoints.from_dataset(task.parents[0]), task.asked(FlowSettings), task.model
-    key, checkpoints, by_energy = task.key, trained.update.size, energy_thermometer(model)
+    (first, *curves), settings, model = task.parents, task.asked(FlowSettings), task.model
+    trained, key, by_energy = Checkpoints.from_dataset(first), task.key, energy_thermometer(model, *curves)
+    checkpoints = trained.update.size
     before, last = (range(settings.iterations + 1)[part] for part in quarters(settings.iterations + 1))
     kept, quarter = tuple(sorted({0, *before, *last})), len(last)
     values = np.full((checkpoints, len(settings.starts), len(STAGES), len(NAMES)), np.nan)
@@ -57,8 +59,8 @@ def checkpoint_flow(task: Task) -> dict[str, Any]:
                 energy, magnetization = (of_spins.mean(axis=0) for of_spins in per_site(model, part))
                 reading = by_energy.of_values(energy[None])
                 averages = (*mean_and_error(energy, 0), *mean_and_error(magnetization, 0))
-                values[checkpoint, number, stage] = (*averages, reading.temperature, reading.error)
+                values[checkpoint, number, stage] = (*averages, *reading)
         task.progress((checkpoint + 1) / checkpoints)
-    of_stages = {name: values[..., place] for place, name in enumerate(NAMES)}
+    of_stages = {name: values[..., place] for place, name in enumerate(NAMES if curves else NAMES[:-1])}
     axes = {"stage": STAGES, "checkpoint": np.arange(checkpoints)}
     return {**axes, **of_stages, "checkpoint_update": np.asarray(trained.update)}

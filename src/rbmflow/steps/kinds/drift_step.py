@@ -21,7 +21,7 @@ OF_DRIFT = ("abs_magnetization", "off_curve")
         drift_abs_magnetization_error drift_off_curve_error: real[drift_temperature horizon] 0 inf
         balance: real[gibbs_steps]
         balance_error: real[gibbs_steps] 0 inf
-        balance_energy: real[gibbs_steps] -4 4
+        balance_energy: real[gibbs_steps] -{change} {change}
         balance_energy_error: real[gibbs_steps] 0 inf
     """,
 )
@@ -31,10 +31,12 @@ def drift(task: Task) -> dict[str, Any]:
 
     from rbmflow.dataset import Draws
     from rbmflow.drift import balance, beside_critical, drift_field
+    from rbmflow.observables import MAGNETIZATION
     from rbmflow.random import split
     from rbmflow.rbm import RBM
+    from rbmflow.steps.thermometers import first_to_know, sources_of
 
-    trained, drawn = task.parents
+    trained, drawn, *curves = task.parents
     for_draws, for_flow, for_balance = split(task.key, 3)
     model, machine, everywhere = task.model, RBM.from_dataset(trained), Draws.from_dataset(drawn)
     temperatures, spins = beside_critical(for_draws, model, everywhere, FEW)
@@ -43,7 +45,8 @@ def drift(task: Task) -> dict[str, Any]:
     values = {f"drift_{name}{end}": by_temperature for name in OF_DRIFT for end in ("", "_error")}
     values |= {f"balance{of}{end}": by_steps for of in ("", "_energy") for end in ("", "_error")}
     if machine.finite:
-        field = drift_field(for_flow, machine, model, spins, HORIZONS)
+        truth = first_to_know(MAGNETIZATION, sources_of(model, *curves)) if curves else None
+        field = drift_field(for_flow, machine, model, spins, HORIZONS, truth)
         values = {f"drift_{name}{end}": getattr(field, f"{name}{end}") for name in OF_DRIFT for end in ("", "_error")}
         mixture = everywhere.first(FEW).at(tuple(task.settings["mixture"]))
         found = balance(for_balance, machine, model, mixture, STEPS)

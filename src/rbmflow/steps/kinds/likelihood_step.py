@@ -65,7 +65,7 @@ FEW = 250
         stationary_energy: real[] -{e} {e}
         stationary_energy_error stationary_temperature stationary_temperature_error ising_divergence: real[] 0 inf
         stationary_mixture_overlap stationary_ising_overlap: real[] 0 1.001
-        drift_energy: real[drift_temperature horizon] -12 12
+        drift_energy: real[drift_temperature horizon] -{change} {change}
         drift_energy_error: real[drift_temperature horizon] 0 inf
         log_partition_method: real[] 0 2
         checkpoint_excess: real[checkpoint]
@@ -84,18 +84,17 @@ def likelihood(task: Task) -> dict[str, Any]:
 
     from rbmflow import exact
     from rbmflow.dataset import Draws
-    from rbmflow.equilibrium import MeasuredDraws, reweighted
     from rbmflow.likelihood import excess_nats, ising_divergence, log_partition, stationary_law
     from rbmflow.random import split
     from rbmflow.rbm import RBM
     from rbmflow.relaxation import relax
-    from rbmflow.steps.thermometers import known_by
+    from rbmflow.steps.thermometers import sources_of
     from rbmflow.training import Checkpoints
 
     trained, drawn, *curves = task.parents
     for_last, for_chains, for_drift, *for_checkpoints = split(task.key, 3 + trained.sizes["checkpoint"])
     model, grid = task.model, tuple(task.settings["mixture"])
-    truth = known_by(model, *curves) or reweighted(MeasuredDraws.from_dataset(curves[0]))
+    truth = sources_of(model, *curves)[0]
     everywhere = Draws.from_dataset(drawn)
     fresh = everywhere.at(grid)
     few = fresh.first(FEW)
