@@ -315,10 +315,14 @@ def test_settings_of_python_callers_are_checked_too():
         ({"lattice": {"kind": "cubic", "cells": [4, 4]}}, ["lattice.cells"]),
         ({"lattice": {"kind": "hypercubic"}}, ["lattice.cells"]),
         (
-            {"lattice": {"kind": "kagome"}, "flow": {"along_training": True}, "types": {"X": {"data": "mean-field"}}},
-            ["flow.along_training", "types.X.data"],
+            {"lattice": {"kind": "kagome"}, "flow": {"predicted": True}, "types": {"X": {"data": "mean-field"}}},
+            ["flow.predicted", "types.X.data"],
         ),
-        ({"model": {"field": 0.5}, "renormalization": {"length": 40}}, ["renormalization.length"]),
+        ({"model": {"field": 0.5}, "renormalization": {"length": 30}}, ["renormalization.length"]),
+        (
+            {"renormalization": {"length": 20, "temperatures": {"from": 1, "to": 0.5, "count": 3}}},
+            ["renormalization.temperatures.to"],
+        ),
         (
             {"sampling": {"temperatures": {"from": 2, "to": 1, "count": 1, "unit": "K"}}},
             [f"sampling.temperatures.{name}" for name in ("to", "count", "unit")],

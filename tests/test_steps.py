@@ -28,6 +28,7 @@ from rbmflow.settings import (
     LatticeSettings,
     MachineSettings,
     ModelSettings,
+    RenormalizationSettings,
     SamplingSettings,
     ThermometerSettings,
     TrainingSettings,
@@ -667,8 +668,11 @@ OTHERS = {
 )
 def test_a_run_of_another_model_goes_from_draws_to_the_report(tmp_path, model, lattice):
     sampling = SamplingSettings(temperatures=(0.0, 1.5, 3.0, 6.0, math.inf), draws=40)
-    flow = FlowSettings(starts=("cold", "hot"), chains=30, iterations=4)
+    flow = FlowSettings(starts=("cold", "hot"), chains=30, iterations=4, along_training=True, from_exact=True)
     changed = {"model": model, "lattice": lattice, "sampling": sampling, "flow": flow, "types": {"V": TypeSettings()}}
+    if model.kind not in ("potts", "clock"):  # Their larger lattices are drawn from for long.
+        blocks = RenormalizationSettings(length=2 * lattice.sides[0], temperatures=(1.5, 3.0), draws=40)
+        changed |= {"renormalization": blocks}
     spec = dataclasses.replace(TINY, **changed)
     done = {}
     for step in graph(spec):
@@ -681,6 +685,10 @@ def test_a_run_of_another_model_goes_from_draws_to_the_report(tmp_path, model, l
     assert ((found["excess"] + 5 * found["excess_error"]) > 0).all()
     assert found["stationary_temperature"].notnull().all()
     assert found["temperature_mean"].notnull().any()
+    assert found["drift_off_curve_error"].notnull().any()
+    assert found["checkpoint_energy"].notnull().all()
+    if "blocked_read" in found:
+        assert found["blocked_read"].sel(thermometer="energy").notnull().any(["rule", "side"]).all()
     assert found.attrs["lattice"].startswith(lattice.kind)
     judged = verdicts(found)
     assert [one.verdict for one in judged if one.id == "V-to-Tc"] == ["not tested"]

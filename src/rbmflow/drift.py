@@ -1,4 +1,4 @@
-"""What a machine does to configurations that are exact: the drift along and off the laws of the model, and its balance."""
+"""What a machine does to exact configurations: the drift along and off the laws of the model, and its balance."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -96,7 +96,7 @@ def drift_field(
     >>> bool((drift_field(jax.random.key(2), free, model, spins, (1,)).energy > 0).all())
     True
     """
-    flowed = iterate(key, machine, spins.reshape(-1, *spins.shape[2:]), horizons[-1], keep=tuple(horizons))
+    flowed = iterate(key, machine, spins.reshape(-1, *spins.shape[2:]), horizons[-1], model=model, keep=tuple(horizons))
     after = flowed.configurations.reshape(len(horizons), *spins.shape)
 
     def measured(ours: np.ndarray) -> Float64[np.ndarray, "2 ..."]:
@@ -107,7 +107,8 @@ def drift_field(
     # [quantity, mean or error, horizon, temperature]
     changes = [mean_and_error(later[row] - before[row], axis=2) for row in range(2)]
     truth = known(model, within=0.0) if equilibrium is None else equilibrium
-    off = _off_curve(truth, *later) if truth and truth.knows(MAGNETIZATION) else np.full((2, *changes[0][0].shape), np.nan)
+    nothing = np.full((2, *later.shape[1:-1]), np.nan)
+    off = _off_curve(truth, *later) if truth and truth.knows(MAGNETIZATION) else nothing
     return Drift(*(np.moveaxis(values, 0, 1) for pair in (*changes, off) for values in pair))
 
 
@@ -199,7 +200,9 @@ def balance(key: AnyKey, machine: RBM, model: Model, draws: Draws, steps: Sequen
     count = draws.spins.shape[1]
     Problems.only(count >= 2 * PARTS, "draws", count, f"there must be at least {2 * PARTS} at each temperature")
     sites = draws.spins.shape[2:]
-    flowed = iterate(key_for(key, "balance", machine), machine, draws.spins.reshape(-1, *sites), steps[-1], keep=steps)
+    flowed = iterate(
+        key_for(key, "balance", machine), machine, draws.spins.reshape(-1, *sites), steps[-1], model=model, keep=steps
+    )
     after = flowed.configurations.reshape(len(steps), *draws.spins.shape)
     before = [_correlators(machine, draws.spins[:, part::PARTS]) for part in range(PARTS)]
     norm = float(np.linalg.norm(np.mean(before, axis=0)))

@@ -4,7 +4,7 @@ import functools
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import jax
@@ -186,6 +186,10 @@ class Model:
                 cost = (pair[kinds[kinds >= 0], ground] - pair[kinds[kinds >= 0], ground, ground][:, None]).sum(axis=0)
                 costs.append(np.delete(cost + site - site[ground], ground).min())
         return float(min(costs, default=self.step))
+
+    def with_cells(self, cells: Sequence[int]) -> "Model":
+        """The same model on a torus of so many cells."""
+        return replace(self, lattice=Lattice(cells, self.lattice.bonds, self.lattice.basis), name="")
 
     def terms(self, spins: Configurations) -> tuple[Int[Array, "*batch term"], Float64[np.ndarray, " term"]]:
         """Numbers int32 and energies whose products add up to the total energy of each configuration, exactly."""

@@ -61,7 +61,8 @@ def needs(spec: Spec) -> dict[str, Need]:
     of_flow = flow.chains * (sites * snapshots * _PACKED + _MEASURED * flow.iterations)
     seen = float(sites * grid * neural.draws)
     network = 4.0 * neural.hidden * (sites + grid)
-    blocked = float(blocks.length**2 * len(blocks.temperatures) * blocks.draws)
+    of_blocks = sites * (blocks.length / spec.lattice.sides[0]) ** len(spec.lattice.sides)
+    blocked = float(of_blocks * len(blocks.temperatures) * blocks.draws)
     stable = float(spec.stability.length ** len(spec.lattice.sides) * spec.lattice.basis * spec.stability.draws)
     return {
         # Configurations once more in the bytes of the file.

@@ -212,6 +212,7 @@ def works(spec: Spec) -> dict[str, float]:
     model, lattice, training, neural, flow = spec.model, spec.lattice, spec.training, spec.thermometer, spec.flow
     sites, grid, draws = lattice.sites, len(spec.sampling.temperatures), spec.sampling.draws
     visible, blocks = sites * spec.machine.components(model), spec.renormalization
+    before_blocks = spec.lattice.enlarged(max(1, blocks.length // spec.lattice.sides[0]))
     sizes = [(len(one.temperatures), visible, one.hidden) for one in spec.variants]
     learnt, weights = mean(size[0] for size in sizes), visible * mean(size[2] for size in sizes)
     count, found = _covering(spec)
@@ -245,8 +246,7 @@ def works(spec: Spec) -> dict[str, float]:
         "reading": compared * (200 * pairs**2 + drawing(model, lattice, 1, pairs))
         + kept * 0.15 * seen
         + 11 * flow.chains * flow.iterations * grid,
-        "renormalization": drawing(model, LatticeSettings(length=max(2, blocks.length)), 1, blocks.draws)
-        * len(blocks.temperatures),
+        "renormalization": drawing(model, before_blocks, 1, blocks.draws) * len(blocks.temperatures),
         "stability": 230 * stable * spec.stability.draws,
         "layers": 500 * sites * spec.stability.runs * spec.stability.draws,
         "results": 6e7 * len(sizes) * spec.seeds * len(flow.starts) + 1000 * weights * len(sizes) * spec.seeds,

@@ -105,12 +105,13 @@ def _draw_distance(axes: Axes, here: xr.Dataset, top: float) -> None:
     padded=1,
     needs="blocked_read blocked_read_error blocked_energy blocked_energy_error blocked_abs_magnetization "
     "blocked_abs_magnetization_error temperature_mean temperature_error critical_temperature",
-    caption="T(E) of Ising configurations on large lattices under block-spin transformations of 2 × 2 blocks, read at "
-    "every size, and beside it T(E) along the flow of the first machine. Bands in the first two panels: one standard "
-    "error over configurations; in the last: {bar}. Level line: T_c. A triangle is a reading beyond the axis. The "
-    "majority rule has its fixed point near T_c, so temperatures on either side go away from it. Decimation of the "
-    "square lattice has none: the spins that are left are as far apart as they were, so they look hotter at T_c too. "
-    "Look whether the last panel goes the other way.",
+    caption="T(E) of configurations of the model on large lattices under block-spin transformations, by blocks of two "
+    "cells along each side, read at every size, and beside it T(E) along the flow of the first machine. Sites of one "
+    "kind in the cell are blocked by themselves. Bands in the first two panels: one standard error over "
+    "configurations; in the last: {bar}. Level line: T_c, if it is known. A triangle is a reading beyond the axis. "
+    "Where there is a T_c, the majority rule has its fixed point near it, so temperatures on either side go away from "
+    "it. Decimation in more than one dimension has none: the spins that are left are as far apart as they were, so "
+    "they look hotter at T_c too. Look whether the last panel goes the other way.",
 )
 def renormalization(results: xr.Dataset) -> Figure:
     """Temperature of block-spin transformations, beside that along the flow of the first machine."""
@@ -121,7 +122,7 @@ def renormalization(results: xr.Dataset) -> Figure:
     here = results.sel(thermometer="energy")
     (name, flow), rules = panels.by_machine(here)[0], marks.labels(results, "rule")
     titles = [{"majority": "RG, majority rule"}.get(rule, f"RG, {rule}") for rule in rules]
-    of_blocks, xlabel = {"sharex": False, "sharey": True}, "side of the block-spin lattice (sites)"
+    of_blocks, xlabel = {"sharex": False, "sharey": True}, "side of the block-spin lattice (cells)"
     drawn, grid = panels.panel_grid([*titles, f"RBM flow, {name}"], ["$T(E)$ $(J/k_B)$"], xlabel, 3.4, **of_blocks)
     for axes in grid[0]:
         marks.temperature_axis(axes, top, "y")

@@ -1,7 +1,7 @@
 """Settings of what is drawn from: a model on a lattice, at some temperatures."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from rbmflow._checks import Problems, is_number, listed
@@ -94,6 +94,12 @@ class LatticeSettings(Settings):
     def sides(self) -> tuple[int, ...]:
         """Cells along every side."""
         return self.cells or (self.length,) * _CELLS[self.kind][0]
+
+    def enlarged(self, ratio: int) -> "LatticeSettings":
+        """The lattice with so many times the cells along every side."""
+        if self.cells:
+            return replace(self, cells=tuple(ratio * side for side in self.cells))
+        return replace(self, length=ratio * self.length)
 
     @property
     def basis(self) -> int:

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 from rbmflow._checks import Problems, find_temperature
 from rbmflow.settings import (
+    BESIDE_CRITICAL,
     GIVEN,
     HELD_FOR_PATIENCE,
     LARGEST_ROW,
     LARGEST_SUMMED_LAYER,
+    LONGEST_SIDE,
     MACHINES,
     NO_METRIC,
     NO_SWAPS,
@@ -155,10 +157,6 @@ class Spec:
         kept = ", less those held out" if left < size else ""
         least = f"it must be at most {left}, the training configurations of type {name}{kept}"
         problems.unless(fits, "training.batch", self.training.batch, least)
-        before, after = self.renormalization.length, self.lattice.sides[0]
-        halved = before == 0 or (before % after == 0 and before > after and (before // after).bit_count() == 1)
-        allowed = f"it must be 0, {2 * after}, {4 * after}, {8 * after}, ..., so that halving leads to lattice.length"
-        problems.unless(halved, "renormalization.length", before, allowed)
         size = self.thermometer.draws * len(grid)
         least = f"it must be at most {size}, the training configurations of the thermometer"
         problems.unless(self.thermometer.batch <= size, "thermometer.batch", self.thermometer.batch, least)
@@ -174,15 +172,36 @@ class Spec:
         if self.stability.length and not self._has_critical:
             told = "T_c of this model on this lattice is not known, so it must be 0"
             problems.unless(False, "stability.length", self.stability.length, told)
+        self._compare_blocks(problems)
         self._compare_scaling(problems)
         self._compare_layers(problems)
         if self.square_ising:
             return
         alone = "this is done for the Ising model with J = 1 and no field on the square lattice alone"
-        problems.unless(self.renormalization.length == 0, "renormalization.length", self.renormalization.length, alone)
         problems.unless(not self.flow.predicted, "flow.predicted", True, alone)
         for name, kind in self.types.items():
             problems.unless(kind.data != "mean-field", f"types.{name}.data", kind.data, alone)
+
+    def _compare_blocks(self, problems: Problems) -> None:
+        """Note where block spins do not lead to the lattice, or mean nothing."""
+        asked, sides = self.renormalization, self.lattice.sides
+        before, after = asked.length, sides[0]
+        if not before:
+            return
+        halved = before % after == 0 and before > after and (before // after).bit_count() == 1
+        allowed = f"it must be 0, {2 * after}, {4 * after}, {8 * after}, ..., so that halving leads to {after} cells"
+        problems.unless(halved, "renormalization.length", before, allowed)
+        if self.square_ising:
+            return
+        most = LONGEST_SIDE // max(sides) * after
+        told = f"it must be at most {most}, so that no side has more than {LONGEST_SIDE} cells"
+        problems.unless(before <= most, "renormalization.length", before, told)
+        alike = self.lattice.basis > 1 or min(self.model.couplings, default=1) >= 0
+        told = "with a negative coupling the sites of a block are not alike, so it must be 0"
+        problems.unless(alike, "renormalization.length", before, told)
+        given = self.has_blocks or asked.temperatures != BESIDE_CRITICAL
+        told = "those of the Ising model on the square say nothing of this one: others must be given"
+        problems.unless(given, "renormalization.temperatures", asked.temperatures, told)
 
     def _compare_scaling(self, problems: Problems) -> None:
         """Note where scaling dimensions cannot be fitted."""

@@ -7,7 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rbmflow._registry import Registry
-from rbmflow.settings import CONTROLS, MACHINES, OBSERVABLES, RECIPES, SOURCES, THERMOMETERS, is_summed, start_label
+from rbmflow.settings import (
+    CONTROLS,
+    MACHINES,
+    OBSERVABLES,
+    RECIPES,
+    SOURCES,
+    THERMOMETERS,
+    LatticeSettings,
+    is_summed,
+    start_label,
+)
 from rbmflow.steps.given_files import given_data, given_machines
 from rbmflow.steps.kinds.calibration_step import calibration
 from rbmflow.steps.kinds.cascade_step import cascade
@@ -84,8 +94,9 @@ def graph(spec: Spec) -> tuple[Step, ...]:
         for key, own in (("type", one.type), ("label", one.label)):
             row[key] = f"{row[key]} = {own}" if key in row else own
     if spec.renormalization.length:
-        classes = spec.sampling.temperatures
-        steps.append(renormalization.of(spec, "block spins", *instruments, classes=classes, **read_by))
+        larger = _larger_curves(spec)
+        asked = {"classes": spec.sampling.temperatures, **read_by}
+        steps += [*larger, renormalization.of(spec, "block spins", *instruments, *larger, **asked)]
         gathered.append(steps[-1])
     if spec.stability.length:
         steps.append(stability.of(spec, "stability of block spins", stability=spec.stability.differing("layers")))
@@ -136,7 +147,7 @@ def _machine_branch(
 
 
 def _rbm_branch(
-    spec: Spec, variant: Variant, label: str, one: Step, drawn: Step, curves: tuple[Step, ...]
+    spec: Spec, variant: Variant, label: str, one: Step, drawn: Step, instruments: tuple[Step, ...]
 ) -> list[Step]:
     """One RBM, or the control that stands in its place, and what is measured of its weights."""
     kind, grid = spec.types[variant.type], variant.temperatures
@@ -173,7 +184,7 @@ def _correlators_of(spec: Spec, label: str, one: Step) -> list[Step]:
 
 
 def _against_model(
-    spec: Spec, variant: Variant, label: str, one: Step, drawn: Step, instruments: tuple[Step, ...]
+    spec: Spec, variant: Variant, label: str, one: Step, drawn: Step, curves: tuple[Step, ...]
 ) -> list[Step]:
     """Likelihood and drift of a machine, and of one of a single temperature what it has in place of its model there."""
     unseen, grid = _unseen_draws(spec, variant.type), variant.temperatures
@@ -216,9 +227,20 @@ def _instruments(spec: Spec) -> tuple[Step, ...]:
     return neural, equilibrium.of(spec, "equilibrium draws", observables=names, **own)
 
 
-def _by_levels(spec: Spec) -> dict[str, Any]:
+def _larger_curves(spec: Spec) -> list[Step]:
+    """Equilibrium draws of the lattices that block spins lead through, where these tell the energy."""
+    found, ratio = [], spec.renormalization.length // spec.lattice.sides[0]
+    while ratio > 1:
+        lattice, ratio = spec.lattice.enlarged(ratio), ratio // 2
+        if own := _by_levels(spec, lattice):
+            called = f"equilibrium draws {' x '.join(map(str, lattice.sides))}"
+            found.append(equilibrium.of(spec, called, lattice=lattice, observables=("energy",), **own))
+    return found
+
+
+def _by_levels(spec: Spec, lattice: LatticeSettings | None = None) -> dict[str, Any]:
     """What has to be said where a transfer matrix may tell the levels: nothing, where formulas or a sum do."""
-    return {} if spec.square_ising or is_summed(spec.model, spec.lattice) else {"levels": 1}
+    return {} if spec.square_ising or is_summed(spec.model, lattice or spec.lattice) else {"levels": 1}
 
 
 def _data_of(spec: Spec, name: str) -> dict[str, Any]:

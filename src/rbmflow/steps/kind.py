@@ -115,10 +115,10 @@ def system(settings: Mapping[str, Any]) -> tuple[ModelSettings, LatticeSettings]
     return ModelSettings(**told), LatticeSettings(**lattice, **kind)
 
 
-def _system_of(spec: Spec) -> dict[str, Any]:
+def _system_of(spec: Spec, lattice: LatticeSettings) -> dict[str, Any]:
     """Model and lattice as the settings of a step have them, in one table."""
-    lattice = spec.lattice.differing().items()
-    told = spec.model.differing() | {"lattice" if name == "kind" else name: value for name, value in lattice}
+    own = lattice.differing().items()
+    told = spec.model.differing() | {"lattice" if name == "kind" else name: value for name, value in own}
     return told if spec.square_ising else told | {"drawn": DRAWN}
 
 
@@ -139,8 +139,8 @@ class Kind:
     """Dotted names of the parts of a spec that are its settings, of sections what differs from the defaults."""
     holds: str
     """What the data must hold, as `Expected` says it; {lattice} and {displacement} are axes of the lattice, {torus}
-    those of all its displacements, {e} is the largest energy per site, {change} the largest change of it, {total} the sort of a total energy,
-    {moment} that of a magnetization."""
+    those of all its displacements, {e} is the largest energy per site, {change} the largest change of it, {total} the
+    sort of a total energy, {moment} that of a magnetization."""
     along: Along = lambda settings: {}
     """Lengths or coordinates by settings, besides the lengths that the lattice decides."""
     together: Together | None = None
@@ -148,12 +148,23 @@ class Kind:
     apart: str | None = None
     """The setting in which steps of one `group` differ."""
 
-    def of(self, spec: Spec, name: str, *parents: Step, files: Mapping[str, str] | None = None, **own: Any) -> Step:
-        """A step of a run under a name for people: its settings are what it takes of the spec, and those given."""
+    def of(
+        self,
+        spec: Spec,
+        name: str,
+        *parents: Step,
+        files: Mapping[str, str] | None = None,
+        lattice: LatticeSettings | None = None,
+        **own: Any,
+    ) -> Step:
+        """A step of a run under a name for people: its settings are what it takes of the spec, and those given.
+
+        Its lattice is that of the run unless another one is given.
+        """
         settings = {path.rpartition(".")[2]: attrgetter(path)(spec) for path in self.takes.split()} | own
         plain = {name: value.differing() if isinstance(value, Settings) else value for name, value in settings.items()}
         if "model" in plain:
-            plain["model"] = _system_of(spec)
+            plain["model"] = _system_of(spec, lattice or spec.lattice)
         return Step(self.compute.__name__, name, plain, parents, self.version, files or {})
 
     def expected(self, settings: Mapping[str, Any]) -> Expected:

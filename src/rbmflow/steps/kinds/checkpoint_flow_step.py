@@ -53,7 +53,7 @@ def checkpoint_flow(task: Task) -> dict[str, Any]:
         for number, start in enumerate(settings.starts if machine.finite else ()):
             for_start, for_flow = jax.random.split(jax.random.fold_in(of_checkpoint, number))
             spins = sampler.thermal(for_start, model, temperature_of(start), settings.chains)
-            flowed = iterate(for_flow, machine, spins, settings.iterations, keep=kept).configurations
+            flowed = iterate(for_flow, machine, spins, settings.iterations, model=model, keep=kept).configurations
             for stage, part in enumerate((flowed[:1], flowed[1 : 1 + quarter], flowed[-quarter:])):
                 # A chain counts once with its mean, for its own iterations are correlated.
                 energy, magnetization = (of_spins.mean(axis=0) for of_spins in per_site(model, part))

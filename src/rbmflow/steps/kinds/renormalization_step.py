@@ -18,49 +18,55 @@ from rbmflow.steps.kind import Task, asked, step
     along=lambda settings: {"rule": 2, "blocked_temperature": asked(settings, RenormalizationSettings).temperatures},
 )
 def renormalization(task: Task) -> dict[str, Any]:
-    """Halve the side until it is that of the run, by the majority rule and by decimation."""
+    """Halve the sides until they are those of the run, by the majority rule and by decimation.
+
+    T(E) is read at every size, by equilibrium draws of that size among the parents where no formula or sum tells it.
+    """
     import jax
     import numpy as np
 
     from rbmflow import sampler
     from rbmflow.diagnostics import mean_and_error
-    from rbmflow.lattice import square
+    from rbmflow.model import has_formulas
     from rbmflow.renormalization import decimate, majority_rule
-    from rbmflow.spin_models import ising
+    from rbmflow.spin_models import model_in
     from rbmflow.steps.thermometers import Instruments, energy_thermometer, per_site
 
-    settings, small = task.asked(RenormalizationSettings), task.model.lattice.shape[0]
-    sides = [settings.length]
-    while sides[-1] > small:
-        sides.append(sides[-1] // 2)
-    large = ising(square(sides[0]))
-    wolff = sampler.Wolff()
-    method = "auto" if wolff.refusal(large) else wolff
+    settings, own = task.asked(RenormalizationSettings), task.model
+    cells = own.lattice.cells
+    ratios = [2**halvings for halvings in range((settings.length // cells[0]).bit_length())][::-1]
+    models = [own.with_cells([ratio * side for side in cells]) for ratio in ratios]
+    neural, *curves = task.parents
+    told = {model_in(one.attrs).lattice.cells: one for one in curves}
+    of_size = [[told[one.lattice.cells]] if one.lattice.cells in told else [] for one in models]
+    by_clusters = has_formulas(own) and sampler.Wolff().refusal(models[0]) is None
     for_draws, for_ties = jax.random.split(task.key)
-    draws = sampler.sample(for_draws, large, settings.temperatures, settings.draws, method)
+    method = sampler.Wolff() if by_clusters else "auto"
+    draws = sampler.sample(for_draws, models[0], settings.temperatures, settings.draws, method)
     task.flag("sampling", *draws.flags)
-    known = Instruments(task, task.settings["classes"], *task.parents)
-    shape = (2, len(sides), len(settings.temperatures))
+    known = Instruments(task, task.settings["classes"], neural, *of_size[-1])
+    shape = (2, len(models), len(settings.temperatures))
     read = np.full((2, *shape, len(known.names)), np.nan)
     averages = np.full((4, *shape), np.nan)
+    by_energy = [energy_thermometer(one, *of) for one, of in zip(models[:-1], of_size[:-1], strict=True)]
     for rule in range(2):
         spins = np.asarray(draws.spins)
-        for level, side in enumerate(sides):
+        for level, model in enumerate(models):
             if level:
+                larger = models[level - 1]
                 coins = jax.random.fold_in(for_ties, level)
-                spins = np.asarray(majority_rule(coins, spins) if rule == 0 else decimate(spins))
-            model = ising(square(side))
-            if side == small:
+                blocked = decimate(spins, 2, larger) if rule else majority_rule(coins, spins, 2, larger)
+                spins = np.asarray(blocked)
+            if model is models[-1]:
                 read[:, rule, level] = known.read_spins(spins)
             else:
-                by_energy = energy_thermometer(model).temperature(spins)
-                read[:, rule, level, ..., known.names.index("energy")] = by_energy[:2]
+                read[:, rule, level, ..., known.names.index("energy")] = by_energy[level].temperature(spins)[:2]
             energy, magnetization = (mean_and_error(of_spins, axis=1) for of_spins in per_site(model, spins))
             averages[:, rule, level] = (*energy, *magnetization)
     names = ("energy", "energy_error", "abs_magnetization", "abs_magnetization_error")
     return {
         "rule": ["majority", "decimation"],
-        "side": sides,
+        "side": [one.lattice.cells[0] for one in models],
         "blocked_temperature": settings.temperatures,
         "thermometer": known.names,
         "blocked_read": read[0],

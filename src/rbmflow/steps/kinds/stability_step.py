@@ -24,18 +24,14 @@ def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
 )
 def stability(task: Task) -> dict[str, Any]:
     """Block draws of the model of the run on a larger lattice, one run after the other."""
-    from dataclasses import replace
-
     import jax
     import numpy as np
 
     from rbmflow import renormalization, sampler
     from rbmflow.critical import critical_exponents, critical_temperature
-    from rbmflow.lattice import Lattice
 
     settings, small = task.asked(StabilitySettings), task.model
-    cells = (settings.length,) * len(small.lattice.cells)
-    model = replace(small, lattice=Lattice(cells, small.lattice.bonds, small.lattice.basis), name="")
+    model = small.with_cells((settings.length,) * len(small.lattice.cells))
     critical, exponents = critical_temperature(model), critical_exponents(model)
     assert critical, "a spec refuses models without T_c"
     for_draws, for_ties = jax.random.split(task.key)
