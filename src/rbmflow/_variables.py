@@ -50,10 +50,11 @@ def described(dataset: xr.Dataset, declared: dict[str, Variable]) -> xr.Dataset:
 def labelled(
     values: Mapping[str, Any], coordinates: Mapping[Any, Any] | None = None, declared: Mapping[str, Any] = RESULTS
 ) -> xr.Dataset:
-    """Arrays on the declared axes, `dims`, as labelled data; what is not declared is the coordinate of its own axis."""
+    """Arrays on the declared axes, `dims`, as labelled data; what is not declared has its own, or is a coordinate."""
     found = {}
     for name, value in values.items():
-        dims = declared[name].dims if name in declared else (name,)
+        own = value.dims if isinstance(value, xr.DataArray) else (name,)
+        dims = declared[name].dims if name in declared else own
         # Of a tuple xarray would think that it tells axes.
         value = list(value) if isinstance(value, tuple) else value
         found[name] = (dims, value.transpose(*dims).values if isinstance(value, xr.DataArray) else value)

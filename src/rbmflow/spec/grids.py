@@ -38,8 +38,8 @@ def _one_by_one(data: Mapping[str, Any], told: Mapping[str, Any], place: str) ->
     if is_number(unit):
         problems.positive(f"{place}.unit", unit)
     else:
-        told = f"it must be {', '.join(map(repr, UNITS))} or a temperature in J/k_B"
-        problems.unless(unit in UNITS, f"{place}.unit", unit, told)
+        allowed = f"it must be {', '.join(map(repr, UNITS))} or a temperature in J/k_B"
+        problems.unless(unit in UNITS, f"{place}.unit", unit, allowed)
     problems.done()
     scale = unit if is_number(unit) else 1.0 if unit == UNITS[0] else _of_model(data, unit, place)
     step = (highest - lowest) / (count - 1)  # pyright: ignore[reportOptionalOperand]

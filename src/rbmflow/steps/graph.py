@@ -223,7 +223,7 @@ def _instruments(spec: Spec) -> tuple[Step, ...]:
     neural, names = thermometer.of(spec, "thermometer"), spec.reading.measured(spec.model, spec.lattice)
     if not names:
         return (neural,)
-    own = _by_levels(spec) | _sources_of(names)
+    own: dict[str, Any] = _by_levels(spec) | _sources_of(names)
     return neural, equilibrium.of(spec, "equilibrium draws", observables=names, **own)
 
 

@@ -34,6 +34,7 @@ def checkpoint_flow(task: Task) -> dict[str, Any]:
     """Iterate the machine of every checkpoint from every start and keep its energy, magnetization and T(E)."""
     import jax
     import numpy as np
+    import xarray as xr
 
     from rbmflow import sampler
     from rbmflow.convergence import quarters
@@ -61,6 +62,9 @@ def checkpoint_flow(task: Task) -> dict[str, Any]:
                 averages = (*mean_and_error(energy, 0), *mean_and_error(magnetization, 0))
                 values[checkpoint, number, stage] = (*averages, *reading)
         task.progress((checkpoint + 1) / checkpoints)
-    of_stages = {name: values[..., place] for place, name in enumerate(NAMES if curves else NAMES[:-1])}
+    of_stages: dict[str, Any] = {name: values[..., place] for place, name in enumerate(NAMES)}
+    of_curve = of_stages.pop(NAMES[-1])
+    if curves:
+        of_stages[NAMES[-1]] = xr.DataArray(of_curve, dims=("checkpoint", "start", "stage"))
     axes = {"stage": STAGES, "checkpoint": np.arange(checkpoints)}
     return {**axes, **of_stages, "checkpoint_update": np.asarray(trained.update)}
