@@ -19,7 +19,7 @@ from rbmflow.lattice import Lattice
 from rbmflow.settings import MachineSettings, SamplingSettings, TrainingSettings, dotted, start_label
 from rbmflow.spectrum import displacement_classes
 from rbmflow.steps.kind import Task, system
-from rbmflow.steps.thermometers import sources_of
+from rbmflow.steps.thermometers import best_of
 from rbmflow.steps.weights import weights_of_all
 from rbmflow.store import Step
 
@@ -383,7 +383,7 @@ def _examples(lattice: Lattice, flows: Sequence[Sequence[xr.Dataset]]) -> xr.Dat
 def _references(task: Task, found: Found) -> xr.Dataset:
     """T_c and the maximum of the specific heat; NaN where there is no T_c or it is not known."""
     drawn = [found["equilibrium",]] if ("equilibrium",) in found else []
-    truth = sources_of(task.model, *drawn)[0]
+    truth = best_of(task.model, *drawn)
     peak, error = truth.specific_heat_peak()
     told = {
         "critical_temperature": critical_temperature(task.model) or np.nan,

@@ -85,10 +85,20 @@ def sources_of(model: Model, *curves: xr.Dataset) -> list[Equilibrium]:
 
     Formulas, a sum, or the levels beside equilibrium draws, where there are any; then these draws.
     """
-    levels = [Transferred.from_dataset(one) for one in curves if "level_energy" in one]
-    whole = levels[0] if levels else known(model, within=0.0)
+    whole = _without_draws(model, *curves)
     drawn = [reweighted(MeasuredDraws.from_dataset(one), whole) for one in curves]
     return [whole, *drawn] if whole else drawn
+
+
+def best_of(model: Model, *curves: xr.Dataset) -> Equilibrium:
+    """The first of `sources_of`, without the others, which take time to reweight."""
+    return _without_draws(model, *curves) or reweighted(MeasuredDraws.from_dataset(curves[0]))
+
+
+def _without_draws(model: Model, *curves: xr.Dataset) -> Equilibrium | None:
+    """The equilibrium of a model by formulas, a sum, or the levels beside equilibrium draws."""
+    levels = [Transferred.from_dataset(one) for one in curves if "level_energy" in one]
+    return levels[0] if levels else known(model, within=0.0)
 
 
 def first_to_know(observable: Observable, sources: Sequence[Equilibrium]) -> Equilibrium | None:
@@ -105,7 +115,7 @@ def at_kept(kept: np.ndarray, iterations: int, values: np.ndarray) -> np.ndarray
 
 def energy_thermometer(model: Model, *curves: xr.Dataset) -> Thermometer:
     """The one that every model has."""
-    return Thermometer("energy", sources_of(model, *curves)[0])
+    return Thermometer("energy", best_of(model, *curves))
 
 
 def per_site(model: Model, spins: Any) -> tuple[np.ndarray, np.ndarray]:

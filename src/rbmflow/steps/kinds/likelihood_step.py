@@ -88,13 +88,13 @@ def likelihood(task: Task) -> dict[str, Any]:
     from rbmflow.random import split
     from rbmflow.rbm import RBM
     from rbmflow.relaxation import relax
-    from rbmflow.steps.thermometers import sources_of
+    from rbmflow.steps.thermometers import best_of
     from rbmflow.training import Checkpoints
 
     trained, drawn, *curves = task.parents
     for_last, for_chains, for_drift, *for_checkpoints = split(task.key, 3 + trained.sizes["checkpoint"])
     model, grid = task.model, tuple(task.settings["mixture"])
-    truth = sources_of(model, *curves)[0]
+    truth = best_of(model, *curves)
     everywhere = Draws.from_dataset(drawn)
     fresh = everywhere.at(grid)
     few = fresh.first(FEW)
