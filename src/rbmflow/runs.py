@@ -29,11 +29,16 @@ if TYPE_CHECKING:
     from rbmflow.training import Epochs, History
 
 
+def results_address(record: dict[str, Any]) -> Address:
+    """Where the results of a run are in a store: they are its last step."""
+    last = record["steps"][-1]
+    return Address(last["kind"], last["hash"])
+
+
 def results_of(record: dict[str, Any], store: Store) -> xr.Dataset:
     """Read the results of a run; `InvalidInput` if they are not there."""
-    last = record["steps"][-1]
     try:
-        return store.read(Address(last["kind"], last["hash"]))
+        return store.read(results_address(record))
     except Damaged as damage:
         allowed = f"its results must be there ({damage.reason}); `rbmflow run` with its spec computes them"
         raise InvalidInput(Problem("run", record["run"], allowed)) from damage

@@ -18,7 +18,7 @@ from rbmflow.cli.points import bring, note, noted
 from rbmflow.execute import manifest
 from rbmflow.execute.children import Children, Lost
 from rbmflow.execute.performing import Science
-from rbmflow.runs import opened, points_of, results_of, side_by_side
+from rbmflow.runs import opened, points_of, results_address, results_of, side_by_side
 from rbmflow.store import Address, Step, Store
 
 if TYPE_CHECKING:
@@ -131,8 +131,8 @@ def _write_run(
 
     A second process may draw figures from the last on, while this one draws from the first, until they meet.
     """
-    science, last = Science("rbmflow.report", files), record["steps"][-1]
-    there = science, Address(last["kind"], last["hash"]), str(store.path)
+    science = Science("rbmflow.report", files)
+    there = science, results_address(record), str(store.path)
     with contextlib.closing(Children(1, science)) as crew:
         if processes > 1:  # Before anything heavy is imported here: it takes its time to begin.
             crew.submit(_begin_there, *there)

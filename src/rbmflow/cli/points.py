@@ -13,8 +13,8 @@ from rbmflow._checks import plain
 from rbmflow._files import read_bytes, to_json, write_text
 from rbmflow._registry import load_files
 from rbmflow.execute import recording
-from rbmflow.runs import results_of
-from rbmflow.store import Address, Damaged, Store, parse_record
+from rbmflow.runs import results_address, results_of
+from rbmflow.store import Damaged, Store, parse_record
 from rbmflow.store.records import Numbers, read_record
 
 if TYPE_CHECKING:
@@ -70,6 +70,6 @@ def _numbers(results: xr.Dataset, record: dict[str, Any], store: Store) -> Numbe
 
 def _sources(record: dict[str, Any], store: Store) -> str:
     """Hash of what numbers come from: the results, the record, and the code that reads them."""
-    results = store.fingerprint(Address(record["steps"][-1]["kind"], record["steps"][-1]["hash"]))
+    results = store.fingerprint(results_address(record))
     written = read_bytes(store.run_folder(record["run"]) / "run.json")
     return sha256(f"{__version__} {results} ".encode() + written).hexdigest()
