@@ -125,7 +125,7 @@ def _off_curve(truth: Equilibrium, energy: np.ndarray, size: np.ndarray) -> tupl
         slope = np.where(high > low, (expected(high) - expected(low)) / (high - low), 0.0)
     noise = mean_and_error(size - slope[..., None] * energy, axis=-1)[1]
     of_curves = np.hypot(of_size.error_at(at), slope * of_energy.error_at(at))
-    return size.mean(axis=-1) - expected(mean), np.hypot(noise, np.nan_to_num(of_curves))
+    return size.mean(axis=-1) - of_size.mean_at(at), np.hypot(noise, np.nan_to_num(of_curves))
 
 
 def vanishing(

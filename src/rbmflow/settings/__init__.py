@@ -36,7 +36,6 @@ from rbmflow.settings.choices import (
 )
 from rbmflow.settings.learning_settings import MachineSettings, TrainingSettings, TypeSettings
 from rbmflow.settings.measuring_settings import (
-    BESIDE_CRITICAL,
     CLASSIFIERS,
     FEWEST_KEPT,
     MOST_KEPT_BYTES,
@@ -60,7 +59,6 @@ from rbmflow.settings.system_settings import (
 
 __all__ = [
     "AXES",
-    "BESIDE_CRITICAL",
     "CLASSIFIERS",
     "CONTROLS",
     "CRITICAL",

@@ -77,10 +77,6 @@ class FlowSettings(Settings):
         return tuple(sorted({0, *early, *late}))
 
 
-BESIDE_CRITICAL = (1.8, 2.1, CRITICAL, 2.45, 3.0)
-"""Temperatures on both sides of T_c of the Ising model on the square."""
-
-
 @dataclass(frozen=True)
 class RenormalizationSettings(Settings):
     """Block-spin transformations of configurations of the model, to hold the flow of machines against."""
@@ -88,7 +84,7 @@ class RenormalizationSettings(Settings):
     length: int = checked(0, Problems.whole, 0)
     """Cells along the first side before the first step, a power of two times those of the lattice, whose other sides
     grow alike; 0 for no such flow."""
-    temperatures: tuple[float, ...] = checked(BESIDE_CRITICAL, Problems.temperatures)
+    temperatures: tuple[float, ...] = checked((1.8, 2.1, CRITICAL, 2.45, 3.0), Problems.temperatures)
     """Temperatures of the configurations, none of them 0 or inf, as sampling.temperatures; to be given of other models
     than the Ising model on the square."""
     draws: int = checked(1000, Problems.whole, 2)

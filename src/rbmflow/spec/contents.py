@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from rbmflow._checks import Problems, find_temperature
 from rbmflow.settings import (
-    BESIDE_CRITICAL,
     GIVEN,
     HELD_FOR_PATIENCE,
     LARGEST_ROW,
@@ -199,7 +198,7 @@ class Spec:
         alike = self.lattice.basis > 1 or min(self.model.couplings, default=1) >= 0
         told = "with a negative coupling the sites of a block are not alike, so it must be 0"
         problems.unless(alike, "renormalization.length", before, told)
-        given = self.has_blocks or asked.temperatures != BESIDE_CRITICAL
+        given = self.has_blocks or "temperatures" in asked.differing()
         told = "those of the Ising model on the square say nothing of this one: others must be given"
         problems.unless(given, "renormalization.temperatures", asked.temperatures, told)
 

@@ -203,11 +203,8 @@ def no_linear_theory(
     if training.l1_penalty:
         return "l1_penalty", training.l1_penalty, "linear theory is known without it: it shrinks all weights alike"
     if training.optimiser not in ("sgd", "momentum"):
-        return (
-            "optimiser",
-            training.optimiser,
-            "linear theory is known for steps in proportion to the gradient, sgd and momentum",
-        )
+        told = "linear theory is known for steps in proportion to the gradient, sgd and momentum"
+        return "optimiser", training.optimiser, told
     units = machines.units
     if (units.two_valued and units.low not in (-1.0, 0.0)) or not units.is_even:
         told = "linear theory is known for -1/+1, 0/1 and units whose numbers vary alike in all directions"

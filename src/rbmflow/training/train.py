@@ -51,7 +51,8 @@ def optimiser_of(settings: TrainingSettings, updates: int) -> optax.GradientTran
     :math:`\eta \lambda W` an update, the L1 penalty by :math:`\eta \lambda_1\, \mathrm{sign}\, W`. D. P. Kingma, J. Ba,
     ICLR 2015, arXiv:1412.6980 (adam); I. Loshchilov, F. Hutter, ICLR 2019, arXiv:1711.05101 (its decoupled decay).
     """
-    slope = {"adam": optax.scale_by_adam, "momentum": lambda: optax.trace(MOMENTUM)}
+    plain = {"sgd": optax.identity, "natural": optax.identity}
+    slope = plain | {"adam": optax.scale_by_adam, "momentum": lambda: optax.trace(MOMENTUM)}
     # After the slope: momentum would multiply what shrinks the weights by 1 / (1 - momentum).
     shrinking = []
     if settings.weight_decay:
@@ -59,7 +60,7 @@ def optimiser_of(settings: TrainingSettings, updates: int) -> optax.GradientTran
     if settings.l1_penalty:
         shrinking.append(optax.masked(_towards_zero(settings.l1_penalty), _weights_only))
     rate = optax.scale_by_learning_rate(rate_of(settings, updates))
-    return optax.chain(slope.get(settings.optimiser, optax.identity)(), *(shrinking or [optax.identity()]), rate)
+    return optax.chain(slope[settings.optimiser](), *(shrinking or [optax.identity()]), rate)
 
 
 def _towards_zero(strength: float) -> optax.GradientTransformation:
