@@ -4,6 +4,4 @@ Exit codes: 0 everything went well; 1 a step failed, or the doctor found a fault
 written; 130 interrupted. Heavy imports happen inside commands, so that `--help` answers at once.
 """
 
-from rbmflow.cli.arguments import main
-
-__all__ = ["main"]
+from rbmflow.cli.arguments import main as main

@@ -1,29 +1,20 @@
 """Specs: everything a run is determined by, from TOML and back to TOML."""
 
-from rbmflow.spec.contents import Spec, Variant
-from rbmflow.spec.parsing import Field, fields, parse, settings_from, to_toml
-from rbmflow.spec.study import Study, StudyNumber
-from rbmflow.spec.sweep import Point, Sweep, load_sweep, parse_sweep
-from rbmflow.spec.toml_files import load, parse_toml, read_toml, shipped, shipped_text, studies
-
-__all__ = [
-    "Field",
-    "Point",
-    "Spec",
-    "Study",
-    "StudyNumber",
-    "Sweep",
-    "Variant",
-    "fields",
-    "load",
-    "load_sweep",
-    "parse",
-    "parse_sweep",
-    "parse_toml",
-    "read_toml",
-    "settings_from",
-    "shipped",
-    "shipped_text",
-    "studies",
-    "to_toml",
-]
+from rbmflow.spec.contents import Spec as Spec, Variant as Variant
+from rbmflow.spec.parsing import (
+    Field as Field,
+    fields as fields,
+    parse as parse,
+    settings_from as settings_from,
+    to_toml as to_toml,
+)
+from rbmflow.spec.study import Study as Study, StudyNumber as StudyNumber
+from rbmflow.spec.sweep import Point as Point, Sweep as Sweep, load_sweep as load_sweep, parse_sweep as parse_sweep
+from rbmflow.spec.toml_files import (
+    load as load,
+    parse_toml as parse_toml,
+    read_toml as read_toml,
+    shipped as shipped,
+    shipped_text as shipped_text,
+    studies as studies,
+)

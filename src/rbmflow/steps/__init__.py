@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rbmflow.steps.graph import graph
-from rbmflow.steps.kind import compute, compute_together, group
+from rbmflow.steps.graph import graph as graph
+from rbmflow.steps.kind import compute as compute, compute_together as compute_together, group as group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,19 +18,6 @@ if TYPE_CHECKING:
     from rbmflow.claims import Claim, Verdict
     from rbmflow.steps.checkup import Check
     from rbmflow.store import Step
-
-__all__ = [
-    "answer_of",
-    "claims",
-    "compute",
-    "compute_together",
-    "doctor",
-    "graph",
-    "group",
-    "live_of",
-    "machines_side_by_side",
-    "verdicts_of",
-]
 
 # Planning needs the graph alone, so what imports jax is imported on first use.
 
