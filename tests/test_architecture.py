@@ -143,7 +143,7 @@ def imported(path: Path) -> set[str]:
 
 
 def test_no_two_modules_share_a_name():
-    names = Counter(path.name for path in files() if path.name != "__init__.py")
+    names = Counter(path.parent.name if path.name == "__init__.py" else path.stem for path in files())
     assert [name for name, count in names.items() if count > 1] == []
 
 

@@ -197,6 +197,19 @@ try:
 except ValueError as refused:
     assert "cumulative_spectrum needs" in str(refused)
 assert rf.verdicts(claims=[ends_ordered])[0].verdict == "not tested"
+
+from my_flows.quenched import quenched
+from my_flows.tied_autoencoder import TiedAutoencoder
+start, asked = data.spins[1], spec.load("tiny.toml")
+settings = asked.machine
+tied, _ = rf.train_map(key, TiedAutoencoder(key, model, settings), data, asked.training)
+for machine in (tied, quenched(key, model, settings)):
+    assert set(np.unique(rf.iterate(key, machine, start, 2).spins)) == {-1, 1}
+
+# What is installed is in every report, without being named.
+registry = importlib.import_module("rbmflow._registry")
+assert "cumulative_spectrum" in registry.FIGURES and "ends-ordered" in steps.claims()
+assert "ends-ordered" in [verdict.id for verdict in rf.verdicts()]
 """
     path = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     command = [sys.executable, "-c", script]

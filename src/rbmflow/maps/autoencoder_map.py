@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from rbmflow._doors import AnyKey, key_of
 from rbmflow._types import Key
 from rbmflow.maps.coding import Coder, sizes
-from rbmflow.maps.kinds import machine
+from rbmflow.maps.machine_kind import machine
 from rbmflow.model import Model
 from rbmflow.settings import MachineSettings
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Int8
 
 from rbmflow._checks import Problems
 from rbmflow._types import Key
-from rbmflow.maps.kinds import machine
+from rbmflow.maps.machine_kind import machine
 from rbmflow.model import Model
 from rbmflow.renormalization import majority_rule
 from rbmflow.settings import MachineSettings

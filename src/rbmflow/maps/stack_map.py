@@ -15,7 +15,7 @@ from rbmflow._doors import AnyKey, key_of
 from rbmflow._types import Key
 from rbmflow.gibbs import GibbsNoise, sample_hidden, sample_visible
 from rbmflow.maps.gibbs_map import Gibbs
-from rbmflow.maps.kinds import machine
+from rbmflow.maps.machine_kind import machine
 from rbmflow.model import Model
 from rbmflow.rbm import RBM, on_lattice
 from rbmflow.settings import MachineSettings
