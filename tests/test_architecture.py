@@ -147,6 +147,11 @@ def test_no_two_modules_share_a_name():
     assert [name for name, count in names.items() if count > 1] == []
 
 
+def test_a_name_is_exported_in_one_line():
+    """The import that exports it: `from rbmflow.rbm import RBM as RBM`, with no second list of names beside it."""
+    assert [path for path in files() if "__all__" in path.read_text(encoding="utf-8")] == []
+
+
 def test_every_room_is_on_the_plan():
     assert {room_of(path) for path in files()} <= {*VOCABULARY, *SCIENCE, *PRESENTATION, *ORCHESTRATION}
 

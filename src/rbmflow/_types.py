@@ -1,7 +1,7 @@
 """Array aliases and axis names shared by every module."""
 
 import numpy as np
-from jaxtyping import Array, Float, Int8, Key as _Key
+from jaxtyping import Array as Array, Float, Int8, Key as _Key
 
 from rbmflow import _forks
 
@@ -19,5 +19,3 @@ type Visible = Int8[Array | np.ndarray, "*batch visible"]
 
 type Fields = Float[Array, "*batch units"]
 """Local fields on the units of one RBM layer."""
-
-__all__ = ["Array", "Fields", "Key", "Spins", "Visible"]

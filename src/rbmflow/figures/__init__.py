@@ -7,11 +7,9 @@ behind it, `to_svg` the text that a web page can hold. They compute nothing but 
 from typing import Any
 
 from rbmflow.figures import marks, panels, style  # noqa: F401  (before a look-up of figures can ask for them)
-from rbmflow.figures.plot import FIGURES, Plot, figure
-from rbmflow.figures.style import start_looks
-from rbmflow.figures.svg_text import to_svg
-
-__all__ = ["FIGURES", "Plot", "figure", "start_looks", "to_svg"]
+from rbmflow.figures.plot import FIGURES as FIGURES, Plot as Plot, figure as figure
+from rbmflow.figures.style import start_looks as start_looks
+from rbmflow.figures.svg_text import to_svg as to_svg
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +19,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *FIGURES]
+    return [*globals(), *FIGURES]
