@@ -237,7 +237,9 @@ def _stretches(
 
 def _of_states(found: np.ndarray, states: tuple[int, ...], done: int) -> Iterator[Int8[np.ndarray, "..."]]:
     """The iterations before the first with anything that is no label of the model, which is told then."""
-    odd = ~np.isin(found, states) if found.dtype.kind in "iuf" else np.ones(found.shape, bool)
+    odd = np.ones(found.shape, bool)
+    for state in states if found.dtype.kind in "iuf" else ():
+        odd &= found != state
     bad = odd.reshape(len(found), -1).any(axis=1)
     good = len(found) if not bad.any() else int(bad.argmax())
     if good:

@@ -53,8 +53,13 @@ class Nats(NamedTuple):
     flags: tuple[str, ...] = ()
 
 
+type LogWeights = Float[np.ndarray, "temperature draw"]
+
+
 @own_settings
-def log_weights(machine: RBM, model: Model | Equilibrium, draws: Draws) -> Float[np.ndarray, "temperature draw"]:
+def log_weights(
+    machine: RBM, model: Model | Equilibrium, draws: Draws, log_mixture: Float[np.ndarray, " sample"] | None = None
+) -> LogWeights:
     r"""Logarithm of the weights that turn draws of the exact mixture of temperatures into draws of a machine.
 
     .. math:: w = -F(v) - \ln p(v), \qquad \langle e^w \rangle_p = Z, \qquad
@@ -64,11 +69,13 @@ def log_weights(machine: RBM, model: Model | Equilibrium, draws: Draws) -> Float
 
     The draws are independent and exact, as many at each temperature of the mixture, of a model whose Z is known
     (`equilibrium.known`). Of any other model its equilibrium from draws is given in its place,
-    `equilibrium.reweighted`; its error is not among those of the weights.
+    `equilibrium.reweighted`; its error is not among those of the weights. Their `log_mixture_probability` may be given
+    where it is known from another machine; so may these weights, to what takes the same machine and draws.
     """
     allowed = "they must be Draws, with their temperatures"
     Problems.only(isinstance(draws, Draws), "draws", type(draws).__name__, allowed)
-    log_mixture = log_mixture_probability(model, draws.temperatures, draws)
+    if log_mixture is None:
+        log_mixture = log_mixture_probability(model, draws.temperatures, draws)
     return (log_probability(machine, draws, LogPartition(0.0)) - log_mixture).reshape(len(draws.temperatures), -1)
 
 
@@ -79,7 +86,7 @@ def states_of(truth: Equilibrium) -> Int8[np.ndarray, "state *lattice"] | None:
     return all_states(model) if few else None
 
 
-def unusable(weights: Float[np.ndarray, "temperature draw"], draws: Draws) -> str:
+def unusable(weights: LogWeights, draws: Draws) -> str:
     """Why draws with these weights cannot stand for the machine; nothing if they can."""
     share = effective_share(weights)
     if draws.temperatures[-1] == 0:
@@ -98,6 +105,7 @@ def log_partition(
     *,
     chains: int = 500,
     steps: int = 1000,
+    weights: LogWeights | None = None,
 ) -> LogPartition:
     r"""Partition function by the best that is known, a sum, weighted draws or annealing; `method` says which.
 
@@ -118,6 +126,8 @@ def log_partition(
         Flows, and chains of annealing.
     steps
         Gibbs steps of the flows, and levels of annealing.
+    weights
+        `log_weights` of the draws, where they are known.
 
     Examples
     --------
@@ -135,7 +145,7 @@ def log_partition(
     for_flows, for_annealing = split(key_for(key, "log_partition", machine))
     if model is None or draws is None:
         return annealed_log_partition(for_annealing, machine, chains=chains, levels=steps)
-    weights = log_weights(machine, model, draws)
+    weights = log_weights(machine, model, draws) if weights is None else weights
     rows = np.asarray(rows_of(draws, states=machine.units.states))
     ends = flow_ends(for_flows, machine, rows[:: max(1, len(rows) // chains)][:chains], steps)
     back = log_mixture_probability(model, draws.temperatures, ends) - log_probability(machine, ends, LogPartition(0.0))
@@ -157,7 +167,13 @@ def log_partition(
 
 
 @own_settings
-def excess_nats(machine: RBM, model: Model | Equilibrium, held_out: Draws, partition: LogPartition) -> Nats:
+def excess_nats(
+    machine: RBM,
+    model: Model | Equilibrium,
+    held_out: Draws,
+    partition: LogPartition,
+    weights: LogWeights | None = None,
+) -> Nats:
     r"""How many nats a machine loses on configurations of its own training mixture.
 
     .. math:: \langle \ln p_{mixture}(v) - \ln p_{RBM}(v) \rangle_{held\ out} = \ln Z - \langle w \rangle
@@ -179,6 +195,8 @@ def excess_nats(machine: RBM, model: Model | Equilibrium, held_out: Draws, parti
         Independent configurations of the model that were not trained on, as many at each temperature of the mixture.
     partition
         From `log_partition`; its error and flags come in.
+    weights
+        `log_weights` of these configurations, where they are known.
 
     Examples
     --------
@@ -193,7 +211,7 @@ def excess_nats(machine: RBM, model: Model | Equilibrium, held_out: Draws, parti
     """
     require_partition(partition)
     truth = equilibrium_of(model)
-    x = log_weights(machine, truth, held_out) - partition.value
+    x = (log_weights(machine, truth, held_out) if weights is None else weights) - partition.value
     if partition.method == "exact" and (states := states_of(truth)) is not None:
         log_mixture = log_mixture_probability(truth, held_out.temperatures, states)
         log_machine = log_probability(machine, states, partition)

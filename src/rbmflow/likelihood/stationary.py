@@ -9,7 +9,7 @@ from rbmflow._doors import Temperatures, temperatures_of
 from rbmflow._own_settings import own_settings
 from rbmflow.dataset import Draws
 from rbmflow.equilibrium import Equilibrium
-from rbmflow.likelihood.importance import log_weights, states_of, unusable, weighted_mean
+from rbmflow.likelihood.importance import LogWeights, log_weights, states_of, unusable, weighted_mean
 from rbmflow.likelihood.partition import LogPartition, equilibrium_of, log_probability
 from rbmflow.model import Model
 from rbmflow.observables import ENERGY
@@ -31,14 +31,17 @@ class Stationary(NamedTuple):
 
 
 @own_settings
-def stationary_law(machine: RBM, model: Model | Equilibrium, draws: Draws) -> Stationary:
+def stationary_law(
+    machine: RBM, model: Model | Equilibrium, draws: Draws, weights: LogWeights | None = None
+) -> Stationary:
     r"""The energies of a machine at equilibrium, by weighted draws of the exact mixture, or all of at most 2^16 states.
 
     .. math:: P(E) = \sum_{v: E(v) = E} p(v), \qquad \langle E \rangle_{T^*} = \sum_E E\, P(E)
 
     No chain is needed, so slow machines are no worse off than fast ones; how long their chains take is another
     question. That T* is a number does not make the law that of the model: the overlaps say how near it is.
-    The draws are as for `log_weights`; all is NaN where they do not stand for the machine.
+    The draws are as for `log_weights`, which may be given where they are known; all is NaN where the draws do not stand
+    for the machine.
 
     Examples
     --------
@@ -55,7 +58,7 @@ def stationary_law(machine: RBM, model: Model | Equilibrium, draws: Draws) -> St
     if (states := states_of(truth)) is not None:
         spins, weights = states, log_probability(machine, states, LogPartition(0.0))
     else:
-        spins, weights = draws.spins, log_weights(machine, truth, draws)
+        spins, weights = draws.spins, log_weights(machine, truth, draws) if weights is None else weights
         if unusable(weights, draws):
             return Stationary()
     part = np.exp(weights - logsumexp(weights))

@@ -84,7 +84,14 @@ def likelihood(task: Task) -> dict[str, Any]:
 
     from rbmflow import exact
     from rbmflow.dataset import Draws
-    from rbmflow.likelihood import excess_nats, ising_divergence, log_partition, stationary_law
+    from rbmflow.likelihood import (
+        excess_nats,
+        ising_divergence,
+        log_mixture_probability,
+        log_partition,
+        log_weights,
+        stationary_law,
+    )
     from rbmflow.random import split
     from rbmflow.rbm import RBM
     from rbmflow.relaxation import relax
@@ -103,25 +110,28 @@ def likelihood(task: Task) -> dict[str, Any]:
     values: dict[str, Any] = dict.fromkeys(names, np.nan) | {"ising_divergence": ising_divergence(truth, grid)}
     values |= _drift(for_drift, machine, model, everywhere)
     if machine.finite:
-        partition = log_partition(for_last, machine, truth, fresh, **LAST)
-        excess = excess_nats(machine, truth, fresh, partition)
+        weights = log_weights(machine, truth, fresh)
+        partition = log_partition(for_last, machine, truth, fresh, **LAST, weights=weights)
+        excess = excess_nats(machine, truth, fresh, partition, weights)
         values |= {name: float(getattr(partition, part)) for name, part in OF_PARTITION.items()}
         values |= {"excess": excess.mean, "excess_error": excess.error}
         values["log_partition_method"] = float(METHODS.index(partition.method))
-        law = stationary_law(machine, truth, fresh)
+        law = stationary_law(machine, truth, fresh, weights)
         values |= {name: float(getattr(law, part)) for name, part in OF_LAW.items()}
         if exact.magnetization_known(model):
             found = relax(for_chains, machine, model, grid)
             values |= {name: float(getattr(found, part)) for name, part in OF_RELAXATION.items()}
         task.flag("likelihood", *excess.flags)
     rows, below = np.full((len(for_checkpoints), len(ALONG_TRAINING)), np.nan), []
+    log_mixture = log_mixture_probability(truth, few.temperatures, few)
     for number, key in enumerate(for_checkpoints):
         one = kept.machine(number)
         if not one.finite:
             continue
-        partition = log_partition(key, one, truth, few, **ALONG)
-        excess = excess_nats(one, truth, few, partition)
-        law = stationary_law(one, truth, few)
+        weights = log_weights(one, truth, few, log_mixture)
+        partition = log_partition(key, one, truth, few, **ALONG, weights=weights)
+        excess = excess_nats(one, truth, few, partition, weights)
+        law = stationary_law(one, truth, few, weights)
         of_law = law.temperature, law.temperature_error
         rows[number] = excess.mean, excess.error, METHODS.index(partition.method), *of_law
         if excess.mean < 0:
