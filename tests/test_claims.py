@@ -250,8 +250,9 @@ def test_what_keeps_a_machine_from_converging_is_told_in_words(doubts, hot, drif
 
 def test_claims_on_the_square_ising_model_are_not_told_by_others():
     for changed in ({"model.kind": "potts"}, {"lattice.kind": "triangular"}, {"model.field": 0.1}):
-        for claim in ("V-to-Tc", "to-specific-heat", "some-cases", "V-to-Tc-neural"):
-            assert verdict(claim, machine(2.2, **changed)).verdict == "not tested"
+        for claim in ("V-to-Tc", "to-specific-heat", "some-cases", "V-to-Tc-neural", "neural-cannot-tell"):
+            assert verdict(claim, machine(2.2, neural=2.25, **changed)).verdict == "not tested"
+        assert verdict("topology-free", control(2.2, neural=2.25, **changed)).verdict == "not tested"
 
 
 def test_a_machine_that_has_not_converged_is_open_unless_it_leaves_on_one_side():

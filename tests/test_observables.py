@@ -11,7 +11,6 @@ import pytest
 import rbmflow as rf
 from rbmflow import exact
 from rbmflow._checks import InvalidInput
-from rbmflow.data_sources.mean_field import curie_weiss_magnetization, sample_mean_field
 from rbmflow.measurements import Measurements, domains, observe
 from rbmflow.two_sample import compare
 
@@ -194,24 +193,3 @@ def test_points_on_a_line_are_compared_as_in_space():
     np.testing.assert_allclose(
         compare(jax.random.key(0), one, other), compare(jax.random.key(0), *in_space), atol=1e-12
     )
-
-
-def test_curie_weiss_magnetization_solves_its_equation():
-    temperature = np.array([0.3, 1.0, 2.5, 3.9, 3.999])
-    found = curie_weiss_magnetization(temperature)
-    np.testing.assert_allclose(found, np.tanh(4 * found / temperature), atol=1e-9)
-    assert (found > 0.02).all()
-
-
-def test_mean_field_configurations_have_no_neighbours():
-    """Both two-point functions, near and far, are m^2: independent spins of a common sign."""
-    temperatures = (0.0, 2.5, 3.5, 5.0)
-    spins = np.asarray(
-        sample_mean_field(jax.random.key(3), rf.ising(rf.square(6)), temperatures, 4000).spins, np.float64
-    )
-    square = curie_weiss_magnetization(temperatures) ** 2
-    for shift in ((0, 1), (3, 3)):
-        products = (spins * np.roll(spins, shift, axis=(2, 3))).mean(axis=(2, 3))
-        error = products.std(axis=1, ddof=1) / np.sqrt(4000) + 1e-12
-        assert np.all(np.abs(products.mean(axis=1) - square) < 5 * error)
-    assert abs(spins.mean()) < 5 / np.sqrt(16_000)

@@ -315,8 +315,14 @@ def test_settings_of_python_callers_are_checked_too():
         ({"lattice": {"kind": "cubic", "cells": [4, 4]}}, ["lattice.cells"]),
         ({"lattice": {"kind": "hypercubic"}}, ["lattice.cells"]),
         (
-            {"lattice": {"kind": "kagome"}, "flow": {"predicted": True}, "types": {"X": {"data": "mean-field"}}},
+            {"lattice": {"kind": "kagome"}, "flow": {"predicted": True}, "model": {"couplings": [1.0, 2.0, 1.0]}}
+            | {"types": {"X": {"data": "mean-field"}}},
             ["flow.predicted", "types.X.data"],
+        ),
+        (
+            {"model": {"couplings": [1.0, -0.5]}, "types": {"X": {"data": "mean-field"}}}
+            | {"sampling": {"temperatures": [1.0, 2.0]}, "flow": {"starts": ["hot"]}},
+            ["types.X.data"],
         ),
         ({"model": {"field": 0.5}, "renormalization": {"length": 30}}, ["renormalization.length"]),
         (

@@ -131,10 +131,10 @@ def autoencoder_recipe(machines: Sequence[Machine]) -> list[Judgement]:
     source="2006.10176",
 )
 def topology_free(machines: Sequence[Machine]) -> list[Judgement]:
-    """The neural class, as `V-to-Tc-neural`, of the controls. Supports: it is 2.25 or 2.5 from every start.
-    Contradicts: it is another class from every start.
+    """The neural class, as `V-to-Tc-neural`, of the controls on the square. Supports: it is 2.25 or 2.5 from every
+    start. Contradicts: it is another class from every start.
     """
-    return each([machine for machine in machines if machine.is_topology_free], neural_at_critical)
+    return each([m for m in machines if m.is_topology_free and m.is_of_square_ising], neural_at_critical)
 
 
 @claim(
@@ -145,9 +145,9 @@ def topology_free(machines: Sequence[Machine]) -> list[Judgement]:
     figure=("off_manifold", "study_ends"),
 )
 def neural_cannot_tell(machines: Sequence[Machine]) -> list[Judgement]:
-    """Machines, controls included, whose neural class is 2.25 or 2.5 from every start: two-sample test of their
-    configurations against true ones at the nearest temperature. Supports: the test rejects them (p < 0.0027, every
-    seed). Contradicts: it does not reject them (p > 0.05, every seed).
+    """Machines on the square, controls included, whose neural class is 2.25 or 2.5 from every start: two-sample test of
+    their configurations against true ones at the nearest temperature. Supports: the test rejects them (p < 0.0027,
+    every seed). Contradicts: it does not reject them (p > 0.05, every seed).
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:
@@ -160,7 +160,8 @@ def neural_cannot_tell(machines: Sequence[Machine]) -> list[Judgement]:
         least, most = f"{best:.1e}", f"{worst:.1e}"
         return side, f"p = {least}" if least == most else f"p from {least} to {most}"
 
-    tested = [machine for machine in machines if machine.results["off_p_of_seed"].notnull().any()]
+    of_square = [machine for machine in machines if machine.is_of_square_ising]
+    tested = [machine for machine in of_square if machine.results["off_p_of_seed"].notnull().any()]
     return each([m for m in tested if neural_at_critical(m)[0] == "supports"], rule)
 
 

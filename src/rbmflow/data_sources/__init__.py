@@ -21,6 +21,11 @@ class DataSource(NamedTuple):
     draw: Callable[..., Draws]
     two_point: TwoPoint | None = None
 
+    def two_point_known(self, model: Model, temperatures: Sequence[float]) -> np.ndarray | None:
+        """Its exact two-point function; None where there is none, or where states or cells need more than that."""
+        simple = model.states == (-1, 1) and model.lattice.basis == 1
+        return self.two_point(model, temperatures) if self.two_point and simple else None
+
 
 def drawn(source: DataSource, key: Key, model: Model, sampling: SamplingSettings, **further: object) -> Draws:
     """Draws of a source as settings ask for them; what it has no parameter for, it is not given.
@@ -56,8 +61,9 @@ def data_source[Draw: Callable[..., Draws]](name: str, *, two_point: TwoPoint | 
     name
         Its name in specs.
     two_point
-        Its exact two-point function, `two_point(model, temperatures) -> float64 [temperature, dy, dx]`, where dy and dx
-        go round the torus; that of the draws is taken where there is none.
+        Its exact two-point function, `two_point(model, temperatures) -> float64 [temperature, dy, dx]`, where the
+        displacements go round the torus. It is asked of spins -1/+1 on lattices with one site in a cell; elsewhere, and
+        where there is none, that of the draws is taken.
 
     Raises
     ------

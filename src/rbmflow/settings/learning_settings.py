@@ -87,8 +87,8 @@ class TypeSettings(Settings):
     temperatures: tuple[float, ...] = ()
     """Training temperatures, if they are not those of `sampling.temperatures` between minimum and maximum."""
     data: str = checked("ising", Problems.one_of, SOURCES)
-    """Training configurations: "ising", "mean-field", independent spins with the Curie-Weiss magnetization, "file", or
-    a data source of an extension."""
+    """Training configurations: "ising", "mean-field", independent sites with the law of a site in the mean field of its
+    bonds, "file", or a data source of an extension."""
     data_file: str = ""
     """Path of the configurations of data = "file", which must have these temperatures, as `Draws.read` takes it."""
     machine: OriginName = checked("new", Problems.one_of, get_args(OriginName.__value__))

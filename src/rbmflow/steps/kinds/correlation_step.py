@@ -33,9 +33,9 @@ def correlation(task: Task) -> Any:
     from rbmflow.units import units_named
 
     model, temperatures = task.model, task.settings["temperatures"]
-    lattice, known = model.lattice, task.named(SOURCES, "data", "ising").two_point
+    lattice, known = model.lattice, task.named(SOURCES, "data", "ising").two_point_known(model, temperatures)
     if known is not None:
-        return {"temperature": temperatures, "two_point": known(model, temperatures)}
+        return {"temperature": temperatures, "two_point": known}
     if "data" not in task.settings and exact.magnetization_known(model):
         return {"temperature": temperatures, "two_point": exact.two_point(model, temperatures)}
     by_formula = "data" not in task.settings and has_formulas(model)

@@ -48,9 +48,10 @@ def null(task: Task) -> dict[str, Any]:
         spins = draws.spins.reshape(1, -1, *draws.spins.shape[2:])
         values = known.read_spins(spins)[0][0]
         energy, abs_magnetization = (float(one.mean()) for one in per_site(model, draws.spins))
-        if source.two_point is not None:
-            two_point = source.two_point(model, kept)
-            energy = float(-np.mean(two_point[:, 0, 1] + two_point[:, 1, 0]))
+        two_point = source.two_point_known(model, kept)
+        if two_point is not None and model.couplings and not any(model.site):
+            of_bonds = [model.couplings[bond.kind] * two_point[:, *bond.displacement] for bond in model.lattice.bonds]
+            energy = float(-np.mean(sum(of_bonds)))
         bayes = known.best.posterior(spins[0], temperatures).mean(axis=0)
     return {
         "thermometer": known.names,
