@@ -35,6 +35,7 @@ SCIENCE = (
     "lattice",
     "geometry",
     "model",
+    "symmetry",
     "spin_models",
     "critical",
     "correlations",

@@ -191,6 +191,9 @@ class TrainingSettings(Settings):
     patience: int = checked(0, Problems.whole, 0)
     """Epochs without a new maximum of the held-out pseudo-likelihood, or of a map that is no RBM without a new minimum
     of the held-out loss, after which training stops; 0 never stops it."""
+    symmetries: bool = checked(False, Problems.true_or_false)
+    """Whether every configuration of a batch is moved by a symmetry of its model, drawn at random: a translation,
+    rotation or reflection of the lattice, and a permutation of the states."""
 
     def compare(self, problems: Problems) -> None:
         """Note what does not fit."""

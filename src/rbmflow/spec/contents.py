@@ -284,6 +284,11 @@ class Spec:
             if learns and name == "swap_limit" and self.machine.kind != "stack":
                 problems.unless(value == 0, f"training.{name}", value, f"{NO_SWAPS}, so it must be 0")
             problems.unless(learns or value == 0, f"training.{name}", value, f"{told}, so it must be 0")
+        moves = learns and self.machine.kind != "stack"
+        told = "hidden units of a stack have none" if learns else told
+        problems.unless(
+            moves or not self.training.symmetries, "training.symmetries", True, f"{told}, so it must be false"
+        )
         known = self.training.optimiser != "natural" or self.machine.kind == "stack"
         problems.unless(known, "training.optimiser", self.training.optimiser, NO_METRIC)
         used = self.machine.kind == "stack" or self.training.patience or not self.training.held_out

@@ -18,6 +18,7 @@ from rbmflow._checks import InvalidInput, Problem
 from rbmflow._types import Key
 from rbmflow.random import Shuffles
 from rbmflow.settings import ThermometerSettings, TrainingSettings
+from rbmflow.symmetry import Symmetries
 
 UPDATES_IN_A_CHUNK = 4000
 """Updates of a small machine between two looks at a fit, in whole epochs."""
@@ -67,6 +68,8 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
     samples: Any
     """A pytree of arrays with the leading axis sample."""
     settings: S = eqx.field(static=True)
+    symmetries: Symmetries | None = eqx.field(default=None, kw_only=True)
+    """By which the configurations of a batch are moved, each by one of its own."""
 
     def __check_init__(self):
         if self.settings.batch > self.size:
@@ -191,7 +194,11 @@ class Fit[S: (TrainingSettings, ThermometerSettings)](eqx.Module):
 
         def update(at: Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             learning, sums = carry
-            learning, numbers = self._update(at, learning, jax.tree.map(lambda rows: rows[at % self.batches], batches))
+            batch = jax.tree.map(lambda rows: rows[at % self.batches], batches)
+            if self.symmetries is not None:
+                key = jax.random.wrap_key_data(state.order.keys[:2], impl="threefry2x32")
+                batch = self.symmetries.moved(jax.random.fold_in(key, at), batch)
+            learning, numbers = self._update(at, learning, batch)
             return learning, jax.tree.map(jnp.add, sums, numbers)
 
         def to_next_kept(carry: tuple[Array, Any, Any]) -> tuple[Array, Any, Any]:

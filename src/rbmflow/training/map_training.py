@@ -17,8 +17,10 @@ from rbmflow._doors import AnyKey, Configurations, spins_of
 from rbmflow._own_settings import own_settings
 from rbmflow._types import Key
 from rbmflow.maps import Map, map_of
+from rbmflow.model import Model
 from rbmflow.random import key_for, split
 from rbmflow.settings import HELD_FOR_PATIENCE, NO_METRIC, NO_SWAPS, RECIPES, TrainingSettings
+from rbmflow.symmetry import Symmetries
 from rbmflow.training.fit import Fit, FitState
 from rbmflow.training.history import MOST_CONFIGURATIONS, Epochs, held_out, some_of
 from rbmflow.training.loss import Loss
@@ -35,7 +37,12 @@ class MapTraining(Fit[TrainingSettings]):
 
     @classmethod
     def of(
-        cls, untrained: Map, data: Int8[Any, "sample *lattice"], settings: TrainingSettings, recipe: str | Loss
+        cls,
+        untrained: Map,
+        data: Int8[Any, "sample *lattice"],
+        settings: TrainingSettings,
+        recipe: str | Loss,
+        model: Model | None = None,
     ) -> MapTraining:
         """Training of a map by a recipe, or that of this name."""
         arrays, still = eqx.partition(map_of(untrained), eqx.is_inexact_array)
@@ -49,8 +56,10 @@ class MapTraining(Fit[TrainingSettings]):
         Problems.only(known, "kl_limit", settings.kl_limit, told)
         used = settings.held_out == 0 or settings.patience > 0
         Problems.only(used, "held_out", settings.held_out, HELD_FOR_PATIENCE)
-        samples, unseen = map(jax.device_put, held_out(np.asarray(data), settings.held_out, settings.patience))
-        return cls(samples, settings, own, still, arrays, unseen)
+        parts = held_out(np.asarray(data), settings.held_out, settings.patience)
+        samples, unseen = map(jax.device_put, parts)
+        moved = Symmetries.asked(settings.symmetries, model, data, parts[0])
+        return cls(samples, settings, own, still, arrays, unseen, symmetries=moved)
 
     @property
     def optimiser(self) -> optax.GradientTransformation:
@@ -125,6 +134,7 @@ def train_map(
     data: Configurations,
     training: TrainingSettings | None = None,
     recipe: str | Loss = "Reconstruction",
+    model: Model | None = None,
     *,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Any, Epochs]:
@@ -145,6 +155,8 @@ def train_map(
         to the estimators of an RBM is not used.
     recipe
         A name, or a `Loss` of one's own.
+    model
+        That of the data, where the training goes by its symmetries.
     progress
         Called between chunks with the fraction done.
 
@@ -175,5 +187,5 @@ def train_map(
     shape = getattr(untrained, "shape", None) or np.shape(data)[-2:]
     spins = spins_of(data, shape, "data", states=getattr(untrained, "states", (-1, 1)))
     rows = np.asarray(spins).reshape(-1, *shape)
-    whole = MapTraining.of(untrained, rows, training or TrainingSettings(), recipe)
+    whole = MapTraining.of(untrained, rows, training or TrainingSettings(), recipe, model)
     return whole.whole(whole.start(key), whole.finished, progress)

@@ -53,6 +53,8 @@ def train_stack(
     problems = Problems()
     layers = problems.wholes("hidden", hidden, 1)
     problems.unless(len(layers) > 0, "hidden", hidden, "there must be at least one layer")
+    told = "hidden units, from which the upper machines learn, have none, so it must be left out"
+    problems.unless(training.get("symmetries") is None, "symmetries", training.get("symmetries"), told)
     problems.done()
     whole = key_for(key, "train_stack")
     return greedily(whole, data, layers, lambda place, key, data, units: train(key, data, hidden=units, **training))

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int8
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, Configurations, keys_of, rows_of, shape_in, states_in
 from rbmflow._own_settings import own_settings
+from rbmflow.model import Model
 from rbmflow.random import key_for, split
 from rbmflow.rbm import RBM, on_lattice
 from rbmflow.settings import (
@@ -26,6 +27,7 @@ from rbmflow.settings import (
     TrainingSettings,
     UnitsName,
 )
+from rbmflow.symmetry import Symmetries
 from rbmflow.training.estimator import Estimator, centred, estimator_of
 from rbmflow.training.fit import Fit, FitState
 from rbmflow.training.history import (
@@ -135,6 +137,7 @@ class Training(Fit[TrainingSettings]):
         machine: MachineSettings,
         settings: TrainingSettings,
         estimator: Estimator | None = None,
+        model: Model | None = None,
     ) -> Training:
         """Training on configurations in any form, by the estimator that the settings name if none is given."""
         if settings.centred and not machine.biases:
@@ -143,7 +146,8 @@ class Training(Fit[TrainingSettings]):
         parts = held_out(np.asarray(rows_of(data)), settings.held_out, settings.patience)
         samples, unseen = map(jax.device_put, parts)
         own = estimator or estimator_of(settings)
-        return cls(samples, settings, own, machine, unseen, shape_in(data), states_in(data))
+        moved = Symmetries.asked(settings.symmetries, model, data, parts[0])
+        return cls(samples, settings, own, machine, unseen, shape_in(data), states_in(data), symmetries=moved)
 
     @property
     def optimiser(self) -> optax.GradientTransformation:
@@ -246,6 +250,7 @@ def train(
     kl_limit: float = 0.0,
     swap_limit: float = 0.0,
     patience: int = 0,
+    symmetries: Model | None = None,
     units: UnitsName = "-1/+1",
     code: CodeName = "one-hot",
     biases: bool = False,
@@ -268,6 +273,9 @@ def train(
     weight_decay, l1_penalty, held_out, checkpoints, kl_limit, swap_limit, patience
         The training, see `TrainingSettings`. The estimator is a name, or a value such as `CD(10)` with `steps`,
         `rungs` and `swap_acceptance` of its own.
+    symmetries
+        A model of which every configuration of a batch is moved by a symmetry drawn at random: a translation, rotation
+        or reflection of its lattice, and a permutation of its states. The data then count many times over.
     progress
         Called between chunks with the fraction done.
 
@@ -315,8 +323,10 @@ def train(
         kl_limit=kl_limit,
         swap_limit=swap_limit,
         patience=patience,
+        symmetries=symmetries is not None,
     )
-    training = Training.of(data, MachineSettings(hidden, units, biases, initial_scale, code), of_training, own)
+    of_machine = MachineSettings(hidden, units, biases, initial_scale, code)
+    training = Training.of(data, of_machine, of_training, own, symmetries)
     return training.whole(training.start(key), training.finished, progress)
 
 
@@ -344,6 +354,7 @@ def train_ensemble(
     data: Configurations,
     machine: MachineSettings | None = None,
     training: TrainingSettings | None = None,
+    model: Model | None = None,
     *,
     progress: Callable[[float], None] | None = None,
 ) -> list[tuple[RBM, History]]:
@@ -352,6 +363,7 @@ def train_ensemble(
     The machines differ from those of `train` by rounding alone, which training amplifies: they are the same for some
     tens of updates, and draws from the same distribution of machines after that. On a CPU nothing is gained over one
     process a core. Data, machine and training are the same for all; what is returned is in the order of the keys.
+    The model is needed where the training goes by its symmetries.
 
     Raises
     ------
@@ -377,7 +389,7 @@ def train_ensemble(
     problems.done()
     told = "machines that are trained at once all go on to the end, so it must be 0"
     Problems.only(of_training.patience == 0, "patience", of_training.patience, told)
-    trained = Training.of(data, of_machine, of_training)
+    trained = Training.of(data, of_machine, of_training, model=model)
     states = together([trained.start(key) for key in keys_of(keys)])
 
     def finish(states: FitState, seen: list[Epochs]) -> list[tuple[RBM, History]]:

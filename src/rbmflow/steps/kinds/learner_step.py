@@ -40,7 +40,7 @@ def learner(task: Task) -> Any:
     elif recipe is not None:
         spins = Draws.from_dataset(task.parents[0]).at(task.settings["temperatures"]).spins
         rows = spins.reshape(-1, *task.model.lattice.shape)
-        whole = MapTraining.of(made, rows, training, recipe)
+        whole = MapTraining.of(made, rows, training, recipe, task.model)
         made, seen = train_resuming(for_training, whole, task.work, task.progress)
         updates = whole.batches * seen.reconstruction.size
         if seen.reconstruction.size < training.epochs:

@@ -30,7 +30,8 @@ def _together(tasks: Sequence[Task]) -> list[Any]:
 
     if tasks[0].asked(TrainingSettings).patience:  # Each has an end of its own.
         return [machine.compute(task) for task in tasks]
-    trained = train_ensemble([task.key for task in tasks], *_inputs(tasks[0]), progress=tasks[0].progress)
+    keys, first = [task.key for task in tasks], tasks[0]
+    trained = train_ensemble(keys, *_inputs(first), first.model, progress=first.progress)
     return [_told(task, *one) for task, one in zip(tasks, trained, strict=True)]
 
 
@@ -54,7 +55,8 @@ def machine(task: Task) -> Any:
     from rbmflow.steps.resuming import train_resuming
     from rbmflow.training import Training
 
-    return _told(task, *train_resuming(task.key, Training.of(*_inputs(task)), task.work, task.progress))
+    whole = Training.of(*_inputs(task), model=task.model)
+    return _told(task, *train_resuming(task.key, whole, task.work, task.progress))
 
 
 def _inputs(task: Task) -> tuple[Any, MachineSettings, TrainingSettings]:
