@@ -109,22 +109,26 @@ def start_forgotten(machines: Sequence[Machine]) -> list[Judgement]:
 
 @about_ends(id="N_h-moves-end", words="For N_h > N_v the flow is slower and its end moves", source=RECALLED)
 def hidden_units_move_end(machines: Sequence[Machine]) -> list[Judgement]:
-    """Relaxation time; T* of machines that have converged; N_h > N_v against N_h <= N_v. Supports: both means differ,
-    the time upwards. Contradicts: both are within three errors, or the time falls. Open without a converged machine on
-    either side: the end of a flow that is too short is no end.
+    """Relaxation time; T* of machines that have converged; N_h > N_v against N_h <= N_v, of every set of machines that
+    differ in N_h alone. Supports: both means differ, the time upwards. Contradicts: both are within three errors, or
+    the time falls. Open without a converged machine on either side: the end of a flow that is too short is no end.
     """
     alike = alike_but_for(paper_machines(machines), "machine.hidden", "temperatures", "seed")
-    chosen = max(alike, key=len, default=[])
-    few = [m for m in chosen if m.hidden <= m.length**2]
-    many = [m for m in chosen if m.hidden > m.length**2]
+    return [told for group in alike for told in _few_and_many(group)]
+
+
+def _few_and_many(group: Sequence[Machine]) -> list[Judgement]:
+    """What machines that differ in N_h alone say, if some have more hidden than visible units and some have not."""
+    few = [m for m in group if m.hidden <= m.length**2]
+    many = [m for m in group if m.hidden > m.length**2]
     if not few or not many:
         return []
-    of = f"N_h > N_v ({len(many)} machines) against N_h <= N_v ({len(few)})"
+    of = f"L = {group[0].length}, N_h > N_v ({len(many)} machines) against N_h <= N_v ({len(few)})"
     times = [[m.measured("relaxation_time") for m in side] for side in (many, few)]
     # Where a difference does not fall within the flow, its time is only known to be long.
     known = [time for side in times for time in side if math.isfinite(time.value)]
-    if len(known) < len(chosen):
-        return [Judgement(of, "open", f"{len(chosen) - len(known)} machines with a relaxation longer than the flow")]
+    if len(known) < len(group):
+        return [Judgement(of, "open", f"{len(group) - len(known)} machines with a relaxation longer than the flow")]
     slower = pooled(times[0]).minus(pooled(times[1]))
     stars = [[m.end for m in side if m.end is not None] for side in (many, few)]
     if not all(stars):
