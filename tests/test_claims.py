@@ -280,7 +280,8 @@ def test_hidden_units_above_those_visible_slow_the_flow_and_move_its_end():
     assert verdict("N_h-moves-end", *few).verdict == "not tested"
     # Sizes are not pooled, and none is left out.
     small = [machine(2.2, hidden=hidden, length=4) for hidden in (8, 16, 32)]
-    assert [one.side for one in verdict("N_h-moves-end", *few, *moved, *small).judgements] == ["supports", "contradicts"]
+    both = verdict("N_h-moves-end", *few, *moved, *small).judgements
+    assert [one.side for one in both] == ["supports", "contradicts"]
     # The end of a flow that is shorter than the relaxation is none.
     slow = [
         machine(1.5, hot=3.0, relaxation=(math.inf, math.nan), hidden=hidden, doubts={"apart"}) for hidden in (225, 400)
