@@ -1,6 +1,7 @@
 """Equilibrium from its three sources against one another; the inverse of curves, the ideal classifier, the mixtures."""
 
 import functools
+import json
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import rbmflow as rf
 from rbmflow import equilibrium, exact
 from rbmflow._checks import InvalidInput
 from rbmflow.critical import temperature_scale
+from rbmflow.equilibrium.closed_forms import SERIES, depth_series
 from rbmflow.observables import CORRELATION, ENERGY, MAGNETIZATION
 
 CLASSES = np.arange(25) / 4
@@ -56,6 +58,25 @@ def test_temperature_of_abs_magnetization(shape):
     curve = equilibrium.exact(model).curve(MAGNETIZATION)
     found = curve.temperature_of(exact.abs_magnetization(model, temperatures))
     np.testing.assert_allclose(found, temperatures, rtol=0, atol=1e-6)
+
+
+LONG = [pytest.param(side, marks=pytest.mark.slow) for side in (11, 12)]
+
+
+@pytest.mark.parametrize("side", [8, 10, *LONG])
+@pytest.mark.parametrize("observable", [MAGNETIZATION, CORRELATION], ids=str)
+def test_kept_series_are_those_of_the_formulas(observable, side):
+    """Of the smallest side found anew, 1e-9 being what rounding leaves of a depth; of others at a few temperatures."""
+    kept, truth = json.loads(SERIES.read_text("utf-8")), equilibrium.exact(rf.ising(rf.square(side)))
+    assert sorted(kept) == sorted(
+        f"{name} {side}" for name in ("magnetization", "correlation") for side in range(8, 13)
+    )
+    if side == 8:
+        expected = depth_series(truth, observable).coef
+        np.testing.assert_allclose(kept[f"{observable.name} 8"], expected, rtol=0, atol=1e-9)
+    between = [1.7, 2.3, 4.1]
+    found, (expected, _) = truth.curve(observable).mean_at(np.array(between)), truth.mean(observable, between)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_curve_is_read_where_one_temperature_has_the_mean():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -60,8 +60,8 @@ def plan(arguments: argparse.Namespace) -> int:
     if wanted:
         print(f"estimate: {cost or told_cost(wanted, seconds, store, pages_of(sweep, pace))}")
         print(f"  by the work in the settings, at {pace:.2g} times the seconds of the machine that was measured")
-        if foreign := _not_measured(wanted):
-            print(plain(f"  not in it is what code of your own takes: {', '.join(foreign)}"))
+        for line in _not_counted(sweep, wanted):
+            print(plain(f"  {line}"))
     for step in wanted[:_MOST_NAMES]:
         print(f"to compute: {step.name}{' (under way)' if states[step] == 'running' else ''}")
     if len(wanted) > _MOST_NAMES:
@@ -77,11 +77,15 @@ def plan(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _not_measured(wanted: Sequence[Step]) -> list[str]:
-    """Kinds of steps that run code of files or packages of others, whose work nothing tells: maps with their flows."""
+def _not_counted(sweep: Sweep, wanted: Sequence[Step]) -> Iterator[str]:
+    """What the estimate cannot know: what code of others takes, maps with their flows, and where patience ends."""
     foreign = {step for step in wanted if any("source" in name for name in step.settings)}
     foreign |= {step for step in wanted if not foreign.isdisjoint(step.parents) and step.kind == "flow"}
-    return list(dict.fromkeys(step.kind for step in wanted if step in foreign))
+    if foreign:
+        kinds = dict.fromkeys(step.kind for step in wanted if step in foreign)
+        yield f"not in it is what code of your own takes: {', '.join(kinds)}"
+    if any(point.spec.training.patience for point in sweep.points):
+        yield "it counts all epochs, of which training.patience may leave out some"
 
 
 def _print_table(columns: Mapping[str, Mapping[str, float]]) -> None:

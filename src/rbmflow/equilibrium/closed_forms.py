@@ -1,6 +1,8 @@
 """Equilibrium where it is known exactly: ln g(E) and Kaufman's sum at any size, transfer matrices on narrow tori."""
 
 import functools
+import json
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
@@ -18,6 +20,10 @@ from rbmflow.observables import CORRELATION, ENERGY, MAGNETIZATION, Observable
 _NODES = 48
 _STRONGEST = 2.4
 """Beyond it (T < 0.42) the longest wave and 1 - |m| are lost in rounding."""
+
+SERIES = Path(__file__).with_name("series.json")
+"""Coefficients of `depth_series` of square tori with sides of 8 to 12, by observable and side, which take seconds at
+L = 10 and a minute at L = 12 to find; `benchmarks/series.py` writes them."""
 
 
 def _structure_factors(model: Model, temperature: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, "2 k"]:
@@ -83,16 +89,37 @@ class ClosedForms(Equilibrium):
             return super()._curve(observable)
         side = max(self.model.lattice.shape)
         (ground, free), _ = self.mean(observable, [0.0, np.inf])
-
-        def of(u: np.ndarray) -> np.ndarray:
-            return depth(self.mean(observable, 1 / coupling_at(u, side))[0], ground, free)
-
-        series = Chebyshev.interpolate(of, _NODES - 1, domain=stretched(np.array([0, _STRONGEST]), side))
         k = couplings(side, _STRONGEST)[:0:-1]
-        x = series(stretched(k, side))
+        x = (_kept_series(self.model, observable) or depth_series(self, observable))(stretched(k, side))
         mean = free * np.exp(x) if np.isinf(ground) else ground + (free - ground) * np.exp(-x)
         knots = np.concatenate([[0.0], 1 / k, [np.inf]])
         return Curve(knots, np.concatenate([[ground], mean, [free]]), np.zeros(knots.size))
+
+
+def depth_series(truth: Equilibrium, observable: Observable) -> Chebyshev:
+    """The depth of an observable's curve as a Chebyshev series in `stretched` couplings."""
+    side, ((ground, free), _) = max(truth.model.lattice.shape), truth.mean(observable, [0.0, np.inf])
+
+    def of(u: np.ndarray) -> np.ndarray:
+        return depth(truth.mean(observable, 1 / coupling_at(u, side))[0], ground, free)
+
+    return Chebyshev.interpolate(of, _NODES - 1, domain=_domain(side))
+
+
+def _domain(side: int) -> Float64[np.ndarray, "2"]:
+    return stretched(np.array([0, _STRONGEST]), side)
+
+
+def _kept_series(model: Model, observable: Observable) -> Chebyshev | None:
+    """The same of a square torus from what the package has of it, if anything."""
+    first, second = model.lattice.shape
+    coefficients = _coefficients().get(f"{observable.name} {first}") if first == second else None
+    return None if coefficients is None else Chebyshev(coefficients, domain=_domain(first))
+
+
+@functools.cache
+def _coefficients() -> dict[str, list[float]]:
+    return json.loads(SERIES.read_text("utf-8"))
 
 
 _closed_forms = functools.lru_cache(maxsize=16)(ClosedForms)

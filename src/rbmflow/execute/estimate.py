@@ -66,8 +66,8 @@ CHAINS_SECONDS = 4.5
 DRAWING = ("draws", "thermometer", "equilibrium", "calibration", "null", "reading", "stability")
 """Kinds that draw configurations of the model."""
 
-READING, CURVES = ("calibration", "null", "reading"), "curves"
-"""Kinds that read by curves, which are made once in a process, and how these are called among its programs."""
+CURVES = {"curves": ("calibration", "null", "reading"), "mixture": ("null", "likelihood")}
+"""Exact curves and distributions, which are made once in a process, and the kinds that need them."""
 
 START_SECONDS = 2.5
 """In which a process starts that computes."""
@@ -116,8 +116,8 @@ def computing_seconds(about: Mapping[str, Any]) -> float:
 def modelled(points: Iterable[tuple[Spec, Sequence[Step]]], workers: int = 1) -> dict[Step, float]:
     """Seconds of every step of a run, or of the points of a sweep, by the work that the specs have for it.
 
-    Programs are compiled with the first steps that need them, as workers share what is compiled; curves are made once
-    by each of the workers.
+    Programs are compiled with the first steps that need them, as workers share what is compiled; exact curves are made
+    once by each of the workers.
     """
     seconds: dict[Step, float] = {}
     once = Counter[tuple[Any, ...]]()
@@ -129,7 +129,7 @@ def modelled(points: Iterable[tuple[Spec, Sequence[Step]]], workers: int = 1) ->
             start = EFFORTS[step.kind].start if step.kind in EFFORTS else UNKNOWN_SECONDS
             seconds[step] = start + work.of_step(spec, step, works) / 1e9
             for program, first in made.get(step.kind, {}).items():
-                seconds[step] += first if once[program] < (workers if program[0] == CURVES else 1) else 0.0
+                seconds[step] += first if once[program] < (workers if program[0] in CURVES else 1) else 0.0
                 once[program] += 1
     return seconds
 
@@ -143,8 +143,9 @@ def programs(spec: Spec) -> dict[str, dict[tuple[Any, ...], float]]:
             found[kind][kind, spec.lattice.sites, size] = effort.first
     for kind in DRAWING if work.by_chains(*system) else ():
         found[kind]["chains", *system] = CHAINS_SECONDS
-    for kind in READING:
-        found[kind][CURVES, *system] = work.curves(spec) / 1e9
+    for name, made in (("curves", work.curves(spec)), ("mixture", work.mixture(spec))):
+        for kind in CURVES[name]:
+            found[kind][name, *system] = made / 1e9
     return found
 
 

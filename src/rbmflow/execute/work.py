@@ -1,7 +1,7 @@
 """How much work the steps of a run are by its settings, in nanoseconds that it takes on one core, about.
 
-The numbers were measured at L = 4 to 128 (`benchmarks/estimate.py`). Nothing is computed and no model is made: `plan`
-answers at once.
+The numbers were measured at L = 4 to 128 (`benchmarks/estimate.py`); some repeat what steps do, which a test compares.
+Nothing is computed, imported or made of a model, so that `plan` answers at once.
 """
 
 import itertools
@@ -28,40 +28,46 @@ _UNIT = 130
 _SITE = 6.0
 """A site of a configuration that Markov chains draw, about as much at T_c as elsewhere, by clusters."""
 
-_THROWN_AWAY, _SHARED_BY = 2500, 1600
+_THROWN_AWAY, SHARED_BY = 2500, 1600
 """Draws at one temperature that thermalisation takes as long as, and those that share it."""
 
 _OTHER_STATES = 4
 """As many times as long as of Ising spins do chains of other models take."""
 
-_LONGEST_EXACT = 1e9
-"""Most that independent draws at one temperature take; larger slices are drawn by Markov chains."""
+LONGEST_EXACT, EXACT_WORTH = 1e9, 1.5
+"""Most that independent draws at one temperature take, unless Markov chains take nearly as long."""
 
 _LONGEST_LEVELS = 32e9
 """Most that levels of a transfer matrix take; of others only draws tell."""
 
-_ALL_STATES = 16
+ALL_STATES = 16
 """Most sites for which a likelihood goes through all configurations."""
 
 _ANNEALED_FROM = 250
 """Sites from which hardly a draw of the model stands for a machine, so that its partition function is annealed."""
 
-_UNSEEN, _FEW = 1000, 250
+UNSEEN, FEW = 1000, 250
 """Unseen draws at each temperature, and those of them with which a checkpoint is compared."""
 
-_ANNEALED = 100 * 200, 250 * 1000
+ANNEALED = 100 * 200, 250 * 1000
 """Steps of chains that anneal a checkpoint, and the last machine."""
 
-_COMPARED_AT, _MOST_COMPARED = (1, 5, 20, 100, 400), 500
+COMPARED_AT, MOST_COMPARED = (1, 5, 20, 100, 400), 500
 """Iterations of a flow, and most of its chains, that are compared with true configurations."""
 
-_CURVE_TEMPERATURES, _CURVE_DRAWS = 17, 68_000
+CURVE_TEMPERATURES, CURVE_DRAWS = 17, 68_000
 """Temperatures of the curve of a neural thermometer where formulas tell the energy, and draws at all of them."""
 
-_FORMULAS = 1024
+COVERED_SITES = 1024
 """Most sites with no more temperatures than these."""
 
-_PILOT = 200
+MOST_TURNED = 200
+"""Held-out configurations whose pseudo-likelihood is watched by `patience`, after every epoch."""
+
+SHORTEST_KEPT, _ROW = 8, 4.9
+"""Shortest side of squares whose curves the package has, and how many times as long a row of one more site takes."""
+
+PILOT = 200
 """Draws at a temperature by which the next one is found, where no formula tells it."""
 
 _GAUSSIAN_STEPS = 500
@@ -71,13 +77,23 @@ _GAUSSIAN_STEPS = 500
 def curves(spec: Spec) -> float:
     """Exact magnetization and correlation at the temperatures of their curves, once in every process that reads."""
     sides, asked = spec.lattice.sides, {"magnetization", "correlation"} & set(spec.reading.thermometers)
-    narrow = is_square_ising(spec.model, spec.lattice) and min(sides) <= LONGEST_EXACT_ROW
-    return 300 * 4.9 ** min(sides) if narrow and asked else 0.0
+    known = len(set(sides)) == 1 and sides[0] >= SHORTEST_KEPT
+    return (12 if known else 300) * _ROW ** min(sides) if _narrow(spec) and asked else 0.0
+
+
+def mixture(spec: Spec) -> float:
+    """Exact magnetizations at the temperatures of the run, once in every process that asks how near a machine is."""
+    return 6 * len(spec.sampling.temperatures) * _ROW ** min(spec.lattice.sides) if _narrow(spec) else 0.0
+
+
+def _narrow(spec: Spec) -> bool:
+    """Whether a row transfer matrix tells the magnetization."""
+    return is_square_ising(spec.model, spec.lattice) and min(spec.lattice.sides) <= LONGEST_EXACT_ROW
 
 
 def by_chains(model: ModelSettings, lattice: LatticeSettings) -> bool:
     """Whether Markov chains draw, as slices of the lattice have too many states for independent draws."""
-    return _of_exact(model, lattice, 1) > _LONGEST_EXACT
+    return _of_exact(model, lattice, 1) > LONGEST_EXACT
 
 
 def _slice_states(model: ModelSettings, lattice: LatticeSettings) -> int:
@@ -98,7 +114,7 @@ def _of_exact(model: ModelSettings, lattice: LatticeSettings, draws: int) -> flo
 
 
 def _of_chains(model: ModelSettings, lattice: LatticeSettings, grid: float, draws: float) -> float:
-    thermal = _THROWN_AWAY * max(1, round(draws / _SHARED_BY))
+    thermal = _THROWN_AWAY * max(1, round(draws / SHARED_BY))
     slow = _OTHER_STATES if model.kind != "ising" else 1
     return _SITE * slow * lattice.sites * grid * (draws + thermal)
 
@@ -107,32 +123,37 @@ def drawing(model: ModelSettings, lattice: LatticeSettings, grid: float, draws: 
     """Configurations at so many temperatures, as `sample` draws them by default."""
     exact = _of_exact(model, lattice, draws)
     chains = _of_chains(model, lattice, 1, draws)
-    return grid * (exact if exact <= max(_LONGEST_EXACT, 1.5 * chains) else chains)
+    return grid * (exact if exact <= max(LONGEST_EXACT, EXACT_WORTH * chains) else chains)
 
 
-def _covering(spec: Spec) -> tuple[float, float]:
+def _covering(model: ModelSettings, lattice: LatticeSettings) -> tuple[float, float]:
     """Temperatures that cover all energies, and the work of finding them: draws, unless formulas tell them."""
-    model, lattice = spec.model, spec.lattice
     count = 3 + 0.65 * math.sqrt(lattice.sites)
     if is_square_ising(model, lattice):
         return count, 0.0
-    return 2 * count, drawing(model, lattice, 2 * count, _PILOT)
+    return 2 * count, drawing(model, lattice, 2 * count, PILOT)
 
 
 def _curve_of_network(spec: Spec) -> float:
     """The curve of the neural thermometer: draws at all energies, each seen by the network, and their reweighting."""
     model, lattice, seen = spec.model, spec.lattice, spec.machine.components(spec.model) * spec.lattice.sites
-    network = 0.1 * _CURVE_DRAWS * seen * spec.thermometer.hidden
-    if is_square_ising(model, lattice) and lattice.sites <= _FORMULAS:
-        return network + drawing(model, lattice, _CURVE_TEMPERATURES, _CURVE_DRAWS // _CURVE_TEMPERATURES)
-    count, found = _covering(spec)
-    reweighted = 0.0 if is_square_ising(model, lattice) else 1500 * _CURVE_DRAWS * count
-    return network + reweighted + found + drawing(model, lattice, count, round(_CURVE_DRAWS / count))
+    network = 0.1 * CURVE_DRAWS * seen * spec.thermometer.hidden
+    if is_square_ising(model, lattice) and lattice.sites <= COVERED_SITES:
+        return network + drawing(model, lattice, CURVE_TEMPERATURES, CURVE_DRAWS // CURVE_TEMPERATURES)
+    count, found = _covering(model, lattice)
+    reweighted = 0.0 if is_square_ising(model, lattice) else 1500 * CURVE_DRAWS * count
+    return network + reweighted + found + drawing(model, lattice, count, round(CURVE_DRAWS / count))
 
 
-def _levels(spec: Spec) -> float:
+def _equilibrium(model: ModelSettings, lattice: LatticeSettings, draws: int) -> float:
+    """Draws at temperatures that cover all energies, and the levels, of a lattice of its own."""
+    count, found = _covering(model, lattice)
+    return found + drawing(model, lattice, count, draws) + _levels(model, lattice)
+
+
+def _levels(model: ModelSettings, lattice: LatticeSettings) -> float:
     """The levels of a transfer matrix, where it tells them: traces of powers of it at complex couplings."""
-    model, lattice, states = spec.model, spec.lattice, _slice_states(spec.model, spec.lattice)
+    states = _slice_states(model, lattice)
     if is_square_ising(model, lattice) or is_summed(model, lattice) or states > LARGEST_ROW:
         return 0.0
     slices, shifts = max(lattice.sides), math.prod(lattice.sides) // max(lattice.sides)
@@ -153,7 +174,10 @@ def _counted(model: ModelSettings, lattice: LatticeSettings) -> float:
 
 
 def of_step(spec: Spec, step: Step, known: Mapping[str, float]) -> float:
-    """The work of one step, of draws by its own settings, else by its kind; see `works`."""
+    """The work of one step, of draws and larger lattices by its own settings, else by its kind; see `works`."""
+    if step.kind == "equilibrium":
+        own = {name: value for name, value in step.settings["model"].items() if name in ("length", "cells")}
+        return _equilibrium(spec.model, LatticeSettings(spec.lattice.kind, **own), spec.reading.draws)
     if step.kind != "draws" or "data" in step.settings:
         return known.get(step.kind, 0.0)
     asked = SamplingSettings(**step.settings.get("sampling", {}))
@@ -167,12 +191,22 @@ def _gibbs(visible: int, hidden: int) -> float:
 
 def _learning(spec: Spec, grid: int, layers: tuple[int, ...]) -> float:
     """Contrastive divergence of one machine on another, each of two layers, and spectra of what is kept of them."""
-    training, work = spec.training, 0.0
+    training, work, drawn = spec.training, 0.0, spec.sampling.draws * grid
+    shown = training.epochs * drawn * (1 - training.held_out)
+    scored = training.epochs * min(MOST_TURNED, drawn * training.held_out) if training.patience else 0.0
     for visible, hidden in itertools.pairwise(layers):
-        shown = training.epochs * spec.sampling.draws * grid
         work += 0.012 * shown * (1 + training.steps) * _gibbs(visible, hidden)
-        work += 660 * training.checkpoints * visible * hidden
+        work += 660 * training.checkpoints * visible * hidden + 2.4 * scored * visible * hidden
+        if training.optimiser == "natural":
+            work += shown / training.batch * _in_metric(training.batch, visible, hidden)
     return work
+
+
+def _in_metric(batch: int, visible: int, hidden: int) -> float:
+    """Second moments of both layers over the batch and what is drawn, and a gradient over them."""
+    moments = 2 * batch * (visible**2 + hidden**2)
+    solved = (visible**3 + hidden**3) / 3 + visible * hidden * (visible + hidden)
+    return 0.02 * (moments + solved) + 1500 * (visible + hidden)
 
 
 def _learner(spec: Spec, grid: int, visible: int, hidden: int) -> float:
@@ -187,10 +221,10 @@ def _learner(spec: Spec, grid: int, visible: int, hidden: int) -> float:
 def _likelihood(spec: Spec, grid: int, visible: int, hidden: int) -> float:
     """Annealing of the last machine and of every checkpoint, and what each says of the unseen draws."""
     kept, sites = spec.training.checkpoints, spec.lattice.sites
-    annealed = (kept * _ANNEALED[0] + _ANNEALED[1]) * min(1.0, sites / _ANNEALED_FROM)
+    annealed = (kept * ANNEALED[0] + ANNEALED[1]) * min(1.0, sites / _ANNEALED_FROM)
     if min(visible, hidden) <= LARGEST_SUMMED_LAYER:
         annealed = 0.0
-    weighed = grid * (_UNSEEN + kept * _FEW) + (kept * 2**sites if sites <= _ALL_STATES else 0)
+    weighed = grid * (UNSEEN + kept * FEW) + (kept * 2**sites if sites <= ALL_STATES else 0)
     return 0.09 * annealed * _gibbs(visible, hidden) + weighed * visible * (0.8 * hidden + 40)
 
 
@@ -215,17 +249,16 @@ def works(spec: Spec) -> dict[str, float]:
     before_blocks = spec.lattice.enlarged(max(1, blocks.length // spec.lattice.sides[0]))
     sizes = [(len(one.temperatures), visible, one.hidden) for one in spec.variants]
     learnt, weights = mean(size[0] for size in sizes), visible * mean(size[2] for size in sizes)
-    count, found = _covering(spec)
     seen, flowed = visible * neural.hidden, mean(_flow(spec, *size) for size in sizes)
-    compared = 1 + sum(at < flow.iterations for at in _COMPARED_AT)
-    kept, pairs = flow.chains * len(flow.kept(sites)), min(flow.chains, _MOST_COMPARED)
+    compared = 1 + sum(at < flow.iterations for at in COMPARED_AT)
+    kept, pairs = flow.chains * len(flow.kept(sites)), min(flow.chains, MOST_COMPARED)
     stable = math.prod([spec.stability.length] * len(lattice.sides)) * lattice.basis * spec.stability.runs
     return {
         "correlation": 20.0 * sites * grid * draws,
         "thermometer": 0.06 * neural.epochs * neural.draws * grid * neural.hidden * (visible + grid)
         + drawing(model, lattice, grid, neural.draws)
         + _curve_of_network(spec),
-        "equilibrium": found + drawing(model, lattice, count, spec.reading.draws) + _levels(spec),
+        "equilibrium": _equilibrium(model, lattice, spec.reading.draws),
         "calibration": 0.3 * grid * draws * seen + drawing(model, lattice, grid, draws),
         "null": draws * learnt * (0.2 * seen + 85 * sites) + drawing(model, lattice, learnt, draws),
         "machine": mean(_learning(spec, size[0], size[1:]) for size in sizes),
@@ -237,7 +270,7 @@ def works(spec: Spec) -> dict[str, float]:
         "cascade": 2e4 * visible,
         "thermodynamics": 2e4 * weights,
         "couplings": 1e5 * weights,
-        "drift": 300 * grid * _FEW * visible,
+        "drift": 300 * grid * FEW * visible,
         "prediction": 450 * mean(sites**2 * size[0] * _GAUSSIAN_STEPS for size in sizes),
         "scaling": 45 * kept * sites,
         "correlators": drawing(model, lattice, 1, spec.scaling.draws),
