@@ -41,15 +41,24 @@ def test_a_law_of_the_uniform_wave_alone_is_exact():
     assert found.energy(MODEL) == pytest.approx(-2 * pair, abs=1e-6)
 
 
-@pytest.mark.parametrize("estimator", ["Exact", "CD"])
-def test_a_training_ends_where_it_was_predicted(estimator):
-    draws = rf.sample(0, MODEL, GRID, 400)
+@pytest.mark.parametrize(
+    ("estimator", "model", "scale"),
+    [
+        ("Exact", MODEL, 1.0),
+        ("CD", MODEL, 1.0),
+        ("Exact", rf.ising(rf.triangular(4)), 1.6),
+        ("Exact", rf.ising(rf.cubic(2, 2, 4), couplings=(2.0, 1.0, 0.5)), 2.0),
+    ],
+    ids=["exact", "CD", "triangular", "cubic"],
+)
+def test_a_training_ends_where_it_was_predicted(estimator, model, scale):
+    draws = rf.sample(0, model, [scale * temperature for temperature in GRID], 400)
     settings = {"estimator": estimator, "learning_rate": 0.04, "batch": 10_000, "epochs": 300, "checkpoints": 8}
     _, history = rf.train(1, draws, hidden=8, biases=False, initial_scale=0.02, **settings)
     kept = history.checkpoints
     updates = np.asarray(kept.update)
-    found = rf.gaussian_training(kept.machine(0), draws.spins, MODEL, TrainingSettings(**settings), updates.tolist())
-    measured = [stationary_law(kept.machine(number), MODEL, draws).energy for number in range(len(updates))]
+    found = rf.gaussian_training(kept.machine(0), draws.spins, model, TrainingSettings(**settings), updates.tolist())
+    measured = [stationary_law(kept.machine(number), model, draws).energy for number in range(len(updates))]
     assert measured[-1] < -0.9
     # While it falls, an update more or less is more than the window.
     resting = np.abs(np.gradient(found.energy, updates)) < WINDOW / 2
@@ -94,10 +103,11 @@ def test_machines_and_models_that_the_law_does_not_hold_for_are_refused():
     biased = rf.RBM.from_weights(np.full((16, 2), 0.1), np.ones(16), np.zeros(2), units="-1/+1")
     for one, model, told in (
         (biased, MODEL, "biases"),
-        (machine, rf.ising(rf.square(4), field=0.1), "field"),
+        (machine, rf.ising(rf.square(4), field=0.1), "without a field"),
         (machine, rf.ising(rf.square(6)), "16 .* 36 sites"),
-        (machine, rf.ising(rf.triangular(4)), "square lattice"),
-        (machine, rf.potts(rf.square(4), 3), "model"),
+        (machine, rf.ising(rf.square(4), couplings=(1.0, -0.1)), "ferromagnetic"),
+        (machine, rf.ising(rf.honeycomb(2, 4)), "one site in a cell"),
+        (machine, rf.potts(rf.square(4), 2), "Ising"),
     ):
         with pytest.raises(InvalidInput, match=told):
             rf.gaussian_law(one, model)

@@ -29,8 +29,8 @@ FEWEST = 3
 )
 def law_predicted(machines: Sequence[Machine]) -> list[Judgement]:
     """T* of p(v) against its prediction at all checkpoints where the latter is within the training temperatures, three
-    or more, of machines whose rate is at most half of the largest stable one there, or by CD, of which that is not
-    known. Supports: within 0.1 at each. Contradicts: outside that by more than its error at one of them.
+    or more, of machines on the square whose rate is at most half of the largest stable one there, or by CD, of which
+    that is not known. Supports: within 0.1 at each. Contradicts: outside that by more than its error at one of them.
     """
 
     def rule(machine: Machine) -> tuple[Side, str]:
@@ -40,7 +40,8 @@ def law_predicted(machines: Sequence[Machine]) -> list[Judgement]:
         mean = math.sqrt(np.mean([one.value**2 for one in away]))
         return side, f"furthest {furthest}, root mean square {mean:.3f}, {len(away)} checkpoints"
 
-    return each([m for m in machines if len(_differences(m)) >= FEWEST and _is_stable(m)], rule)
+    of_square = [machine for machine in machines if machine.is_of_square_ising]
+    return each([m for m in of_square if len(_differences(m)) >= FEWEST and _is_stable(m)], rule)
 
 
 def _differences(machine: Machine) -> list[Measured]:

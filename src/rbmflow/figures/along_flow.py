@@ -83,12 +83,13 @@ def temperature_flow(results: xr.Dataset) -> Figure:
     section="energy",
     needs="energy_mean energy_error null_energy abs_magnetization_mean abs_magnetization_error null_abs_magnetization",
     caption="Energy per site (in units of J) and absolute magnetization per site, averaged over {chains} chains, "
-    "against the iteration. {band} Dotted: the training mixture. These need no thermometer. A triangle at the "
-    "edge is a value beyond the axis.",
+    "against the iteration. {band} Dotted: the training mixture. These need no thermometer.",
 )
 def energy_flow(results: xr.Dataset) -> Figure:
     """Energy and absolute magnetization per site, against the iteration of the flow."""
-    ranges = {"energy": (-2.06, 0.2), "abs_magnetization": (-0.03, 1.03)}
+    shown = [results[name].values.ravel() for name in ("energy_mean", "null_energy")]
+    low, high = (of(np.concatenate([*shown, [0.0]])) for of in (np.nanmin, np.nanmax))
+    ranges = {"energy": (low - 0.03 * (high - low), high + 0.1 * (high - low)), "abs_magnetization": (-0.03, 1.03)}
     drawn, columns = panels.machine_columns(results, ("energy per site $(J)$", r"$|m|$ per site"), "iteration", 4.3)
     for column, here in columns:
         for axes, (name, limits) in zip(column, ranges.items(), strict=True):

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from rbmflow.figures import marks, panels, style
 from rbmflow.figures.plot import figure
 
-LOWEST, HIGHEST = 0.5, 6.0
-"""Range of temperatures that is drawn, in J/k_B; ends beyond are triangles at its edge."""
+LOWEST, HIGHEST = 0.22, 2.65
+"""Range of temperatures that is drawn, in units of T_c; ends beyond are triangles at its edge."""
 
 PREDICTED = (
     *("predicted_temperature_mean", "predicted_temperature_error"),
@@ -191,7 +191,8 @@ def predicted_law(results: xr.Dataset) -> Figure:
     for (axes,), here in columns:
         lines = panels.references(here.sel(thermometer="energy"), "mixture")
         panels.reference_lines(axes, lines)
-        _draw_predicted(axes, here, HIGHEST)
+        _set_range(axes, results)
+        _draw_predicted(axes, here)
         marks.side_labels(axes, lines)
     return drawn
 
@@ -201,7 +202,7 @@ def predicted_law(results: xr.Dataset) -> Figure:
     page="sweep",
     by="run",
     padded=1,
-    needs=f"{' '.join(PREDICTED)} update mixture_temperature critical_temperature",
+    needs=f"{' '.join(PREDICTED)} update mixture_temperature critical_temperature specific_heat_peak_temperature",
     caption="T* of the stationary law p(v) along the training of every machine: symbols measured, mean over the seeds "
     "with standard error, line predicted from the training data and the untrained weights with nothing fitted. Full "
     "line T_c, dotted the training mixture. A triangle is a T* beyond the axis. Updates are logarithmic beyond 1.",
@@ -214,18 +215,19 @@ def study_predicted(study: xr.Dataset) -> Figure:
         critical, mixture = (float(here[f"{name}_temperature"]) for name in ("critical", "mixture"))
         axes.axhline(critical, **marks.CRITICAL)
         axes.axhline(mixture, color=style.INK, linewidth=0.9, linestyle=(0, (1, 1.2)))
-        _draw_predicted(axes, here, max(4.0, mixture + 1.0))
+        unit = marks.temperature_unit(here)
+        axes.set_ylim(LOWEST * unit, max(1.76 * unit, mixture + 0.44 * unit))
+        _draw_predicted(axes, here)
     return drawn
 
 
-def _draw_predicted(axes: Axes, here: xr.Dataset, highest: float) -> None:
-    """T* of one machine and its prediction against the updates, up to a highest temperature."""
+def _draw_predicted(axes: Axes, here: xr.Dataset) -> None:
+    """T* of one machine and its prediction against the updates, between axes whose range is set."""
     theory, spread, measured, error = (here[name].values for name in PREDICTED)
     update = here["update"].values
-    axes.set_ylim(LOWEST, highest)
     axes.plot(update, theory, color=style.INK, linewidth=1.0)
     axes.fill_between(update, theory - spread, theory + spread, color=style.INK, alpha=0.2, linewidth=0)
-    shown = np.isfinite(measured) & (error < highest)
+    shown = np.isfinite(measured) & (error < axes.get_ylim()[1])
     axes.errorbar(update[shown], measured[shown], error[shown], fmt="o", color=style.DATA, markersize=3)
     marks.draw_beyond(axes, update, measured, style.DATA)
     marks.say_empty(axes, measured, theory)
@@ -235,6 +237,7 @@ def _draw_predicted(axes: Axes, here: xr.Dataset, highest: float) -> None:
 def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
     lines = panels.references(here.sel(thermometer="energy"), "mixture")
     panels.reference_lines(axes, lines)
+    _set_range(axes, here)
     update, converged = here["update"].values, here["checkpoint_converged"].values == 1
     for _, look, flow in panels.by_start(here):
         end, error = flow["checkpoint_end_temperature"].values, flow["checkpoint_end_error"].values
@@ -246,10 +249,16 @@ def _draw_ends(axes: Axes, here: xr.Dataset) -> None:
     marks.side_labels(axes, lines)
 
 
+def _set_range(axes: Axes, of: xr.Dataset) -> None:
+    """Draw temperatures between the lowest and the highest, for T_c or the maximum of the specific heat of data."""
+    unit = marks.temperature_unit(of)
+    axes.set_ylim(LOWEST * unit, HIGHEST * unit)
+
+
 def _with_error(axes: Axes, update: np.ndarray, end: np.ndarray, error: np.ndarray, colour: str) -> np.ndarray:
-    """Draw line and error bars, triangles at the edge for what lies beyond the axis; return what lies inside."""
-    axes.set_ylim(LOWEST, HIGHEST)
-    inside = np.where((end >= LOWEST) & (end <= HIGHEST), end, np.nan)
+    """Draw line and error bars, triangles at the edge of what lies beyond the axis; return what lies inside."""
+    low, high = axes.get_ylim()
+    inside = np.where((end >= low) & (end <= high), end, np.nan)
     axes.errorbar(update, inside, np.nan_to_num(error), color=colour, linewidth=0.8)
     marks.draw_beyond(axes, update, end, colour)
     return inside
@@ -284,6 +293,7 @@ def study_training_time(study: xr.Dataset) -> Figure:
     for axes, here in cells:
         candidates = ("critical_temperature", "specific_heat_peak_temperature", "mixture_temperature")
         panels.reference_lines(axes, {name: float(here[name]) for name in candidates})
+        _set_range(axes, study)
         update, end, error = (here[f"checkpoint_{part}"].values for part in ("update", "end", "end_error"))
         inside = _with_error(axes, update, end, error, style.NEUTRAL)
         axes.plot(update, inside, ".", color=style.NEUTRAL, markersize=4)

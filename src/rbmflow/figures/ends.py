@@ -28,8 +28,8 @@ CANDIDATES = {
 }
 """Where machines might end, and how figures call it."""
 
-HOTTEST = 8.0
-"""Upper end of the temperatures of a study: a hot control would push everything else into a corner."""
+HOTTEST = 3.5
+"""Upper end of the temperatures of a study in units of T_c: a hot control would push all else into a corner."""
 
 TICKS = {"specific_heat_peak_temperature": (0, (5, 2)), "mixture_temperature": (0, (1, 1.2))}
 """Dashes of what is marked in every row."""
@@ -62,6 +62,10 @@ def flow_ends(results: xr.Dataset) -> Figure:
         axes.set_xlabel("temperature at the end of the flow $(J/k_B)$")
     panels.start_legend(drawn, results, markers=True)
     return drawn
+
+
+def _hottest(study: xr.Dataset) -> float:
+    return HOTTEST * marks.temperature_unit(study)
 
 
 def _range(end: xr.DataArray, error: xr.DataArray, others: Any, most: float = np.inf) -> tuple[float, float]:
@@ -108,7 +112,7 @@ def study_ends(study: xr.Dataset) -> Figure:
     drawn = panels.new_figure(1.0 + ROW * len(machines))
     axes = drawn.add_subplot()
     references = [study[name].values.ravel() for name in ("critical_temperature", *TICKS)]
-    axes.set_xlim(*_range(study["end_temperature"], study["end_error"], np.concatenate(references), HOTTEST))
+    axes.set_xlim(*_range(study["end_temperature"], study["end_error"], np.concatenate(references), _hottest(study)))
     for row, (_, here) in enumerate(machines):
         # Row by row: machines of other lattices have another T_c.
         axes.vlines(float(here["critical_temperature"]), row - 0.5, row + 0.5, **marks.CRITICAL)
@@ -184,7 +188,8 @@ def study_law(study: xr.Dataset) -> Figure:
     """Where machines end against how well they have learnt, along every training."""
     machines = panels.by_machine(study)
     drawn, axes = _against_excess(len(machines), "$T^*$ of the stationary law $(J/k_B)$")
-    axes.axhline(float(study["critical_temperature"][0]), **marks.CRITICAL)
+    for critical in marks.critical_temperatures(study):
+        axes.axhline(critical, **marks.CRITICAL)
     for row, (name, here) in enumerate(machines):
         colour, dashes = MACHINE_LINES[row % len(MACHINE_LINES)]
         x, y = (here[name].values for name in LAW)
@@ -246,7 +251,8 @@ def study_candidates(study: xr.Dataset) -> Figure:
                 axes.scatter(learnt[chosen], away[chosen], size, **looks)
             axes.plot([], [], marker, color=style.NEUTRAL, label=f"L = {length:g}")
         axes.set_xscale("log")
-        axes.set_ylim(-1.5, 2.0)
+        unit = marks.temperature_unit(study)
+        axes.set_ylim(-0.66 * unit, 0.88 * unit)
         marks.say_empty(axes, away)
     grid[0, 0].legend(fontsize=7.5)
     drawn.colorbar(shades, ax=grid[0].tolist(), label="$T(E)$ of the mixture $(J/k_B)$")
@@ -267,15 +273,16 @@ def swept_temperatures(points: xr.Dataset) -> Figure:
     fields = list(np.ravel(points.attrs["swept"]))
     axes_of_points = [axis for axis in (*fields, "point") if axis in points.dims]
     flat = points.sel(thermometer="energy").stack(every=axes_of_points, create_index=False)
-    critical = float(np.nanmin(points["critical_temperature"]))
+    critical = marks.critical_temperatures(points)
     drawn, grid = panels.panel_grid(fields, ["$T(E)$ at the end $(J/k_B)$"], "", 3.2, sharex=False)
     for axes, field in zip(grid[0], fields, strict=True):
         values = flat[field].values
         number = values.dtype.kind in "iuf"
         entries = np.unique(values)
         at = values if number else np.searchsorted(entries, values)
-        axes.axhline(critical, **marks.CRITICAL)
-        axes.set_ylim(*_range(flat["mean_end"], flat["mean_end_error"], [critical], HOTTEST))
+        for one in critical:
+            axes.axhline(one, **marks.CRITICAL)
+        axes.set_ylim(*_range(flat["mean_end"], flat["mean_end_error"], critical, _hottest(points)))
         for row, (name, here) in enumerate(panels.by_machine(flat)):
             colour, marker = MACHINE_LINES[row % len(MACHINE_LINES)][0], style.MARKERS[row % len(style.MARKERS)]
             end, error = here["mean_end"].values, np.nan_to_num(here["mean_end_error"].values)

@@ -64,6 +64,20 @@ def top_temperature(results: xr.Dataset) -> float:
     return float(max(finite.max(initial=0.0), 1.5 * float(results["critical_temperature"])))
 
 
+def temperature_unit(results: xr.Dataset) -> float:
+    """Return T_c, of several models the largest, or the maximum of the specific heat where none has one, or 1."""
+    known = critical_temperatures(results)
+    if not known.size and "specific_heat_peak_temperature" in results:
+        known = np.ravel(results["specific_heat_peak_temperature"].values)
+    return float(np.nanmax(known)) if np.isfinite(known).any() else 1.0
+
+
+def critical_temperatures(results: xr.Dataset) -> NDArray[np.float64]:
+    """Return the T_c of all models of labelled data that have one, each once."""
+    known = np.ravel(results["critical_temperature"].values).astype(float)
+    return np.unique(known[np.isfinite(known)].round(9))
+
+
 def positions(temperatures: ArrayLike, top: float) -> NDArray[np.float64]:
     """Return where temperatures stand on an axis that ends at `top`: infinity stands a little beyond."""
     values = np.asarray(temperatures, float)

@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import gammaln, logsumexp
 
-from rbmflow._checks import InvalidInput, Problem
-from rbmflow.model import Model, free_lattice
+from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow.lattice import Lattice
+from rbmflow.model import Model, model_of
 from rbmflow.rbm import RBM
 
 NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(11)
@@ -29,11 +30,12 @@ class GaussianLaw(NamedTuple):
 
     def energy(self, model: Model) -> float:
         """Mean energy per site, by the two-point function that the structure factors sum to."""
-        lattice = free_lattice(model)
+        lattice = ferromagnet(model)
         uniform = self.probability @ self.magnetization**2 / lattice.sites
         factors = np.concatenate([[uniform], self.probability @ self.structure]).reshape(lattice.shape)
         two_point = np.real(np.fft.ifftn(factors))
-        return -sum(float(two_point[bond.displacement]) for bond in lattice.bonds)
+        strengths = model.couplings or ()
+        return -sum(strengths[bond.kind] * float(two_point[bond.displacement]) for bond in lattice.bonds)
 
 
 class Means(NamedTuple):
@@ -63,7 +65,7 @@ def gaussian_law(machine: RBM, model: Model) -> GaussianLaw:
     machine
         An RBM in units -1/+1 without biases, or zero ones.
     model
-        Ising on the square lattice, J = 1 and no field.
+        A ferromagnetic Ising model without a field, on a lattice with one site in a cell.
 
     Raises
     ------
@@ -89,7 +91,7 @@ def gaussian_law(machine: RBM, model: Model) -> GaussianLaw:
 
 def waves_of(machine: RBM, model: Model) -> tuple[Float[np.ndarray, " hidden"], Float[np.ndarray, "wave hidden"]]:
     """Weights on the uniform wave, and the sizes of those on all others."""
-    lattice = free_lattice(model)
+    lattice = ferromagnet(model)
     if machine.sites != lattice.sites:
         raise InvalidInput(Problem("machine", machine.sites, f"it must have the {lattice.sites} sites of the lattice"))
     if (refused := no_gaussian_law(machine)) is not None:
@@ -97,6 +99,15 @@ def waves_of(machine: RBM, model: Model) -> tuple[Float[np.ndarray, " hidden"], 
     weights = np.asarray(machine.weights, np.float64).reshape(*lattice.shape, -1)
     waves = np.fft.fftn(weights, axes=tuple(range(len(lattice.shape))), norm="ortho").reshape(lattice.sites, -1)
     return np.real(waves[0]), np.abs(waves[1:])
+
+
+def ferromagnet(model: Model) -> Lattice:
+    """Lattice of a model whose law is even and orders along the uniform wave alone, others being refused."""
+    even = model_of(model).states == (-1, 1) and not any(model.site) and model.lattice.basis == 1
+    aligned = even and model.couplings is not None and min(model.couplings) >= 0
+    told = "it must be a ferromagnetic Ising model without a field, on a lattice with one site in a cell"
+    Problems.only(aligned, "model", model, told)
+    return model.lattice
 
 
 def no_gaussian_law(machine: RBM) -> tuple[str, object, str] | None:

@@ -73,7 +73,7 @@ def gaussian_training(
     configurations : [..., lattice ...]
         Training data.
     model
-        Ising on the square lattice, J = 1 and no field.
+        As for `gaussian_law`.
     training
         By exact gradients, persistent chains or CD-1; steps in proportion to the gradient.
     updates

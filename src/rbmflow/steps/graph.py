@@ -195,7 +195,7 @@ def _against_model(
         branch.append(thermodynamics.of(spec, f"thermodynamics {label}", one, unseen, branch[-1], **own))
         branch += [couplings.of(spec, f"couplings {label}", one, **at)] if spec.model.kind == "ising" else []
     if spec.flow.predicted and spec.types[variant.type].machine == "new":
-        branch.append(prediction.of(spec, f"prediction {label}", one, drawn, temperatures=grid))
+        branch.append(prediction.of(spec, f"prediction {label}", one, drawn, *curves, temperatures=grid))
     if spec.flow.from_exact:
         branch += [drift.of(spec, f"drift {label}", one, unseen, *curves, mixture=grid)]
     return branch

@@ -19,13 +19,13 @@ def prediction(task: Task) -> dict[str, Any]:
     import numpy as np
 
     from rbmflow.dataset import Draws
-    from rbmflow.likelihood.partition import equilibrium_of
     from rbmflow.observables import ENERGY
     from rbmflow.spectrum.gaussian_law import no_gaussian_law
     from rbmflow.spectrum.gaussian_training import gaussian_training, no_gaussian_training
+    from rbmflow.steps.thermometers import best_of
     from rbmflow.training import Checkpoints
 
-    trained, drawn = task.parents
+    trained, drawn, *curves = task.parents
     kept, training, model = Checkpoints.from_dataset(trained), task.asked(TrainingSettings), task.model
     untrained, updates = kept.machine(0), np.asarray(kept.update).tolist()
     axes = {"checkpoint": np.arange(len(updates))}
@@ -33,7 +33,7 @@ def prediction(task: Task) -> dict[str, Any]:
         return axes | {f"predicted_{name}": np.full(len(updates), np.nan) for name in ("energy", "temperature", "rate")}
     learnt = Draws.from_dataset(drawn).at(tuple(task.settings["temperatures"]))
     found = gaussian_training(untrained, learnt.spins, model, training, updates)
-    temperature = equilibrium_of(model).curve(ENERGY).temperature_of(found.energy)
+    temperature = best_of(model, *curves).curve(ENERGY).temperature_of(found.energy)
     return axes | {
         "predicted_energy": found.energy,
         "predicted_temperature": temperature,
