@@ -117,3 +117,17 @@ def test_files_of_others_are_read_by_xarray():
     read = load(file)
     assert read["kind"].values.tolist() == [0, 1]
     np.testing.assert_array_equal(read["packed"], [0.5, np.nan])
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["by HDF5", "by xarray"])
+def test_what_was_read_is_written_again_with_other_records_beside_it(tmp_path, shared):
+    """A text that was read is no bound on the length of those that are joined with it."""
+    axes = {"y": ("x", np.arange(2))} if shared else {}  # A name that an axis of another has is left to xarray.
+    records = [xr.Dataset({"recipe": ("machine", [text])}, axes) for text in ("short", "much longer")]
+    if shared:
+        records = [one.assign(z=("y", np.zeros(3))) for one in records]
+    read = [load(io.BytesIO(to_bytes(one))) for one in records]
+    whole = xr.concat(read, "machine", data_vars="minimal")
+    whole.to_netcdf(tmp_path / "whole.nc", engine="h5netcdf")
+    assert load(tmp_path / "whole.nc").identical(whole)
+    assert to_bytes(read[0]) == to_bytes(records[0])

@@ -20,9 +20,11 @@ from rbmflow._checks import InvalidInput
 from rbmflow._doors import rows_of
 from rbmflow._files import to_json
 from rbmflow._format import with_error
+from rbmflow._netcdf import read_dataset, write_dataset
 from rbmflow._variables import RESULTS, STUDY, described
 from rbmflow.claims import CLAIMS, distinct, machines_of, named, study, verdicts
 from rbmflow.likelihood import exact_log_partition, excess_nats
+from rbmflow.runs import side_by_side
 from rbmflow.settings import (
     FlowSettings,
     LatticeSettings,
@@ -34,7 +36,7 @@ from rbmflow.settings import (
     TrainingSettings,
     TypeSettings,
 )
-from rbmflow.spec import Spec, load, parse
+from rbmflow.spec import Spec, load, parse, parse_sweep, parse_toml, to_toml
 from rbmflow.steps import checkup, compute, compute_together, doctor, graph, group
 from rbmflow.steps.resuming import FILE, load_state, save_state, train_resuming
 from rbmflow.store.expected import KINDS, expected_of
@@ -405,6 +407,61 @@ def test_a_machine_of_several_points_is_counted_once(compute_all, tiny_run):
     for row in judged:
         of = [judgement.of for judgement in row.judgements]
         assert len(of) == len(set(of))
+
+
+RECIPES = {"learning_rate": 0.05, "optimiser": "adam", "units": "0/1", "weight_decay": 0.5}
+
+
+def test_each_machine_of_a_sweep_of_recipes_is_its_own_row_everywhere(compute_all, tmp_path):
+    """They have one name, one type and one size, and are told apart by what they were made with alone."""
+    small = dataclasses.replace(TINY.flow, starts=("cold", "hot"), along_training=False)
+    brief = dataclasses.replace(TINY.training, checkpoints=2)
+    base = dataclasses.replace(TINY, types={"V": TypeSettings(maximum=6.0)}, training=brief, flow=small, seeds=1)
+    dotted = {f"{'machine' if name == 'units' else 'training'}.{name}": value for name, value in RECIPES.items()}
+    cases = [{"seed": 0}, *({name: value} for name, value in dotted.items())]
+    points = parse_sweep(parse_toml(to_toml(base)) | {"sweep": {"cases": cases}}).points
+    values, found = [dict(point.values) for point in points], []
+    for number, point in enumerate(points):  # As they come from a store.
+        write_dataset(compute_all(point.spec)["results"], tmp_path / f"{number}.nc")
+        found.append(read_dataset(tmp_path / f"{number}.nc"))
+    made = [str(one["artifact"].item()) for one in found]
+    assert len(set(made)) == len(points)
+
+    rows = {machine.artifact: machine for machine in named(distinct(machines_of(*found, *found[::-1])))}
+    assert list(rows) == made
+    assert [machine.name for machine in rows.values()] == [
+        *("V-8", "V-8 (learning_rate 0.05)", "V-8 (optimiser adam)", "V-8 (units 0/1)", "V-8 (weight_decay 0.5)")
+    ]
+    for at, machine in zip(values, rows.values(), strict=True):
+        assert {name: machine.recipe[name] for name in dotted} == {name: at[name] for name in dotted}
+    judged = [[row.of for row in verdict.judgements] for verdict in verdicts(*found)]
+    assert [sorted(of) for of in judged if of] == [sorted(machine.name for machine in rows.values())]
+
+    whole, many = side_by_side(values, found), study(list(rows.values()))
+    whole.to_netcdf(tmp_path / "whole.nc", engine="h5netcdf")
+    for data in (whole, xr.load_dataset(tmp_path / "whole.nc", engine="h5netcdf")):
+        assert data["artifact"].squeeze(("machine", "seed")).values.tolist() == made
+        recipes = [json.loads(text) for text in data["recipe"].squeeze("machine").values]
+        for name in dotted:
+            told = [at[name] for at in values]
+            assert data[name].values.tolist() == [recipe[name] for recipe in recipes] == told
+    drawn = figures.FIGURES["swept_temperatures"].table(whole)
+    assert len(drawn) == len(points) * whole.sizes["thermometer"]
+    ends = [one["end_temperature"].isel(machine=0).sel(thermometer="energy").values for one in found]
+    np.testing.assert_array_equal(many["end_temperature"].values, ends)
+    shown = figures.FIGURES["study_ends"].table(many)
+    assert shown["machine"].tolist() == [machine.name for machine in rows.values() for _ in small.starts]
+    np.testing.assert_array_equal(shown["end_temperature"], np.ravel(ends))
+
+    told = [report.summary(one, {}) for one in found]
+    rows = [{"run": f"s-{number}", "values": at, "summary": told[number]} for number, at in enumerate(values)]
+    header, lines = report.sweep_table(json.loads(json.dumps(rows, allow_nan=False)))
+    assert len(lines) == len(points) * len(small.starts) * whole.sizes["thermometer"]
+    for line in (dict(zip(header, line, strict=True)) for line in lines):
+        at = made.index(line["artifact"])
+        assert {name: line[name] for name in dotted} == {name: values[at][name] for name in dotted}
+        of_start = next(flow for flow in told[at]["machines"][0]["flows"] if flow["start"] == line["start"])
+        assert line["temperature"] == of_start["end"][line["thermometer"]]["temperature"]
 
 
 def test_a_machine_sees_only_the_temperatures_of_its_type(tmp_path, tiny_run):

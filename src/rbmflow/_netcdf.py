@@ -92,7 +92,9 @@ def load(source: str | Path | BytesIO) -> xr.Dataset:
     try:
         with h5py.File(source, "r") as file:
             found = read(file)
-        return xr.load_dataset(source, engine="h5netcdf", decode_times=False) if found is None else found
+        if found is None:
+            found = xr.load_dataset(source, engine="h5netcdf", decode_times=False)
+        return found.drop_encoding()  # Else longer texts that are joined with these would be cut off when written.
     except MemoryError:
         raise
     except Exception as error:  # Readers of HDF5 raise anything on a file that is not theirs.
