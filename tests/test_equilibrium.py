@@ -115,6 +115,20 @@ def test_posterior_is_bayes_rule():
     np.testing.assert_allclose(posterior.sum(axis=1), 1, rtol=1e-13)
 
 
+def test_a_ground_state_whose_energy_is_rounded_is_one_of_zero_temperature():
+    """Sums in single precision may lie above the lowest energy or below it."""
+    off = []
+    for field in (0.1, 0.3, 0.4, 0.7, 1.1):
+        model = rf.ising(rf.square(3), field)
+        truth, up = equilibrium.enumerated(model), np.ones((3, 3), np.int8)
+        off.append(float(model.total_energy(up)) - truth.ground_energy)
+        warm = np.exp(-truth.ground_energy / 2 - truth.log_partition(2.0))
+        np.testing.assert_allclose(truth.posterior(up[None], [0.0, 2.0])[0], [1 / (1 + warm), warm / (1 + warm)])
+        up[0, 0] = -1
+        np.testing.assert_array_equal(truth.posterior(up[None], [0.0, 2.0])[0], [0.0, 1.0])
+    assert min(off) < 0 < max(off)
+
+
 @pytest.mark.parametrize(
     ("temperatures", "abs_magnetization", "energy"),
     [(CLASSES, 0.5068, -1.1190), (CLASSES[16:], 0.1387, -0.4385), ([0.0], 1, -2)],

@@ -180,6 +180,7 @@ class Equilibrium(abc.ABC):
         coupling = inverse_temperature(np.array(temperatures_of(temperatures)))
         values, which = np.unique(self.totals(total), return_inverse=True)
         excitation = (values - self.ground_energy)[:, None]
+        excitation = np.where(np.abs(excitation) <= self._rounding, 0.0, excitation)
         with np.errstate(invalid="ignore", under="ignore", divide="ignore"):
             exponent = -heat(coupling, excitation) - self.log_excitations(1 / coupling)
             top = np.max(exponent, axis=-1, keepdims=True)
@@ -189,7 +190,7 @@ class Equilibrium(abc.ABC):
     def totals(self, total: Numbers) -> Float64[np.ndarray, "*batch"]:
         """Total energies, refused in a sentence if the model cannot have them, as one per site."""
         lowest, largest = (bound * self.model.lattice.sites for bound in self.model.energy_bounds)
-        slack = 1e-6 * max(abs(lowest), abs(largest))  # Energies may come in single precision.
+        slack = self._rounding
         values = numbers_of(total, "total energy", lowest=lowest - slack, highest=largest + slack)
         fours = has_formulas(self.model)
         odd = values[(values + largest) % 4 != 0] if fours else values[:0]
@@ -197,6 +198,11 @@ class Equilibrium(abc.ABC):
             told = f"a total is one of {-largest:g}, {4 - largest:g}, ..., not a number per site"
             raise InvalidInput(Problem("total energy", odd.flat[0].item(), told))
         return values
+
+    @property
+    def _rounding(self) -> float:
+        """How far total energies in single precision may be from what they are."""
+        return 1e-6 * max(map(abs, self.model.energy_bounds)) * self.model.lattice.sites
 
     def mean_class(self, temperatures: Numbers) -> Observable:
         r"""The mean class :math:`\sum_k k\, p(T_k|s)` of the posterior, an observable: "bayes" among the thermometers.

@@ -64,6 +64,12 @@ class ModelSettings(Settings):
         return {"potts": self.q, "clock": 2}.get(self.kind, 1)
 
     @property
+    def whole(self) -> bool:
+        """Whether all energies are whole numbers."""
+        alone = (*self.couplings, self.field, self.crystal_field)
+        return (self.kind != "clock" or self.q in (2, 4)) and all(value % 1 == 0 for value in alone)
+
+    @property
     def largest_coupling(self) -> float:
         """Largest energy of a bond but for its sign."""
         return max(map(abs, self.couplings), default=1.0)

@@ -252,7 +252,9 @@ def _data_of(spec: Spec, name: str) -> dict[str, Any]:
 def _read_by(spec: Spec) -> dict[str, Any]:
     """What has to be said of the thermometers of a run: nothing, if they are the usual ones."""
     asked = spec.reading.differing("draws")
-    return ({"reading": asked} if asked else {}) | _sources_of(spec.reading.thermometers)
+    told: dict[str, Any] = {"reading": asked} if asked else {}
+    # The version of what is read of energies that single precision rounds.
+    return told | ({} if spec.model.whole else {"rounding": 1}) | _sources_of(spec.reading.thermometers)
 
 
 def _sources_of(names: tuple[str, ...]) -> dict[str, dict[str, str]]:

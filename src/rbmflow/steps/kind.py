@@ -171,15 +171,13 @@ class Kind:
         """What the data of a step with these settings must hold."""
         model, lattice = system(settings)
         largest = lattice.bonds * model.largest_coupling + abs(model.field) + abs(model.crystal_field)
-        by_site = (*model.couplings, model.field, model.crystal_field)
-        whole = (model.kind != "clock" or model.q in (2, 4)) and all(value % 1 == 0 for value in by_site)
         words = {
             "lattice": " ".join(lattice.axes),
             "displacement": " ".join(lattice.displacements),
             "torus": " ".join((*lattice.axes, *(("basis_other",) if lattice.basis > 1 else ()))),
             "e": f"{largest:g}",
             "change": f"{2 * largest:g}",
-            "total": "integer" if whole else "real",
+            "total": "integer" if model.whole else "real",
             "moment": "integer" if model.components == 1 else "real",
         }
         sizes = {**dict(zip(lattice.axes, lattice.shape, strict=True)), **lattice.displacements}
