@@ -148,14 +148,14 @@ def _observed(
         before = one
     some = max(1, SPINS_AT_ONCE // (len(array) * lattice.sites * lattice.basis))
     blocks = [array[:, at : at + some] for at in range(0, array.shape[1], some)]
-    energy, magnetization, long_wave, mean, error = _over_blocks([_sums(model, jnp.asarray(one)) for one in blocks])
+    energy, magnetization, long_wave, mean, error = _over_blocks([sums(model, jnp.asarray(one)) for one in blocks])
     counts = np.concatenate([domains(model, block) for block in blocks], axis=1).astype(np.int32)
     axes = lattice.displacement_axes
     return Measurements(energy, magnetization, long_wave, counts, overturned, mean, error, lattice.sites, axes)
 
 
 def _over_blocks(sums: list[tuple[Array, ...]]) -> list[np.ndarray]:
-    """What `_sums` has of blocks of chains as it would have it of all: means and errors are joined in float64."""
+    """What `sums` has of blocks of chains as it would have it of all: means and errors are joined in float64."""
     *per_chain, means, errors = (list(part) for part in zip(*sums, strict=True))
     joined = [np.concatenate(part, axis=1) for part in per_chain]
     if len(sums) == 1:
@@ -171,7 +171,8 @@ def _over_blocks(sums: list[tuple[Array, ...]]) -> list[np.ndarray]:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _sums(model: Model, spins: Int8[Array, "iteration chain *lattice"]) -> tuple[Array, ...]:
+def sums(model: Model, spins: Int8[Array, "iteration chain *lattice"]) -> tuple[Array, ...]:
+    """Sums over sites that `observe` gives: E, M, the longest wave, and the two-point function with its errors."""
     lattice, chains = model.lattice, spins.shape[1]
     cells = tuple(range(2, 2 + len(lattice.cells)))
     products = wave_products(model, spins)

@@ -197,9 +197,10 @@ class Model:
 
     def total_energy(self, spins: Configurations) -> Int[Array, "*batch"] | Float[Array, "*batch"]:
         """Energy of each configuration in units of J: an int32 if those of the tables are whole, else a float32."""
-        numbers, energies = self.terms(spins)
-        kind = np.int32 if (energies == energies.round()).all() else np.float32
-        return numbers.astype(kind) @ energies.astype(kind)
+        energies = np.array(_energies(self))
+        if (energies == energies.round()).all():
+            return _whole_energy(self, jnp.asarray(self.own(spins)))
+        return self.terms(spins)[0].astype(np.float32) @ energies.astype(np.float32)
 
     def exact_energy(self, spins: Configurations) -> Float64[np.ndarray, "*batch"]:
         """Total energies in double precision: equal ones are the same number."""
@@ -310,6 +311,12 @@ def _numbers(model: Model, own: Int8[Array, "..."]) -> Int[Array, "..."]:
     """Sums of products over the bonds of each kind, or numbers of bonds by energy; then sites by state."""
     bonds = _bonds_by_energy(model, own) if model.couplings is None else bond_sums(model.lattice, own)
     return jnp.concatenate([bonds, _occupied(model, own)], axis=-1) if any(model.site) else bonds
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _whole_energy(model: Model, own: Int8[Array, "..."]) -> Int[Array, "*batch"]:
+    """Total energies where those of the tables are whole, in one program."""
+    return _numbers(model, own) @ np.array(_energies(model), np.int32)
 
 
 def _bonds_by_energy(model: Model, own: Int8[Array, "..."]) -> Int[Array, "..."]:

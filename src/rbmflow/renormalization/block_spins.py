@@ -12,6 +12,7 @@ from rbmflow._doors import AnyKey, Configurations, Numbers, key_of, numbers_of, 
 from rbmflow._own_settings import own_settings
 from rbmflow._types import Array
 from rbmflow.model import Model, model_of
+from rbmflow.random import random_spins
 from rbmflow.rbm import RBM
 
 
@@ -65,7 +66,7 @@ def majority_rule(key: AnyKey, spins: Configurations, block: int = 2, model: Mod
     votes = jnp.stack([jnp.sum(blocks == state, axis=-1, dtype=jnp.int32) for state in states], axis=-1)
     if len(states) == 2:
         # One coin a block, as it always was.
-        coin = jax.random.bernoulli(key_of(key), shape=votes.shape[:-1])
+        coin = random_spins(key_of(key), votes.shape[:-1]) > 0
         second = jnp.where(votes[..., 0] == votes[..., 1], coin, votes[..., 1] > votes[..., 0])
         return jnp.where(second, states[1], states[0]).astype(jnp.int8)
     ranked = votes + jax.random.uniform(key_of(key), votes.shape)

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
 from rbmflow import sampler
 from rbmflow._types import Key
-from rbmflow.measurements import Measurements, observe
+from rbmflow.measurements import Measurements, sums
 from rbmflow.model import Model
 from rbmflow.random import split
 from rbmflow.two_sample import compare
@@ -28,18 +29,21 @@ def off_manifold(
     found = np.full((len(compared), len(FEATURES), 3), np.nan)
     if chains < 2:
         return found
-    ours = _columns(measured)[list(compared), :chains]
+    sites = model.lattice.sites
+    ours = _columns(sites, measured.energy, measured.magnetization, measured.long_wave)[list(compared), :chains]
     for row, at in enumerate(compared):
         for_draws, *for_tests = split(jax.random.fold_in(key, at), 1 + len(FEATURES))
         true = sampler.thermal(for_draws, model, float(temperature[at]), chains)
-        theirs = _columns(observe(model, np.asarray(true)[None]))[0]
+        energy, magnetization, wave, *_ = map(np.asarray, sums(model, jnp.asarray(true)[None]))
+        theirs = _columns(sites, energy, magnetization, wave)[0]
         for place, columns in enumerate(FEATURES.values()):
             found[row, place] = compare(for_tests[place], ours[row][:, columns], theirs[:, columns])
     return found
 
 
-def _columns(measured: Measurements) -> Float64[np.ndarray, "iteration chain 3"]:
+def _columns(
+    sites: int, energy: np.ndarray, magnetization: np.ndarray, long_wave: np.ndarray
+) -> Float64[np.ndarray, "iteration chain 3"]:
     """Energy and |m| per site and the logarithm of the longest wave, which is that of 1/N where there is none."""
-    sites = measured.sites
-    wave = np.log(np.maximum(measured.long_wave.astype(np.float64), 1 / sites))
-    return np.stack([measured.energy / sites, np.abs(measured.magnetization) / sites, wave], axis=-1)
+    wave = np.log(np.maximum(long_wave.astype(np.float64), 1 / sites))
+    return np.stack([energy / sites, np.abs(magnetization) / sites, wave], axis=-1)
