@@ -6,12 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 import rbmflow as rf
+from rbmflow._checks import InvalidInput
 from rbmflow._format import with_error
 from rbmflow._variables import RESULTS, STUDY
 from rbmflow.claims import CLAIMS
 from rbmflow.claims.declaration import TABLES
 from rbmflow.figures import FIGURES
 from rbmflow.report.summary import END
+from rbmflow.spec import parse
 from rbmflow.spectrum import MEASURES
 from rbmflow.steps.kinds.spectrum_step import FINAL_MEASURES
 
@@ -113,8 +115,71 @@ def models():
     return table(header, rows)
 
 
+WARM = {"sampling": {"temperatures": [1.0, 2.0]}, "flow": {"starts": ["hot"]}, "types": {"X": {}}}
+POTTS, FIELD = {"model": {"kind": "potts", "q": 3}}, {"model": {"field": 0.1}}
+FRUSTRATED = {"model": {"couplings": [1.0, -0.5]}}
+SCALES = {"scaling": {"spin_window": [1, 4], "energy_window": [1, 4]}, "flow": {**WARM["flow"], "chains": 1000}}
+STACK = {"kind": "stack", "hidden": 64, "layers": [16]}
+
+REFUSED = [
+    (
+        "flow.predicted",
+        "the waves of a field, of sublattices and of several states are not Gaussian at given M",
+        {**POTTS, "flow": {**WARM["flow"], "predicted": True}},
+    ),
+    (
+        "types.X.data",
+        "sublattices may order apart: the mean field is not one law",
+        {**FRUSTRATED, "types": {"X": {"data": "mean-field"}}},
+    ),
+    (
+        "model.couplings",
+        "ground states are not told by uniform configurations",
+        {**FRUSTRATED, "flow": {"starts": ["cold"]}},
+    ),
+    (
+        "renormalization.length",
+        "the majority of a block of sublattices means nothing",
+        {**FRUSTRATED, "renormalization": {"length": 20, "temperatures": [2.0]}},
+    ),
+    (
+        "renormalization.temperatures",
+        "the default is around T_c of the square",
+        {**POTTS, "renormalization": {"length": 20}},
+    ),
+    ("stability.length", "the map is linear at T_c alone", {**FIELD, "stability": {"length": 32}}),
+    ("scaling.spin_window", "dimensions are fitted to draws of T_c", {**FIELD, **SCALES}),
+    (
+        "stability.layers",
+        "the change of scale is that of a square of spins",
+        {**POTTS, "lattice": {"length": 16}, "machine": STACK, "stability": {"length": 32, "layers": True}},
+    ),
+    ("sampling.method", "each kernel is made for some tables", {**POTTS, "sampling": {"method": "wolff"}}),
+    ("sampling.temperatures.unit", "nobody knows it", {**FIELD, "sampling": {"temperatures": {"unit": "T_c"}}}),
+]
+"""What a run refuses for some models: the field, why, and a spec that asks for it."""
+
+
+def refusal(asked):
+    """The sentences with which a spec is refused."""
+    told = {name: {**WARM.get(name, {}), **asked.get(name, {})} for name in (*WARM, *asked)}
+    if isinstance(told["sampling"]["temperatures"], dict):
+        told["sampling"]["temperatures"] |= {"from": 1.0, "to": 2.0, "count": 2}
+    try:
+        parse({"name": "x", **told})
+    except InvalidInput as error:
+        return error.problems
+    return ()
+
+
+def refused():
+    """What runs refuse for some models, why, and the sentence."""
+    rows = [(f"`{field}`", refusal(asked)[0].allowed, why) for field, why, asked in REFUSED]
+    return table(("field", "what it says", "because"), rows)
+
+
 PAGES = {f"claims-{name}": lambda name=name: claims(name) for name in TABLES}
-PAGES |= {"models": models, "figures": figures, "ends": of_ends, "measures": measures}
+PAGES |= {"models": models, "refused": refused, "figures": figures, "ends": of_ends, "measures": measures}
 # The first that is of machines, and not of flows, in the order in which they are declared.
 OF_MACHINES = list(RESULTS).index("reconstruction")
 PAGES |= {

@@ -87,7 +87,7 @@ def allowed_inside(room: str) -> set[str]:
     return {
         "figures": {"_checks", "_format", "_registry"},
         "report": {"_checks", "_files", "_format", "_registry", "figures"},
-        "spec": {"_checks", "_registry", "settings", "model", "spin_models", "critical", "equilibrium"},
+        "spec": {"_checks", "_registry", "settings", "model", "spin_models", "critical", "equilibrium", "sampler"},
         "store": {"_checks", "_files", "_hdf5", "_netcdf", "_registry"},
         "steps": vocabulary | set(SCIENCE) | {"spec", "store"},
         "execute": {"_checks", "_files", "_registry", "settings", "spec", "store"},

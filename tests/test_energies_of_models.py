@@ -19,6 +19,14 @@ def test_the_table_has_as_many_pairs_as_were_asked_for():
     assert len({repr(model) for model in MADE.TINY}) >= 16
 
 
+@pytest.mark.parametrize(("field", "why", "asked"), MADE.REFUSED, ids=[row[0] for row in MADE.REFUSED])
+def test_what_a_run_does_not_do_for_a_model_is_refused_in_one_sentence(field, why, asked):
+    (problem,) = MADE.refusal(asked)
+    assert problem.field == field
+    assert len(problem.allowed) < 160
+    assert why
+
+
 @pytest.mark.parametrize("model", MADE.TINY, ids=lambda model: str(model).split(":")[0])
 def test_draws_have_the_exact_energies(model):
     found = MADE.drawn(model)

@@ -117,7 +117,7 @@ def test_toml_gives_the_spec_back(temperatures, infinite, hidden, scale, biases,
         ({"seed": 2**32}, "seed = 4294967296 is not allowed"),
         (
             {"lattice": {"length": 13}, "sampling": {"method": "transfer-matrix"}},
-            "the exact sampler needs lattice.length of at most 12",
+            "the exact sampler needs a side of at most 12",
         ),
         ({"seeds": 0}, "seeds = 0 is not allowed: it must be a whole number of at least 1"),
         (

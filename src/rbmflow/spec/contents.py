@@ -9,7 +9,6 @@ from rbmflow._checks import Problems, find_temperature
 from rbmflow.settings import (
     GIVEN,
     HELD_FOR_PATIENCE,
-    LARGEST_ROW,
     LARGEST_SUMMED_LAYER,
     LONGEST_SIDE,
     MACHINES,
@@ -142,10 +141,6 @@ class Spec:
             known = isinstance(start, str) or find_temperature(start, grid) is not None
             allowed = "a start that is a number must be one of sampling.temperatures"
             problems.unless(known, f"flow.starts[{index}]", start, allowed)
-        row = len(self.model.states) ** (self.lattice.sites // max(self.lattice.sides))
-        exact = "transfer-matrix" not in self.sampling.method or row <= LARGEST_ROW
-        small = f"the exact sampler needs lattice.length of at most 12, or a row of at most {LARGEST_ROW} states"
-        problems.unless(exact, "sampling.method", self.sampling.method, small)
         self._compare_model(problems)
         self._compare_training(problems)
         trained_here = [one for one in self.variants if self.types[one.type].machine == "new"]
@@ -164,7 +159,10 @@ class Spec:
         """Note what a run cannot do with this model on this lattice."""
         model, lattice = self.model, self.lattice
         kinds = f"there must be one number, or one for each of {lattice.kinds} kinds of bonds"
-        problems.unless(len(model.couplings) in (0, 1, lattice.kinds), "model.couplings", model.couplings, kinds)
+        numbered = len(model.couplings) in (0, 1, lattice.kinds)
+        problems.unless(numbered, "model.couplings", model.couplings, kinds)
+        if numbered and (reason := self._no_method):
+            problems.unless(False, "sampling.method", self.sampling.method, reason)
         cold = 0.0 in self.sampling.temperatures or "cold" in self.flow.starts
         uniform = "with negative ones the ground states may not be uniform: no temperature and no start may be T = 0"
         problems.unless(not cold or min(model.couplings, default=1) > 0, "model.couplings", model.couplings, uniform)
@@ -246,6 +244,16 @@ class Spec:
         from rbmflow.spin_models import from_settings
 
         return critical_exponents(from_settings(self.model, self.lattice)) is not None
+
+    @property
+    def _no_method(self) -> str | None:
+        """Why the method asked for cannot draw, None if it can; "auto" always can, and no method has to be imported."""
+        if self.sampling.method == "auto":
+            return None
+        from rbmflow.sampler.choice import METHODS
+        from rbmflow.spin_models import from_settings
+
+        return METHODS[self.sampling.method].refusal(from_settings(self.model, self.lattice))
 
     @property
     def square_ising(self) -> bool:
