@@ -330,6 +330,37 @@ def write_why(store, run, folder, *further):
     write_tables(tables, folder)
 
 
+def write_left_open(store, run, folder):
+    """Ends and relaxation times by the number of hidden units, and leading eigenvalues of T = 0 with weight decay."""
+    found, records = there(store, run)
+    rows, spectra = [], []
+    for machine in named(distinct(machines_of(*found))):
+        if machine.temperatures[-1] == 0:
+            decay = f"{machine.recipe['training.weight_decay']:g}"
+            of = ("first_share", "above_edge")
+            shares = [str(machine.measured("weight_final_mean", final_measure=name)) for name in of]
+            spectra.append([decay, machine.seeds, *shares])
+            continue
+        hidden, sites = machine.hidden, machine.length**2
+        names = ("excess_mean", "stationary_temperature_mean", "relaxation_time")
+        told = [str(machine.measured(name)) for name in names]
+        of = f"L = {machine.length}, {machine.recipe['training.estimator']}"
+        flows = [str(flow.end) for flow in machine.flows]
+        rows.append([of, f"{hidden} of {sites}", *told, *flows, "yes" if machine.end is not None else "no"])
+    flowing = [one for one in found if (one["start"] == "hot").any() and one["iteration"].max() > 100]
+    save(figures.study_ends(machines_side_by_side(*flowing)), folder, "study_ends")
+    header = ("recipe", "N_h of N_v", "excess nats", "T\\* of p(v)", "relaxation time", "T(E) from cold", "from hot")
+    tables = {
+        "ends": table((*header, "converged"), rows),
+        "spectra": table(
+            ("weight decay", "seeds", "share of the largest eigenvalue", "eigenvalues above the random edge"), spectra
+        ),
+        "verdicts": verdict_table(verdicts_of(*found), folder),
+        "provenance": provenance(records, store),
+    }
+    write_tables(tables, folder)
+
+
 def write_controls(store, run, folder):
     """Ends of machines that learnt no lattice beside one that did, by every thermometer."""
     found, records = there(store, run)
@@ -752,6 +783,7 @@ WRITERS = {
     "fixed-point": write_fixed_point,
     "veiga-vicente": write_veiga_vicente,
     "veiga-vicente-controls": write_controls,
+    "left-open": write_left_open,
     "good": write_good,
     **dict.fromkeys(("lattices", "models", "giataganas-potts", "funai-giataganas"), write_systems),
     "swendsen": write_swendsen,
