@@ -98,6 +98,19 @@ def test_a_change_vanishes_where_it_turns_from_heating_to_cooling():
     assert np.isnan(vanishing(at, np.array([0.2, 0.1, 0.3, 0.1, -0.2]), error)).all()
 
 
+def test_a_change_does_not_vanish_between_two_measurements_at_one_temperature():
+    twice, error = np.array([2.269185314213022, 2.2691853]), np.full(2, 0.01)
+    assert np.isnan(vanishing(twice, np.array([0.005, -0.007]), error)).all()
+    at, change, error = (
+        np.array([1.0, *twice, 3.0]),
+        np.array([0.2, 0.12, 0.08, -0.1]),
+        np.array([0.01, 0.02, 0.02, 0.01]),
+    )
+    once = vanishing(at[[0, 1, 3]], np.array([0.2, 0.1, -0.1]), np.array([0.01, 0.02 / 2**0.5, 0.01]))
+    assert vanishing(at, change, error) == pytest.approx(once)
+    assert np.isnan(vanishing(np.array([]), np.array([]), np.array([]))).all()
+
+
 def test_too_few_configurations_for_an_error_are_refused(draws):
     with pytest.raises(InvalidInput, match="draws = 19 is not allowed: there must be at least 20 at each temperature"):
         balance(jax.random.key(0), machine(), MODEL, rf.Draws(draws.spins[:, :19], GRID), (1,))

@@ -1,5 +1,6 @@
 """What a machine does to exact configurations: the drift along and off the laws of the model, and its balance."""
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int8
 
 from rbmflow import sampler
-from rbmflow._checks import Problems
+from rbmflow._checks import Problems, same_temperature
 from rbmflow._doors import AnyKey
 from rbmflow._own_settings import own_settings
 from rbmflow.critical import critical_temperature
@@ -134,10 +135,15 @@ def vanishing(
     """Temperature at which a change of the energy goes from positive, below, to negative, and its standard error.
 
     Of several such places, as noise makes them, it is the one that has most of the positive changes below it and of the
-    negative ones above; both NaN where there is none.
+    negative ones above; both NaN where there is none. A temperature that comes twice, as T_c does where a grid
+    has it too, is one with the mean change.
     """
     known = np.isfinite(temperature + change + error)
     at, change, error = temperature[known], change[known], error[known]
+    place = np.cumsum([0, *(not same_temperature(*pair) for pair in itertools.pairwise(at))])[: at.size]
+    count = np.maximum(np.bincount(place), 1)
+    change, error = np.bincount(place, change) / count, np.sqrt(np.bincount(place, error**2)) / count
+    at = at[np.flatnonzero(np.diff(place, prepend=-1))]
     crossings = np.flatnonzero((change[:-1] > 0) & (change[1:] <= 0))
     if not crossings.size:
         return np.nan, np.nan

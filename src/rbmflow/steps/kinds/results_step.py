@@ -24,7 +24,7 @@ def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @step(
-    version=12,
+    version=13,
     takes="model sampling.temperatures flow.chains",
     holds="""
         temperature_read: real[machine seed start iteration thermometer] 0 inf
