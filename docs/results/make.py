@@ -285,7 +285,9 @@ def write_why(store, run, folder, *further):
         needed = [name for name in figures.FIGURES["drift_fields"].needs if name != "critical_temperature"]
         rows = [
             one.results[needed].expand_dims(
-                machine=[one.name.replace("25 epochs, batch 100, learning_rate 0.01, schedule constant", "constant")]
+                machine=[
+                    one.name.replace("25 epochs, batch 100, learning_rate 0.01, CD, schedule constant", "CD, constant")
+                ]
             )
             for one in drawn
         ]
