@@ -153,6 +153,18 @@ def test_a_name_is_exported_in_one_line():
     assert [path for path in files() if "__all__" in path.read_text(encoding="utf-8")] == []
 
 
+def test_tests_use_public_names():
+    """Rooms of the base begin with an underscore for users; what begins with one inside any room is that room's own."""
+    found = []
+    for path in Path(__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("rbmflow."):
+                found += [alias.name for alias in node.names if alias.name.startswith("_")]
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                found += [node.attr] if node.attr.startswith("_") and not node.attr.endswith("_") else []
+    assert found == []
+
+
 def test_every_room_is_on_the_plan():
     assert {room_of(path) for path in files()} <= {*VOCABULARY, *SCIENCE, *PRESENTATION, *ORCHESTRATION}
 

@@ -33,7 +33,7 @@ CASES = int(os.environ.get("RBMFLOW_FUZZ", "0"))
 FEW = 100
 WHOLE = 20
 
-QUICK = (toml_files._shipped_folder() / "quick.toml").read_text()
+QUICK = toml_files.shipped_text("quick")
 ODD_TEXT = [
     "",
     "\x1b[31mred\x1b[0m",

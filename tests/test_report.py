@@ -296,7 +296,7 @@ def test_figures_that_another_process_could_not_draw_are_drawn_here(results, tmp
 
         def submit(function, *arguments):
             future = Future()
-            if function is pages._draw_there and arguments[0] in last:
+            if function is pages.draw_there and arguments[0] in last:
                 future.set_running_or_notify_cancel()
                 told = Lost("it died") if dies else drawn(results, [FIGURES[arguments[0]]], {})
                 (future.set_exception if dies else future.set_result)(told)
@@ -313,7 +313,7 @@ def test_figures_that_another_process_could_not_draw_are_drawn_here(results, tmp
     written = set()
     for one in (crew(order[5:], False), crew(order[-1:], False), crew([], False), crew(order[-2:], True)):
         monkeypatch.setattr(pages, "Children", lambda *_, one=one: one)
-        pages._write_run(tmp_path / "page.html", synthetic_results.run(), Store(tmp_path), 2)
+        pages.write_run(tmp_path / "page.html", synthetic_results.run(), Store(tmp_path), 2)
         written.add((tmp_path / "page.html").read_text("utf-8"))
     [page] = written
     assert "no machine runs in this page: the manifest of the run is not whole" in page

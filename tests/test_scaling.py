@@ -11,7 +11,7 @@ import rbmflow as rf
 from rbmflow._checks import InvalidInput
 from rbmflow.claims import CLAIMS, Machine
 from rbmflow.renormalization import block_machine, majority_rule
-from rbmflow.scaling import _fit, axis_correlations, bond_energies
+from rbmflow.scaling import axis_correlations, bond_energies, correlated_fit
 from rbmflow.settings import MachineSettings
 from rbmflow.spec import parse
 from rbmflow.spectrum import displacement_classes, receptive_correlators
@@ -47,7 +47,7 @@ def test_the_correlated_fit_of_a_power_law_that_is_known():
         groups = 0.02 * generator.normal(size=(100, 6)) @ noise.T
         mean = groups.mean(axis=0)
         curves = np.exp(law + np.concatenate([mean[None], mean + (mean - groups) / 99]))
-        found = _fit(distance, curves, design)
+        found = correlated_fit(distance, curves, design)
         pulls.append((found.value - 0.3) / found.error)
         squares.append(found.chi_squared)
     assert abs(np.mean(pulls)) < 5 / np.sqrt(200)

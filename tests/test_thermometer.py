@@ -14,7 +14,13 @@ from rbmflow._checks import InvalidInput
 from rbmflow.equilibrium.source import mean_class
 from rbmflow.settings import PAPER_GRID, ThermometerSettings
 from rbmflow.thermometer import NeuralThermometer, Reading, accuracy, cross_entropy
-from rbmflow.thermometer.neural import CALIBRATION_TEMPERATURES, Network, _moved, class_probabilities, network_class
+from rbmflow.thermometer.neural import (
+    CALIBRATION_TEMPERATURES,
+    Network,
+    class_probabilities,
+    moved_at_random,
+    network_class,
+)
 
 TEN = rf.ising(rf.square(10))
 KNOWN_TEN = rf.equilibrium.exact(TEN)
@@ -218,7 +224,7 @@ def test_augmentation_is_a_symmetry():
     for model in (*squares, rf.ising(rf.triangular(4), couplings=(1, 2, 3)), rf.clock(rf.honeycomb(3), 4)):
         spins = jnp.asarray(rf.hot(jax.random.key(0), model, 6))
         words = jax.random.bits(jax.random.key(1), (200, 6), jnp.uint32)
-        images = jax.vmap(lambda moves, model=model, spins=spins: _moved(model, spins, moves))(words)
+        images = jax.vmap(lambda moves, model=model, spins=spins: moved_at_random(model, spins, moves))(words)
         energy, size = model.exact_energy(images), np.abs(np.asarray(model.total_magnetization(images)))
         np.testing.assert_array_equal(energy, np.broadcast_to(energy[0], energy.shape))
         np.testing.assert_allclose(size, np.broadcast_to(size[0], size.shape), atol=1e-5)

@@ -10,6 +10,7 @@ from scipy.special import chdtrc
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Configurations
+from rbmflow._format import with_error
 from rbmflow._scan import watched
 from rbmflow.correlations import wave_products
 from rbmflow.lattice import Lattice
@@ -47,7 +48,7 @@ class ScalingDimension(NamedTuple):
 
     def __repr__(self) -> str:
         told = f"chi-squared {self.chi_squared:.1f} of {self.freedom}"
-        return f"ScalingDimension({self.value:.4f} +- {self.error:.4f}, {told})"
+        return f"ScalingDimension({with_error(self.value, self.error)}, {told})"
 
 
 def axis_correlations(model: Model, spins: Configurations, of: str = "spin") -> Float64[np.ndarray, "n distance"]:
@@ -168,7 +169,7 @@ def scaling_dimension(
     apart = np.isfinite(design).all() and np.linalg.cond(design / np.abs(design).max(axis=0)) < FLATTEST
     told = "the power must be such that its term is no constant and no logarithm in this window"
     Problems.only(bool(apart), "correction", correction, told)
-    return _fit(distance, curves, design)
+    return correlated_fit(distance, curves, design)
 
 
 def _left_out(products: Float64[np.ndarray, "n distance"]) -> Float64[np.ndarray, "curve distance"]:
@@ -178,7 +179,7 @@ def _left_out(products: Float64[np.ndarray, "n distance"]) -> Float64[np.ndarray
     return np.concatenate([products.mean(axis=0)[None], (sums.sum(axis=0) - sums) / (len(products) - sizes)])
 
 
-def _fit(
+def correlated_fit(
     distance: Int[np.ndarray, " distance"],
     curves: Float64[np.ndarray, "curve distance"],
     design: Float64[np.ndarray, "distance parameter"],

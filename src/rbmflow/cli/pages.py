@@ -90,7 +90,7 @@ def write_page(
     """
     page = store.run_folder(record["run"]) / "report.html"
     if "points" not in record:
-        _write_run(page, record, store, processes, files)
+        write_run(page, record, store, processes, files)
         return page
     from rbmflow import report
     from rbmflow.steps import machines_side_by_side, verdicts_of
@@ -124,7 +124,7 @@ def _swept(values: Sequence[Mapping[str, Any]], results: Sequence[xr.Dataset]) -
     return side_by_side(values, [one[[name for name in needed if name in one]] for one in results])
 
 
-def _write_run(
+def write_run(
     page: Path, record: dict[str, Any], store: Store, processes: int = 1, files: tuple[str, ...] = ()
 ) -> None:
     """Write the report of one run, with a verdict on every claim, and note its numbers.
@@ -140,7 +140,7 @@ def _write_run(
         from rbmflow.steps import answer_of, verdicts_of
 
         names = [plot.name for plot in report.plots_of("run")] if processes > 1 else []
-        theirs = {name: crew.submit(_draw_there, name, *there) for name in reversed(names)}
+        theirs = {name: crew.submit(draw_there, name, *there) for name in reversed(names)}
 
         def draw(
             results: xr.Dataset, plots: Sequence[Plot], words: Mapping[str, str]
@@ -189,7 +189,7 @@ def _begin_there(*there: Any) -> None:
     _results_there(*there)
 
 
-def _draw_there(name: str, *there: Any) -> tuple[list[Drawing], list[str]]:
+def draw_there(name: str, *there: Any) -> tuple[list[Drawing], list[str]]:
     """Draw a figure of a run in a child."""
     results = _results_there(*there)
     from rbmflow import report
@@ -202,7 +202,7 @@ def _draw(records: dict[Path, dict[str, Any]], store: Store, processes: int, sci
     """Write the reports of runs, in processes of their own where several may be at work: each takes its seconds."""
     if min(processes, len(records)) < 2:
         for page, record in records.items():
-            _write_run(page, record, store)
+            write_run(page, record, store)
         return
     with contextlib.closing(Children(processes, science)) as crew:
         answers = [crew.submit(_write_there, science, page, record, store) for page, record in records.items()]
@@ -216,4 +216,4 @@ def _draw(records: dict[Path, dict[str, Any]], store: Store, processes: int, sci
 def _write_there(science: Science, page: Path, record: dict[str, Any], store: Store) -> None:
     """Write the report of one run in a child, or raise what has kept its files from being loaded."""
     science.load()
-    _write_run(page, record, store)
+    write_run(page, record, store)

@@ -76,7 +76,7 @@ class Perform:
 
         If anything goes wrong with several, they are computed one after another, so that each has its own outcome.
         """
-        started, clock, cpu, store = datetime.now(UTC), time.perf_counter(), _cpu_seconds(), Store(self.store)
+        started, clock, cpu, store = datetime.now(UTC), time.perf_counter(), cpu_seconds(), Store(self.store)
         forget_peak_memory()
         try:
             about = self.about or about_here()
@@ -93,7 +93,7 @@ class Perform:
                 "device": device(),
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round((time.perf_counter() - clock) / len(steps), 3),
-                "cpu_seconds": round((_cpu_seconds() - cpu) / len(steps), 3),
+                "cpu_seconds": round((cpu_seconds() - cpu) / len(steps), 3),
                 "peak_memory_bytes": peak_memory(),
             }
             if not compute_in_one_thread():
@@ -117,7 +117,7 @@ class Perform:
         return DelayedSubmission(self, steps)
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
     """CPU time of this process and of its children that have ended, such as another Python in which a map runs."""
     return sum(os.times()[:4])
 

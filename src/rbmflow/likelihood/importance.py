@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import AnyKey, numbers_of, rows_of
+from rbmflow._format import with_error
 from rbmflow._own_settings import own_settings
 from rbmflow.dataset import Draws
 from rbmflow.equilibrium import Equilibrium
@@ -227,7 +228,7 @@ def excess_nats(
     if partition.method != "exact" and missing > SIGMAS * np.hypot(partition.error, noise):
         flags = (*flags, f"the draws show {missing:.2g} nats more of the machine than its ln Z")
         error = max(error, missing)
-    below = f"the excess is {mean:.2g} +- {error:.2g} nats, and a divergence cannot be below zero"
+    below = f"the excess is {with_error(mean, error)} nats, and a divergence cannot be below zero"
     return Nats(mean, error, (*flags, *([below] if mean < 0 else [])))
 
 

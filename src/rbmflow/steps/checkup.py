@@ -10,6 +10,7 @@ import numpy as np
 from rbmflow import enumeration, exact, sampler
 from rbmflow._checks import in_a_line
 from rbmflow._doors import Numbers
+from rbmflow._format import with_error
 from rbmflow.diagnostics import mean_and_error
 from rbmflow.flow import iterate
 from rbmflow.gibbs import GibbsNoise
@@ -53,7 +54,7 @@ def _tried(check: Callable[[], Found]) -> Found:
 
 def _statistical(expected: float, values: Numbers) -> Found:
     mean, error = mean_and_error(np.asarray(values, np.float64))
-    return f"{expected:.5f}", f"{mean:.5f} ± {error:.5f}", bool(abs(mean - expected) <= SIGMAS * error)
+    return f"{expected:.5f}", with_error(float(mean), float(error)), bool(abs(mean - expected) <= SIGMAS * error)
 
 
 def _jax_version() -> Found:

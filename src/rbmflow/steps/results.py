@@ -8,36 +8,24 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.stats import chi2
 
 from rbmflow._variables import RESULTS, described, labelled
-from rbmflow.convergence import DOUBTS, FlowEnds, end_of_flows, mean_temperature
+from rbmflow.convergence import DOUBTS, FlowEnds, end_of_flows
 from rbmflow.critical import critical_temperature
-from rbmflow.diagnostics import mean_and_error, mean_and_joined_error, root_mean_square
-from rbmflow.drift import vanishing
+from rbmflow.diagnostics import mean_and_joined_error
 from rbmflow.lattice import Lattice
 from rbmflow.settings import MachineSettings, SamplingSettings, TrainingSettings, dotted, start_label
-from rbmflow.spectrum import displacement_classes
+from rbmflow.steps import over_seeds
 from rbmflow.steps.kind import Task, system
 from rbmflow.steps.thermometers import best_of
 from rbmflow.steps.weights import weights_of_all
 from rbmflow.store import Step
-
-AVERAGED = ("energy", "abs_magnetization", "magnetization_2", "magnetization_4", "domains", "step_distance")
-"""Averages over chains, each with its error, that are averaged over seeds besides the temperatures."""
-
-OF_DRAWS = ("excess", "checkpoint_excess", "stationary_temperature", "checkpoint_stationary_temperature")
-"""What is measured of every seed on the same configurations."""
-
-OF_READING = ("temperature_read", "temperature_read_error", "temperature_read_curve_error")
 
 OF_MACHINE = {
     *("spectrum", "cascade", "likelihood", "drift", "checkpoint_flow", "thermodynamics", "couplings", "correlators"),
     *("layers", "prediction"),
 }
 """Kinds of steps that measure a machine, their first parent."""
-
-LAYER_EXPONENT = ("layer_exponent", "layer_exponent_error")
 
 type Found = dict[tuple[str, ...], xr.Dataset]
 
@@ -82,21 +70,21 @@ def gather(task: Task) -> xr.Dataset:
     parts = [
         found["calibration",],
         xr.concat([found["null", machine["null"]] for machine in machines], "machine").drop_vars(unseen),
-        _averages(read),
+        over_seeds.averages(read),
         _ends(read),
-        _off_manifold(read),
+        over_seeds.off_manifold(read),
         _of_all(found, "machine", hashes, ["reconstruction", "weight_norm"]),
         weights,
         _one_of_seeds(_of_all(found, "cascade", hashes), "growing_waves"),
-        likelihood := _likelihood(_of_all(found, "likelihood", hashes)),
-        _from_exact(_of_all(found, "drift", hashes), likelihood),
-        _predicted(_of_all(found, "prediction", hashes)),
-        _one_temperature(_of_all(found, "thermodynamics", hashes), "thermodynamics", "thermodynamics_error"),
-        _one_temperature(_of_all(found, "couplings", hashes), "coupling"),
+        likelihood := over_seeds.likelihood(_of_all(found, "likelihood", hashes)),
+        over_seeds.from_exact(_of_all(found, "drift", hashes), likelihood),
+        over_seeds.predicted(_of_all(found, "prediction", hashes)),
+        over_seeds.one_temperature(_of_all(found, "thermodynamics", hashes), "thermodynamics", "thermodynamics_error"),
+        over_seeds.one_temperature(_of_all(found, "couplings", hashes), "coupling"),
         _along_training(_of_all(found, "checkpoint_flow", hashes), starts),
         _scaling(found, hashes, starts),
-        _correlators(_of_all(found, "correlators", hashes), task.model.lattice),
-        _layers(_of_all(found, "layers", hashes)),
+        over_seeds.correlators(_of_all(found, "correlators", hashes), task.model.lattice),
+        over_seeds.layers(_of_all(found, "layers", hashes)),
         _examples(task.model.lattice, [[found["flow", row[0], start] for start in starts] for row in hashes]),
         references := _references(task, found),
         *(data for whose, data in found.items() if whose in (("renormalization",), ("stability",))),
@@ -190,30 +178,10 @@ def _one_of_seeds(every: xr.Dataset | None, *names: str) -> xr.Dataset | None:
     return every and every.assign({name: every[name].isel(seed=0) for name in names})
 
 
-def _over_seeds(
-    data: xr.Dataset, name: str, join: Callable[..., tuple[np.ndarray, np.ndarray]], *sources: str, error: str = "error"
-) -> dict[str, np.ndarray]:
-    """Mean of a variable over seeds, with its error, from it and what is known of its noise."""
-    dims = RESULTS[f"{name}_mean"].dims
-    joined = join(*(data[source].transpose("seed", *dims).values for source in sources or (name,)))
-    return dict(zip((f"{name}_mean", f"{name}_{error}"), joined, strict=True))
-
-
-def _averages(read: xr.Dataset) -> xr.Dataset:
-    """Means over seeds at every iteration, with joined errors where those of the chains are known."""
-    averages: dict[str, Any] = {"temperature_read": read["temperature_read"]}
-    averages |= _over_seeds(read, "temperature", mean_temperature, *OF_READING)
-    for name in (*AVERAGED, "probability"):
-        averages |= _over_seeds(read, name, mean_and_joined_error, name, f"{name}_error")
-    if read["correlation"].dims[-3:] == ("iteration", "dy", "dx"):
-        averages |= _over_seeds(read, "correlation", mean_and_error)
-    return labelled(averages, read.coords)
-
-
 def _ends(read: xr.Dataset) -> xr.Dataset:
     """What `end_of_flows` says of every machine and thermometer; T* is the mean end of those that have converged."""
     order = ("machine", "thermometer", "seed", "start", "iteration")
-    temperature, error, of_curve = (read[name].transpose(*order).values for name in OF_READING)
+    temperature, error, of_curve = (read[name].transpose(*order).values for name in over_seeds.OF_READING)
     was_read = read["was_read"].isel(machine=0, seed=0, start=0).transpose("thermometer", "iteration").values
     found = [
         [end_of_flows(*row, was_read[place]) for place, row in enumerate(zip(*of_machine, strict=True))]
@@ -230,20 +198,6 @@ def _ends(read: xr.Dataset) -> xr.Dataset:
     parts = ("", "_error", "_chain_error")
     ends |= {f"fixed_point{one}": np.where(ends["converged"], ends[f"mean_end{one}"], np.nan) for one in parts}
     return labelled(ends, {"thermometer": read["thermometer"]})
-
-
-def _off_manifold(read: xr.Dataset) -> xr.Dataset:
-    """Distance of flow configurations from true ones at their T(E): means over seeds, and one p-value of all seeds."""
-    # Fisher: machines of different seeds and their chains are independent.
-    by_seed = read["off_p_value"]
-    statistic = -2 * by_seed.copy(data=np.log(by_seed.values)).sum("seed", skipna=False)
-    found = {
-        **_over_seeds(read, "off_distance", mean_and_error),
-        "off_floor": read["off_floor"].mean("seed", skipna=False),
-        "off_p_value": statistic.copy(data=chi2.sf(statistic, 2 * read.sizes["seed"])),
-        "off_p_of_seed": by_seed.isel(compared=-1).sel(feature="joint"),
-    }
-    return labelled(found, {name: read[name] for name in ("compared", "feature")})
 
 
 def _along_training(flows: xr.Dataset | None, starts: Sequence[str]) -> xr.Dataset:
@@ -264,72 +218,6 @@ def _along_training(flows: xr.Dataset | None, starts: Sequence[str]) -> xr.Datas
     return labelled(found, {"checkpoint": np.arange(flows.sizes["checkpoint"]), "start": starts})
 
 
-def _on_same_draws(values: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over seeds that were all measured on the same configurations, with its error.
-
-    That of the configurations does not show in the scatter of the seeds, nor fall with their number.
-    """
-    mean, scatter = mean_and_error(values)
-    return mean, np.hypot(np.nan_to_num(scatter), root_mean_square(error))
-
-
-def _likelihood(every: xr.Dataset | None) -> xr.Dataset:
-    """Excess nats and equilibrium checks; NaN for machines that have none, and where checkpoints are fewer."""
-    if every is None:
-        return xr.Dataset()
-    averages = {"ising_divergence": every["ising_divergence"].isel(seed=0)}
-    for name in OF_DRAWS:
-        averages |= _over_seeds(every, name, _on_same_draws, name, f"{name}_error", error="mean_error")
-    averages |= _over_seeds(every, "drift_energy", mean_and_joined_error, "drift_energy", "drift_energy_error")
-    # The updates of all checkpoints stand with the weights.
-    left = every.drop_vars(["checkpoint_update", "ising_divergence", "drift_energy", "drift_energy_error"])
-    return left.assign(labelled(averages))
-
-
-def _from_exact(every: xr.Dataset | None, likelihood: xr.Dataset) -> xr.Dataset:
-    """What becomes of exact configurations of every temperature, and of the training mixture, besides their energy."""
-    if every is None:
-        return xr.Dataset()
-    told: dict[str, Any] = {}
-    for name in ("drift_abs_magnetization", "drift_off_curve", "balance", "balance_energy"):
-        told |= _over_seeds(every, name, _on_same_draws, name, f"{name}_error")
-    changes = {f"drift_energy_{part}": likelihood[f"drift_energy_{part}"].values for part in ("mean", "error")} | told
-    for name, sign in (("drift_energy", 1), ("drift_abs_magnetization", -1)):
-        change, error = sign * changes[f"{name}_mean"], changes[f"{name}_error"]
-        told |= _where_vanishing(name, every["drift_temperature"].values, change, error)
-    return labelled(told, every.coords)
-
-
-def _predicted(every: xr.Dataset | None) -> xr.Dataset:
-    """Stationary law of the checkpoints by theory; seeds differ in their first weights alone."""
-    if every is None:
-        return xr.Dataset()
-    return labelled(_over_seeds(every, "predicted_temperature", mean_and_error)).assign(
-        predicted_rate=every["predicted_rate"].mean("seed", skipna=False)
-    )
-
-
-def _where_vanishing(name: str, temperature: np.ndarray, change: np.ndarray, error: np.ndarray) -> dict[str, Any]:
-    """Where a change [machine, temperature, horizon] goes from positive to negative."""
-    horizons = range(change.shape[2])
-    found = [
-        [vanishing(temperature, one[:, at], of_one[:, at]) for at in horizons]
-        for one, of_one in zip(change, error, strict=True)
-    ]
-    rows = np.reshape(found, (len(change), -1, 2))
-    return {f"{name}_vanishes": rows[..., 0], f"{name}_vanishes_error": rows[..., 1]}
-
-
-def _one_temperature(every: xr.Dataset | None, *sources: str) -> xr.Dataset:
-    """What machines of one temperature have in place of their model there, with the mean over seeds."""
-    if every is None:
-        return xr.Dataset()
-    name, join = sources[0], mean_and_joined_error if len(sources) > 1 else mean_and_error
-    exact = {f"{name}_exact": every[f"{name}_exact"].isel(seed=0)}
-    told = _over_seeds(every, name, join, *sources, error="mean_error") | exact
-    return every.assign(labelled(told, every.coords))
-
-
 def _scaling(found: Found, hashes: list[list[str]], starts: Sequence[str]) -> xr.Dataset:
     """Scaling dimensions and two-point functions along the flows, with their means over seeds."""
     if not any(whose[0] == "scaling" for whose in found):
@@ -340,35 +228,10 @@ def _scaling(found: Found, hashes: list[list[str]], starts: Sequence[str]) -> xr
     )
     told = {}
     for name in ("scaling_dimension", "axis_correlation"):
-        told |= _over_seeds(fits, name, mean_and_joined_error, name, f"{name}_error", error="mean_error")
+        told |= over_seeds.mean_over_seeds(fits, name, mean_and_joined_error, name, f"{name}_error", error="mean_error")
     known = {"scaling_known": every[0]["scaling_known"]}
     kept = fits.drop_vars(["axis_correlation", "axis_correlation_error", "scaling_known"])
     return kept.assign(labelled(told | known, fits.coords))
-
-
-def _correlators(every: xr.Dataset | None, lattice: Lattice) -> xr.Dataset:
-    """How correlators of hidden units, of block spins and of single spins decay, with their means over seeds."""
-    if every is None:
-        return xr.Dataset()
-    told = {}
-    for name in ("hidden_decay", "block_decay", "site_decay"):
-        told |= _over_seeds(every, name, mean_and_error, error="mean_error")
-    # Of stacks, whose weights are not taken apart, nothing else tells how far displacements are.
-    distance = ("displacement", displacement_classes(lattice).distance, {"units": "lattice spacings"})
-    whole = every.assign(labelled(told)).assign(block_side=every["block_side"].isel(seed=0))
-    return whole.assign_coords(distance=distance)
-
-
-def _layers(every: xr.Dataset | None) -> xr.Dataset:
-    """Layers of stacks as changes of scale, with their means over seeds; the fields are those of the first seed."""
-    if every is None:
-        return xr.Dataset()
-    told = _over_seeds(every, "layer_exponent", mean_and_joined_error, *LAYER_EXPONENT, error="mean_error")
-    for name in ("layer_participation", "layer_share"):
-        told |= _over_seeds(every, name, mean_and_error, error="mean_error")
-    first = {name: every[name].isel(seed=0) for name in ("layer_field", "layer_known")}
-    first["layer_known"] = first["layer_known"].isel(machine=0)
-    return every.assign(labelled(told, every.coords)).assign(first)
 
 
 def _examples(lattice: Lattice, flows: Sequence[Sequence[xr.Dataset]]) -> xr.Dataset:

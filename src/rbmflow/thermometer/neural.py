@@ -246,7 +246,7 @@ class _Classification(Fit[ThermometerSettings]):
         """The gradient of the cross-entropy; this and the accuracy."""
         spins, classes = batch
         _, moves = chains.at(update).words()
-        visible = _seen(self.model, _moved(self.model, spins, moves))
+        visible = _seen(self.model, moved_at_random(self.model, spins, moves))
 
         def loss(network: Network) -> tuple[Array, Array]:
             logits = network(visible)
@@ -257,7 +257,7 @@ class _Classification(Fit[ThermometerSettings]):
         return chains, gradient, ThermometerHistory(nats, right)
 
 
-def _moved(
+def moved_at_random(
     model: Model, spins: Int8[Array, "sample *lattice"], moves: UInt32[Array, " move"]
 ) -> Int8[Array, "sample *lattice"]:
     """The configurations under one random symmetry of the model.

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rbmflow._format import with_error
 from rbmflow.steps.kind import Task, step
 
 ALONG = {"chains": 100, "steps": 200}
@@ -135,7 +136,7 @@ def likelihood(task: Task) -> dict[str, Any]:
         of_law = law.temperature, law.temperature_error
         rows[number] = excess.mean, excess.error, METHODS.index(partition.method), *of_law
         if excess.mean < 0:
-            below.append(f"{number} ({excess.mean:.2g} +- {excess.error:.2g} nats)")
+            below.append(f"{number} ({with_error(excess.mean, excess.error)} nats)")
     if below:
         told = f"the excess is below zero, where a divergence cannot be, at checkpoint {', '.join(below)}"
         task.flag("likelihood", told)
