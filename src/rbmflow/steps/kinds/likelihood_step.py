@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from rbmflow._format import with_error
 from rbmflow.steps.kind import Task, step
 
 ALONG = {"chains": 100, "steps": 200}
@@ -84,6 +83,7 @@ def likelihood(task: Task) -> dict[str, Any]:
     import numpy as np
 
     from rbmflow import exact
+    from rbmflow._format import with_error
     from rbmflow.dataset import Draws
     from rbmflow.likelihood import (
         excess_nats,
