@@ -393,10 +393,14 @@ def write_good(store, run, folder, *further):
     """Figures and tables of the study of good machines, as far as its points are there."""
     found, records = there(store, run, *further)
     machines = machines_side_by_side(*found)
-    for name in ("study_law", "study_ends"):
+    for name in ("study_candidates", "study_ends"):
         save(getattr(figures, name)(machines), folder, name)
+    # The course of a training is drawn of the good ones at L = 10: all would hide one another.
+    good = (machines["excess"] < 0.3) & (machines["length"] == 10)
+    whole = [len(json.loads(str(one))["temperatures"]) == 25 for one in machines["recipe"].values]
+    save(figures.study_law(machines.isel(machine=np.flatnonzero(good.values & whole))), folder, "study_law")
     rows = []
-    for machine in distinct(machines_of(*found)):
+    for machine in named(distinct(machines_of(*found))):
         here = machine.results
         share, to_mixture, to_ising = (
             float(here[name].mean())
@@ -409,7 +413,7 @@ def write_good(store, run, folder, *further):
         ]
         rows.append(
             [
-                f"{machine.name}, L = {machine.length}, {machine.recipe['training.estimator']}",
+                machine.name if f"L = {machine.length}" in machine.name else f"{machine.name}, L = {machine.length}",
                 machine.updates,
                 machine.seeds,
                 machine.measured("excess_mean"),
