@@ -153,22 +153,37 @@ def simulation():
     return module
 
 
+def told(*row):
+    """Cells of a row of the tables of `docs/conventions.md`, each as its numbers."""
+    text = (Path(__file__).parents[1] / "docs" / "conventions.md").read_text(encoding="utf-8")
+    [line] = [line for line in text.splitlines() if line.startswith(f"| {' | '.join(row)} |")]
+    return [[float(number) for number in re.findall(r"[\d.]+", cell)] for cell in line.split("|")[len(row) + 1 : -1]]
+
+
 def test_rates_of_the_rule_are_those_of_the_conventions():
     """How often ends are shown, misses of slow approaches, and what errors cover, within five sigma of the docs."""
-    simulated, rng, runs = simulation(), np.random.default_rng(3), 200
+    simulated, rng, runs, of_docs = simulation(), np.random.default_rng(3), 200, 300
 
-    def rate(**asked):
-        course = {"seeds": 3, "iterations": 40, "correlation": 5, "spread": 1} | asked
-        found = simulated.judged(simulated.flows(rng, runs, **course))
-        return found, np.mean([one.converged for one in found])
+    def compare(percent, share):
+        expected = min(max(percent / 100, 1 / of_docs), 1 - 1 / of_docs)
+        band = 5 * math.sqrt(expected * (1 - expected) * (1 / runs + 1 / of_docs))
+        assert share == pytest.approx(percent / 100, abs=band)
 
-    ended, _ = rate(spread=3)
-    for width, share in (("end_error", 0.58), ("end_interval", 0.95)):
-        band = 5 * math.sqrt(share * (1 - share) / runs)
-        assert simulated.covered(ended, width) == pytest.approx(share, abs=band)
-    assert rate(seeds=10, iterations=200)[1] > 0.98
-    for left in (0.2, 3.0):
-        assert rate(left=left)[1] < 0.02
+    def found(**asked):
+        return simulated.judged(simulated.flows(rng, runs, **({"correlation": 5, "spread": 1} | asked)))
+
+    of_ended = told("5", "3")
+    for place, (iterations, seeds) in ((0, (40, 3)), (3, (200, 10))):
+        ended = found(spread=3, seeds=seeds, iterations=iterations)
+        missed, one, interval, star = of_ended[place]
+        compare(missed, np.mean([not end.converged for end in ended]))
+        compare(one, simulated.covered(ended, "end_error"))
+        compare(interval, simulated.covered(ended, "end_interval"))
+        compare(star, np.mean([abs(end.mean_end - simulated.END) <= end.mean_end_error for end in ended]))
+    of_moving = told("each from its side", "40 iterations, 3 seeds")
+    for place, left in ((0, 0.1), (2, 0.2), (5, 3.0)):
+        moving = found(seeds=3, iterations=40, left=left)
+        compare(of_moving[place][0], np.mean([end.converged for end in moving]))
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 10])
