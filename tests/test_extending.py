@@ -201,17 +201,28 @@ assert rf.verdicts(claims=[ends_ordered])[0].verdict == "not tested"
 from my_flows.quenched import quenched
 from my_flows.tied_autoencoder import TiedAutoencoder
 start, asked = data.spins[1], spec.load("tiny.toml")
-settings = asked.machine
-tied, _ = rf.train_map(key, TiedAutoencoder(key, model, settings), data, asked.training)
-for machine in (tied, quenched(key, model, settings)):
+of_machine = asked.machine
+tied, _ = rf.train_map(key, TiedAutoencoder(key, model, of_machine), data, asked.training)
+for machine in (tied, quenched(key, model, of_machine)):
     assert set(np.unique(rf.iterate(key, machine, start, 2).spins)) == {-1, 1}
 
 # What is installed is in every report, without being named.
 registry = importlib.import_module("rbmflow._registry")
 assert "cumulative_spectrum" in registry.FIGURES and "ends-ordered" in steps.claims()
 assert "ends-ordered" in [verdict.id for verdict in rf.verdicts()]
+import json
+import synthetic_results
+from rbmflow import report, settings
+parts = {name: getattr(asked, name) for name in ("model", "lattice", "sampling", "machine", "training")}
+recipe = {**settings.dotted(**parts), "temperatures": [0.0, 2.0, 4.0], "data": "ising", "weights": "trained"}
+results = synthetic_results.results(machines=("V-16",), length=4, iterations=11)
+results = results.assign_coords(recipe=("machine", [json.dumps(recipe)]))
+plots = [plot for plot in report.plots_of("run") if plot.name in ("cumulative_spectrum", "spectra")]
+page = report.render(results, synthetic_results.run(), steps.verdicts_of(results), plots)
+assert page.count("<figure ") == 2 and "Share of the squared weights that the leading" in page
+assert "Flows end in the ordered phase" in page
 """
-    path = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(Path(__file__).parent)])}
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
