@@ -5,10 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import cells
 import made
 import public_names
 
 made.write()
+cells.write(made.MADE)
 places = public_names.write()
 
 project = "rbmflow"

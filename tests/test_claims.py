@@ -255,6 +255,29 @@ def test_claims_on_the_square_ising_model_are_not_told_by_others():
         assert verdict("topology-free", control(2.2, neural=2.25, **changed)).verdict == "not tested"
 
 
+@pytest.mark.parametrize(
+    ("away", "changed", "told"),
+    [
+        (0.03, {}, "holds"),
+        (0.3, {}, "fails"),
+        (0.03, {"learning_rate": 1.0}, "not tested"),
+        (0.03, {"lattice.kind": "triangular"}, "not tested"),
+    ],
+)
+def test_a_law_predicted_is_judged_where_it_rests_and_on_the_square_alone(away, changed, told):
+    made, axis = machine(2.2, **changed), "checkpoint"
+    theory = np.array([4.0, 3.0, 2.5])
+    rows = {
+        "predicted_temperature_mean": theory,
+        "predicted_temperature_error": np.full(3, 0.001),
+        "predicted_rate": np.full(3, 0.5),
+        "checkpoint_stationary_temperature_mean": theory + away,
+        "checkpoint_stationary_temperature_mean_error": np.full(3, 0.001),
+    }
+    results = made.results.drop_dims(axis).assign({name: (axis, values) for name, values in rows.items()})
+    assert verdict("law-predicted", Machine(made.name, results)).verdict == told
+
+
 def test_a_machine_that_has_not_converged_is_open_unless_it_leaves_on_one_side():
     assert verdict("V-to-Tc", machine(2.05, hot=2.6, drift=0.01)).verdict == "open"
     assert verdict("V-to-Tc", machine(2.0, hot=2.05, drift=-0.01)).verdict == "fails"

@@ -5,14 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import rbmflow as rf
 
-SPEC = importlib.util.spec_from_file_location("made", Path(__file__).parents[1] / "docs" / "made.py")
-assert SPEC is not None
-assert SPEC.loader is not None
-MADE = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(MADE)
+
+def of_docs(name):
+    """A module of the docs."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "docs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CELLS, MADE = map(of_docs, ("cells", "made"))
 
 
 def test_the_table_has_as_many_pairs_as_were_asked_for():
@@ -25,6 +33,17 @@ def test_what_a_run_does_not_do_for_a_model_is_refused_in_one_sentence(field, wh
     assert problem.field == field
     assert len(problem.allowed) < 160
     assert why
+
+
+@pytest.mark.parametrize("lattice", CELLS.LATTICES.values(), ids=str)
+def test_the_drawing_of_a_lattice_has_all_sites_and_the_bonds_of_a_cell(lattice):
+    axes = Figure().add_subplot()
+    CELLS.draw_cell(axes, lattice)
+    assert sorted(int(text.get_text()) for text in axes.texts) == list(range(lattice.sites))
+    bold = [line for line in axes.lines if line.get_linewidth() == 3.0]
+    lengths = [np.hypot(*np.ptp(line.get_xydata(), axis=0)) for line in bold]
+    own = len({bond.kind for bond in lattice.bonds}) == 2 and len(lattice.bonds) == 4
+    np.testing.assert_allclose(lengths, [1, 1, np.sqrt(2), np.sqrt(2)] if own else np.ones(len(lattice.bonds)))
 
 
 @pytest.mark.parametrize("model", MADE.TINY, ids=lambda model: str(model).split(":")[0])

@@ -167,8 +167,15 @@ def test_neighbours_and_colours_follow_from_the_bonds(lattice):
     for number, sites in enumerate(lattice.colours):
         colour[sites] = number
     assert all(colour[site] != colour[end] for site, end, _ in bonds)
+    assert len(lattice.colours) <= lattice.sites
     assert lattice.connected
     assert len(lattice.shape) == len(lattice.axes)
+
+
+def test_sites_that_are_all_neighbours_have_a_colour_each():
+    assert [sites.tolist() for sites in rf.chain(3).colours] == [[0], [1], [2]]
+    every = rf.Lattice((5,), [(0, 0, (1,)), (0, 0, (2,))])
+    assert len(every.colours) == every.sites
 
 
 def test_both_bonds_count_on_sides_of_two():

@@ -63,4 +63,4 @@ def _is_stable(machine: Machine) -> bool:
     """Whether the learning rate is small enough for the mean gradient to be followed."""
     largest = machine.results["predicted_rate"].values
     smallest = np.nanmin(largest) if np.isfinite(largest).any() else math.inf
-    return machine.recipe["training.learning_rate"] <= SWINGING * smallest
+    return bool(machine.recipe["training.learning_rate"] <= SWINGING * smallest)
