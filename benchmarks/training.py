@@ -293,7 +293,7 @@ def sides(rounds):
         lines.append(f"| {machines} | {rate_of_all:.0f} |")
     lines += [
         "",
-        "On a CPU machines that are trained at once gain nothing over one after another: two cores take two processes.",
+        "On a CPU machines that are trained at once gain little over one after another: two cores take two processes.",
     ]
     write("training-sides.md", lines)
 

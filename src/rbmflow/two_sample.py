@@ -94,7 +94,9 @@ def _on_a_line(
     order = np.argsort(points[:, 0], kind="stable")
     steps = np.diff(points[order, 0])
     last = np.flatnonzero(steps)
-    ones, counts = np.cumsum(labels[:, order], axis=1)[:, last], labels.sum(axis=1, keepdims=True)
+    # In bytes and whole numbers, a fourth of the memory that is gone through.
+    ones = np.cumsum(labels.astype(np.int8)[:, order], axis=1, dtype=np.int32)[:, last]
+    counts = labels.sum(axis=1, keepdims=True)
     one, other = ones / counts, (last + 1 - ones) / (labels.shape[1] - counts)
     apart, between = ((one - other) ** 2) @ steps[last], (one + other - 2 * one * other) @ steps[last]
     return np.divide(apart, between, out=np.zeros_like(apart), where=between > 0)
