@@ -301,6 +301,14 @@ def test_hidden_units_above_those_visible_slow_the_flow_and_move_its_end():
     assert verdict("N_h-moves-end", *few, *moved).verdict == "holds"
     assert verdict("N_h-moves-end", *few, *alike).verdict == "fails"
     assert verdict("N_h-moves-end", *few).verdict == "not tested"
+    # That machines with other N_h are slower still is no error of how slow they are: the end stays, the flow is slower.
+    slower = [machine(2.2, relaxation=(time, 1.0), hidden=hidden) for time, hidden in ((50.0, 225), (100.0, 400))]
+    (judgement,) = verdict("N_h-moves-end", *few, *slower).judgements
+    assert judgement.side == "contradicts"
+    assert judgement.measured.endswith("relaxation time by 65.00(91)")
+    # Scatter shows nothing: where the end may have moved by half a class all is open.
+    vague = [machine(2.2, error=0.1, hidden=hidden) for hidden in (225, 400)]
+    assert verdict("N_h-moves-end", *few, *vague).verdict == "open"
     # Sizes are not pooled, and none is left out.
     small = [machine(2.2, hidden=hidden, length=4) for hidden in (8, 16, 32)]
     both = verdict("N_h-moves-end", *few, *moved, *small).judgements
@@ -409,6 +417,8 @@ def test_small_k_is_off_equilibrium_if_long_chains_come_closer_to_the_mixture():
 
     assert verdict("small-k-off-equilibrium", of(1, -0.3), of(100, -0.05)).verdict == "holds"
     assert verdict("small-k-off-equilibrium", of(1, 0.01), of(100, 0.0)).verdict == "fails"
+    vague = [machine(gibbs_steps=k, away=(0.01, 0.05)) for k in (1, 100)]
+    assert verdict("small-k-off-equilibrium", *vague).verdict == "open"
     assert verdict("small-k-off-equilibrium", of(1, -0.3), of(100, -0.3)).verdict == "open"
     assert verdict("small-k-off-equilibrium", of(1, -0.3)).verdict == "not tested"
 
@@ -580,7 +590,8 @@ def test_what_cannot_be_told_from_zero_is_not_zero():
     """Fifteen errors of three seeds do not differ by Student's t, and are no agreement either."""
     number = Measured(15.0, 1.0, 2)
     assert not number.differs
-    assert not number.vanishes
+    assert not number.is_below(17.9)
+    assert number.is_below(18.0)  # 15 + 2.92
     few = [machine(gibbs_steps=k, seeds=3, away=(away, 0.01)) for k, away in ((1, -0.15), (100, 0.0))]
     assert verdict("small-k-off-equilibrium", *few).verdict == "open"
     assert verdict("to-specific-heat", machine(2.345, seeds=3, error=0.004)).verdict == "open"

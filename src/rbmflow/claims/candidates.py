@@ -9,6 +9,7 @@ from rbmflow.claims.judgement import LEVEL, Judgement, Measured, Side, within
 from rbmflow.claims.machines import Machine
 from rbmflow.claims.rules import (
     MIXTURE,
+    MIXTURE_WINDOW,
     NARROW,
     WINDOW,
     about_ends,
@@ -22,9 +23,6 @@ from rbmflow.convergence import SIGMAS
 
 PERFECT = 0.05
 """Excess nats up to which a machine counts as perfect."""
-
-MIXTURE_WINDOW = 0.05
-"""Energy per site within which the end of a flow is that of the mixture, in J."""
 
 LEARNT = 0.3
 """Part of the divergence of the mixture from the best Ising model, of which a machine of one temperature has all."""

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import fdtrc, stdtrit
 
 from rbmflow._format import with_error
-from rbmflow.convergence import SIGMAS
+from rbmflow.convergence import CONFIDENCE
 
 type Side = Literal["supports", "contradicts", "open"]
 
@@ -145,10 +145,10 @@ class Measured:
         """Whether it differs from 0 by more than its margin, as an infinite number does."""
         return abs(self.value) > self.margin or math.isinf(self.value)
 
-    @property
-    def vanishes(self) -> bool:
-        """Whether it is within three errors of 0; a wider margin makes nothing more equal, and no error nothing."""
-        return math.isfinite(self.margin) and abs(self.value) <= SIGMAS * self.error
+    def is_below(self, bound: float) -> bool:
+        """Whether its size is shown to be below a bound at 95 %, as `rf.end_of_flows` shows that starts have met."""
+        known = math.isfinite(self.margin)
+        return known and abs(self.value) + float(stdtrit(self.freedom, CONFIDENCE)) * self.error < bound
 
 
 def joined(*errors: tuple[float, float]) -> tuple[float, float]:
@@ -167,12 +167,18 @@ def joined(*errors: tuple[float, float]) -> tuple[float, float]:
 
 def pooled(numbers: Sequence[Measured]) -> Measured:
     """Mean over machines, with the larger of the propagated error and the spread of the machines, as far as known."""
-    count, values = len(numbers), [number.value for number in numbers]
+    mean, count = averaged(numbers), len(numbers)
+    spread = float(np.std([number.value for number in numbers], ddof=1)) / math.sqrt(count) if count > 1 else math.nan
+    if spread > mean.error or math.isnan(mean.error):
+        return replace(mean, error=spread, freedom=count - 1)
+    return mean
+
+
+def averaged(numbers: Sequence[Measured]) -> Measured:
+    """Mean over just these machines, with the errors of each; that they differ from one another is no error of it."""
+    count = len(numbers)
     error, freedom = joined(*((number.error / count, number.freedom) for number in numbers))
-    spread = float(np.std(values, ddof=1)) / math.sqrt(count) if count > 1 else math.nan
-    if spread > error or math.isnan(error):
-        error, freedom = spread, count - 1
-    return Measured(float(np.mean(values)), error, freedom)
+    return Measured(float(np.mean([number.value for number in numbers])), error, freedom)
 
 
 def equality(numbers: Sequence[Measured]) -> float:

@@ -9,7 +9,7 @@ from scipy.special import stdtrit
 
 from rbmflow import exact
 from rbmflow.claims.declaration import claim
-from rbmflow.claims.judgement import LEVEL, Judgement, Measured, Side, above, pooled
+from rbmflow.claims.judgement import LEVEL, Judgement, Measured, Side, above, averaged
 from rbmflow.claims.machines import Machine
 from rbmflow.claims.rules import (
     ENDS,
@@ -110,8 +110,9 @@ def start_forgotten(machines: Sequence[Machine]) -> list[Judgement]:
 @about_ends(id="N_h-moves-end", words="For N_h > N_v the flow is slower and its end moves", source=RECALLED)
 def hidden_units_move_end(machines: Sequence[Machine]) -> list[Judgement]:
     """Relaxation time; T* of machines that have converged; N_h > N_v against N_h <= N_v, of every set of machines that
-    differ in N_h alone. Supports: both means differ, the time upwards. Contradicts: both are within three errors, or
-    the time falls. Open without a converged machine on either side: the end of a flow that is too short is no end.
+    differ in N_h alone. Supports: both means differ, the time upwards. Contradicts: T* does not, and moves by less than
+    0.125 at 95 %, or the time falls. Open without a converged machine on either side: the end of a flow that is too
+    short is no end.
     """
     alike = alike_but_for(paper_machines(machines), "machine.hidden", "temperatures", "seed")
     return [told for group in alike for told in _few_and_many(group)]
@@ -129,14 +130,14 @@ def _few_and_many(group: Sequence[Machine]) -> list[Judgement]:
     known = [time for side in times for time in side if math.isfinite(time.value)]
     if len(known) < len(group):
         return [Judgement(of, "open", f"{len(group) - len(known)} machines with a relaxation longer than the flow")]
-    slower = pooled(times[0]).minus(pooled(times[1]))
+    slower = averaged(times[0]).minus(averaged(times[1]))
     stars = [[m.end for m in side if m.end is not None] for side in (many, few)]
     if not all(stars):
         return [Judgement(of, "open", f"no machine has converged on one side; relaxation time by {slower}")]
-    ends = pooled(stars[0]).minus(pooled(stars[1]))
-    later = slower.differs and slower.value > 0
-    neither = ends.vanishes and (slower.vanishes or (slower.differs and not later))
-    side: Side = "supports" if ends.differs and later else "contradicts" if neither else "open"
+    ends = averaged(stars[0]).minus(averaged(stars[1]))
+    faster, later = slower.differs and slower.value < 0, slower.differs and slower.value > 0
+    stays = ends.is_below(WINDOW) and not ends.differs
+    side: Side = "supports" if ends.differs and later else "contradicts" if stays or faster else "open"
     return [Judgement(of, side, f"T* moves by {ends}, relaxation time by {slower}")]
 
 

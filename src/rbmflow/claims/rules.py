@@ -12,6 +12,9 @@ from rbmflow.claims.machines import Machine
 WINDOW = 0.125
 """Half a class of the paper's thermometer, in J/k_B."""
 
+MIXTURE_WINDOW = 0.05
+"""Energy per site within which the end of a flow is that of the mixture, in J."""
+
 NARROW = 0.02
 """Window where candidates are set against each other, in J/k_B."""
 
