@@ -65,6 +65,41 @@ def test_levels_with_draws_tell_the_order():
     np.testing.assert_allclose(kept.log_partition([0.5, 2.0]), found.log_partition([0.5, 2.0]), rtol=1e-11)
 
 
+NUMBERED = [model for model in SMALL if len(model.vectors[0]) == 1] + [
+    rf.ising(rf.square(4)),
+    rf.ising(rf.chain(6)),  # a sum over its free spins with signs is 0
+    rf.ising(rf.triangular(4), field=0.5),
+]
+
+
+@pytest.mark.parametrize("model", NUMBERED, ids=str)
+def test_the_order_is_that_of_all_configurations(model):
+    found, every = equilibrium.transferred(model, order=True), equilibrium.enumerated(model)
+    np.testing.assert_allclose(found.levels(MAGNETIZATION).parts, every.levels(MAGNETIZATION).parts, rtol=0, atol=1e-8)
+    means = [of.mean(MAGNETIZATION, TEMPERATURES)[0] for of in (found, every)]
+    np.testing.assert_allclose(*means, rtol=0, atol=1e-10)
+    kept = equilibrium.Transferred.from_dataset(equilibrium.Transferred(model, order=True).to_dataset())
+    np.testing.assert_array_equal(kept.mean(MAGNETIZATION, TEMPERATURES)[0], means[0])
+
+
+def test_the_order_of_the_square_is_that_of_its_rows():
+    """At L = 7, whose side is odd, and at L = 8 against draws on the same levels, in a field and on another lattice."""
+    seven, temperatures = rf.ising(rf.square(7)), [0.25, 1.5, 2.269185314213022, 3.0, np.inf]
+    rows, _ = equilibrium.exact(seven).mean(MAGNETIZATION, temperatures)
+    found, error = equilibrium.transferred(seven, order=True).mean(MAGNETIZATION, temperatures)
+    np.testing.assert_allclose(found, rows, rtol=0, atol=1e-10)
+    assert not error.any()
+    eight = rf.ising(rf.triangular(8))
+    truth = equilibrium.transferred(eight, order=True)
+    draws = equilibrium.reweighted(equilibrium.measured(0, eight, [MAGNETIZATION], [2.8, 3.6, 4.6], 1000), truth)
+    mean, error = draws.mean(MAGNETIZATION, [3.2, 3.6, 4.2])
+    assert (np.abs(mean - truth.mean(MAGNETIZATION, [3.2, 3.6, 4.2])[0]) < 5 * error).all()
+    assert (error < 0.01).all()
+    assert truth.curve("magnetization").temperature_of(truth.mean(MAGNETIZATION, 3.6)[0]) == pytest.approx(
+        3.6, abs=1e-6
+    )
+
+
 def test_the_maximum_of_c_by_draws_is_that_of_the_transfer_matrix(monkeypatch):
     model = rf.ising(rf.square(6), field=0.1)
     truth, error = equilibrium.specific_heat_peak(model)
@@ -92,3 +127,12 @@ def test_what_has_no_levels_is_refused(model, told):
     with pytest.raises(InvalidInput, match=told):
         equilibrium.transferred(model)
     assert equilibrium.known(model) is None
+
+
+def test_an_order_without_a_step_is_refused():
+    free = rf.Model(rf.square(3), (0, 1, 2), np.zeros((3, 3)), np.zeros(3), [[0], [1], [np.sqrt(2)]])
+    for model in (rf.potts(rf.square(3), 3), rf.clock(rf.square(3), 4), free):
+        with pytest.raises(InvalidInput, match="vectors are single numbers, in steps of one"):
+            equilibrium.transferred(model, order=True)
+    with pytest.raises(InvalidInput, match="observable = 'magnetization'"):
+        equilibrium.transferred(rf.ising(rf.triangular(4))).mean(MAGNETIZATION, 2.0)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Inexact, Int
+from jaxtyping import Complex128, Float64, Inexact, Int
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +21,8 @@ class SliceBlocks:
 
     energies: Float64[np.ndarray, "orbit orbit *shift"]
     """From the state of each class to all translates of the state of each class."""
+    first: Int[np.ndarray, " orbit"]
+    """The state of each class, by its number among all."""
     shared: Int[np.ndarray, " orbit"]
     """Translations that leave the state of a class as it is."""
     times: Int[np.ndarray, " wave"]
@@ -52,7 +54,7 @@ class SliceBlocks:
         if np.array_equal(energies[mirrored][:, mirrored], energies):
             times = np.where(waves < opposite, 2, waves == opposite)
         rows = energies[first][:, translates.T].reshape(first.size, first.size, *cells)
-        return cls(rows, (translates == first).sum(axis=0), times, slices)
+        return cls(rows, first, (translates == first).sum(axis=0), times, slices)
 
     @property
     def work(self) -> float:
@@ -61,14 +63,27 @@ class SliceBlocks:
 
     def log_sum(self, coupling: complex) -> complex:
         """Logarithm of the trace of the power of M at a coupling 1/T, which may be complex."""
+        return self._log_trace(self._at(coupling))
+
+    def log_sums(
+        self, coupling: complex, phases: Complex128[np.ndarray, "wave orbit"]
+    ) -> Complex128[np.ndarray, " wave"]:
+        """The same of M with the weights of states multiplied by phases, which translations must leave as they are."""
+        blocks = self._at(coupling)
+        with np.errstate(divide="ignore"):  # with phases a sum may be 0
+            return np.array([self._log_trace(blocks * one) for one in phases])
+
+    def _at(self, coupling: complex) -> Complex128[np.ndarray, "wave orbit orbit"]:
+        """The blocks of the wave vectors that are counted."""
         blocks = np.exp(-coupling * self.energies).astype(complex)
         if blocks.ndim > 2:
             blocks = np.fft.fftn(blocks, axes=range(2, blocks.ndim))
-        counted = self.times > 0
-        blocks = np.moveaxis(blocks.reshape(*blocks.shape[:2], -1)[..., counted], -1, 0) / self.shared
+        return np.moveaxis(blocks.reshape(*blocks.shape[:2], -1)[..., self.times > 0], -1, 0) / self.shared
+
+    def _log_trace(self, blocks: Complex128[np.ndarray, "wave orbit orbit"]) -> complex:
         half, scale = scaled_power(blocks, self.slices // 2)
         other = half @ blocks if self.slices % 2 else half
-        return complex(np.log(np.einsum("kab,kba->k", half, other) @ self.times[counted])) + 2 * scale
+        return complex(np.log(np.einsum("kab,kba->k", half, other) @ self.times[self.times > 0])) + 2 * scale
 
 
 def products(power: int) -> int:
@@ -84,5 +99,5 @@ def scaled_power(blocks: Inexact[np.ndarray, "... row row"], power: int) -> tupl
     raised, scale = half @ half, 2 * scale
     if power % 2:
         raised = raised @ blocks
-    largest = float(np.abs(raised).max())
+    largest = float(np.abs(raised).max()) or 1.0  # of free spins with signs a power is 0
     return raised / largest, scale + math.log(largest)
