@@ -113,7 +113,7 @@ def transferred(model: Model, order: bool = False) -> Equilibrium:
     steps of one: Ising spins in any field and with any couplings, Blume-Capel, tables of one's own. Potts and clock
     states have vectors of several components; draws tell those. The levels are found once more for each wave that makes
     up |M|: of N Ising spins for N/4 waves, N/2 if N is odd, twice as many in a field. For the square that is 1.5 s of
-    CPU time with L = 8, 12 s with L = 9, minutes with L = 10.
+    CPU time with L = 8, 12 s with L = 9, 51 s with L = 10.
 
     Raises
     ------
