@@ -798,6 +798,7 @@ WRITERS = {
     "recipes": write_recipes,
     **dict.fromkeys(("torlai-melko", "cossu-decelle", "gu-zhang"), write_one_temperature),
     "candidates": write_recipes,
+    "estimators": write_recipes,
     "learning": write_learning,
     "why": write_why,
 }

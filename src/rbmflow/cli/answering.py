@@ -9,7 +9,7 @@ from rbmflow.cli.planning import pace_of, pages_of, seconds_of, told_cost
 from rbmflow.cli.running import asked, run_of
 from rbmflow.store import Step, Store
 
-PARTS = ("paper", "fixed-point", "recipes", "candidates", "good", "why", "learning", "left-open")
+PARTS = ("paper", "fixed-point", "recipes", "candidates", "good", "why", "learning", "left-open", "estimators")
 """The studies, in the order in which they are run; what they share is computed once."""
 
 
