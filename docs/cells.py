@@ -14,6 +14,9 @@ from rbmflow.geometry import realization
 SIDE = 3
 """Cells along each side of what is drawn."""
 
+DEPTH = (0.45, 0.29)
+"""A step along z on the page, to the right and down."""
+
 KINDS = ("#0072B2", "#D55E00", "#B3589A")
 """Colours of the kinds of bonds."""
 
@@ -24,6 +27,7 @@ LATTICES = {
     "rf.triangular(3)": rf.triangular(SIDE),
     "rf.honeycomb(3)": rf.honeycomb(SIDE),
     "rf.kagome(3)": rf.kagome(SIDE),
+    "rf.cubic(3)": rf.cubic(SIDE),
     "one's own: J1-J2": rf.Lattice((SIDE, SIDE), [*RIGHT_DOWN, (0, 0, (1, 1), 1), (0, 0, (1, -1), 1)]),
 }
 
@@ -35,8 +39,8 @@ def draw_cell(axes, lattice):
     shape = np.linalg.cholesky(metric[::-1, ::-1])
 
     def place(cell, basis):
-        at = (np.array(cell) + positions[basis])[::-1] @ shape
-        return at[0], at[1] if len(at) > 1 else 0.0
+        at = np.append((np.array(cell) + positions[basis])[::-1] @ shape, (0.0, 0.0))
+        return at[0] + DEPTH[0] * at[2], at[1] + DEPTH[1] * at[2]
 
     cells = list(itertools.product(*map(range, lattice.cells)))
     middle = tuple(side // 2 for side in lattice.cells)
@@ -62,8 +66,9 @@ def draw_cell(axes, lattice):
 def write(folder: Path):
     """Write the drawing of all, which a page includes."""
     with matplotlib.rc_context(fname=STYLE_FILE):
-        drawn = Figure(figsize=(10.0, 6.4), layout="constrained")
-        for axes, (name, lattice) in zip(drawn.subplots(2, 3).flat, LATTICES.items(), strict=True):
+        drawn = Figure(figsize=(10.0, 9.8), layout="constrained")
+        panels = drawn.subplot_mosaic("abc;def;.g.")
+        for axes, (name, lattice) in zip(panels.values(), LATTICES.items(), strict=True):
             draw_cell(axes, lattice)
             axes.set_title(name)
         drawn.savefig(folder / "lattices.svg", metadata={"Date": None})
