@@ -147,6 +147,19 @@ def test_no_two_modules_share_a_name():
     assert [name for name, count in names.items() if count > 1] == []
 
 
+def test_modules_and_functions_are_short():
+    """At most 400 and 60 lines, the latter without the docstring, which has formula, shapes, errors and an example."""
+    long = []
+    for path in files():
+        text = path.read_text(encoding="utf-8")
+        long += [path] if text.count("\n") > 400 else []
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                docstring = node.body[0].end_lineno - node.body[0].lineno + 1 if ast.get_docstring(node) else 0
+                long += [node.name] if node.end_lineno - node.lineno + 1 - docstring > 60 else []
+    assert long == []
+
+
 def test_a_name_is_exported_in_one_line():
     """The import that exports it: `from rbmflow.rbm import RBM as RBM`, with no second list of names beside it."""
     assert [path for path in files() if "__all__" in path.read_text(encoding="utf-8")] == []

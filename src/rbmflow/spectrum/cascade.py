@@ -16,7 +16,7 @@ from rbmflow.settings import TrainingSettings
 from rbmflow.spectrum.covariances import covariance_waves
 from rbmflow.spectrum.decomposition import whitened
 from rbmflow.training.history import Checkpoints, History
-from rbmflow.training.train import MOMENTUM, rate_of
+from rbmflow.training.optimiser import MOMENTUM, rate_of
 from rbmflow.units import Units
 
 LINEAR = ("CD", "PCD", "PTT", "Exact")

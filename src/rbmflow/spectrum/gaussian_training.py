@@ -14,7 +14,7 @@ from rbmflow.rbm import RBM
 from rbmflow.settings import TrainingSettings
 from rbmflow.spectrum.cascade import by_guards
 from rbmflow.spectrum.gaussian_law import NODE_WEIGHTS, NODES, GaussianLaw, Means, conditional, means_of, waves_of
-from rbmflow.training.train import rate_of
+from rbmflow.training.optimiser import rate_of
 
 ASCENDING = ("Exact", "PCD", "PTT")
 """Estimators whose mean is the gradient of the log-likelihood, if their chains keep up."""

@@ -56,15 +56,6 @@ def gather(task: Task) -> xr.Dataset:
     every = [found["reading", one, start] for row in hashes for one in row for start in starts]
     shape = (len(machines), len(hashes[0]), len(starts))
     read = _unflatten(xr.concat(every, "flat"), ("machine", "seed", "start"), shape)
-    if any(whose[0] == "spectrum" for whose in found):
-        weights = weights_of_all(
-            task.model.lattice,
-            [[found["spectrum", one] for one in row] for row in hashes],
-            [found[_whose(steps[row[0]])] for row in hashes],
-        )
-    else:  # Of maps and lattices whose weights are not taken apart, the updates alone.
-        updates = _of_all(found, "machine", hashes, ["update"])
-        weights = None if updates is None else updates.isel(seed=0)
     # What the figures show by displacement are planes.
     unseen = [] if task.model.lattice.displacement_axes == ("dy", "dx") else ["null_correlation"]
     parts = [
@@ -74,7 +65,7 @@ def gather(task: Task) -> xr.Dataset:
         _ends(read),
         over_seeds.off_manifold(read),
         _of_all(found, "machine", hashes, ["reconstruction", "weight_norm"]),
-        weights,
+        _weights(task, found, hashes, steps),
         _one_of_seeds(_of_all(found, "cascade", hashes), "growing_waves"),
         likelihood := over_seeds.likelihood(_of_all(found, "likelihood", hashes)),
         over_seeds.from_exact(_of_all(found, "drift", hashes), likelihood),
@@ -94,6 +85,15 @@ def gather(task: Task) -> xr.Dataset:
     dataset = dataset.drop_vars(["visible", "visible_other"], errors="ignore")
     task.flags.extend(_flags(task, dataset))
     return described(dataset.assign_attrs(title="RBM flows", **references.attrs, **_words(task)), RESULTS)
+
+
+def _weights(task: Task, found: Found, hashes: list[list[str]], steps: dict[str, Step]) -> xr.Dataset | None:
+    """What spectra tell of the weights; of maps and lattices whose weights are not taken apart the updates alone."""
+    if any(whose[0] == "spectrum" for whose in found):
+        spectra = [[found["spectrum", one] for one in row] for row in hashes]
+        return weights_of_all(task.model.lattice, spectra, [found[_whose(steps[row[0]])] for row in hashes])
+    updates = _of_all(found, "machine", hashes, ["update"])
+    return None if updates is None else updates.isel(seed=0)
 
 
 def _words(task: Task) -> dict[str, Any]:

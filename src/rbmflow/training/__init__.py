@@ -24,13 +24,13 @@ from rbmflow.training.loss import (
 )
 from rbmflow.training.map_training import MapTraining as MapTraining, train_map as train_map
 from rbmflow.training.natural import natural as natural
+from rbmflow.training.optimiser import optimiser_of as optimiser_of
 from rbmflow.training.pcd import PCD as PCD
 from rbmflow.training.ptt import PTT as PTT, Trajectory as Trajectory
 from rbmflow.training.stacking import greedily as greedily, train_stack as train_stack
 from rbmflow.training.summed import Exact as Exact
 from rbmflow.training.train import (
     Training as Training,
-    optimiser_of as optimiser_of,
     step_acceptance as step_acceptance,
     step_divergence as step_divergence,
     train as train,

@@ -24,7 +24,8 @@ from rbmflow.symmetry import Symmetries
 from rbmflow.training.fit import Fit, FitState
 from rbmflow.training.history import MOST_CONFIGURATIONS, Epochs, held_out, some_of
 from rbmflow.training.loss import Loss
-from rbmflow.training.train import optimiser_of, within
+from rbmflow.training.optimiser import optimiser_of
+from rbmflow.training.train import within
 
 
 class MapTraining(Fit[TrainingSettings]):

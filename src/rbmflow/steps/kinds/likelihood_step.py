@@ -85,14 +85,7 @@ def likelihood(task: Task) -> dict[str, Any]:
     from rbmflow import exact
     from rbmflow._format import with_error
     from rbmflow.dataset import Draws
-    from rbmflow.likelihood import (
-        excess_nats,
-        ising_divergence,
-        log_mixture_probability,
-        log_partition,
-        log_weights,
-        stationary_law,
-    )
+    from rbmflow.likelihood import ising_divergence, log_mixture_probability
     from rbmflow.random import split
     from rbmflow.rbm import RBM
     from rbmflow.relaxation import relax
@@ -111,13 +104,10 @@ def likelihood(task: Task) -> dict[str, Any]:
     values: dict[str, Any] = dict.fromkeys(names, np.nan) | {"ising_divergence": ising_divergence(truth, grid)}
     values |= _drift(for_drift, machine, model, everywhere)
     if machine.finite:
-        weights = log_weights(machine, truth, fresh)
-        partition = log_partition(for_last, machine, truth, fresh, **LAST, weights=weights)
-        excess = excess_nats(machine, truth, fresh, partition, weights)
+        partition, excess, law = _measured(for_last, machine, truth, fresh, LAST)
         values |= {name: float(getattr(partition, part)) for name, part in OF_PARTITION.items()}
         values |= {"excess": excess.mean, "excess_error": excess.error}
         values["log_partition_method"] = float(METHODS.index(partition.method))
-        law = stationary_law(machine, truth, fresh, weights)
         values |= {name: float(getattr(law, part)) for name, part in OF_LAW.items()}
         if exact.magnetization_known(model):
             found = relax(for_chains, machine, model, grid)
@@ -129,10 +119,7 @@ def likelihood(task: Task) -> dict[str, Any]:
         one = kept.machine(number)
         if not one.finite:
             continue
-        weights = log_weights(one, truth, few, log_mixture)
-        partition = log_partition(key, one, truth, few, **ALONG, weights=weights)
-        excess = excess_nats(one, truth, few, partition, weights)
-        law = stationary_law(one, truth, few, weights)
+        partition, excess, law = _measured(key, one, truth, few, ALONG, log_mixture)
         of_law = law.temperature, law.temperature_error
         rows[number] = excess.mean, excess.error, METHODS.index(partition.method), *of_law
         if excess.mean < 0:
@@ -142,6 +129,18 @@ def likelihood(task: Task) -> dict[str, Any]:
         task.flag("likelihood", told)
     values |= {f"checkpoint_{name}": column for name, column in zip(ALONG_TRAINING, rows.T, strict=True)}
     return values | {"checkpoint_update": np.asarray(kept.update, float), "checkpoint": np.arange(len(rows))}
+
+
+def _measured(
+    key: Any, machine: Any, truth: Any, drawn: Any, effort: dict[str, int], log_mixture: Any = None
+) -> tuple[Any, Any, Any]:
+    """The ln Z, the excess nats and the stationary law of a machine, by one set of weights of the draws."""
+    from rbmflow.likelihood import excess_nats, log_partition, log_weights, stationary_law
+
+    weights = log_weights(machine, truth, drawn, log_mixture)
+    partition = log_partition(key, machine, truth, drawn, **effort, weights=weights)
+    excess = excess_nats(machine, truth, drawn, partition, weights)
+    return partition, excess, stationary_law(machine, truth, drawn, weights)
 
 
 def _drift(key: Any, machine: Any, model: Any, draws: Any) -> dict[str, Any]:
