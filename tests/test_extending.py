@@ -44,9 +44,9 @@ def call(capsys, *words):
     return (code, *capsys.readouterr())
 
 
-def called(*words):
+def called(*words, env=None):
     command = [sys.executable, "-m", "rbmflow", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
 def to_compute(out):
@@ -134,7 +134,9 @@ def test_maps_of_others_go_through_the_whole_report(tiny, capsys):
     assert to_compute(out)["learner"] == 1
 
 
-def test_as_values_and_as_an_installed_package(tiny, tmp_path):
+@pytest.fixture
+def installed(tiny, tmp_path):
+    """The environment of processes that find the files as a package with entry points, and nowhere else."""
     package, info = tmp_path / "site" / "my_flows", tmp_path / "site" / "my_flows-1.dist-info"
     info.mkdir(parents=True)
     package.mkdir()
@@ -144,6 +146,20 @@ def test_as_values_and_as_an_installed_package(tiny, tmp_path):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-flows\nVersion: 1\n")
     points = "".join(f"{file.stem} = my_flows.{file.stem}\n" for file in FILES)
     (info / "entry_points.txt").write_text(f"[rbmflow.extensions]\n{points}")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(Path(__file__).parent)])}
+
+
+@pytest.mark.slow
+def test_a_whole_report_has_the_figure_and_the_claim_of_an_installed_package(installed):
+    done = called("run", "tiny.toml", "--workers", "1", env=installed)
+    assert done.returncode == 0, done.stderr
+    page = Path(done.stdout.splitlines()[-1])
+    assert "Share of the squared weights that the leading" in page.read_text()
+    assert "Flows end in the ordered phase" in page.read_text()
+    assert "extensions" not in json.loads((page.parent / "run.json").read_text())
+
+
+def test_as_values_and_as_an_installed_package(installed, tmp_path):
     script = """
 import hashlib, importlib, sys
 from pathlib import Path
@@ -222,9 +238,8 @@ page = report.render(results, synthetic_results.run(), steps.verdicts_of(results
 assert page.count("<figure ") == 2 and "Share of the squared weights that the leading" in page
 assert "Flows end in the ordered phase" in page
 """
-    path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(Path(__file__).parent)])}
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=installed, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
