@@ -10,6 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from rbmflow.figures import marks, panels, style
 from rbmflow.figures.along_training import MACHINE_LINES
@@ -240,6 +241,7 @@ def study_candidates(study: xr.Dataset) -> Figure:
     there = np.isfinite(stars) & (learnt > 0) & np.isfinite(np.nan_to_num(error, posinf=np.inf))
     last = there & (np.cumsum(there[:, ::-1], axis=1)[:, ::-1] == 1)
     shades = ScalarMappable(Normalize(colour.min(), colour.max()), "viridis")
+    shown: list[np.ndarray] = []
     for axes, name in zip(grid[0], CANDIDATES, strict=True):
         axes.axhline(0.0, color=style.INK, linewidth=0.8)
         axes.axvline(1.0, color=style.FAINT, linewidth=0.8, linestyle="--")
@@ -250,10 +252,16 @@ def study_candidates(study: xr.Dataset) -> Figure:
                 looks = {"c": shades.to_rgba(colour[chosen]), "marker": marker, "linewidth": 0}
                 axes.scatter(learnt[chosen], away[chosen], size, **looks)
             axes.plot([], [], marker, color=style.NEUTRAL, label=f"L = {length:g}")
+        shown.append(away[there])
         axes.set_xscale("log")
-        unit = marks.temperature_unit(study)
-        axes.set_ylim(-0.66 * unit, 0.88 * unit)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         marks.say_empty(axes, away)
+    # Machines that have hardly begun are near infinite temperature, which would push everything else together.
+    unit = marks.temperature_unit(study)
+    near = np.clip(np.concatenate([[0.0], *shown]), -0.6 * unit, 0.8 * unit)
+    grid[0, 0].set_ylim(near.min() - 0.06 * unit, near.max() + 0.08 * unit)
     grid[0, 0].legend(fontsize=7.5)
     drawn.colorbar(shades, ax=grid[0].tolist(), label="$T(E)$ of the mixture $(J/k_B)$")
     return drawn
