@@ -337,6 +337,15 @@ def test_settings_of_python_callers_are_checked_too():
             {"model": {"field": 0.5}, "sampling": {"temperatures": {"from": 0, "to": 2, "count": 5, "unit": "T_c"}}},
             ["sampling.temperatures.unit"],
         ),
+        *[({"model": {"kind": "potts", "q": q}}, ["model.q"]) for q in (3.0, "3", True, -3, 129, 1)],
+        ({"model": {"field": 1e7}}, ["model.field"]),
+        ({"model": {"kind": "blume-capel", "crystal_field": -1e7}}, ["model.crystal_field"]),
+        ({"model": {"couplings": [1e7]}}, ["model.couplings"]),
+        (
+            {"model": {"couplings": [0.0]}, "flow": {"starts": ["hot"]}, "types": {"V": {}}}
+            | {"sampling": {"temperatures": {"from": 0.5, "to": 2, "count": 5, "unit": "C_max"}}},
+            ["model.couplings"],
+        ),
     ],
 )
 def test_models_and_lattices_that_there_are_not_are_refused_all_at_once(data, fields):

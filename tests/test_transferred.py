@@ -110,6 +110,39 @@ def test_the_maximum_of_c_by_draws_is_that_of_the_transfer_matrix(monkeypatch):
     assert abs(found - truth) < 5 * error < 0.3
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        rf.ising(rf.square(4), field=10.0),
+        rf.ising(rf.triangular(4), couplings=-1.0),
+        rf.blume_capel(rf.square(3), 1.95),
+        rf.ising(rf.square(4), couplings=0.0, field=1.0),
+        rf.ising(rf.square(4), couplings=3e3),
+        rf.ising(rf.square(4), couplings=1e-3),
+    ],
+    ids=repr,
+)
+def test_the_maximum_of_c_is_found_however_far_it_is_from_where_a_model_orders(model):
+    grid = max(map(abs, model.energy_bounds)) * np.geomspace(0.02, 2, 1001)
+    every = equilibrium.enumerated(model)
+    heat = every.specific_heat(grid)
+    truth = pytest.approx(grid[heat.argmax()], rel=0.006)  # the grid has steps of 0.0046
+    assert every.specific_heat_peak()[0] == truth
+    assert equilibrium.transferred(model).specific_heat_peak()[0] == truth
+    assert equilibrium.quick_peak(model) == truth
+
+
+def test_the_maximum_of_c_by_draws_is_found_below_where_bonds_freeze(monkeypatch):
+    model = rf.ising(rf.triangular(4), couplings=-1.0)
+    truth, _ = equilibrium.enumerated(model).specific_heat_peak()
+    monkeypatch.setattr(equilibrium.peak, "quick_peak", lambda model, within: None)
+    found, error = equilibrium.specific_heat_peak(model, draws=500)
+    assert abs(found - truth) < 5 * error < 0.3
+    apart = equilibrium.reweighted(equilibrium.measured(0, model, [], [40.0, 60.0], 100))
+    with pytest.raises(InvalidInput, match=r"draws must tell .* temperatures from 0\.9 to 14\.4"):
+        apart.specific_heat_peak()
+
+
 def test_steps_of_the_levels():
     steps = [level_step(rf.ising(rf.square(4), field=h)) for h in (0.0, 0.5, 0.1, 0.13)]
     np.testing.assert_allclose(steps, [2.0, 1.0, 0.2, 0.02])

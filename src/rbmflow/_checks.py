@@ -188,9 +188,11 @@ class Problems:
         self.unless(rows is not None and not inner.found, name, values, allowed)
         return found
 
-    def finite(self, name: str, value: Any) -> None:
-        """Note a problem unless `value` is a finite number."""
-        self.unless(_is_finite(value), name, value, "it must be a finite number")
+    def finite(self, name: str, value: Any, largest: float = math.inf) -> None:
+        """Note a problem unless `value` is a finite number, at most so large but for its sign."""
+        limits = f" from {-largest:g} to {largest:g}" if math.isfinite(largest) else ""
+        ok = _is_finite(value) and abs(value) <= largest
+        self.unless(ok, name, value, f"it must be a finite number{limits}")
 
     def positive(self, name: str, value: Any) -> None:
         """Note a problem unless `value` is a finite number above zero."""

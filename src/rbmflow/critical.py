@@ -21,6 +21,7 @@ import functools
 import numpy as np
 
 from rbmflow import lattice as lattices
+from rbmflow._checks import Problems
 from rbmflow.lattice import Lattice
 from rbmflow.model import Model, model_of
 
@@ -85,10 +86,20 @@ def critical_exponents(model: Model) -> tuple[float, float] | None:
 
 @functools.lru_cache
 def temperature_scale(model: Model) -> float:
-    """Where a model orders, roughly: T_c without its field, or else 0.3 times what the bonds of a site can cost."""
+    """Where a model orders, roughly: T_c without its field, or else 0.3 times what the bonds of a site can cost.
+
+    Where bonds cost nothing it is 0.4 times what a site can cost, about the maximum of C of a spin in a field.
+    """
     spread = np.mean([np.ptp(np.array(model.pair[bond.kind])) for bond in model.lattice.bonds])
     bonds = 2 * len(model.lattice.bonds) / model.lattice.basis
-    return _of_potts(model) or float(0.3 * bonds * spread)
+    return _of_potts(model) or float(0.3 * bonds * spread) or float(0.4 * np.ptp(model.site)) or 1.0
+
+
+def require_heat(model: Model) -> None:
+    """Refuse a model whose configurations all have one energy: its specific heat is 0 and has no maximum."""
+    lowest, highest = model_of(model).energy_bounds
+    told = "all its energies are the same, so its specific heat has no maximum"
+    Problems.only(lowest < highest, "model", model, told)
 
 
 def _of_potts(model: Model) -> float | None:

@@ -1,6 +1,7 @@
 """Lattices are tables: unit cells on a torus, and the bonds that repeat from cell to cell."""
 
 import functools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
@@ -70,13 +71,20 @@ class Lattice:
     name: str = field(default="", compare=False)
 
     def __init__(self, cells: Sequence[int], bonds: Iterable[Sequence[Any]], basis: int = 1, name: str = ""):
-        problems = Problems()
-        cells = problems.wholes("cells", cells, 2)
-        problems.unless(0 < len(cells) <= len(AXES), "cells", cells, f"there must be 1 to {len(AXES)} sides")
+        problems, given = Problems(), cells
+        cells = problems.wholes("cells", given, 2)
+        sides = bool(problems.found) or 0 < len(cells) <= len(AXES)
+        problems.unless(sides, "cells", cells, f"there must be 1 to {len(AXES)} sides")
         torus = None if problems.found else cells
         sites = problems.whole("basis", basis, 1)
+        few = math.prod(cells) * sites < 2**31
+        problems.unless(few, "cells", given, "with the basis there must be fewer than 2^31 sites")
+        problems.kind("name", name, str, "text")
         rows = tuple(bonds) if listed(bonds) else ()
-        problems.unless(bool(rows), "bonds", bonds, "there must be at least one bond, in a list")
+        listed_rows = bool(rows) and all(map(listed, rows))
+        told = "there must be at least one bond, in a list of rows (from, to, displacement, kind)"
+        problems.unless(listed_rows, "bonds", bonds, told)
+        rows = rows if listed_rows and cells else ()
         # What is told of bonds does not follow from a fault of the cells or of the basis.
         within = None if problems.found else sites
         found = [_bond(row, len(cells), torus, within, problems) for row in rows]
@@ -107,7 +115,7 @@ class Lattice:
     @property
     def sites(self) -> int:
         """Number of sites N."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def kinds(self) -> int:

@@ -12,15 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int, Int8, Int32
 
-from rbmflow._checks import Problems
+from rbmflow._checks import Problems, listed
 from rbmflow._doors import Configurations, Numbers, numbers_of, spins_of
 from rbmflow.lattice import Lattice
+from rbmflow.settings import LARGEST_ENERGY
 
 LARGEST_PRODUCT = 127
 """Largest product of two labels that eight bits hold."""
-
-LARGEST_ENERGY = 1e6
-"""Largest energy of a bond or a site in a table."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,9 +79,11 @@ class Model:
     ):
         problems = Problems()
         problems.kind("lattice", lattice, Lattice, "lattice, such as square(10)")
-        labels = problems.wholes("states", states, -128, 127)
+        whole = Problems()
+        labels = whole.wholes("states", states, -128, 127)
         ordered = len(labels) > 1 and all(a < b for a, b in itertools.pairwise(labels))
-        problems.unless(ordered, "states", states, "there must be at least two labels, increasing")
+        whole.unless(ordered, "states", states, "there must be at least two labels, increasing")
+        problems.found += whole.found[:1]
         count = len(labels)
         if count < 2:
             problems.done()
@@ -96,6 +96,9 @@ class Model:
             problems.unless(bonds.shape == (lattice.kinds, count, count), "shape of pair", bonds.shape, kinds)
         alone = _table(problems, "site", site, (count,))
         order = _table(problems, "vectors", vectors, (count, "component"))
+        problems.unless(order.size > 0 or order.ndim < 2, "shape of vectors", order.shape, "there must be a component")
+        problems.kind("name", name, str, "text")
+        problems.kind("convention", convention, str, "text")
         problems.done()
         tables = lattice, labels, _nested(bonds), _nested(alone), _nested(order), name, convention
         for attribute, value in zip(fields(self), tables, strict=True):
@@ -188,7 +191,9 @@ class Model:
         return float(min(costs, default=self.step))
 
     def with_cells(self, cells: Sequence[int]) -> "Model":
-        """The same model on a torus of so many cells."""
+        """The same model on a torus of so many cells, as many numbers as it has sides."""
+        sides, own = len(listed(cells) or ()), len(self.lattice.cells)
+        Problems.only(sides == own, "cells", cells, f"there must be {own} numbers of cells, as {self.lattice} has")
         return replace(self, lattice=Lattice(cells, self.lattice.bonds, self.lattice.basis), name="")
 
     def terms(self, spins: Configurations) -> tuple[Int[Array, "*batch term"], Float64[np.ndarray, " term"]]:

@@ -13,8 +13,8 @@ from rbmflow import lattice as lattices
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import numbers_of
 from rbmflow.lattice import Lattice, square
-from rbmflow.model import LARGEST_ENERGY, Model
-from rbmflow.settings import LatticeName, LatticeSettings, ModelSettings
+from rbmflow.model import Model
+from rbmflow.settings import LARGEST_ENERGY, LatticeName, LatticeSettings, ModelSettings
 
 
 def ising(lattice: Lattice, field: float = 0.0, couplings: float | Sequence[float] = 1.0) -> Model:
@@ -42,7 +42,7 @@ def ising(lattice: Lattice, field: float = 0.0, couplings: float | Sequence[floa
     -2.0
     """
     problems = _on(lattice)
-    problems.finite("field", field)
+    problems.finite("field", field, LARGEST_ENERGY)
     strengths = _by_kind(problems, lattice, couplings)
     uniform = bool((strengths == 1).all())
     told = [str(lattice), *([f"field={field:g}"] if field else []), *([] if uniform else [f"couplings={couplings}"])]
@@ -104,7 +104,7 @@ def blume_capel(lattice: Lattice, crystal_field: float) -> Model:
     -1.0
     """
     problems = _on(lattice)
-    problems.finite("crystal_field", crystal_field)
+    problems.finite("crystal_field", crystal_field, LARGEST_ENERGY)
     problems.done()
     d, spins = float(crystal_field), np.array([-1.0, 0.0, 1.0])
     name, convention = f"blume_capel({lattice}, crystal_field={d:g})", "E = -sum s s' + D sum s^2"

@@ -1,13 +1,15 @@
 """The maximum of the specific heat of a model on its lattice, by the quickest way that tells it."""
 
 import numpy as np
+from jaxtyping import Float64
 
 from rbmflow import exact as formulas
 from rbmflow._doors import AnyKey
-from rbmflow.critical import temperature_scale
+from rbmflow.critical import require_heat, temperature_scale
 from rbmflow.equilibrium.measured import measured
 from rbmflow.equilibrium.reweighted import reweighted
 from rbmflow.equilibrium.transferred import known
+from rbmflow.exact._temperature import around_maximum
 from rbmflow.exact.slice_levels import trace_seconds
 from rbmflow.exact.slice_transfer import no_slices, slice_transfer
 from rbmflow.model import Model, has_formulas
@@ -22,6 +24,7 @@ AROUND = np.geomspace(0.6, 1.7, 9)
 
 def quick_peak(model: Model, within: float = DOOR) -> float | None:
     """The temperature of the maximum without a draw, None if it takes longer than so many seconds, roughly."""
+    require_heat(model)
     if has_formulas(model):
         return formulas.specific_heat_peak(model)[0]
     if no_slices(model) is None and TRACES * trace_seconds(model) <= within:
@@ -36,6 +39,11 @@ def specific_heat_peak(model: Model, key: AnyKey = 0, draws: int = 2000) -> tupl
     By formulas, a sum or the transfer matrix; else by reweighting of so many draws at each of nine temperatures around
     the largest fluctuations of first draws.
 
+    Raises
+    ------
+    InvalidInput
+        If all energies of the model are the same.
+
     Examples
     --------
     >>> import rbmflow as rf
@@ -46,7 +54,9 @@ def specific_heat_peak(model: Model, key: AnyKey = 0, draws: int = 2000) -> tupl
     exact = quick_peak(model, within=20 * DOOR)
     if exact is not None:
         return exact, 0.0
-    grid = temperature_scale(model) * np.geomspace(0.3, 3, 15)
-    pilot = measured(key, model, [], grid, 200)
-    guess = grid[int(np.argmax(pilot.energy.var(axis=1) / grid**2))]
+
+    def fluctuations(grid: Float64[np.ndarray, " t"]) -> Float64[np.ndarray, " t"]:
+        return measured(key, model, [], grid, 200).energy.var(axis=1) / grid**2
+
+    _, guess, _ = around_maximum(fluctuations, temperature_scale(model) * np.geomspace(0.3, 3, 15))
     return reweighted(measured(key, model, [], guess * AROUND, draws)).specific_heat_peak()

@@ -9,6 +9,7 @@ The energy is a sufficient statistic of the temperature: the posterior needs the
 """
 
 import abc
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +19,10 @@ from scipy.special import logsumexp
 
 from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow._doors import Configurations, Numbers, numbers_of, temperatures_of
-from rbmflow.critical import temperature_scale
+from rbmflow.critical import require_heat, temperature_scale
 from rbmflow.equilibrium.curve import KNOTS, Curve, couplings
 from rbmflow.exact import critical_temperature
-from rbmflow.exact._temperature import heat, inverse_temperature
+from rbmflow.exact._temperature import around_maximum, heat, inverse_temperature
 from rbmflow.exact.energy_levels import boltzmann
 from rbmflow.model import Model, has_formulas
 from rbmflow.observables import ENERGY, Observable
@@ -262,6 +263,11 @@ class Equilibrium(abc.ABC):
     def specific_heat_peak(self) -> tuple[float, float]:
         """Temperature of the maximum of the specific heat, and its standard error: 0 of what is exact.
 
+        Raises
+        ------
+        InvalidInput
+            If all energies are the same, or draws do not tell the specific heat where it is looked for.
+
         Examples
         --------
         >>> import rbmflow as rf
@@ -271,10 +277,19 @@ class Equilibrium(abc.ABC):
         """
         grid = temperature_scale(self.model) * np.geomspace(0.25, 4, 81)
 
+        require_heat(self.model)
+        around = f"draws must tell the energy at some temperatures from {grid[0]:.3g} to {grid[-1]:.3g}"
+        Problems.only(bool(self.told(ENERGY, grid).any()), "model", self.model, around)
+
         def peak(copy: int) -> float:
-            top = int(np.nanargmax(np.where(self.told(ENERGY, grid), self.specific_heat(grid, copy), np.nan)))
-            ends = grid[max(top - 1, 0)], grid[min(top + 1, grid.size - 1)]
-            best: Any = minimize_scalar(lambda t: -float(self.specific_heat(t, copy)), bounds=ends, method="bounded")
+            def of(temperature: Float64[np.ndarray, " t"]) -> Float64[np.ndarray, " t"]:
+                return np.where(self.told(ENERGY, temperature), self.specific_heat(temperature, copy), np.nan)
+
+            below, _, above = around_maximum(of, grid)
+            ends = below, above
+            to = {"xatol": 1e-5 * min(1.0, 10 * grid[0])}  # the usual one, but for models of tiny energies
+            heat = functools.partial(self.specific_heat, copy=copy)
+            best: Any = minimize_scalar(lambda t: -float(heat(t)), bounds=ends, method="bounded", options=to)
             return float(best.x)
 
         peaks = [peak(copy) for copy in range(1 + self.copies)]

@@ -1,6 +1,6 @@
 """Temperatures as the exact formulas take them: any shape, T = 0 and T = inf included."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,23 @@ def heat(coupling: Float64[np.ndarray, "..."], excitation: Shaped[np.ndarray, ".
     r"""The exponents :math:`K (E - E_0)` of arrays that broadcast; 0 of the ground state, also where K is infinite."""
     with np.errstate(invalid="ignore"):
         return np.where(excitation == 0, 0.0, coupling * excitation)
+
+
+def around_maximum(
+    of: Callable[[Float64[np.ndarray, " t"]], Float64[np.ndarray, " t"]], grid: Float64[np.ndarray, " t"]
+) -> Float64[np.ndarray, "3"]:
+    """Where a function of the temperature is largest on a grid in equal ratios, between its neighbours there.
+
+    The grid moves until that is within it, or nothing more is known: the function is NaN there. Where it is 0 all over,
+    as specific heats are far below a gap, the grid is too cold.
+    """
+    values = of(grid)
+    while True:
+        top = int(np.nanargmax(values)) if np.nanmax(values) > 0 else grid.size - 1
+        moved = grid * (grid[top] / grid[grid.size // 2])
+        if 0 < top < grid.size - 1 or np.isnan(further := of(moved)).all():
+            return grid[[max(top - 1, 0), top, min(top + 1, grid.size - 1)]]
+        grid, values = moved, further
 
 
 def inverse_temperature(temperature: Reals) -> Float64[np.ndarray, "*batch"]:

@@ -12,6 +12,7 @@ H. A. Kramers, G. H. Wannier, Phys. Rev. 60, 252 (1941), doi:10.1103/PhysRev.60.
 """
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from jaxtyping import Float64, Int
 from scipy.optimize import minimize_scalar
 
 from rbmflow._checks import InvalidInput, Problem, Problems
+from rbmflow.exact._temperature import around_maximum
 from rbmflow.exact.slice_blocks import SliceBlocks, scaled_power
 from rbmflow.model import Model, all_places
 from rbmflow.settings import LARGEST_ROW
@@ -28,7 +30,7 @@ DEEPEST = 600.0
 """Largest difference of the energies of two slices in units of T: e^-745 is 0 in double precision."""
 
 STEP = 2e-3
-"""Of 1/T in differences of ln Z: sums of 1e3 then have six digits of the specific heat."""
+"""Of 1/T in differences of ln Z, where 1/T is about 0.44: sums of 1e3 then have six digits of the specific heat."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,16 +79,20 @@ class SliceTransfer:
     def specific_heat(self, temperature: float) -> float:
         r"""Specific heat per site, :math:`T^{-2}\, \partial^2 \ln Z / \partial (1/T)^2 / N`, by differences of ln Z."""
         coupling = 1 / temperature
-        below, here, above = (self.log_partition(1 / (coupling + step)) for step in (-STEP, 0.0, STEP))
-        return (above - 2 * here + below) / STEP**2 * coupling**2 / self.sites.size
+        step = STEP * 16.0 ** round(math.log(coupling / 0.44, 16))
+        below, here, above = (self.log_partition(1 / (coupling + change)) for change in (-step, 0.0, step))
+        return (above - 2 * here + below) / step**2 * coupling**2 / self.sites.size
 
     def specific_heat_peak(self, near: float) -> float:
-        """Temperature of the maximum of the specific heat between a third and three times one, to 1e-4 of that."""
-        grid = near * np.geomspace(1 / 3, 3, 17)
-        grid = grid[grid > self.coldest * (1 + 2 * STEP * near)]
-        top = int(np.argmax([self.specific_heat(t) for t in grid.tolist()]))
-        bounds = grid[max(top - 1, 0)], grid[min(top + 1, grid.size - 1)]
-        to = {"xatol": 1e-4 * near}
+        """Temperature of the maximum of the specific heat, looked for from one on, to 1e-4 of that."""
+        lowest = 1.05 * self.coldest
+        near = max(near, 3 * lowest)
+
+        def of(grid: Float64[np.ndarray, " t"]) -> Float64[np.ndarray, " t"]:
+            return np.array([self.specific_heat(t) if t > lowest else np.nan for t in grid.tolist()])
+
+        below, _, above = around_maximum(of, near * np.geomspace(1 / 3, 3, 17))
+        bounds, to = (max(below, lowest), above), {"xatol": 1e-4 * near}
         best: Any = minimize_scalar(lambda t: -self.specific_heat(t), bounds=bounds, method="bounded", options=to)
         return float(best.x)
 

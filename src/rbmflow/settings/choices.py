@@ -72,5 +72,8 @@ LARGEST_ROW = 4096
 LONGEST_EXACT_ROW = 12
 """Largest shorter side for the exact sampler."""
 
+LARGEST_ENERGY = 1e6
+"""Largest energy of a bond or a site, but for its sign."""
+
 MOST_HIDDEN = 100_000
 """Largest number of hidden units: the weights of one machine then fill most memories."""

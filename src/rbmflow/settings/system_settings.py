@@ -6,7 +6,15 @@ from typing import get_args
 
 from rbmflow._checks import Problems, is_number, listed
 from rbmflow.settings.checking import Settings, checked
-from rbmflow.settings.choices import LONGEST_SIDE, MOST_STATES, PAPER_GRID, LatticeName, MethodName, ModelName
+from rbmflow.settings.choices import (
+    LARGEST_ENERGY,
+    LONGEST_SIDE,
+    MOST_STATES,
+    PAPER_GRID,
+    LatticeName,
+    MethodName,
+    ModelName,
+)
 
 AXES = "uvwzyx"
 """Names of up to six axes of cells: the last are z, y, x."""
@@ -31,27 +39,30 @@ class ModelSettings(Settings):
     "clock", E = -sum cos(2 pi (s - s') / q); "blume-capel", E = -sum s s' + D sum s^2."""
     q: int = checked(0, Problems.whole, 0, 128)
     """States of a site of "potts" and "clock", at least 2; 0 for the others."""
-    field: float = checked(0.0, Problems.finite)
+    field: float = checked(0.0, Problems.finite, LARGEST_ENERGY)
     """Field h of "ising"."""
     couplings: tuple[float, ...] = ()
     """J of every kind of bond of "ising", or one for all; 1 if none is given."""
-    crystal_field: float = checked(0.0, Problems.finite)
+    crystal_field: float = checked(0.0, Problems.finite, LARGEST_ENERGY)
     """Crystal field D of "blume-capel"."""
 
     def compare(self, problems: Problems) -> None:
         """Note what the kind of model does not have."""
         with_q = self.kind in ("potts", "clock")
         least = f"{self.kind} needs at least 2 states" if with_q else f"{self.kind} has no q; leave it out"
-        fits = not is_number(self.q) or self.q > 128 or (self.q >= 2 if with_q else self.q == 0)
-        problems.unless(fits, "q", self.q, least)
+        if isinstance(self.q, int) and self.q in range(129):  # others are told of already
+            problems.unless(self.q >= 2 if with_q else self.q == 0, "q", self.q, least)
         own = {"field": "ising", "couplings": "ising", "crystal_field": "blume-capel"}
         for name, kind in own.items():
             given = getattr(self, name) not in (0, ())
             told = f"it belongs to the kind {kind} alone; leave it out"
             problems.unless(self.kind == kind or not given, name, getattr(self, name), told)
         rows = listed(self.couplings)
-        strengths = rows is not None and all(is_number(j) and math.isfinite(j) for j in rows)
-        problems.unless(strengths, "couplings", self.couplings, "they must be finite numbers, in a list")
+        strengths = rows is not None and all(is_number(j) and abs(j) <= LARGEST_ENERGY for j in rows)
+        limits = f"they must be finite numbers from {-LARGEST_ENERGY:g} to {LARGEST_ENERGY:g}, in a list"
+        problems.unless(strengths, "couplings", self.couplings, limits)
+        told = "without a field one at least must differ from 0, or all configurations have one energy"
+        problems.unless(self.field != 0 or rows == () or any(rows or (1,)), "couplings", self.couplings, told)
 
     @property
     def states(self) -> tuple[int, ...]:

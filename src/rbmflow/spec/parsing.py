@@ -89,13 +89,14 @@ def _section(of: type, table: Any, prefix: str, problems: Problems, called: str 
     required = [one.name for one in dataclasses.fields(of) if one.default is one.default_factory is dataclasses.MISSING]
     for name in required:
         problems.unless(name in table, f"{prefix}{name}", _Nothing(), "it must be given")
-    faulty = len(problems.found) > before
+    told = {problem.field for problem in problems.found[before:]}
     try:
         return of(**dict.fromkeys(required, "x") | given)
     except InvalidInput as error:
         for problem in error.problems:
             compares = "." in problem.field or "[" in problem.field or isinstance(problem.value, dict)
-            if not (faulty and compares and of is Spec):
+            # Of a field whose type is wrong the class has seen the default.
+            if not (told and compares and of is Spec) and prefix + problem.field not in told:
                 given_as = found_at(table, problem.field, problem.value)  # Not as its class keeps it.
                 problems.unless(False, prefix + problem.field, given_as, problem.allowed)
     return None
