@@ -106,7 +106,7 @@ def doctor():
     return [("two and two", 4, 2 + 2, True), ("nothing", 0, 0, "FAKE_FAULT" not in os.environ)]
 
 
-def answer_of(results):
+def answer_of(results, judged=None):
     """What the page and the shell begin with."""
     return ["answered"]
 

@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.axis import Axis
+from matplotlib.cbook import Grouper
 from matplotlib.colors import to_hex
 from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
@@ -209,12 +210,21 @@ def test_svg_is_the_same_every_time_and_can_share_a_page(results):
 
 @pytest.mark.parametrize("name", ["temperature_flow", "spectra", "training_curves"])
 def test_what_is_remembered_while_a_figure_is_drawn_changes_nothing_of_it(results, name, monkeypatch):
-    patched = [(Axis, "_update_ticks"), (Text, "_get_layout"), (MathTextParser, "_parse_cached")]
+    patched = [(Axis, "_update_ticks"), (Axis, "get_major_ticks"), (Axis, "get_minor_ticks")]
+    patched += [(Text, "_get_layout"), (MathTextParser, "_parse_cached"), (Grouper, "get_siblings")]
     plain = [getattr(*one) for one in patched]
     quick = figures.to_svg(draw(name, results))
     assert [getattr(*one) for one in patched] == plain
     monkeypatch.setattr(svg_text, "remembering", contextlib.nullcontext)
     assert figures.to_svg(draw(name, results)) == quick
+
+
+def test_a_tick_of_a_drawn_figure_can_be_changed_alone(results):
+    drawn = draw("temperature_flow", results)
+    figures.to_svg(drawn)
+    first, second, third, *_ = drawn.axes[0].get_yticklabels()
+    second.set_fontsize(20)
+    assert first.get_fontsize() == third.get_fontsize() < 20
 
 
 def test_tables_hold_the_numbers_of_the_figures(results):

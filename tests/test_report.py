@@ -309,7 +309,7 @@ def test_figures_that_another_process_could_not_draw_are_drawn_here(results, tmp
     monkeypatch.setattr(pages, "note", lambda *_: None)
     monkeypatch.setattr(report, "draw_all", drawn)
     monkeypatch.setattr("rbmflow.steps.verdicts_of", lambda *_: [])
-    monkeypatch.setattr("rbmflow.steps.answer_of", lambda _: ["answered"])
+    monkeypatch.setattr("rbmflow.steps.answer_of", lambda *_: ["answered"])
     written = set()
     for one in (crew(order[5:], False), crew(order[-1:], False), crew([], False), crew(order[-2:], True)):
         monkeypatch.setattr(pages, "Children", lambda *_, one=one: one)

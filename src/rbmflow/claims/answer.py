@@ -26,12 +26,13 @@ SIDES: dict[Side, tuple[str, str]] = {
 """What is said of one machine on each side, and of several."""
 
 
-def answer(results: xr.Dataset) -> list[str]:
+def answer(results: xr.Dataset, judged: Sequence[Verdict] | None = None) -> list[str]:
     """Whether the flows of a run go to T_c by the verdict on `V-to-Tc`, how sure that is, and where its machines are.
 
     A machine at rest is told by T* and its distance from T_c in errors, any other by T(E) at the end of its flows, and
     by T* of its stationary law where that is known. Machines that have learnt from a file, or another source from
-    outside, are told with the others, and decide nothing. Empty where no machine was trained on either.
+    outside, are told with the others, and decide nothing. Empty where no machine was trained on either. `judged` are
+    all verdicts on these results, where they are known.
     """
     every = distinct(machines_of(results))
     machines = [machine for machine in every if machine.is_ising]
@@ -45,7 +46,7 @@ def answer(results: xr.Dataset) -> list[str]:
     if math.isnan(machines[0].critical):
         unknown = ["No T_c of this model is known.", "How sure: without it nothing is decided."]
         return [*unknown, *map(_where, machines)]
-    verdict = next(row for row in verdicts(results) if row.id == QUESTION)
+    verdict = next(row for row in (verdicts(results) if judged is None else judged) if row.id == QUESTION)
     word = _by_machine(verdict) if verdict.verdict in WORDS else _not_asked(machines)
     first = f"Do the flows go to T_c = {machines[0].critical:.4f}? {word}"
     return [first, _how_sure(verdict, machines[0]), *map(_where, (*machines, *others))]

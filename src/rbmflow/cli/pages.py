@@ -158,8 +158,9 @@ def write_run(
             return sorted(drawn, key=lambda one: order.index(one.figure)), sorted(left_out)
 
         results = results_of(record, store)
-        note(results, record, store)
-        verdicts, answer, live = verdicts_of(results), answer_of(results), _live(record, store)
+        verdicts = verdicts_of(results)
+        answer, live = answer_of(results, verdicts), _live(record, store)
+        note(results, record, store, answer)
         report.write(page, results, record, verdicts, answer=answer, draw=draw, live=live)
 
 

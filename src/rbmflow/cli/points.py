@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,17 +53,18 @@ def noted(record: dict[str, Any], store: Store) -> Numbers | None:
         return None
 
 
-def note(results: xr.Dataset, record: dict[str, Any], store: Store) -> None:
-    """Write down what is told of a run."""
-    write_text(store.run_folder(record["run"]) / _NUMBERS, to_json(_numbers(results, record, store)))
+def note(results: xr.Dataset, record: dict[str, Any], store: Store, answer: Sequence[str] | None = None) -> None:
+    """Write down what is told of a run, with its answer where that is known."""
+    write_text(store.run_folder(record["run"]) / _NUMBERS, to_json(_numbers(results, record, store, answer)))
 
 
-def _numbers(results: xr.Dataset, record: dict[str, Any], store: Store) -> Numbers:
+def _numbers(results: xr.Dataset, record: dict[str, Any], store: Store, answer: Sequence[str] | None = None) -> Numbers:
     from rbmflow import report
     from rbmflow.steps import answer_of
 
     header, rows = report.ends_table(results)
-    numbers = report.summary(results, record) | {"answer": answer_of(results)}
+    answer = answer_of(results) if answer is None else answer
+    numbers = report.summary(results, record) | {"answer": answer}
     found = {"of": _sources(record, store), "summary": numbers, "ends": [header, *rows]}
     return parse_record(Numbers, to_json(found))  # The same whether it was noted or not.
 

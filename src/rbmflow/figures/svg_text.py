@@ -43,7 +43,7 @@ def to_svg(figure: Figure, name: str = "figure", shows: str = "") -> str:
     svg = text.getvalue()
     svg = re.sub(r' xmlns(?::xlink)?="[^"]*"', "", svg[svg.index("<svg") :]).replace("xlink:href", "href")
     root = ElementTree.fromstring(svg)
-    _rename(root, name)
+    _rename(root, svg, name)
     _shrink(root)
     look = f"width:{figure.get_figwidth() * 96:.0f}px;stroke-linejoin:round;stroke-linecap:butt"
     root.attrib = {
@@ -56,9 +56,8 @@ def to_svg(figure: Figure, name: str = "figure", shows: str = "") -> str:
     return ElementTree.tostring(root, "unicode", short_empty_elements=True).replace(" />", "/>")
 
 
-def _rename(root: Element, name: str) -> None:
-    """Number what is referred to within the drawing, and forget all other ids."""
-    text = ElementTree.tostring(root, "unicode")
+def _rename(root: Element, text: str, name: str) -> None:
+    """Number what is referred to within the drawing of this text, and forget all other ids."""
     numbers: dict[str, str] = {}
     # Every letter of a drawing refers to its glyph, so an eighth of a page would be the names of its figures.
     begin = f"s{crc32(name.encode()):x}"

@@ -11,7 +11,7 @@ from rbmflow.steps.graph import graph as graph
 from rbmflow.steps.kind import compute as compute, compute_together as compute_together, group as group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import xarray as xr
 
@@ -29,11 +29,11 @@ def doctor() -> list[Check]:
     return doctor()
 
 
-def answer_of(results: xr.Dataset) -> list[str]:
+def answer_of(results: xr.Dataset, judged: Sequence[Verdict] | None = None) -> list[str]:
     """Whether the flows of a run go to T_c and where its machines are, in sentences made from the rules."""
     from rbmflow.claims import answer
 
-    return answer(results)
+    return answer(results, judged)
 
 
 def claims() -> Mapping[str, Claim]:
