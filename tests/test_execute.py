@@ -276,6 +276,23 @@ def test_what_the_natural_gradient_and_patience_take():
     assert (natural, watched) == pytest.approx((1.92, 1.56), rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("sections", "kind", "told"),
+    [
+        ({}, "machine", 4.0),
+        ({"lattice": {"kind": "cubic", "length": 4}, "model": {}}, "machine", 3.84),
+        ({"machine": {"kind": "autoencoder"}}, "learner", 4.0),
+    ],
+    ids=["square", "cubic", "no RBM"],
+)
+def test_what_symmetries_of_training_take(sections, kind, told):
+    """Every site of 10^7 configurations, by each axis."""
+    plain, moved = (
+        modelled_by_kind(**sections, training={"epochs": 400, "symmetries": asked})[kind] for asked in (False, True)
+    )
+    assert moved - plain == pytest.approx(told, rel=0.02)
+
+
 def test_equilibrium_draws_of_larger_lattices_are_counted_by_their_own():
     told, alone = (
         modelled_by_kind(

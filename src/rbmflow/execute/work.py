@@ -25,6 +25,9 @@ from rbmflow.store import Step
 _UNIT = 130
 """Products of a weight and a state that take as long as one unit does to be drawn."""
 
+_MOVED = 2.0
+"""A site of a configuration that a symmetry moves, for each axis of the lattice."""
+
 _SITE = 6.0
 """A site of a configuration that Markov chains draw, about as much at T_c as elsewhere, by clusters."""
 
@@ -194,12 +197,18 @@ def _learning(spec: Spec, grid: int, layers: tuple[int, ...]) -> float:
     training, work, drawn = spec.training, 0.0, spec.sampling.draws * grid
     shown = training.epochs * drawn * (1 - training.held_out)
     scored = training.epochs * min(MOST_TURNED, drawn * training.held_out) if training.patience else 0.0
+    work += _moving(spec, shown)
     for visible, hidden in itertools.pairwise(layers):
         work += 0.012 * shown * (1 + training.steps) * _gibbs(visible, hidden)
         work += 660 * training.checkpoints * visible * hidden + 2.4 * scored * visible * hidden
         if training.optimiser == "natural":
             work += shown / training.batch * _in_metric(training.batch, visible, hidden)
     return work
+
+
+def _moving(spec: Spec, shown: float) -> float:
+    """Symmetries of all configurations that are trained on."""
+    return _MOVED * len(spec.lattice.sides) * spec.lattice.sites * shown if spec.training.symmetries else 0.0
 
 
 def _in_metric(batch: int, visible: int, hidden: int) -> float:
@@ -215,7 +224,8 @@ def _learner(spec: Spec, grid: int, visible: int, hidden: int) -> float:
     if about.kind == "stack":
         return _learning(spec, grid, (visible, hidden, *about.layers))
     products = visible * about.width + max(0, about.depth - 1) * about.width**2 + about.width * hidden
-    return 0.35 * spec.training.epochs * spec.sampling.draws * grid * (products if about.depth else visible * hidden)
+    shown = spec.training.epochs * spec.sampling.draws * grid
+    return 0.35 * shown * (products if about.depth else visible * hidden) + _moving(spec, shown)
 
 
 def _likelihood(spec: Spec, grid: int, visible: int, hidden: int) -> float:
