@@ -341,6 +341,7 @@ def test_settings_of_python_callers_are_checked_too():
         ({"model": {"field": 1e7}}, ["model.field"]),
         ({"model": {"kind": "blume-capel", "crystal_field": -1e7}}, ["model.crystal_field"]),
         ({"model": {"couplings": [1e7]}}, ["model.couplings"]),
+        ({"lattice": {"kind": "hypercubic", "cells": [200] * 6}}, ["lattice.cells"]),
         (
             {"model": {"couplings": [0.0]}, "flow": {"starts": ["hot"]}, "types": {"V": {}}}
             | {"sampling": {"temperatures": {"from": 0.5, "to": 2, "count": 5, "unit": "C_max"}}},

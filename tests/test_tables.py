@@ -317,6 +317,9 @@ def test_draws_of_any_lattice_are_kept_with_their_axes_and_labels(tmp_path):
 SQUARE = rf.square(4)
 
 
+SMALLEST = rf.equilibrium.enumerated(rf.potts(rf.square(2), 3))
+
+
 @pytest.mark.parametrize(
     ("made", "told"),
     [
@@ -342,6 +345,15 @@ SQUARE = rf.square(4)
         (lambda: rf.sample(0, rf.potts(rf.cubic(4), 20), 2.0, 5, rf.TableHeatBath()), "its table would have"),
         (lambda: rf.sample(0, rf.ising(SQUARE, couplings=-1.0), 0.0, 5), "only uniform ground states"),
         (lambda: rf.square(2**16), "fewer than 2\\^31 sites"),
+        (lambda: rf.equilibrium.enumerated(rf.ising(rf.square(200))), r"of two states\), not 2\^40000"),
+        (lambda: rf.equilibrium.transferred(rf.ising(rf.cubic(150))), r"this one has 2\^22500"),
+        (lambda: rf.equilibrium.covering(SQUARE), "model = 'Lattice'"),
+        (lambda: rf.equilibrium.measured(0, rf.ising(SQUARE), ["energy"], 2.0), "observables = .* must be observables"),
+        (lambda: rf.equilibrium.reweighted(rf.ising(SQUARE)), "measured = 'Model' .* a record of draws"),
+        (
+            lambda: SMALLEST.posterior_of_energy(-0.3, [1.0, 2.0]),
+            "a total is one of -8, -7, ..., not a number per site",
+        ),
         (lambda: rf.Lattice((2, 2), [(0, 0, (0, 1))], basis=2**30), "fewer than 2\\^31 sites"),
         (lambda: rf.ising(SQUARE).with_cells((4,)), "cells = .* 2 numbers of cells, as square"),
         (lambda: rf.ising(SQUARE, field=1e7), "field = 10000000.0 is not allowed: .* from -1e\\+06 to 1e\\+06"),

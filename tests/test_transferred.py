@@ -169,3 +169,14 @@ def test_an_order_without_a_step_is_refused():
             equilibrium.transferred(model, order=True)
     with pytest.raises(InvalidInput, match="observable = 'magnetization'"):
         equilibrium.transferred(rf.ising(rf.triangular(4))).mean(MAGNETIZATION, 2.0)
+
+
+@pytest.mark.parametrize("model", [rf.potts(rf.square(2), 3), rf.ising(rf.triangular(3), couplings=-1.0), ODD], ids=str)
+def test_totals_are_those_of_the_model_alone_or_many(model):
+    """A single number is read as many are, and every energy that there is may be asked about."""
+    every = equilibrium.enumerated(model)
+    energies = every.levels().energy
+    found = every.posterior_of_energy(energies, [0.5, 2.0])
+    np.testing.assert_array_equal(found, [every.posterior_of_energy(one, [0.5, 2.0]) for one in energies.tolist()])
+    with pytest.raises(InvalidInput, match="not a number per site"):
+        every.posterior_of_energy(energies[:1] + 0.3 * level_step(model), [0.5, 2.0])

@@ -9,7 +9,7 @@ from rbmflow._checks import Problems
 from rbmflow.equilibrium.source import Equilibrium, Levels
 from rbmflow.model import Model, all_places, model_of
 from rbmflow.observables import ENERGY, Observable
-from rbmflow.settings import MOST_STATES
+from rbmflow.settings import MOST_STATES, is_few
 
 
 def all_states(model: Model) -> Int8[np.ndarray, "state *lattice"]:
@@ -25,9 +25,9 @@ class Enumerated(Equilibrium):
 
     def __init__(self, model: Model):
         lattice = model_of(model).lattice
-        number = len(model.states) ** lattice.sites
+        number = f"{len(model.states)}^{lattice.sites}"
         allowed = f"up to {MOST_STATES} configurations are summed (20 sites of two states), not {number}"
-        Problems.only(number <= MOST_STATES, "lattice", lattice, allowed)
+        Problems.only(is_few(len(model.states), lattice.sites), "lattice", lattice, allowed)
         super().__init__(model)
         self.spins = all_states(model)
         self.energy, self.level, self.count = np.unique(

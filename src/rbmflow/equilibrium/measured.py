@@ -113,6 +113,8 @@ def measured(
     (1, 2, 2, 50)
     """
     key, model, grid = key_of(key), model_of(model), temperatures_of(temperatures)
+    named = all(isinstance(one, Observable) for one in observables)
+    Problems.only(named, "observables", observables, 'they must be observables, such as OBSERVABLES["magnetization"]')
     parts, progress = [], watched(progress, "equilibrium draws")
     for at, temperature in enumerate(grid):
         parts.append(
@@ -136,7 +138,7 @@ def covering(model: Model, spacing: float = SPACING) -> tuple[float, ...]:
     >>> [round(t, 2) for t in covering(rf.ising(rf.square(4)))]
     [0.0, 0.99, 1.77, 2.83, inf]
     """
-    coupling, largest = 0.0, 0.5 * CRITICAL / temperature_scale(model)
+    coupling, largest = 0.0, 0.5 * CRITICAL / temperature_scale(model_of(model))
     found = []
     while True:
         found.append(1 / coupling if coupling else math.inf)

@@ -220,4 +220,8 @@ def reweighted(measured: MeasuredDraws, known: Equilibrium | None = None, *, ris
     >>> bool(abs(mean - rf.exact.abs_magnetization(model, 2.5)) < 5 * error)
     True
     """
+    problems = Problems()
+    problems.kind("measured", measured, MeasuredDraws, "record of draws, such as equilibrium.measured(...)")
+    problems.kind("known", known, (Equilibrium, type(None)), "equilibrium, such as exact(model)")
+    problems.done()
     return Reweighted(measured, known, rising)

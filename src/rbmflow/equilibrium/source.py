@@ -24,6 +24,7 @@ from rbmflow.equilibrium.curve import KNOTS, Curve, couplings
 from rbmflow.exact import critical_temperature
 from rbmflow.exact._temperature import around_maximum, heat, inverse_temperature
 from rbmflow.exact.energy_levels import boltzmann
+from rbmflow.exact.slice_levels import level_step
 from rbmflow.model import Model, has_formulas
 from rbmflow.observables import ENERGY, Observable
 from rbmflow.settings import OBSERVABLES
@@ -193,11 +194,13 @@ class Equilibrium(abc.ABC):
         lowest, largest = (bound * self.model.lattice.sites for bound in self.model.energy_bounds)
         slack = self._rounding
         values = numbers_of(total, "total energy", lowest=lowest - slack, highest=largest + slack)
-        fours = has_formulas(self.model)
-        odd = values[(values + largest) % 4 != 0] if fours else values[:0]
+        step, one = 4.0 if has_formulas(self.model) else level_step(self.model), self.model.uniform_energies[0]
+        places = (values - one) / step
+        odd = values[np.abs(places - places.round()) > max(slack / step, 0.1)]
         if odd.size:
-            told = f"a total is one of {-largest:g}, {4 - largest:g}, ..., not a number per site"
-            raise InvalidInput(Problem("total energy", odd.flat[0].item(), told))
+            first = one - step * np.floor((one - lowest) / step + 0.1)
+            told = f"a total is one of {first:g}, {first + step:g}, ..., not a number per site"
+            raise InvalidInput(Problem("total energy", odd[0].item(), told))
         return values
 
     @property

@@ -20,7 +20,7 @@ from rbmflow.exact.slice_levels import log_levels, mean_orders, no_levels, no_or
 from rbmflow.exact.slice_transfer import slice_transfer
 from rbmflow.model import Model, has_formulas, model_of
 from rbmflow.observables import ENERGY, MAGNETIZATION, Observable
-from rbmflow.settings import MOST_STATES
+from rbmflow.settings import is_few
 from rbmflow.spin_models import model_in
 
 if TYPE_CHECKING:
@@ -151,6 +151,6 @@ def known(model: Model, within: float = QUICK) -> Equilibrium | None:
     """
     if has_formulas(model):
         return exact(model)
-    if len(model.states) ** model.lattice.sites <= MOST_STATES:
+    if is_few(len(model.states), model.lattice.sites):
         return enumerated(model)
     return transferred(model) if seconds(model) <= within else None

@@ -24,7 +24,7 @@ from rbmflow._checks import InvalidInput, Problem, Problems
 from rbmflow.exact._temperature import around_maximum
 from rbmflow.exact.slice_blocks import SliceBlocks, scaled_power
 from rbmflow.model import Model, all_places
-from rbmflow.settings import LARGEST_ROW
+from rbmflow.settings import LARGEST_ROW, is_few
 
 DEEPEST = 600.0
 """Largest difference of the energies of two slices in units of T: e^-745 is 0 in double precision."""
@@ -106,16 +106,17 @@ def diagonal(weights: Float64[np.ndarray, "state state"], power: int) -> tuple[f
 
 def no_slices(model: Model, most: int = LARGEST_ROW) -> str | None:
     """Why a model has no such matrix of at most so many states, or None if it has."""
-    axis, states = _axis(model), slice_states(model)
+    axis, within = _axis(model), _within(model)
     if any(abs(bond.displacement[axis]) > 1 for bond in model.lattice.bonds):
         return "the transfer matrix needs bonds that lead no further than to the next slice"
-    if states > most:
+    if not is_few(len(model.states), within, most):
+        states = f"{len(model.states)}^{within}"
         return f"the transfer matrix needs a slice of at most {most} states, and this one has {states}"
     return None
 
 
 def slice_states(model: Model) -> int:
-    """States of a slice, as a whole number of any size."""
+    """States of a slice of a model that is not refused by `no_slices`."""
     return len(model.states) ** _within(model)
 
 

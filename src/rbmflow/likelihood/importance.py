@@ -31,7 +31,7 @@ from rbmflow.likelihood.partition import (
 from rbmflow.model import Model
 from rbmflow.random import key_for, split
 from rbmflow.rbm import RBM, machine_of
-from rbmflow.settings import LARGEST_SUMMED_LAYER
+from rbmflow.settings import LARGEST_SUMMED_LAYER, is_few
 
 SMALLEST_SHARE = 0.01
 """Effective share of the draws below which they say nothing of the machine."""
@@ -83,7 +83,7 @@ def log_weights(
 def states_of(truth: Equilibrium) -> Int8[np.ndarray, "state *lattice"] | None:
     """All configurations of a model of at most 2^16, None of a larger one or of what draws tell."""
     model = truth.model
-    few = len(model.states) ** model.lattice.sites <= MOST_SUMMED and not truth.copies
+    few = is_few(len(model.states), model.lattice.sites, MOST_SUMMED) and not truth.copies
     return all_states(model) if few else None
 
 

@@ -58,6 +58,7 @@ from rbmflow.settings.system_settings import (
     LatticeSettings as LatticeSettings,
     ModelSettings as ModelSettings,
     SamplingSettings as SamplingSettings,
+    is_few as is_few,
     is_square_ising as is_square_ising,
     is_summed as is_summed,
 )

@@ -106,6 +106,8 @@ class LatticeSettings(Settings):
         )
         allowed = f"{self.kind} takes {wanted[-1]} sides" if not hyper else f"hypercubic needs 1 to {len(AXES)} sides"
         problems.unless(len(cells) in wanted, "cells", self.cells, allowed)
+        few = len(cells) not in wanted or not all(map(is_number, cells)) or math.prod(cells) * self.basis < 2**31
+        problems.unless(few, "cells", self.cells, "there must be fewer than 2^31 sites")
 
     @property
     def sides(self) -> tuple[int, ...]:
@@ -166,7 +168,12 @@ def is_square_ising(model: ModelSettings, lattice: LatticeSettings) -> bool:
 
 def is_summed(model: ModelSettings, lattice: LatticeSettings) -> bool:
     """Whether it has so few configurations that sums over all of them tell everything."""
-    return len(model.states) ** lattice.sites <= MOST_STATES
+    return is_few(len(model.states), lattice.sites)
+
+
+def is_few(states: int, sites: int, most: int = MOST_STATES) -> bool:
+    """Whether so many sites have at most so many configurations; no power of millions of digits is taken to tell."""
+    return sites <= most.bit_length() and states**sites <= most
 
 
 @dataclass(frozen=True)
