@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from rbmflow._checks import InvalidInput
-from rbmflow.diagnostics import mean_and_joined_error, rhat, tau_int
+from rbmflow.diagnostics import mean_and_joined_error, rank_correlation, rhat, tau_int
 
 
 def autoregression(rho, chains, times, seed):
@@ -76,3 +77,10 @@ def test_bad_series(bad):
     for statistic in (tau_int, rhat):
         with pytest.raises(InvalidInput, match="series"):
             statistic(bad)
+
+
+def test_rank_correlation_is_that_of_others():
+    one, other = np.random.default_rng(0).normal(size=(2, 20)).round(1)
+    assert len(np.unique(one)) < 20
+    assert rank_correlation(one, other) == pytest.approx(spearmanr(one, other).statistic, abs=1e-12)
+    assert np.isnan([rank_correlation(one, np.ones(20)), rank_correlation(np.full(20, np.nan), one)]).all()

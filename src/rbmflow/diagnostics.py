@@ -34,6 +34,21 @@ def root_mean_square(errors: Float[np.ndarray, "..."], axis: int = 0) -> Float[n
     return np.asarray(np.sqrt((np.asarray(errors, np.float64) ** 2).mean(axis=axis)))
 
 
+def rank_correlation(one: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> float:
+    """Spearman's rank correlation, equal values sharing the mean of their ranks; NaN where either is constant or NaN.
+
+    `scipy.stats` has it too, and takes a third of a second to import in every process.
+    """
+    if not min(np.ptp(one), np.ptp(other)) > 0:
+        return float("nan")
+    return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
+
+
+def _ranks(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]
+
+
 def mean_and_joined_error(
     values: Float[np.ndarray, "..."], noise: Float[np.ndarray, "..."], axis: int = 0
 ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Int
-from scipy.stats import rankdata
 
 from rbmflow._checks import Problems
 from rbmflow._doors import Numbers, numbers_of
+from rbmflow.diagnostics import rank_correlation
 from rbmflow.lattice import hypercubic
 from rbmflow.model import Model
 from rbmflow.rbm import RBM
@@ -77,10 +77,9 @@ class Cascade(NamedTuple):
     def order(self) -> float:
         """Spearman's rank correlation of eigenvalue and earliness over the waves that appear; NaN for fewer than 3."""
         there = np.isfinite(self.time)
-        ranks = [rankdata(values[there].round(9)) for values in (self.eigenvalue, -self.time)]
-        if there.sum() < 3 or not all(np.ptp(one) > 0 for one in ranks):
+        if there.sum() < 3:
             return float("nan")
-        return float(np.corrcoef(*ranks)[0, 1])
+        return rank_correlation(*(values[there].round(9) for values in (self.eigenvalue, -self.time)))
 
 
 def learning_cascade(

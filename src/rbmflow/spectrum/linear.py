@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from scipy.special import erf, softmax
-from scipy.stats import rankdata
 
 from rbmflow._checks import Problems
 from rbmflow._doors import AnyKey, Configurations, Numbers, numbers_of
+from rbmflow.diagnostics import rank_correlation
 from rbmflow.flow import iterate
 from rbmflow.random import key_for, split
 from rbmflow.rbm import RBM, machine_of
@@ -75,12 +75,12 @@ class Growth(NamedTuple):
     @property
     def gain_rank_correlation(self) -> float:
         """Spearman's rank correlation of the predicted and the measured gain over the modes."""
-        return _rank_correlation(self.predicted, self.gain)
+        return rank_correlation(self.predicted, self.gain)
 
     @property
     def growth_rank_correlation(self) -> float:
         """Spearman's rank correlation of the predicted gain and the projection at the last iteration."""
-        return _rank_correlation(self.predicted, self.projection[-1])
+        return rank_correlation(self.predicted, self.projection[-1])
 
 
 RANDOM = 2000
@@ -121,12 +121,6 @@ def _mean(units: Units, fields: Float[np.ndarray, "chain visible"]) -> Float[np.
     codes = np.array(units.codes)
     by_site = fields.reshape(len(fields), -1, units.components)
     return (softmax(by_site @ codes.T, axis=-1) @ codes).reshape(fields.shape)
-
-
-def _rank_correlation(one: Float[np.ndarray, " mode"], other: Float[np.ndarray, " mode"]) -> float:
-    if not min(np.ptp(one), np.ptp(other)) > 0:
-        return float("nan")
-    return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
 
 
 def mode_growth(key: AnyKey, machine: RBM, start: Configurations, iterations: int = 10) -> Growth:

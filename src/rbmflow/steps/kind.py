@@ -57,9 +57,11 @@ class Task:
         """Random key: the root seed folded with the step's hash, so that no step moves another's stream."""
         import jax
 
+        from rbmflow.random import fold_in
+
         key = jax.random.key(self.settings["seed"], impl="threefry2x32")
         for at in range(0, 32, 8):
-            key = jax.random.fold_in(key, int(self.step.hash[at : at + 8], 16))
+            key = fold_in(key, int(self.step.hash[at : at + 8], 16))
         return key
 
     def named[T](self, registry: Registry[T], field: str, default: str = "") -> T:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from rbmflow._variables import RESULTS, labelled
 from rbmflow.convergence import mean_temperature
@@ -53,7 +53,7 @@ def off_manifold(read: xr.Dataset) -> xr.Dataset:
     found = {
         **mean_over_seeds(read, "off_distance", mean_and_error),
         "off_floor": read["off_floor"].mean("seed", skipna=False),
-        "off_p_value": statistic.copy(data=chi2.sf(statistic, 2 * read.sizes["seed"])),
+        "off_p_value": statistic.copy(data=chdtrc(2 * read.sizes["seed"], statistic.values)),
         "off_p_of_seed": by_seed.isel(compared=-1).sel(feature="joint"),
     }
     return labelled(found, {name: read[name] for name in ("compared", "feature")})

@@ -23,7 +23,7 @@ from rbmflow.equilibrium.closed_forms import ClosedForms
 from rbmflow.equilibrium.source import mean_class
 from rbmflow.model import Model, model_of
 from rbmflow.observables import Observable, average
-from rbmflow.random import Streams, key_for
+from rbmflow.random import Streams, key_for, split
 from rbmflow.sampler import sample
 from rbmflow.settings import ThermometerSettings
 from rbmflow.spin_models import model_in
@@ -51,7 +51,7 @@ class Network(eqx.Module):
     @classmethod
     def untrained(cls, key: Key, visible: int, hidden: int, bins: int) -> Network:
         """Hidden units that see fields of order one, from either side; all classes equally probable."""
-        for_weights, for_bias = jax.random.split(key)
+        for_weights, for_bias = split(key)
         # The energy is even under s -> -s, tanh is odd: without biases no sum of the units could show it.
         return cls(
             jax.random.normal(for_weights, (visible, hidden), jnp.float32) / jnp.sqrt(jnp.float32(visible)),
@@ -326,11 +326,11 @@ def train_thermometer(
     model_of(model)
     temperatures = temperatures_of(temperatures)
     bins = len(temperatures)
-    for_draws, for_training, for_calibration = jax.random.split(key_for(key, "train_thermometer"), 3)
+    for_draws, for_training, for_calibration = split(key_for(key, "train_thermometer"), 3)
     spins = jnp.asarray(sample(for_draws, model, temperatures, settings.draws).spins)
     classes = jnp.repeat(jnp.arange(bins), settings.draws)
     fit = _Classification((spins.reshape(-1, *spins.shape[2:]), classes), settings, model)
-    for_network, for_order, for_symmetry = jax.random.split(for_training, 3)
+    for_network, for_order, for_symmetry = split(for_training, 3)
     untrained = Network.untrained(for_network, inputs(model), settings.hidden, bins)
 
     def finish(state: FitState, infos: list[ThermometerHistory]) -> tuple[NeuralThermometer, ThermometerHistory]:

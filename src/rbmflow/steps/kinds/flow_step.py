@@ -28,17 +28,17 @@ def _along(settings: Mapping[str, Any]) -> dict[str, Any]:
 )
 def flow(task: Task) -> Any:
     """Iterate all chains, and keep observables and the configurations that are asked for."""
-    import jax
     import xarray as xr
 
     from rbmflow import sampler
     from rbmflow.flow import iterate
     from rbmflow.measurements import Measurements, observe
+    from rbmflow.random import split
     from rbmflow.steps.restoring import restored
 
     settings = task.asked(FlowSettings)
     moved, diverged = restored(task.parents[0], task.model, settings.halves)
-    for_start, for_flow = jax.random.split(task.key)
+    for_start, for_flow = split(task.key)
     spins = sampler.thermal(for_start, task.model, temperature_of(task.settings["start"]), settings.chains)
     measured, last = [], []
 
