@@ -14,6 +14,7 @@ from rbmflow.model import all_places
 from rbmflow.settings import MachineSettings
 from rbmflow.spec import parse
 from rbmflow.steps import compute, graph
+from rbmflow.steps.off_manifold import off_manifold
 
 WORDS = {
     "seeds": 1,
@@ -147,3 +148,11 @@ def test_draws_tell_how_far_configurations_are_off_the_curve():
     assert np.abs(exact.off_curve).max() > 5 * exact.off_curve_error.max()
     assert (found.off_curve_error > exact.off_curve_error).all()
     assert (np.abs(found.off_curve - exact.off_curve) < 5 * found.off_curve_error).all()
+
+
+def test_what_has_no_temperature_is_not_compared_with_true_configurations():
+    model = rf.ising(rf.triangular(3))
+    spins = np.stack([rf.thermal(seed, model, 3.0, 40) for seed in range(2)])
+    told = off_manifold(jax.random.key(0), model, rf.observe(model, spins), [0, 1], np.array([np.nan, 3.0]))
+    assert np.isnan(told[0]).all()
+    assert np.isfinite(told[1]).all()

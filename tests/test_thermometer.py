@@ -11,9 +11,11 @@ import pytest
 
 import rbmflow as rf
 from rbmflow._checks import InvalidInput
+from rbmflow.equilibrium import Curve
 from rbmflow.equilibrium.source import mean_class
 from rbmflow.settings import PAPER_GRID, ThermometerSettings
 from rbmflow.thermometer import NeuralThermometer, Reading, accuracy, cross_entropy
+from rbmflow.thermometer.ensemble import through_curve
 from rbmflow.thermometer.neural import (
     CALIBRATION_TEMPERATURES,
     Network,
@@ -336,3 +338,19 @@ def test_the_error_of_a_measured_curve_is_the_scatter_of_its_calibrations():
     assert reading.curve_error < reading.error < 1.2 * reading.curve_error
     assert abs(reading.temperature - 2.5) < 5 * reading.error
     assert NeuralThermometer.from_dataset(thermometer.to_dataset()).temperature(many) == reading
+
+
+def test_an_error_reaches_to_the_side_that_can_be_told():
+    """Of a curve that does not reach T = 0: beyond its cold end there is no temperature, and the error was 0 there."""
+    knots = np.array([1.0, 1.5, 2.0, 3.0, np.inf])
+    curve = Curve(knots, np.array([-1.0, -0.8, -0.6, -0.3, 0.0]), np.zeros(5))
+    means, deviation = np.array([-0.95, -0.7, -0.1, -0.5]), np.array([0.1, 0.1, 0.2, 0.6])
+    found = through_curve((means, deviation), np.nan, curve, 0.0, 100)
+    both = curve.temperature_of(np.stack([means - deviation, means + deviation]))
+    cold_end, within, hot_end, _ = (both - found.temperature).T
+    assert np.isnan(cold_end[0])
+    assert np.isinf(hot_end[1])
+    np.testing.assert_allclose(found.error[:3], [cold_end[1], np.abs(within).mean(), -hot_end[0]])
+    assert np.isnan(found.error[3])
+    agreed = through_curve((means[3:], np.zeros(1)), 60.0, curve, 0.0, 100)
+    assert np.isnan(agreed.error[0])

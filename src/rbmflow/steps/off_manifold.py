@@ -24,14 +24,18 @@ FEATURES = {"energy": [0], "abs_magnetization": [1], "joint": [0, 1, 2]}
 def off_manifold(
     key: Key, model: Model, measured: Measurements, compared: Sequence[int], temperature: np.ndarray
 ) -> Float64[np.ndarray, "compared feature 3"]:
-    """Distance, floor and p-value at some iterations, by T(E) at all; one configuration a chain, so all independent."""
+    """Distance, floor and p-value at some iterations, by T(E) at all; one configuration a chain, so all independent.
+
+    NaN of one chain, and where T(E) is not known.
+    """
     chains = min(MOST_CHAINS, measured.energy.shape[1])
     found = np.full((len(compared), len(FEATURES), 3), np.nan)
     if chains < 2:
         return found
     sites = model.lattice.sites
     ours = _columns(sites, measured.energy, measured.magnetization, measured.long_wave)[list(compared), :chains]
-    for row, at in enumerate(compared):
+    # Where no temperature has the energy there are no true configurations to compare with.
+    for row, at in ((row, at) for row, at in enumerate(compared) if not np.isnan(temperature[at])):
         for_draws, *for_tests = split(jax.random.fold_in(key, at), 1 + len(FEATURES))
         true = sampler.thermal(for_draws, model, float(temperature[at]), chains)
         energy, magnetization, wave, *_ = map(np.asarray, sums(model, jnp.asarray(true)[None]))

@@ -33,7 +33,8 @@ class Reading(NamedTuple):
         it cannot tell one temperature from another.
     error : float64 [...]
         Its standard error, from the finite number of chains and from the curve, never 0; NaN where the temperature is
-        not finite, for one chain, and for chains that agree on what has no known `Observable.jump`.
+        not finite or none on either side of it can be told, for one chain, and for chains that agree on what has no
+        known `Observable.jump`.
     curve_error : float64 [...]
         The curve's part of it, which all readings of one thermometer share; 0 of an exact curve where it is steep.
     """
@@ -59,8 +60,9 @@ def through_curve(
     r"""Temperature at which equilibrium has an average over so many chains, with its error.
 
     With :math:`\sigma^2` the sum of the squared errors of the average and of the curve there, the error is half the
-    distance of the temperatures that belong to :math:`\bar x \pm \sigma`, or the distance on the cold side where the
-    hot one cannot be told. It is never below the `lowest` that can be resolved, see `Equilibrium.resolved`.
+    distance of the temperatures that belong to :math:`\bar x \pm \sigma`, or the distance on one side where the other
+    cannot be told; NaN where neither can. It is never below the `lowest` that can be resolved, see
+    `Equilibrium.resolved`.
 
     Chains that agree do not tell how rare an event of size `jump` is that none of them had: in n chains less than 1/n.
     The error then reaches from the temperature to the farther one that belongs to :math:`\bar x \pm j/n`, over the
@@ -72,11 +74,13 @@ def through_curve(
     of_curve = np.nan_to_num(curve.error_at(temperature))
 
     def sides(sigma: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Distances to the temperatures on either side, that on the cold one in place of what cannot be told."""
+        """Distances to the temperatures on either side, each in place of the other if that cannot be told."""
         both = curve.temperature_of(np.stack([mean - sigma, mean + sigma]))
         with np.errstate(invalid="ignore"):
-            cold, hot = np.asarray(temperature - np.fmin(*both)), np.fmax(*both) - temperature
-            return cold, np.where(np.isfinite(hot) & ~np.isnan(both).any(axis=0), hot, cold)
+            cold = temperature - np.fmin(*np.where(both <= temperature, both, np.nan))
+            hot = np.fmax(*np.where(both >= temperature, both, np.nan)) - temperature
+            hot = np.where(np.isfinite(hot), hot, cold)
+            return np.where(np.isnan(cold), hot, cold), hot
 
     def error(sigma: float | np.ndarray) -> np.ndarray:
         cold, hot = sides(sigma)
