@@ -101,7 +101,7 @@ def test_auto_draws_exactly_where_slices_are_small():
 @pytest.mark.parametrize(
     ("model", "temperature", "told"),
     [
-        (rf.ising(rf.cubic(4)), 4.0, "a slice of at most 4096 states, and this one has 65536"),
+        (rf.ising(rf.cubic(4)), 4.0, r"a slice of at most 4096 states, and this one has 2\^16"),
         (rf.ising(rf.Lattice((6, 6), [(0, 0, (0, 1)), (0, 0, (2, 0))])), 2.0, "no further than to the next slice"),
         (rf.ising(rf.square(6), field=0.1), 0.01, "weights of this model are 0 in double precision"),
     ],
