@@ -10,7 +10,7 @@ COMPARED_ITERATIONS = (1, 5, 20, 100, 400)
 
 
 @step(
-    version=6,
+    version=7,
     takes="seed model sampling.temperatures",
     holds="""
         temperature_read temperature_read_error temperature_read_curve_error: real[iteration thermometer] 0 inf
