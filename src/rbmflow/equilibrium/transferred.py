@@ -50,7 +50,7 @@ class Transferred(Equilibrium):
 
     @property
     def _levels(self) -> tuple[np.ndarray, ...]:
-        """Energies and ln g, and the means of |M| if these were asked for."""
+        """Energies and ln g, and the means of abs M if these were asked for."""
         orders = (mean_orders(self.model),) if self._order and not self._found else ()
         return self._found or (*log_levels(self.model), *orders)
 
@@ -69,7 +69,7 @@ class Transferred(Equilibrium):
         return "the transfer matrix; draws tell it (equilibrium.reweighted)"
 
     def knows(self, observable: Observable) -> bool:
-        """Whether the observable is a function of the energy, or |m| where this was asked for."""
+        """Whether the observable is a function of the energy, or abs m where this was asked for."""
         return observable.of_energy is not None or (self._order and observable is MAGNETIZATION)
 
     def levels(self, observable: Observable = ENERGY, copy: int = 0) -> Levels:
@@ -109,10 +109,10 @@ def transferred(model: Model, order: bool = False) -> Equilibrium:
     are such a slice. Small ones take milliseconds, Ising spins with L = 10 in a field of 0.1, whose energies are in
     steps of 0.2, a minute.
 
-    With `order` also the mean |m|, exactly, by phases at the sites, for models whose states have one number each, in
+    With `order` also the mean of abs m, exactly, by phases at the sites, for models whose states have one number each, in
     steps of one: Ising spins in any field and with any couplings, Blume-Capel, tables of one's own. Potts and clock
     states have vectors of several components; draws tell those. The levels are found once more for each wave that makes
-    up |M|: of N Ising spins for N/4 waves, N/2 if N is odd, twice as many in a field. For the square that is 1.5 s of
+    up abs M: of N Ising spins for N/4 waves, N/2 if N is odd, twice as many in a field. For the square that is 1.5 s of
     CPU time with L = 8, 12 s with L = 9, 51 s with L = 10.
 
     Raises
