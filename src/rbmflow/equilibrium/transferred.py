@@ -109,8 +109,8 @@ def transferred(model: Model, order: bool = False) -> Equilibrium:
     are such a slice. Small ones take milliseconds, Ising spins with L = 10 in a field of 0.1, whose energies are in
     steps of 0.2, a minute.
 
-    With `order` also the mean of abs m, exactly, by phases at the sites, for models whose states have one number each, in
-    steps of one: Ising spins in any field and with any couplings, Blume-Capel, tables of one's own. Potts and clock
+    With `order` also the mean of abs m, exactly, by phases at the sites, for models whose states have one number each,
+    in steps of one: Ising spins in any field and with any couplings, Blume-Capel, tables of one's own. Potts and clock
     states have vectors of several components; draws tell those. The levels are found once more for each wave that makes
     up abs M: of N Ising spins for N/4 waves, N/2 if N is odd, twice as many in a field. For the square that is 1.5 s of
     CPU time with L = 8, 12 s with L = 9, 51 s with L = 10.
