@@ -795,10 +795,8 @@ WRITERS = {
     "swendsen": write_swendsen,
     "de-mello-koch": write_de_mello_koch,
     "mehta-schwab": write_mehta_schwab,
-    "recipes": write_recipes,
+    **dict.fromkeys(("recipes", "candidates", "estimators"), write_recipes),
     **dict.fromkeys(("torlai-melko", "cossu-decelle", "gu-zhang"), write_one_temperature),
-    "candidates": write_recipes,
-    "estimators": write_recipes,
     "learning": write_learning,
     "why": write_why,
 }

@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from rbmflow._checks import Problems, listed
-from rbmflow.settings import AXES
+from rbmflow.settings import AXES, TOO_MANY_SITES
 
 
 class Bond(NamedTuple):
@@ -77,7 +77,7 @@ class Lattice:
         problems.unless(sides, "cells", cells, f"there must be 1 to {len(AXES)} sides")
         torus = None if problems.found else cells
         sites = problems.whole("basis", basis, 1)
-        few = math.prod(cells) * sites < 2**31
+        few = math.prod(cells) * sites < TOO_MANY_SITES
         problems.unless(few, "cells", given, "with the basis there must be fewer than 2^31 sites")
         problems.kind("name", name, str, "text")
         rows = tuple(bonds) if listed(bonds) else ()

@@ -214,9 +214,8 @@ def _equal_ends(of: str, ends: Sequence[Measured]) -> Judgement:
 )
 def small_k_is_off_equilibrium(machines: Sequence[Machine]) -> list[Judgement]:
     """Distance in E per site of the stationary law, or of the flow's end where it is not known, from the training
-    mixture, CD-1, CD-10, CD-100, PCD. Supports: that of CD-1
-    differs from 0, and is larger than that of the longest k by more than the error. Contradicts: that of CD-1 does
-    not, and is below 0.05 at 95 %.
+    mixture, CD-1, CD-10, CD-100, PCD. Supports: that of CD-1 differs from 0, and is larger than that of the longest k
+    by more than the error. Contradicts: that of CD-1 does not, and is below 0.05 at 95 %.
     """
     found = []
     for group in alike_but_for(paper_machines(machines), *ESTIMATION):

@@ -9,7 +9,6 @@ The energy is a sufficient statistic of the temperature: the posterior needs the
 """
 
 import abc
-import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -278,9 +277,8 @@ class Equilibrium(abc.ABC):
         >>> round(peak, 4), error
         (1.0992, 0.0)
         """
-        grid = temperature_scale(self.model) * np.geomspace(0.25, 4, 81)
-
         require_heat(self.model)
+        grid = temperature_scale(self.model) * np.geomspace(0.25, 4, 81)
         around = f"draws must tell the energy at some temperatures from {grid[0]:.3g} to {grid[-1]:.3g}"
         Problems.only(bool(self.told(ENERGY, grid).any()), "model", self.model, around)
 
@@ -289,10 +287,12 @@ class Equilibrium(abc.ABC):
                 return np.where(self.told(ENERGY, temperature), self.specific_heat(temperature, copy), np.nan)
 
             below, _, above = around_maximum(of, grid)
-            ends = below, above
-            to = {"xatol": 1e-5 * min(1.0, 10 * grid[0])}  # the usual one, but for models of tiny energies
-            heat = functools.partial(self.specific_heat, copy=copy)
-            best: Any = minimize_scalar(lambda t: -float(heat(t)), bounds=ends, method="bounded", options=to)
+            best: Any = minimize_scalar(
+                lambda t: -float(self.specific_heat(t, copy)),
+                bounds=(below, above),
+                method="bounded",
+                options={"xatol": 1e-5 * min(1.0, 10 * grid[0])},  # the usual one, but for models of tiny energies
+            )
             return float(best.x)
 
         peaks = [peak(copy) for copy in range(1 + self.copies)]

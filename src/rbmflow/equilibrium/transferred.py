@@ -49,14 +49,20 @@ class Transferred(Equilibrium):
         self._found, self._order = found, order
 
     @property
-    def _levels(self) -> tuple[np.ndarray, ...]:
-        """Energies and ln g, and the means of abs M if these were asked for."""
-        orders = (mean_orders(self.model),) if self._order and not self._found else ()
-        return self._found or (*log_levels(self.model), *orders)
+    def _counts(self) -> tuple[np.ndarray, ...]:
+        """Energies and ln g."""
+        return self._found[:2] if self._found else log_levels(self.model)
+
+    @property
+    def _orders(self) -> np.ndarray:
+        """Means of abs M, which take far longer."""
+        return self._found[2] if self._found else mean_orders(self.model)
 
     def to_dataset(self) -> xr.Dataset:
         """The levels, which take long to find, as labelled data."""
-        return dataset_of(_WITH_ORDER if self._order else _LAYOUT, self._levels, **self.model.told())
+        if self._order:
+            return dataset_of(_WITH_ORDER, (*self._counts, self._orders), **self.model.told())
+        return dataset_of(_LAYOUT, self._counts, **self.model.told())
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Transferred:
@@ -74,10 +80,9 @@ class Transferred(Equilibrium):
 
     def levels(self, observable: Observable = ENERGY, copy: int = 0) -> Levels:
         """The levels of the transfer matrix, with the observable at each."""
+        energies, logs = self._counts
         if observable is MAGNETIZATION:
-            energies, logs, orders = self._levels
-            return Levels(energies, logs, orders[None] / self.model.lattice.sites)
-        energies, logs = self._levels[:2]
+            return Levels(energies, logs, self._orders[None] / self.model.lattice.sites)
         values = np.asarray(observable.of_energy(self.model, energies))  # pyright: ignore[reportOptionalCall]
         return Levels(energies, logs, values[None])
 

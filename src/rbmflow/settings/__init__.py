@@ -21,6 +21,7 @@ from rbmflow.settings.choices import (
     PAPER_GRID as PAPER_GRID,
     RECIPES as RECIPES,
     SOURCES as SOURCES,
+    TOO_MANY_SITES as TOO_MANY_SITES,
     CodeName as CodeName,
     EstimatorName as EstimatorName,
     HalvesName as HalvesName,

@@ -75,5 +75,8 @@ LONGEST_EXACT_ROW = 12
 LARGEST_ENERGY = 1e6
 """Largest energy of a bond or a site, but for its sign."""
 
+TOO_MANY_SITES = 2**31
+"""Sites of a lattice that are more than their numbers of 32 bits can tell apart."""
+
 MOST_HIDDEN = 100_000
 """Largest number of hidden units: the weights of one machine then fill most memories."""

@@ -11,6 +11,7 @@ from rbmflow.settings.choices import (
     LONGEST_SIDE,
     MOST_STATES,
     PAPER_GRID,
+    TOO_MANY_SITES,
     LatticeName,
     MethodName,
     ModelName,
@@ -106,8 +107,9 @@ class LatticeSettings(Settings):
         )
         allowed = f"{self.kind} takes {wanted[-1]} sides" if not hyper else f"hypercubic needs 1 to {len(AXES)} sides"
         problems.unless(len(cells) in wanted, "cells", self.cells, allowed)
-        few = len(cells) not in wanted or not all(map(is_number, cells)) or math.prod(cells) * self.basis < 2**31
-        problems.unless(few, "cells", self.cells, "there must be fewer than 2^31 sites")
+        if len(cells) in wanted and all(map(is_number, cells)):  # others are told of already
+            few = math.prod(cells) * self.basis < TOO_MANY_SITES
+            problems.unless(few, "cells", self.cells, "there must be fewer than 2^31 sites")
 
     @property
     def sides(self) -> tuple[int, ...]:
